@@ -1,0 +1,5 @@
+"""Run the mapper: ``python -m mapper_newstore_stock``."""
+
+from mapper_newstore_stock.mapper import MapperNewStoreStock
+
+MapperNewStoreStock.cli()

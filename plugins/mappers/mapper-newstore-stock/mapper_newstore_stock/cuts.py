@@ -1,0 +1,75 @@
+"""Cuts: what goes to NewStore in one import, and the timestamps it answers for.
+
+Pure values (design rules 3 and 4).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+if t.TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable
+
+
+class TimestampRange(t.NamedTuple):
+    """Logical timestamps, both ends included (newstore-api.md, section 3)."""
+
+    start: int
+    end: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """One import's worth of stock records.
+
+    Attributes:
+        number: Position in the sequence of all cuts.
+        range: Completions NewStore may stop subtracting; None: no completion is new.
+        size: Number of stock records.
+        end: Highest logical timestamp declared up to this cut.
+        mark: The mark all quantities of this run are computed at.
+    """
+
+    number: int
+    range: TimestampRange | None
+    size: int
+    end: int | None
+    mark: int | None
+
+
+def split_along_timestamps(
+    completions: Iterable[tuple[int, Hashable]], max_items: int
+) -> list[TimestampRange]:
+    """Split completions into ranges that touch at most `max_items` keys each.
+
+    A range never ends between equal timestamps, so one that alone touches more keys stays
+    whole. The gaps between ranges are not claimed: a late event may still fall into one.
+
+    Args:
+        completions: (logical timestamp, key), ordered by timestamp.
+        max_items: The most keys one range should touch.
+    """
+    ranges: list[TimestampRange] = []
+    keys: set[Hashable] = set()
+    for timestamp, new_keys in _by_timestamp(completions):
+        if ranges and len(keys) + len(new_keys - keys) <= max_items:
+            keys |= new_keys
+            ranges[-1] = TimestampRange(ranges[-1].start, timestamp)
+        else:
+            keys = new_keys
+            ranges.append(TimestampRange(timestamp, timestamp))
+    return ranges
+
+
+def _by_timestamp(completions: Iterable[tuple[int, Hashable]]) -> Iterable[tuple[int, set[Hashable]]]:
+    current: int | None = None
+    keys: set[Hashable] = set()
+    for timestamp, key in completions:
+        if current is not None and timestamp != current:
+            yield current, keys
+            keys = set()
+        current = timestamp
+        keys.add(key)
+    if current is not None:
+        yield current, keys

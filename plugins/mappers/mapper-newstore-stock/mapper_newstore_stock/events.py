@@ -1,0 +1,70 @@
+"""The part of a `fulfillment_events` record that moves stock."""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+
+import msgspec
+
+from mapper_newstore_stock.errors import MapperError
+
+STREAM = "fulfillment_events"
+COMPLETED = "fulfillment_request.items_completed"
+
+
+class Item(msgspec.Struct):
+    """One unit of one product."""
+
+    product_id: str
+
+
+class Event(msgspec.Struct):
+    """The fields of a record that stock depends on (the tap's schema)."""
+
+    event_id: str
+    event_name: str
+    logical_timestamp: int
+    tenant: str | None = None
+    fulfillment_location_id: str | None = None
+    released: bool = True
+    items: list[Item] = []
+
+
+class CompletedUnits(t.NamedTuple):
+    """Units of one product that left one shelf with one event."""
+
+    event_id: str
+    logical_timestamp: int
+    fulfillment_node_id: str
+    product_id: str
+    units: int
+
+
+def read_event(record: dict[str, t.Any]) -> Event:
+    """Check a record of the stream `fulfillment_events`.
+
+    Raises:
+        MapperError: a field is missing or of the wrong type.
+    """
+    try:
+        return msgspec.convert(record, Event)
+    except msgspec.ValidationError as error:
+        raise MapperError(
+            f"a record of {STREAM} ({record.get('event_id')}) cannot be read: {error}. Select all its fields "
+            f"and let no stream map change them"
+        ) from error
+
+
+def completed_units(event: Event) -> list[CompletedUnits]:
+    """Give what an event takes off the shelf: nothing unless it is a completion."""
+    if event.event_name != COMPLETED or not event.items:
+        return []
+    node = event.fulfillment_location_id
+    if not node:
+        raise MapperError(f"event {event.event_id} completes units but names no fulfillment_location_id")
+    count = collections.Counter(item.product_id for item in event.items)
+    return [
+        CompletedUnits(event.event_id, event.logical_timestamp, node, product, units)
+        for product, units in count.items()
+    ]

@@ -1,0 +1,80 @@
+"""The mapper's own bookmark inside the Singer state (design rule 7).
+
+`bookmarks.stock` travels with the tap's state: the target emits it only when NewStore has
+the cut, and the next run's tap gives it back before its first record.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import typing as t
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STOCK = "stock"
+REPLICATION_KEY = "logical_timestamp_end"
+
+
+@dataclasses.dataclass(frozen=True)
+class Acknowledged:
+    """What the state says NewStore has.
+
+    Attributes:
+        cut: The last cut NewStore has; 0 before the first.
+        end: Highest logical timestamp declared up to that cut (None: none yet).
+        mark: The mark quantities were computed at; it never goes back.
+    """
+
+    cut: int = 0
+    end: int | None = None
+    mark: int | None = None
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, t.Any]) -> Acknowledged:
+        """Read it; a state without the bookmark means that NewStore has nothing."""
+        bookmark = _bookmark(state, STOCK)
+        end = bookmark.get("replication_key_value")
+        return cls(cut=int(bookmark.get("cut") or 0), end=end, mark=bookmark.get("mark", end))
+
+    def written_into(self, state: Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """Give a copy of a state that carries this bookmark."""
+        result = copy.deepcopy(dict(state))
+        result.setdefault("bookmarks", {})[STOCK] = {
+            "replication_key": REPLICATION_KEY,
+            "replication_key_value": self.end,
+            "cut": self.cut,
+            "mark": self.mark,
+        }
+        return result
+
+
+@dataclasses.dataclass(frozen=True)
+class Taken:
+    """How far the tap's events have been taken: its own bookmark, as the ledger keeps it.
+
+    Attributes:
+        through: Logical timestamp of the tap's bookmark (None: no bookmark).
+        position: Arrival position of the tap's bookmark.
+        store_id: The landing store that gave the position.
+    """
+
+    through: int | None = None
+    position: int = 0
+    store_id: str | None = None
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, t.Any], stream: str) -> Taken:
+        """Read the tap's bookmark for a stream."""
+        bookmark = _bookmark(state, stream)
+        return cls(
+            through=bookmark.get("replication_key_value"),
+            position=int(bookmark.get("position") or 0),
+            store_id=bookmark.get("store_id"),
+        )
+
+
+def _bookmark(state: Mapping[str, t.Any], stream: str) -> Mapping[str, t.Any]:
+    bookmark = (state.get("bookmarks") or {}).get(stream) or {}
+    return bookmark if isinstance(bookmark, dict) else {}

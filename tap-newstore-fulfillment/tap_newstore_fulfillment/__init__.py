@@ -1,0 +1,1 @@
+"""Singer tap for NewStore fulfilment events, and the receiver that keeps them."""

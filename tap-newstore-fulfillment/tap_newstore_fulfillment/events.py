@@ -1,0 +1,177 @@
+"""Fulfilment events as NewStore sends them, checked and brought to one shape.
+
+Two wire shapes carry the same events (newstore-api.md, section 4): the Event Stream
+envelope, and the older webhook that nests name and payload under `event`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Annotated, Any
+
+import msgspec
+
+from tap_newstore_fulfillment.errors import EventRejectedError
+
+COMPLETED = "fulfillment_request.items_completed"
+
+#: The older webhook's names, and the Event Stream's names for the same events.
+LEGACY_NAMES = {
+    "fulfillment_request_assigned": "fulfillment_request.assigned",
+    "fulfillment_request_failed": "fulfillment_request.items_failed",
+    "fulfillment_request_completed": COMPLETED,
+}
+
+# No control characters: PostgreSQL cannot store NUL, and an id never has any.
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f]*$")]
+LogicalTimestamp = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class Item(msgspec.Struct):
+    """One unit of one product (there is no quantity field)."""
+
+    id: Id
+    product_id: Id
+
+
+class Payload(msgspec.Struct):
+    """The part both wire shapes share."""
+
+    id: Id
+    logical_timestamp: LogicalTimestamp
+    order_id: str | None = None
+    fulfillment_location_id: str | None = None
+    associate_id: str | None = None
+    service_level: str | None = None
+    items: list[Item] | msgspec.UnsetType = msgspec.UNSET
+
+
+class LegacyEvent(msgspec.Struct):
+    """Name and payload of the older webhook."""
+
+    name: Id
+    payload: Payload
+
+
+class Body(msgspec.Struct):
+    """Either wire shape: `name` and `payload`, or both of them under `event`."""
+
+    name: Id | msgspec.UnsetType = msgspec.UNSET
+    payload: Payload | msgspec.UnsetType = msgspec.UNSET
+    event: LegacyEvent | msgspec.UnsetType = msgspec.UNSET
+    tenant: str | None = None
+    published_at: dt.datetime | None = None
+
+
+class FulfillmentEvent(msgspec.Struct, frozen=True):
+    """A checked event: what the landing store needs to know of it, and its text."""
+
+    event_id: str
+    event_name: str
+    logical_timestamp: int
+    body: str
+
+
+class _Unchecked(msgspec.Struct):
+    """A body that was checked before; its items are kept whole, with unknown fields."""
+
+    name: str | None = None
+    payload: dict[str, Any] | None = None
+    event: dict[str, Any] | None = None
+    tenant: str | None = None
+    published_at: str | None = None
+
+
+_body = msgspec.json.Decoder(Body)
+_unchecked = msgspec.json.Decoder(_Unchecked)
+
+
+def check_event(raw: bytes) -> FulfillmentEvent:
+    """Check one delivered body, in either wire shape.
+
+    Raises:
+        EventRejectedError: the body is not a fulfilment event; names the field.
+    """
+    try:
+        text = raw.decode("utf-8")
+        body = _body.decode(text)
+    except UnicodeDecodeError as error:
+        raise EventRejectedError(f"body: not UTF-8 (byte {error.start})") from error
+    except msgspec.ValidationError as error:
+        raise EventRejectedError(_with_path_first(str(error))) from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise EventRejectedError(f"body: {error}") from error
+    name, payload = _name_and_payload(body)
+    _check_completion(name, payload, _path(body))
+    return FulfillmentEvent(
+        event_id=event_id(name, payload.id, payload.logical_timestamp),
+        event_name=name,
+        logical_timestamp=payload.logical_timestamp,
+        body=text,
+    )
+
+
+def event_id(name: str, fulfillment_request_id: str, logical_timestamp: int) -> str:
+    """Give the identity of an event, the same for every redelivery and in both wire shapes.
+
+    The tenant is left out on purpose: the older webhook does not send it, and an event
+    that arrives through both webhooks must stay one event. Request ids are UUIDs.
+    """
+    return f"{name}:{fulfillment_request_id}:{logical_timestamp}"
+
+
+def to_record(body: str, *, received_at: str, released: bool) -> dict[str, Any]:
+    """Turn a checked body into a record of the stream `fulfillment_events`."""
+    envelope = _unchecked.decode(body)
+    event = envelope.event or {"name": envelope.name, "payload": envelope.payload}
+    payload = event["payload"]
+    name = LEGACY_NAMES.get(event["name"], event["name"])
+    return {
+        "event_id": event_id(name, payload["id"], payload["logical_timestamp"]),
+        "event_name": name,
+        "tenant": envelope.tenant,
+        "logical_timestamp": payload["logical_timestamp"],
+        "published_at": envelope.published_at,
+        "received_at": received_at,
+        "fulfillment_request_id": payload["id"],
+        "order_id": payload.get("order_id"),
+        "fulfillment_location_id": payload.get("fulfillment_location_id"),
+        "associate_id": payload.get("associate_id"),
+        "service_level": payload.get("service_level"),
+        "released": released,
+        "items": payload.get("items", []),
+    }
+
+
+def _name_and_payload(body: Body) -> tuple[str, Payload]:
+    if body.event is not msgspec.UNSET:
+        return LEGACY_NAMES.get(body.event.name, body.event.name), body.event.payload
+    if body.name is msgspec.UNSET:
+        raise EventRejectedError("name: required")
+    if body.payload is msgspec.UNSET:
+        raise EventRejectedError("payload: required")
+    return body.name, body.payload
+
+
+def _check_completion(name: str, payload: Payload, path: str) -> None:
+    """Refuse a completion that does not say what left which shelf."""
+    if name != COMPLETED:
+        return
+    if payload.items is msgspec.UNSET:
+        raise EventRejectedError(f"{path}.items: required in {COMPLETED}")
+    if not payload.fulfillment_location_id:
+        raise EventRejectedError(f"{path}.fulfillment_location_id: required in {COMPLETED}")
+
+
+def _path(body: Body) -> str:
+    return "payload" if body.event is msgspec.UNSET else "event.payload"
+
+
+def _with_path_first(message: str) -> str:
+    """Turn "Expected `str`, got `int` - at `$.a[0].b`" into "a[0].b: expected str, got int"."""
+    text, _, path = message.replace("`", "").partition(" - at $")
+    path = path.lstrip(".")
+    if missing := re.fullmatch(r"Object missing required field (\w+)", text):
+        return f"{path}.{missing[1]}: required".lstrip(".")
+    return f"{path or 'body'}: {text[0].lower()}{text[1:]}"

@@ -1,0 +1,103 @@
+"""The tap: settings and streams."""
+
+from __future__ import annotations
+
+import typing as t
+
+from singer_sdk import Tap
+from singer_sdk import typing as th
+
+from tap_newstore_fulfillment.command import report_errors
+from tap_newstore_fulfillment.streams import FulfillmentEventsStream
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+    import click
+    from singer_sdk import Stream
+
+DEFAULT_SETTLE_SECONDS = 900
+
+
+class TapNewStoreFulfillment(Tap):
+    """Emits NewStore's fulfilment events, each once, in the order of their logical timestamps."""
+
+    name = "tap-newstore-fulfillment"
+    package_name = "tap-newstore-fulfillment"
+
+    config_jsonschema: t.ClassVar[dict[str, t.Any]] = {
+        **th.PropertiesList(
+            th.Property(
+                "source",
+                th.StringType,
+                allowed_values=["landing"],
+                default="landing",
+                title="Source",
+                description="Where events come from: `landing`, the store of newstore-event-receiver",
+            ),
+            th.Property(
+                "landing_url",
+                th.StringType,
+                required=True,
+                secret=True,
+                title="Landing store",
+                description="SQLAlchemy URL of the store the event receiver writes to",
+            ),
+            th.Property(
+                "settle_seconds",
+                th.IntegerType(minimum=0),
+                default=DEFAULT_SETTLE_SECONDS,
+                title="Settle time (seconds)",
+                description="How long a timestamp waits for lower ones; NewStore promises 15 minutes",
+            ),
+            th.Property(
+                "start_logical_timestamp",
+                th.IntegerType,
+                title="Oldest logical timestamp",
+                description="Events with a lower logical timestamp are ignored",
+            ),
+            th.Property(
+                "receiver_api_key",
+                th.StringType,
+                secret=True,
+                title="Receiver key",
+                description="Key NewStore sends as `Authorization: Bearer`; needed off the loopback interface",
+            ),
+            th.Property(
+                "receiver_host",
+                th.StringType,
+                default="127.0.0.1",
+                title="Receiver address",
+                description="Address newstore-event-receiver listens on",
+            ),
+            th.Property(
+                "receiver_port",
+                th.IntegerType(minimum=0, maximum=65535),
+                default=8765,
+                title="Receiver port",
+                description="Port newstore-event-receiver listens on; 0 takes any free one",
+            ),
+        ).to_dict(),
+        "additionalProperties": False,
+    }
+
+    def discover_streams(self) -> Sequence[Stream]:
+        """Give the streams of this tap."""
+        return [FulfillmentEventsStream(self)]
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        """End at once, without another message.
+
+        The SDK would write a STATE from inside the signal handler, possibly in the middle
+        of a line. The last STATE already written is right; what followed it comes again.
+        """
+        del frame
+        raise SystemExit(128 + signum)
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """Give the command, with this package's exit codes."""
+        return report_errors(super().get_singer_command(), cls.logger)
+
+
