@@ -1,0 +1,1 @@
+"""A local NewStore with real stock arithmetic, for demos and tests."""

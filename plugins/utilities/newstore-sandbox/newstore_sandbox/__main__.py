@@ -1,0 +1,72 @@
+"""The command `newstore-sandbox`."""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+import socket
+import sys
+import typing as t
+
+import click
+import uvicorn
+
+from newstore_sandbox.app import create_app
+from newstore_sandbox.sandbox import Options, Sandbox
+
+
+@click.group(context_settings={"auto_envvar_prefix": "NEWSTORE_SANDBOX", "show_default": True})
+@click.version_option(package_name="newstore-sandbox")
+def main() -> None:
+    """A NewStore on localhost with real stock arithmetic."""
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", help="Address to listen on.")
+@click.option("--port", default=8766, help="Port to listen on; 0 takes any free one.")
+@click.option("--tenant", default="demo", help="The tenant, which is also the realm of the token endpoint.")
+@click.option("--client-id", default="sandbox-client", help="The API client.")
+@click.option("--client-secret", default="sandbox-secret", help="Its secret.")
+@click.option("--token-seconds", default=300, help="Lifetime of a token.")
+@click.option(
+    "--range-scope",
+    type=click.Choice(["tenant", "file"]),
+    default="tenant",
+    help="What a range of logical timestamps covers: the whole tenant, or the keys in the file.",
+)
+@click.option("--webhook-url", help="Where events are posted; without it they stay pending.")
+@click.option("--webhook-key", help="Sent as bearer token with each event.")
+@click.option(
+    "--webhook-shape", type=click.Choice(["event-stream", "legacy"]), default="event-stream", help="Wire shape."
+)
+@click.option("--first-logical-timestamp", default=1, help="Logical timestamp of the first event.")
+@click.option("--import-seconds", default=0.2, help="How long an import takes.")
+@click.option(
+    "--job-order",
+    type=click.Choice(["fifo", "lifo", "random"]),
+    default="fifo",
+    help="Which of several waiting imports runs next.",
+)
+@click.option(
+    "--staging-dir",
+    type=click.Path(file_okay=False, path_type=pathlib.Path),
+    help="A directory served under /staging/, so that files written there can be fetched.",
+)
+def serve(host: str, port: int, staging_dir: pathlib.Path | None, **options: t.Any) -> None:
+    """Serve until stopped."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    if staging_dir:
+        staging_dir.mkdir(parents=True, exist_ok=True)
+    sandbox = Sandbox(Options(staging_dir=str(staging_dir) if staging_dir else None, **options))
+    try:
+        listener = socket.create_server((host, port), backlog=512)
+    except OSError as error:
+        raise click.UsageError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    address, real_port = listener.getsockname()[:2]
+    click.echo(f"newstore-sandbox listening on http://{address}:{real_port}")
+    config = uvicorn.Config(create_app(sandbox), log_config=None, access_log=False, timeout_graceful_shutdown=5)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

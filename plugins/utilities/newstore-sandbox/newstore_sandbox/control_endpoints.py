@@ -1,0 +1,170 @@
+"""What a demo or a test does to the sandbox, under `/sandbox/`."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from newstore_sandbox.errors import CallError
+from newstore_sandbox.newstore_endpoints import error_answer, read_json
+from newstore_sandbox.sandbox import MOVES
+
+if t.TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from newstore_sandbox.sandbox import Sandbox
+
+SHOWN_ITEMS = 1000
+Body = dict[str, t.Any]
+
+
+def routes(sandbox: Sandbox) -> list[Route]:
+    """Give the control routes."""
+    control = _Control(sandbox)
+
+    def endpoint(call: Callable[[Request, Body], t.Any], status: int) -> Callable[[Request], Awaitable[Response]]:
+        async def handle(request: Request) -> Response:
+            try:
+                body = await read_json(request) if await request.body() else {}
+                if not isinstance(body, dict):
+                    raise CallError(400, "invalid_request", "body: expected a JSON object")
+                return JSONResponse(await run_in_threadpool(call, request, body), status_code=status)
+            except KeyError as error:
+                return error_answer(CallError(400, "invalid_request", f"{error.args[0]}: required"))
+            except CallError as error:
+                return error_answer(error)
+
+        return handle
+
+    table: list[tuple[str, str, Callable[[Request, Body], t.Any], int]] = [
+        ("POST", "/sandbox/locations", control.add_location, 201),
+        ("POST", "/sandbox/stock", control.set_stock, 200),
+        ("POST", "/sandbox/shelf", control.set_shelf, 200),
+        ("POST", "/sandbox/orders", control.place_order, 201),
+        ("POST", "/sandbox/orders/{order_id}/{move}", control.move_units, 200),
+        ("GET", "/sandbox/truth", control.truth, 200),
+        ("GET", "/sandbox/events", control.events, 200),
+        ("GET", "/sandbox/imports", control.imports, 200),
+        ("GET", "/sandbox/faults", control.show_faults, 200),
+        ("POST", "/sandbox/faults", control.set_faults, 200),
+        ("GET", "/sandbox/delivery", control.delivery, 200),
+        ("GET", "/sandbox/delivery/wait", control.wait_for_delivery, 200),
+        ("POST", "/sandbox/delivery/pause", control.pause, 200),
+        ("POST", "/sandbox/delivery/resume", control.resume, 200),
+        ("POST", "/sandbox/delivery/redeliver", control.redeliver, 200),
+    ]
+    return [Route(path, endpoint(call, status), methods=[method]) for method, path, call, status in table]
+
+
+class _Control:
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    def add_location(self, _request: Request, body: Body) -> Body:
+        node, kind = body["id"], body["type"]
+        if kind not in ("dc", "store"):
+            raise CallError(400, "invalid_request", "type: expected dc or store")
+        with self._sandbox.lock:
+            self._sandbox.add_location(
+                node,
+                node if kind == "store" else "",
+                is_inventory_master=body.get("is_inventory_master", False),
+            )
+            return self._sandbox.locations[node]
+
+    def set_stock(self, _request: Request, body: Body) -> Body:
+        with self._sandbox.lock:
+            for item in body["items"]:
+                key = (item["fulfillment_node_id"], item["product_id"])
+                if key[0] not in self._sandbox.locations:
+                    raise CallError(400, "invalid_request", f"fulfillment_node_id: no location {key[0]}")
+                self._sandbox.stock.on_hand[key] = item["on_hand"]
+        return {}
+
+    def set_shelf(self, _request: Request, body: Body) -> Body:
+        shelf = self._sandbox.stock.shelf
+        with self._sandbox.lock:
+            for item in body["items"]:
+                key = (item["fulfillment_node_id"], item["product_id"])
+                shelf[key] = shelf.get(key, 0) + item["delta"] if "delta" in item else item["quantity"]
+        return {}
+
+    def place_order(self, _request: Request, body: Body) -> Body:
+        products = [item["product_id"] for item in body["items"] for _ in range(item.get("quantity", 1))]
+        return self._sandbox.place_order(
+            body["fulfillment_node_id"],
+            products,
+            order_id=body.get("order_id"),
+            service_level=body.get("service_level", "STANDARD"),
+            force=body.get("force", False),
+        )
+
+    def move_units(self, request: Request, body: Body) -> Body:
+        move = request.path_params["move"]
+        if move not in MOVES:
+            raise CallError(404, "not_found", f"{move}: expected one of {', '.join(MOVES)}")
+        return self._sandbox.move_units(request.path_params["order_id"], MOVES[move], body.get("item_ids"))
+
+    def truth(self, _request: Request, _body: Body) -> Body:
+        with self._sandbox.lock:
+            return self._sandbox.stock.truth()
+
+    def events(self, request: Request, _body: Body) -> Body:
+        after = int(request.query_params.get("after", "0"))
+        return {"events": [dataclasses.asdict(event) for event in self._sandbox.publisher.published[after:]]}
+
+    def imports(self, _request: Request, _body: Body) -> Body:
+        with self._sandbox.lock:
+            jobs = self._sandbox.jobs
+            rest = [job for job in jobs.all.values() if job not in jobs.applied]
+            rows = []
+            for job in [*jobs.applied, *rest]:
+                file = job.file or {"head": None, "items": []}
+                rows.append(
+                    job.public()
+                    | {"head": file["head"], "size": len(file["items"]), "items": file["items"][:SHOWN_ITEMS]}
+                )
+            return {"imports": rows}
+
+    def show_faults(self, _request: Request, _body: Body) -> Body:
+        return dataclasses.asdict(self._sandbox.faults)
+
+    def set_faults(self, request: Request, body: Body) -> Body:
+        names = {field.name for field in dataclasses.fields(self._sandbox.faults)}
+        for name, value in body.items():
+            if name not in names:
+                raise CallError(400, "invalid_request", f"{name}: expected one of {', '.join(sorted(names))}")
+            setattr(self._sandbox.faults, name, value)
+        return self.show_faults(request, body)
+
+    def delivery(self, _request: Request, _body: Body) -> Body:
+        publisher = self._sandbox.publisher
+        return {
+            "pending": publisher.pending(),
+            "accepted": sum(event.status == "accepted" for event in publisher.published),
+            "rejected": [dataclasses.asdict(event) for event in publisher.rejected],
+        }
+
+    def wait_for_delivery(self, request: Request, _body: Body) -> Body:
+        seconds = float(request.query_params.get("seconds", "10"))
+        if not self._sandbox.publisher.wait_until_delivered(seconds):
+            raise CallError(504, "not_delivered", f"events are still pending after {seconds} s")
+        return {}
+
+    def pause(self, _request: Request, _body: Body) -> Body:
+        self._sandbox.publisher.pause(paused=True)
+        return {}
+
+    def resume(self, _request: Request, _body: Body) -> Body:
+        self._sandbox.publisher.pause(paused=False)
+        return {}
+
+    def redeliver(self, _request: Request, body: Body) -> Body:
+        seed = body.get("seed", 0) if body.get("shuffle") else None
+        return {"deliveries": self._sandbox.publisher.redeliver(body.get("times", 1), seed)}

@@ -1,0 +1,140 @@
+"""The calls NewStore itself answers (newstore-api.md, sections 1, 2 and 6)."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+import uuid
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from newstore_sandbox.errors import CallError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from newstore_sandbox.access import Access
+    from newstore_sandbox.sandbox import Sandbox
+    from newstore_sandbox.stock import Unit
+
+MOST_ATP_KEYS = 2000
+
+
+def routes(sandbox: Sandbox, access: Access) -> list[Route]:
+    """Give the routes of NewStore's own API."""
+    calls = _Calls(sandbox)
+
+    def guarded(call: Callable[[Request, t.Any], Response]) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            try:
+                access.check(request.headers.get("authorization"))
+                body = await read_json(request) if request.method == "POST" else None
+                with sandbox.lock:
+                    return call(request, body)
+            except CallError as error:
+                return error_answer(error)
+
+        return endpoint
+
+    async def token(request: Request) -> Response:
+        status, body = access.token(request.path_params["realm"], await request.form())
+        return JSONResponse(body, status_code=status)
+
+    return [
+        Route("/auth/realms/{realm}/protocol/openid-connect/token", token, methods=["POST"]),
+        Route("/v0/d/import", guarded(calls.create_import), methods=["POST"]),
+        Route("/v0/d/import", guarded(calls.list_imports), methods=["GET"]),
+        Route("/v0/d/import/{id}", guarded(calls.show_import), methods=["GET"]),
+        Route("/v0/d/import/{id}/errors", guarded(calls.import_errors), methods=["GET"]),
+        Route("/v0/d/import/{id}/start", guarded(calls.start_import), methods=["POST"]),
+        Route("/v0/d/import/{id}/set_fail", guarded(calls.fail_import), methods=["POST"]),
+        Route("/v0/availabilities", guarded(calls.availabilities), methods=["POST"]),
+        Route("/v0/stock/insights", guarded(calls.insights), methods=["GET"]),
+        Route("/v0/locations", guarded(calls.locations), methods=["GET"]),
+    ]
+
+
+class _Calls:
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._jobs = sandbox.jobs
+
+    def create_import(self, _request: Request, body: t.Any) -> Response:
+        leaves = self._sandbox.faults.create_429_leaves_job
+        return JSONResponse({"id": self._jobs.create(body, leaves_job_on_429=leaves).import_id})
+
+    def list_imports(self, request: Request, _body: None) -> Response:
+        state = request.query_params.get("filter[state]")
+        jobs = [job.public() for job in self._jobs.all.values() if state in (None, job.state)]
+        return JSONResponse({"items": jobs})
+
+    def show_import(self, request: Request, _body: None) -> Response:
+        job = self._jobs.get(request.path_params["id"])
+        word = self._sandbox.faults.state_word
+        return JSONResponse(job.public(word if job.state == "waiting" else None))
+
+    def import_errors(self, request: Request, _body: None) -> Response:
+        return JSONResponse(self._jobs.get(request.path_params["id"]).errors)
+
+    def start_import(self, request: Request, body: t.Any) -> Response:
+        return JSONResponse({"id": self._jobs.start(request.path_params["id"], body).import_id})
+
+    def fail_import(self, request: Request, body: t.Any) -> Response:
+        return JSONResponse({"id": self._jobs.set_fail(request.path_params["id"], body).import_id})
+
+    def availabilities(self, _request: Request, body: t.Any) -> Response:
+        keys = body.get("atp_keys") if isinstance(body, dict) else None
+        if not isinstance(keys, list) or not 1 <= len(keys) <= MOST_ATP_KEYS:
+            raise CallError(400, "invalid_request", f"atp_keys: expected 1 to {MOST_ATP_KEYS} keys")
+        items = []
+        for key in keys:
+            node, product = str(key.get("fulfillment_node_id")), str(key.get("product_id"))
+            if (atp := self._sandbox.stock.atp((node, product))) is not None:
+                items.append({"product_id": product, "fulfillment_node_id": node, "atp": atp})
+        return JSONResponse({"items": items})
+
+    def insights(self, request: Request, _body: None) -> Response:
+        query = request.query_params
+        if not query.get("product_id") or not query.get("fulfillment_node_id"):
+            raise CallError(400, "invalid_request", "product_id, fulfillment_node_id: required")
+        units = self._sandbox.stock.units_of((query["fulfillment_node_id"], query["product_id"]))
+        allocations = [_allocation(unit) for unit in units]
+        return JSONResponse({"allocations": allocations, "reservations": [], "future_allocations": []})
+
+    def locations(self, _request: Request, _body: None) -> Response:
+        shown = ("id", "is_inventory_master", "is_enabled", "type")
+        rows = [{name: location[name] for name in shown} for location in self._sandbox.locations.values()]
+        return JSONResponse({"locations": rows})
+
+
+def _allocation(unit: Unit) -> dict[str, t.Any]:
+    return {
+        "order_id": unit.order_id,
+        "fulfillment_request_id": unit.fulfillment_request_id,
+        "item_id": unit.item_id,
+        "state": "allocated" if unit.is_open else "completed",
+        "logical_timestamp": unit.completed_at,
+    }
+
+
+async def read_json(request: Request) -> t.Any:
+    """Read a JSON body.
+
+    Raises:
+        CallError: it is not JSON.
+    """
+    try:
+        return json.loads(await request.body())
+    except ValueError as error:
+        raise CallError(400, "invalid_request", "body: not JSON") from error
+
+
+def error_answer(error: CallError) -> JSONResponse:
+    """Give NewStore's error body."""
+    return JSONResponse(
+        {"error_code": error.code, "message": error.message, "request_id": str(uuid.uuid4())},
+        status_code=error.status,
+    )

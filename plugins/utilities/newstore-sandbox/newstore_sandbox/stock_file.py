@@ -1,0 +1,120 @@
+"""The stock file as NewStore takes it (newstore-api.md, section 3)."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib.resources
+import io
+import json
+import typing as t
+import urllib.parse
+import zipfile
+
+import jsonschema
+import requests
+
+from newstore_sandbox.errors import StockFileError
+from newstore_sandbox.stock import Key
+
+MEMBER = "availabilities.json"
+LARGEST_FILE = 80 * 10**6
+FETCH_SECONDS = 30
+NAMED_ERRORS = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class StockFile:
+    """A checked stock file."""
+
+    head: dict[str, t.Any]
+    items: list[dict[str, t.Any]]
+
+    @property
+    def quantities(self) -> dict[Key, int]:
+        """Quantity per key."""
+        return {(item["fulfillment_node_id"], item["product_id"]): item["quantity"] for item in self.items}
+
+    @property
+    def stores(self) -> dict[str, str]:
+        """Store id per fulfillment node ("" for a distribution centre)."""
+        return {row["fulfillment_node_id"]: row["store_id"] for row in self.head["store_mapping"]}
+
+    @property
+    def range(self) -> tuple[int, int] | None:
+        """Completions the file answers for, both ends included."""
+        given = self.head.get("completed_fulfillment_requests")
+        return (given["logical_timestamp_start"], given["logical_timestamp_end"]) if given else None
+
+
+def fetch(uri: str) -> bytes:
+    """Fetch the zip, as NewStore does some time after the start call."""
+    parts = urllib.parse.urlsplit(uri)
+    is_local = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost")
+    if parts.scheme != "https" and not is_local:
+        raise StockFileError(f"transformed_uri: {parts.scheme or 'no'} scheme is not supported")
+    try:
+        answer = requests.get(uri, timeout=FETCH_SECONDS)
+    except requests.RequestException as error:
+        raise StockFileError(f"transformed_uri could not be fetched: {type(error).__name__}") from error
+    if answer.status_code != 200:
+        raise StockFileError(f"transformed_uri could not be fetched: status {answer.status_code}")
+    return answer.content
+
+
+def read(content: bytes) -> StockFile:
+    """Check a fetched zip.
+
+    Raises:
+        StockFileError: with a row for each thing that is wrong.
+    """
+    document = _document(content)
+    errors = sorted(_validator().iter_errors(document), key=lambda error: error.json_path)
+    if errors:
+        rows = [f"{error.json_path}: {error.message}" for error in errors[:NAMED_ERRORS]]
+        raise StockFileError("the stock file does not fit the schema", rows)
+    file = StockFile(document["head"], document["items"])
+    _check_keys(file)
+    return file
+
+
+def _document(content: bytes) -> t.Any:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if archive.namelist() != [MEMBER]:
+                raise StockFileError(f"the zip must have one member, {MEMBER}; it has {archive.namelist()}")
+            if archive.getinfo(MEMBER).file_size > LARGEST_FILE:
+                raise StockFileError("the stock file is larger than 80 MB")
+            text = archive.read(MEMBER)
+    except zipfile.BadZipFile as error:
+        raise StockFileError("the file is not a zip") from error
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise StockFileError(f"{MEMBER} is not JSON: {error}") from error
+
+
+def _check_keys(file: StockFile) -> None:
+    if len(file.stores) != len(file.head["store_mapping"]):
+        raise StockFileError("head.store_mapping names a fulfillment node twice")
+    if len(file.quantities) != len(file.items):
+        raise StockFileError("items names a fulfillment node and product twice")
+    unmapped = sorted({node for node, _ in file.quantities} - file.stores.keys())
+    if unmapped:
+        raise StockFileError("items name nodes that head.store_mapping does not", unmapped)
+    if file.range and file.range[0] > file.range[1]:
+        raise StockFileError("completed_fulfillment_requests ends before it starts")
+
+
+@functools.cache
+def _validator() -> jsonschema.Draft202012Validator:
+    text = importlib.resources.files("newstore_sandbox").joinpath("schemas/stock.json").read_text("utf-8")
+    schema = json.loads(text)
+    checker = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
+    strict = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=checker)
+    return t.cast("jsonschema.Draft202012Validator", strict(schema))
+
+
+def _is_integer(_checker: object, value: object) -> bool:
+    """Neither true nor 17.0 is an integer on this wire."""
+    return isinstance(value, int) and not isinstance(value, bool)

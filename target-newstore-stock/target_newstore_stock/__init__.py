@@ -1,0 +1,1 @@
+"""Singer target that writes stock records to NewStore as stock-import jobs."""

@@ -1,0 +1,64 @@
+"""Access tokens by client credentials (newstore-api.md, section 1)."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import requests
+from singer_sdk.authenticators import OAuthAuthenticator
+
+from target_newstore_stock.errors import ApiError
+
+#: Seconds ahead of its end at which a token is renewed, but never more than half its life.
+RENEW_AHEAD_SECONDS = 30
+
+
+class NewStoreAuthenticator(OAuthAuthenticator):
+    """Gets a token, keeps it for its life, and renews it ahead of its end."""
+
+    @property
+    def oauth_request_body(self) -> dict[str, t.Any]:
+        """Give the form of the token call; NewStore takes no scopes."""
+        return {
+            "grant_type": "client_credentials",
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+        }
+
+    def update_access_token(self) -> None:
+        """Get a new token.
+
+        Raises:
+            ApiError: NewStore refused the client, or did not answer.
+        """
+        try:
+            super().update_access_token()
+        except requests.RequestException as error:
+            raise ApiError(f"no token from {self.auth_endpoint}: {type(error).__name__}") from error
+        except (KeyError, ValueError) as error:
+            raise ApiError(f"{self.auth_endpoint} did not answer with a token") from error
+        if self.expires_in:
+            self.expires_in -= min(RENEW_AHEAD_SECONDS, self.expires_in // 2)
+
+    def drop_token(self) -> None:
+        """Forget the token, so that the next call gets a new one."""
+        self.last_refreshed = None
+
+    def handle_error(self, *, content: str, status_code: int | None) -> None:
+        """Say in one line why NewStore gives no token."""
+        raise ApiError(
+            f"NewStore gives no token for this client_id and client_secret ({self.auth_endpoint}, status "
+            f"{status_code}): {_oauth_message(content)}",
+            status_code,
+        )
+
+
+def _oauth_message(content: str) -> str:
+    try:
+        body = json.loads(content)
+    except ValueError:
+        return content[:200] or "no message"
+    if not isinstance(body, dict):
+        return content[:200]
+    return str(body.get("error_description") or body.get("message") or body.get("error") or content[:200])

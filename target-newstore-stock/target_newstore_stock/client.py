@@ -1,0 +1,136 @@
+"""NewStore's HTTP API: authentication, retries and errors (newstore-api.md, section 1)."""
+
+from __future__ import annotations
+
+import logging
+import time
+import typing as t
+
+import requests
+
+from target_newstore_stock.errors import ApiError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from target_newstore_stock.auth import NewStoreAuthenticator
+
+logger = logging.getLogger("target-newstore-stock.client")
+
+CALL_SECONDS = 60
+TRIES = 6
+LONGEST_WAIT_SECONDS = 60.0
+#: 403 without a JSON body: the limit per IP address; it lasts five minutes.
+IP_LIMIT_SECONDS = 300.0
+
+
+class NewStoreClient:
+    """Calls NewStore.
+
+    Args:
+        api_url: Base URL of the tenant's API.
+        authenticator: Signs the calls.
+        sleep: Waits the given seconds.
+    """
+
+    def __init__(
+        self, api_url: str, authenticator: NewStoreAuthenticator, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._api_url = api_url.rstrip("/")
+        self._authenticator = authenticator
+        self._session = requests.Session()
+        self._sleep = sleep
+
+    def get(self, path: str, **params: str) -> t.Any:
+        """Read; repeated on passing faults."""
+        return self._repeated("GET", path, params=params)
+
+    def post(self, path: str, body: dict[str, t.Any]) -> t.Any:
+        """Write something that may be repeated."""
+        return self._repeated("POST", path, json=body)
+
+    def post_once(self, path: str, body: dict[str, t.Any]) -> t.Any:
+        """Write something that must not be repeated blindly.
+
+        Raises:
+            ApiError: with the status; None or 5xx means that it may have happened all the same.
+        """
+        return self._authorized("POST", path, json=body)
+
+    def _repeated(self, method: str, path: str, **kwargs: t.Any) -> t.Any:
+        wait = 0.5
+        for tries_left in range(TRIES - 1, -1, -1):
+            try:
+                return self._authorized(method, path, **kwargs)
+            except ApiError as error:
+                if not tries_left or not (error.may_have_happened or error.status == 429):
+                    raise
+                pause = error.retry_after or wait
+                logger.warning("%s; trying again in %.1f s", error, pause)
+            self._sleep(pause)
+            wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+        raise AssertionError("unreachable")
+
+    def _authorized(self, method: str, path: str, **kwargs: t.Any) -> t.Any:
+        """Call once; a refused token is renewed, and an IP limit waited for, one time each."""
+        answer = self._send(method, path, **kwargs)
+        if answer.status_code == 403 and not _is_json(answer):
+            logger.warning("NewStore limits this IP address; waiting %.0f s", IP_LIMIT_SECONDS)
+            self._sleep(IP_LIMIT_SECONDS)
+            answer = self._send(method, path, **kwargs)
+        if answer.status_code == 401 or (answer.status_code == 403 and _is_json(answer)):
+            self._authenticator.drop_token()
+            answer = self._send(method, path, **kwargs)
+        if answer.ok:
+            return _json(answer)
+        raise ApiError(
+            f"{method} {path}: NewStore answered {answer.status_code}: {_message(answer)}",
+            answer.status_code,
+            _seconds(answer.headers.get("Retry-After")),
+        )
+
+    def _send(self, method: str, path: str, **kwargs: t.Any) -> requests.Response:
+        try:
+            return self._session.request(
+                method,
+                self._api_url + path,
+                auth=self._authenticator,
+                timeout=CALL_SECONDS,
+                allow_redirects=False,
+                **kwargs,
+            )
+        except requests.RequestException as error:
+            raise ApiError(f"{method} {path}: no answer from {self._api_url}: {_cause(error)}") from error
+
+
+def _is_json(answer: requests.Response) -> bool:
+    try:
+        answer.json()
+    except ValueError:
+        return False
+    return True
+
+
+def _json(answer: requests.Response) -> t.Any:
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise ApiError(f"{answer.request.method} {answer.request.path_url}: the answer is not JSON") from error
+
+
+def _message(answer: requests.Response) -> str:
+    """Give NewStore's own words: `{error_code, message, request_id}` or problem+json."""
+    if not _is_json(answer) or not isinstance(answer.json(), dict):
+        return answer.text[:200] or "no message"
+    body = answer.json()
+    said = ("error_code", "message", "request_id", "type", "title", "detail")
+    return ", ".join(f"{name}: {body[name]}" for name in said if body.get(name)) or answer.text[:200]
+
+
+def _seconds(header: str | None) -> float | None:
+    return min(float(header), IP_LIMIT_SECONDS) if header and header.isdigit() else None
+
+
+def _cause(error: requests.RequestException) -> str:
+    """Name the fault without the link, which may carry a signature."""
+    return type(error).__name__

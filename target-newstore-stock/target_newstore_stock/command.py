@@ -1,0 +1,47 @@
+"""Exit codes and error texts of the commands: 0 done, 1 failed, 2 bad configuration."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from singer_sdk.exceptions import ConfigValidationError
+
+from target_newstore_stock.errors import TargetError
+
+if t.TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+
+    import click
+
+BAD_CONFIGURATION = 2
+
+
+def report_errors(command: click.Command, logger: logging.Logger) -> click.Command:
+    """Make a command end with one clear line instead of a traceback.
+
+    Option callbacks count too: some of them do the whole work.
+    """
+    if command.callback:
+        command.callback = _reporting(command.callback, logger)
+    for option in command.params:
+        if option.callback:
+            option.callback = _reporting(option.callback, logger)
+    return command
+
+
+def _reporting(callback: Callable[..., t.Any], logger: logging.Logger) -> Callable[..., t.Any]:
+    @functools.wraps(callback)
+    def wrapper(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        try:
+            return callback(*args, **kwargs)
+        except ConfigValidationError as error:
+            for line in error.errors:
+                logger.error("Configuration: %s", line)
+            raise SystemExit(BAD_CONFIGURATION) from None
+        except TargetError as error:
+            logger.error("%s", error)
+            raise SystemExit(error.exit_code) from None
+
+    return wrapper

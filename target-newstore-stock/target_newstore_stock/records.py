@@ -1,0 +1,117 @@
+"""Stock records and the cuts they arrive in (design rule 8).
+
+Pure: no file and no network. A cut is imported when it is complete, or not at all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+import msgspec
+
+from target_newstore_stock.errors import IncompleteCutError, RecordError
+
+
+class StockRecord(msgspec.Struct, frozen=True):
+    """A record of the stream `stock`; without the cut fields it belongs to no cut.
+
+    Source of the bounds: newstore-api.md, section 3.
+    """
+
+    fulfillment_node_id: t.Annotated[str, msgspec.Meta(min_length=1)]
+    product_id: t.Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+    quantity: t.Annotated[int, msgspec.Meta(ge=0)]
+    logical_timestamp_start: int | None = None
+    logical_timestamp_end: int | None = None
+    cut_id: str | None = None
+    cut_size: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class CutHead:
+    """What all records of one import share; `cut_id` and `size` are None for plain records.
+
+    Attributes:
+        range: Completions NewStore may stop subtracting, both ends included.
+    """
+
+    cut_id: str | None = None
+    size: int | None = None
+    range: tuple[int, int] | None = None
+
+
+def read_record(record: dict[str, t.Any]) -> StockRecord:
+    """Check a record.
+
+    Raises:
+        RecordError: it is not a stock record; names the field.
+    """
+    try:
+        return msgspec.convert(record, StockRecord)
+    except msgspec.ValidationError as error:
+        raise RecordError(
+            f"not a stock record: {error}. Expected fulfillment_node_id, product_id and quantity (a whole number, "
+            f"not negative), and for cuts logical_timestamp_start, logical_timestamp_end, cut_id, cut_size"
+        ) from error
+
+
+def head_of(record: StockRecord) -> CutHead:
+    """Give the cut a record says it belongs to.
+
+    Raises:
+        RecordError: the cut fields contradict each other.
+    """
+    start, end = record.logical_timestamp_start, record.logical_timestamp_end
+    if (start is None) != (end is None) or (start is not None and end is not None and start > end):
+        raise RecordError(f"logical_timestamp_start {start} and logical_timestamp_end {end} are not a range")
+    if (record.cut_id is None) != (record.cut_size is None):
+        raise RecordError("cut_id and cut_size: give both or none")
+    if record.cut_id is None and start is not None:
+        raise RecordError("a record with a range of logical timestamps needs cut_id and cut_size")
+    return CutHead(record.cut_id, record.cut_size, (start, end) if start is not None and end is not None else None)
+
+
+class CutProgress:
+    """Counts the records of the cut that is arriving."""
+
+    def __init__(self) -> None:
+        self.head: CutHead | None = None
+        self.count = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Records of a cut have come, and more must follow."""
+        return self.head is not None
+
+    @property
+    def is_complete(self) -> bool:
+        """The last record of the cut has come."""
+        return self.head is not None and self.count == self.head.size
+
+    def add(self, head: CutHead) -> None:
+        """Count a record.
+
+        Raises:
+            RecordError: it belongs elsewhere although the cut is not complete.
+        """
+        if self.head is None:
+            self.head = head
+        if head != self.head:
+            raise RecordError(
+                f"cut {self.head.cut_id} has {self.count} of {self.head.size} records, and the next record is of "
+                f"cut {head.cut_id} ({head.size} records, range {head.range}): nothing of either was imported"
+            )
+        self.count += 1
+
+    def reset(self) -> None:
+        """Begin anew, after a complete cut."""
+        self.head, self.count = None, 0
+
+    def refuse_open_cut(self) -> None:
+        """Raise IncompleteCutError when the input ends now but a cut is not complete."""
+        if self.head is not None:
+            raise IncompleteCutError(
+                f"the input ended inside cut {self.head.cut_id}, after {self.count} of {self.head.size} records: "
+                f"nothing of it was imported and no state is written. Run again; the cut comes again"
+            )
