@@ -23,9 +23,7 @@ class GroupCommit(t.Generic[Entry]):
         most_waiting: Beyond this `add` refuses at once instead of letting memory grow.
     """
 
-    def __init__(
-        self, commit: Callable[[Sequence[Entry]], object], *, largest_group: int, most_waiting: int
-    ) -> None:
+    def __init__(self, commit: Callable[[Sequence[Entry]], object], *, largest_group: int, most_waiting: int) -> None:
         self._commit = commit
         self._largest_group = largest_group
         self._waiting: asyncio.Queue[tuple[Entry, asyncio.Future[None]]] = asyncio.Queue(most_waiting)

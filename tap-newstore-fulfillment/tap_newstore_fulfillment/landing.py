@@ -188,7 +188,8 @@ class LandingStore:
 
     def _insert_new(self) -> postgresql.Insert | sqlite.Insert:
         dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        return dialect.insert(fulfillment_event).on_conflict_do_nothing(index_elements=["event_id"])
+        insert: postgresql.Insert | sqlite.Insert = dialect.insert(fulfillment_event)
+        return insert.on_conflict_do_nothing(index_elements=["event_id"])
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
@@ -214,9 +215,7 @@ class LandingStore:
             row = connection.execute(sa.select(landing_store)).first()
             if row is None:
                 row_id = str(uuid.uuid4())
-                connection.execute(
-                    landing_store.insert(), {"store_id": row_id, "schema_version": SCHEMA_VERSION}
-                )
+                connection.execute(landing_store.insert(), {"store_id": row_id, "schema_version": SCHEMA_VERSION})
                 return row_id
         if row.schema_version != SCHEMA_VERSION:
             raise TapError(

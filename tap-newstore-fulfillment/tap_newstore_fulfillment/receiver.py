@@ -133,9 +133,7 @@ def _answer(status: int, error: str | None = None) -> Response:
 
 def _not_kept(error: StoreUnavailableError) -> Response:
     logger.error("Answered 503: %s", error)
-    return JSONResponse(
-        {"error": str(error)}, status_code=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}
-    )
+    return JSONResponse({"error": str(error)}, status_code=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 def _epoch_ms() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
+import pathlib
 import socket
 import sys
 import typing as t
@@ -50,9 +51,7 @@ def receive(config_files: tuple[str, ...]) -> None:
 
 def main() -> None:
     """Run the command."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     report_errors(receive, logger)()
 
 
@@ -92,10 +91,11 @@ def _read_config(files: tuple[str, ...]) -> dict[str, t.Any]:
         if file == "ENV":
             continue
         try:
-            with open(file, encoding="utf-8") as opened:
-                content = json.load(opened)
-        except (OSError, ValueError) as error:
-            raise ReceiverStartError(f"--config {file}: {error}") from error
+            content = json.loads(pathlib.Path(file).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ReceiverStartError(f"--config {file}: {error.strerror}") from error
+        except ValueError as error:
+            raise ReceiverStartError(f"--config {file}: not JSON: {error}") from error
         if not isinstance(content, dict):
             raise ReceiverStartError(f"--config {file}: expected a JSON object")
         merged |= content

@@ -99,5 +99,3 @@ class TapNewStoreFulfillment(Tap):
     def get_singer_command(cls) -> click.Command:
         """Give the command, with this package's exit codes."""
         return report_errors(super().get_singer_command(), cls.logger)
-
-

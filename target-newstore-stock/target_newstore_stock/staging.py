@@ -52,7 +52,7 @@ class Staging:
 
     def _link_to(self, path: str, name: str) -> str:
         if self._link == "uri":
-            return self._filesystem.unstrip_protocol(path)
+            return str(self._filesystem.unstrip_protocol(path))
         if self._link != "presigned":
             return f"{self._link.rstrip('/')}/{urllib.parse.quote(name)}"
         try:

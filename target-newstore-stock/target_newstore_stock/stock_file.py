@@ -44,7 +44,7 @@ class StockFile:
     """
 
     def __init__(self) -> None:
-        self._spool: t.IO[bytes] = tempfile.TemporaryFile()
+        self._spool: t.IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         self._keys: set[tuple[str, str]] = set()
         self.nodes: set[str] = set()
         self.items = 0
@@ -77,12 +77,14 @@ class StockFile:
             head: As `make_head` gives it.
         """
         self._spool.flush()
-        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-            with archive.open(MEMBER, "w", force_zip64=True) as member:
-                member.write(b'{"head":' + _encode(head) + b',"items":[')
-                self._spool.seek(0)
-                shutil.copyfileobj(self._spool, member, COPY_BYTES)
-                member.write(b"]}")
+        with (
+            zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive,
+            archive.open(MEMBER, "w", force_zip64=True) as member,
+        ):
+            member.write(b'{"head":' + _encode(head) + b',"items":[')
+            self._spool.seek(0)
+            shutil.copyfileobj(self._spool, member, COPY_BYTES)
+            member.write(b"]}")
         self._spool.seek(0, 2)
 
     def close(self) -> None:
@@ -90,9 +92,7 @@ class StockFile:
         self._spool.close()
 
 
-def make_head(
-    store_mapping: Mapping[str, str], covered: tuple[int, int] | None, mode: str | None
-) -> dict[str, t.Any]:
+def make_head(store_mapping: Mapping[str, str], covered: tuple[int, int] | None, mode: str | None) -> dict[str, t.Any]:
     """Give the head, checked against the schema shipped with this package.
 
     Args:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
+from singer_sdk.singerlib.exceptions import SingerError
 
 from mapper_newstore_stock.errors import MapperError
 
@@ -15,6 +16,7 @@ if t.TYPE_CHECKING:
 
     import click
 
+FAILED = 1
 BAD_CONFIGURATION = 2
 
 
@@ -43,5 +45,8 @@ def _reporting(callback: Callable[..., t.Any], logger: logging.Logger) -> Callab
         except MapperError as error:
             logger.error("%s", error)
             raise SystemExit(error.exit_code) from None
+        except (SingerSDKError, SingerError) as error:
+            logger.error("%s", " ".join(str(error).split()) or type(error).__name__)
+            raise SystemExit(FAILED) from None
 
     return wrapper

@@ -38,9 +38,7 @@ class Cut:
     mark: int | None
 
 
-def split_along_timestamps(
-    completions: Iterable[tuple[int, Hashable]], max_items: int
-) -> list[TimestampRange]:
+def split_along_timestamps(completions: Iterable[tuple[int, Hashable]], max_items: int) -> list[TimestampRange]:
     """Split completions into ranges that touch at most `max_items` keys each.
 
     A range never ends between equal timestamps, so one that alone touches more keys stays

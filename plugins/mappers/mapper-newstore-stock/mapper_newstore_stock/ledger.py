@@ -17,14 +17,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from mapper_newstore_stock import lock, tables
 from mapper_newstore_stock.errors import LedgerError, OnHandError
-from mapper_newstore_stock.state import Taken
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from mapper_newstore_stock.events import CompletedUnits
     from mapper_newstore_stock.on_hand import OnHandRow
-    from mapper_newstore_stock.state import Acknowledged
+    from mapper_newstore_stock.state import Acknowledged, Taken
 
 INSERT_ROWS = 10_000
 NAMED_KEYS = 20
@@ -90,9 +89,7 @@ class Ledger:
             {**unit._asdict(), "run": self.run, "late": seen is not None and unit.logical_timestamp <= seen}
             for unit in units
         ]
-        statement = self.insert(tables.completed_unit).on_conflict_do_nothing(
-            index_elements=["event_id", "product_id"]
-        )
+        statement = self.insert(tables.completed_unit).on_conflict_do_nothing(index_elements=["event_id", "product_id"])
         self.connection.execute(statement, rows)
 
     def commit_taken(self, taken: Taken) -> None:
@@ -102,9 +99,7 @@ class Ledger:
             "taken_position": taken.position,
             "taken_store_id": taken.store_id,
         }
-        self.connection.execute(
-            tables.run.update().where(tables.run.c.run == self.run).values(values)
-        )
+        self.connection.execute(tables.run.update().where(tables.run.c.run == self.run).values(values))
         self.connection.commit()
 
     def forget_uncommitted(self) -> None:
@@ -147,7 +142,8 @@ class Ledger:
         return self.connection.execute(found.limit(1)).first() is not None
 
     def _highest_taken(self) -> int | None:
-        return self.connection.scalar(sa.select(sa.func.max(tables.run.c.taken_through)))
+        highest: int | None = self.connection.scalar(sa.select(sa.func.max(tables.run.c.taken_through)))
+        return highest
 
     def _refuse_duplicates(self) -> None:
         read = tables.on_hand_read.c
@@ -192,9 +188,7 @@ class Ledger:
         tables.metadata.create_all(self.connection)
         version = self.connection.scalar(sa.select(tables.ledger.c.schema_version))
         if version is None:
-            self.connection.execute(
-                tables.ledger.insert(), {"schema_version": tables.SCHEMA_VERSION}
-            )
+            self.connection.execute(tables.ledger.insert(), {"schema_version": tables.SCHEMA_VERSION})
         elif version != tables.SCHEMA_VERSION:
             raise LedgerError(
                 f"the ledger has schema version {version}, this program knows {tables.SCHEMA_VERSION}; "

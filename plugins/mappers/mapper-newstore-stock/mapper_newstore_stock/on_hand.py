@@ -35,9 +35,7 @@ class OnHandRow(t.NamedTuple):
     as_of: int | None
 
 
-def read_on_hand(
-    url: str, *, table: str | None, query: str | None, columns: Mapping[str, str]
-) -> Iterator[OnHandRow]:
+def read_on_hand(url: str, *, table: str | None, query: str | None, columns: Mapping[str, str]) -> Iterator[OnHandRow]:
     """Read all rows of the source, one at a time.
 
     Args:
@@ -62,9 +60,7 @@ def is_sql(url: str) -> bool:
     return "://" in url and scheme not in fsspec.available_protocols()
 
 
-def without_ignored(
-    rows: Iterable[OnHandRow], nodes: Sequence[str], products: Sequence[str]
-) -> Iterator[OnHandRow]:
+def without_ignored(rows: Iterable[OnHandRow], nodes: Sequence[str], products: Sequence[str]) -> Iterator[OnHandRow]:
     """Leave out rows whose node or product matches one of the patterns (`*` globs)."""
     node, product = _matcher(nodes), _matcher(products)
     for row in rows:
@@ -146,7 +142,7 @@ def _sql_rows(
 
 
 def _select(table: str | None, query: str | None, names: Mapping[str, str]) -> sa.Select[t.Any]:
-    columns = [sa.column(name) for name in names.values()]
+    columns: list[sa.ColumnClause[t.Any]] = [sa.column(name) for name in names.values()]
     if query:
         return sa.select(*columns).select_from(sa.text(f"({query}) AS on_hand_query"))
     if not table:

@@ -155,9 +155,8 @@ class Planner:
     def _completed_since(self, mark: int | None) -> sa.Subquery:
         """Units per key that the ERP's number does not contain, up to the mark."""
         unit, row = completed_unit.c, on_hand.c
-        if self._rules.erp_is_current:
-            counts = sa.false()
-        else:
+        counts: sa.ColumnElement[bool] = sa.false()
+        if not self._rules.erp_is_current:
             counts = sa.or_(
                 row.as_of_logical_timestamp.is_(None),
                 unit.logical_timestamp > row.as_of_logical_timestamp,
@@ -165,9 +164,7 @@ class Planner:
                 sa.and_(unit.late, row.changed_run <= unit.run),
             )
         return (
-            sa.select(
-                unit.fulfillment_node_id, unit.product_id, sa.func.sum(unit.units).label("units")
-            )
+            sa.select(unit.fulfillment_node_id, unit.product_id, sa.func.sum(unit.units).label("units"))
             .select_from(completed_unit)
             .join(on_hand, _same_key(row, unit))
             .where(counts, unit.logical_timestamp <= mark)
@@ -178,10 +175,7 @@ class Planner:
     def _touched(self) -> sa.Subquery:
         unit = completed_unit.c
         return (
-            sa.select(unit.fulfillment_node_id, unit.product_id)
-            .distinct()
-            .where(self._pending())
-            .subquery("touched")
+            sa.select(unit.fulfillment_node_id, unit.product_id).distinct().where(self._pending()).subquery("touched")
         )
 
     def _check_negative(self) -> None:
@@ -224,18 +218,14 @@ class Planner:
             .order_by(unit.logical_timestamp)
         )
         rows = self._connection.execute(completions, execution_options=STREAMED)
-        return split_along_timestamps(
-            ((row[0], (row[1], row[2])) for row in rows), self._rules.max_cut_items
-        )
+        return split_along_timestamps(((row[0], (row[1], row[2])) for row in rows), self._rules.max_cut_items)
 
     def _fill_with_touched(self, number: int, part: TimestampRange) -> int:
         """Put every key with a completion in the range into a cut."""
         unit = completed_unit.c
         within = sa.and_(self._pending(), unit.logical_timestamp.between(part.start, part.end))
         keys = sa.select(unit.fulfillment_node_id, unit.product_id).distinct().where(within).subquery()
-        size = self._insert_items(
-            number, sa.select(planned).join(keys, _same_key(planned.c, keys.c)).subquery()
-        )
+        size = self._insert_items(number, sa.select(planned).join(keys, _same_key(planned.c, keys.c)).subquery())
         self._connection.execute(completed_unit.update().where(within).values(cut=number))
         if size > self._rules.max_cut_items:
             logger.warning(
@@ -288,9 +278,7 @@ class Planner:
         )
         item = cut_item.c
         last = (
-            sa.select(
-                item.fulfillment_node_id, item.product_id, sa.func.max(item.quantity), sa.func.max(item.cut)
-            )
+            sa.select(item.fulfillment_node_id, item.product_id, sa.func.max(item.quantity), sa.func.max(item.cut))
             .where(item.cut >= cuts[0].number)
             .group_by(item.fulfillment_node_id, item.product_id)
         )
@@ -304,9 +292,7 @@ class Planner:
 
 
 def _same_key(left: t.Any, right: t.Any) -> sa.ColumnElement[bool]:
-    return sa.and_(
-        left.fulfillment_node_id == right.fulfillment_node_id, left.product_id == right.product_id
-    )
+    return sa.and_(left.fulfillment_node_id == right.fulfillment_node_id, left.product_id == right.product_id)
 
 
 def _not_negative(quantity: sa.ColumnElement[int]) -> sa.ColumnElement[int]:

@@ -15,13 +15,13 @@ from newstore_sandbox.app import create_app
 from newstore_sandbox.sandbox import Options, Sandbox
 
 
-@click.group(context_settings={"auto_envvar_prefix": "NEWSTORE_SANDBOX", "show_default": True})
+@click.group()
 @click.version_option(package_name="newstore-sandbox")
 def main() -> None:
     """A NewStore on localhost with real stock arithmetic."""
 
 
-@main.command()
+@main.command(context_settings={"auto_envvar_prefix": "NEWSTORE_SANDBOX", "show_default": True})
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option("--port", default=8766, help="Port to listen on; 0 takes any free one.")
 @click.option("--tenant", default="demo", help="The tenant, which is also the realm of the token endpoint.")

@@ -122,7 +122,7 @@ class Jobs:
         waiting = [job for job in self.all.values() if job.state == "waiting"]
         if not waiting:
             return None
-        return {"fifo": waiting[0], "lifo": waiting[-1], "random": random.choice(waiting)}[order]
+        return {"fifo": waiting[0], "lifo": waiting[-1], "random": random.choice(waiting)}[order]  # noqa: S311
 
 
 def _check_create(body: t.Any) -> None:

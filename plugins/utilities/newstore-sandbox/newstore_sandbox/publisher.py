@@ -85,7 +85,7 @@ class Publisher:
         with self._changed:
             again = [event for event in self.published if event.status == "accepted"] * times
             if seed is not None:
-                random.Random(seed).shuffle(again)
+                random.Random(seed).shuffle(again)  # noqa: S311
             self._queue.extend(again)
             self._changed.notify_all()
         return len(again)

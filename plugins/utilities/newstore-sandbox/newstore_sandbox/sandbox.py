@@ -22,7 +22,7 @@ class Options:
 
     tenant: str = "demo"
     client_id: str = "sandbox-client"
-    client_secret: str = "sandbox-secret"
+    client_secret: str = "sandbox-secret"  # noqa: S105 - of a sandbox on this machine
     token_seconds: int = 300
     range_scope: Scope = "tenant"
     webhook_url: str | None = None
@@ -54,9 +54,7 @@ class Sandbox:
         self.jobs = Jobs()
         self.faults = Faults()
         self.locations: dict[str, dict[str, t.Any]] = {}
-        self.publisher = Publisher(
-            options.webhook_url, options.webhook_key, options.webhook_shape, options.tenant
-        )
+        self.publisher = Publisher(options.webhook_url, options.webhook_key, options.webhook_shape, options.tenant)
         self._timestamps = itertools.count(options.first_logical_timestamp)
         self._orders: dict[str, tuple[str, str, list[Unit]]] = {}
         self._stopping = threading.Event()
@@ -184,7 +182,8 @@ class Sandbox:
 
     def _apply(self, job: Job, file: stock_file.StockFile) -> None:
         mastered = sorted(
-            node for node in {item["fulfillment_node_id"] for item in file.items}
+            node
+            for node in {item["fulfillment_node_id"] for item in file.items}
             if self.locations.get(node, {}).get("is_inventory_master")
         )
         if mastered:

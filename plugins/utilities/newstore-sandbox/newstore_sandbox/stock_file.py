@@ -15,7 +15,9 @@ import jsonschema
 import requests
 
 from newstore_sandbox.errors import StockFileError
-from newstore_sandbox.stock import Key
+
+if t.TYPE_CHECKING:
+    from newstore_sandbox.stock import Key
 
 MEMBER = "availabilities.json"
 LARGEST_FILE = 80 * 10**6

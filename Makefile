@@ -1,0 +1,38 @@
+# `make demo` and `make test` do their whole set-up: a virtual environment in the checkout, and Meltano's plugins.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PACKAGES := tap-newstore-fulfillment target-newstore-stock plugins/mappers/mapper-newstore-stock plugins/utilities/newstore-sandbox
+PROJECTS := $(PACKAGES:%=%/pyproject.toml)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo test lint install requirements clean
+
+demo: .meltano/.installed
+	python -m tests.end_to_end.demo
+
+test: lint .meltano/.installed
+	pytest
+
+lint: .venv/.installed
+	ruff check .
+	ruff format --check .
+	mypy
+
+install: .meltano/.installed
+
+requirements: .venv/.installed
+	uv pip compile --quiet --universal --python-version 3.11 --no-header requirements.in $(PROJECTS) --output-file requirements.txt
+
+clean:
+	rm -rf .venv .meltano .sandbox .mypy_cache .ruff_cache .pytest_cache
+
+.venv/.installed: requirements.txt $(PROJECTS)
+	$(PYTHON) -m venv .venv
+	pip install --quiet --disable-pip-version-check --constraint requirements.txt uv
+	uv pip install --quiet --requirements requirements.txt $(PACKAGES:%=--editable %)
+	touch $@
+
+.meltano/.installed: .venv/.installed meltano.yml
+	meltano --log-level=warning install
+	touch $@

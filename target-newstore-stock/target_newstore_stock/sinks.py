@@ -1,0 +1,64 @@
+"""The sink: hands stock records to the intake."""
+
+from __future__ import annotations
+
+import typing as t
+
+from singer_sdk.exceptions import InvalidRecord
+from singer_sdk.sinks import Sink
+from singer_sdk.sinks.core import JSONSchemaValidator
+
+from target_newstore_stock.errors import RecordError
+from target_newstore_stock.records import read_record
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from singer_sdk.sinks.core import BaseJSONSchemaValidator
+
+    from target_newstore_stock.target import TargetNewStoreStock
+
+
+class StockSink(Sink):
+    """Takes the records of one stream. Whole cuts are imported at once; only plain records are drained."""
+
+    def __init__(
+        self,
+        target: TargetNewStoreStock,
+        stream_name: str,
+        schema: dict[str, t.Any],
+        key_properties: Sequence[str] | None,
+    ) -> None:
+        super().__init__(target, stream_name, schema, key_properties)
+        self._intake = target.intake
+
+    @property
+    def is_full(self) -> bool:
+        """Never inside a cut, and for plain records only with `batch_size_rows` (files are split by size)."""
+        return self.batch_size_rows is not None and super().is_full and not self._intake.cut_is_open
+
+    def process_record(self, record: dict[str, t.Any], context: dict[str, t.Any]) -> None:
+        """Take a record.
+
+        Raises:
+            TargetError: it is not a stock record, or the cut it completes could not be imported.
+        """
+        del context
+        self._intake.add(read_record(record))
+
+    def process_batch(self, context: dict[str, t.Any]) -> None:
+        """Import the plain records that wait."""
+        del context
+        self._intake.import_plain()
+
+    def get_validator(self) -> BaseJSONSchemaValidator | None:
+        """Check records against the stream's schema, with errors of one line."""
+        return _Validator(self.schema) if self.validate_schema else None
+
+
+class _Validator(JSONSchemaValidator):
+    def validate(self, record: dict[str, t.Any]) -> None:
+        try:
+            super().validate(record)
+        except InvalidRecord as error:
+            raise RecordError(f"a record does not fit its stream's schema: {error.error_message}") from error

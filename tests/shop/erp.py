@@ -1,0 +1,36 @@
+"""The ERP's stock: a CSV with the mapper's default column names."""
+
+from __future__ import annotations
+
+import csv
+import typing as t
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+HEADER = ("fulfillment_node_id", "product_id", "quantity", "as_of_logical_timestamp")
+
+
+class Erp:
+    """What the ERP says is on hand.
+
+    Args:
+        path: The CSV; it is written anew with every change.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._rows: dict[tuple[str, str], tuple[int, int | None]] = {}
+        self._write()
+
+    def count(self, node: str, product: str, quantity: int, as_of: int | None = None) -> None:
+        """Set a number; `as_of` is the highest logical timestamp it contains (None: none)."""
+        self._rows[node, product] = (quantity, as_of)
+        self._write()
+
+    def _write(self) -> None:
+        with self.path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(HEADER)
+            for (node, product), (quantity, as_of) in self._rows.items():
+                writer.writerow([node, product, quantity, "" if as_of is None else as_of])

@@ -1,0 +1,152 @@
+"""The sandbox as a process, and what a shop does to it."""
+
+from __future__ import annotations
+
+import typing as t
+
+import requests
+
+from tests.shop.process import Process, command
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+CALL_SECONDS = 30
+CLIENT_ID = "sandbox-client"
+CLIENT_SECRET = "sandbox-secret"
+TENANT = "demo"
+
+
+class NewStore:
+    """A sandbox in a process of its own.
+
+    Args:
+        directory: For its log and the staged stock files.
+        options: Options of `newstore-sandbox serve`, with `_` for `-`.
+    """
+
+    def __init__(self, directory: Path, **options: object) -> None:
+        self.staging = directory / "staging"
+        arguments = [command("newstore-sandbox"), "serve", "--port=0", f"--staging-dir={self.staging}"]
+        arguments += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+        self.process = Process(arguments, directory / "newstore.log")
+        self.url = self.process.wait_for(r"listening on (http://\S+)")[1]
+
+    def __enter__(self) -> t.Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.process.stop()
+
+    @property
+    def token_url(self) -> str:
+        return f"{self.url}/auth/realms/{TENANT}/protocol/openid-connect/token"
+
+    @property
+    def target_settings(self) -> dict[str, t.Any]:
+        """Settings of target-newstore-stock for this NewStore, without waiting longer than a test needs."""
+        return {
+            "tenant": TENANT,
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+            "api_url": self.url,
+            "auth_url": self.token_url,
+            "staging_url": str(self.staging),
+            "staging_link": f"{self.url}/staging",
+            "import_interval_seconds": 0,
+            "poll_seconds": 0.05,
+            "import_timeout_seconds": 60,
+        }
+
+    def add_location(self, node: str, kind: str = "dc", *, is_inventory_master: bool = False) -> None:
+        self._post("locations", {"id": node, "type": kind, "is_inventory_master": is_inventory_master})
+
+    def set_stock(self, node: str, product: str, on_hand: int) -> None:
+        """Set NewStore's number, and the true shelf with it."""
+        key = {"fulfillment_node_id": node, "product_id": product}
+        self._post("stock", {"items": [{**key, "on_hand": on_hand}]})
+        self._post("shelf", {"items": [{**key, "quantity": on_hand}]})
+
+    def receive_goods(self, node: str, product: str, units: int) -> None:
+        """Put units on the true shelf."""
+        self._post("shelf", {"items": [{"fulfillment_node_id": node, "product_id": product, "delta": units}]})
+
+    def order(self, node: str, *products: str, force: bool = False) -> str:
+        """Place an order of one unit of each product named; give its id."""
+        items = [{"product_id": product} for product in products]
+        order = self._post("orders", {"fulfillment_node_id": node, "items": items, "force": force})
+        return str(order["order_id"])
+
+    def ship(self, order: str) -> int:
+        """Ship an order; give the logical timestamp of its completion."""
+        return int(self._post(f"orders/{order}/ship", {})["logical_timestamp"])
+
+    def fail(self, order: str) -> None:
+        self._post(f"orders/{order}/fail", {})
+
+    def sell(self, node: str, *products: str) -> int:
+        """Order and ship at once; give the logical timestamp of the completion."""
+        return self.ship(self.order(node, *products, force=True))
+
+    def set_faults(self, **faults: object) -> None:
+        self._post("faults", faults)
+
+    def wait_for_delivery(self) -> None:
+        """Wait until every event is answered."""
+        self._get("delivery/wait?seconds=20")
+
+    def redeliver(self, times: int, seed: int) -> None:
+        """Deliver every accepted event again, in random order, and wait for it."""
+        self._post("delivery/redeliver", {"times": times, "shuffle": True, "seed": seed})
+        self.wait_for_delivery()
+
+    def pause_delivery(self) -> None:
+        self._post("delivery/pause", {})
+
+    def resume_delivery(self) -> None:
+        self._post("delivery/resume", {})
+
+    def truth(self) -> dict[str, t.Any]:
+        return self._get("truth")
+
+    def numbers(self, node: str, product: str) -> dict[str, t.Any]:
+        """Give on_hand, allocations, atp, shelf and free of a key."""
+        for row in self.truth()["keys"]:
+            if (row["fulfillment_node_id"], row["product_id"]) == (node, product):
+                return dict(row)
+        raise AssertionError(f"NewStore knows nothing of {node}/{product}")
+
+    def on_hand(self, node: str, product: str) -> int | None:
+        return t.cast("int | None", self.numbers(node, product)["on_hand"])
+
+    def imports(self, state: str | None = None) -> list[dict[str, t.Any]]:
+        """Give the imports: the applied ones in order, then the others."""
+        return [job for job in self._get("imports")["imports"] if state in (None, job["state"])]
+
+    def ranges(self) -> list[tuple[int, int] | None]:
+        """Give the range of each applied import."""
+        ranges = []
+        for job in self.imports("finished"):
+            declared = job["head"].get("completed_fulfillment_requests")
+            ranges.append(tuple(declared.values()) if declared else None)
+        return ranges
+
+    def call(self, method: str, path: str, *, body: object = None, token: str | None = None) -> requests.Response:
+        """Call NewStore's own API as a client would; with a fresh token unless one is given."""
+        headers = {"Authorization": f"Bearer {self.token() if token is None else token}"}
+        return requests.request(method, self.url + path, json=body, headers=headers, timeout=CALL_SECONDS)
+
+    def token(self) -> str:
+        form = {"grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+        return str(requests.post(self.token_url, data=form, timeout=CALL_SECONDS).json()["access_token"])
+
+    def _post(self, path: str, body: object) -> dict[str, t.Any]:
+        return _checked(requests.post(f"{self.url}/sandbox/{path}", json=body, timeout=CALL_SECONDS))
+
+    def _get(self, path: str) -> dict[str, t.Any]:
+        return _checked(requests.get(f"{self.url}/sandbox/{path}", timeout=CALL_SECONDS))
+
+
+def _checked(answer: requests.Response) -> dict[str, t.Any]:
+    assert answer.ok, f"{answer.url}: {answer.status_code} {answer.text}"
+    return t.cast("dict[str, t.Any]", answer.json())

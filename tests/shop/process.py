@@ -1,0 +1,102 @@
+"""Real processes: started, waited for by what they print, and ended by their id."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import typing as t
+from pathlib import Path
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+START_SECONDS = 60
+STOP_SECONDS = 30
+
+
+def command(name: str) -> str:
+    """Give the path of a command installed beside this Python."""
+    return str(Path(sys.executable).parent / name)
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Give this process's environment without settings of the project, and with these variables."""
+    ours = ("TAP_NEWSTORE", "MAPPER_NEWSTORE", "TARGET_NEWSTORE", "NEWSTORE_SANDBOX", "MELTANO_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return kept | variables
+
+
+class Process:
+    """A process that runs beside the caller. Use it in a `with` block.
+
+    Args:
+        arguments: The command, as `command` gives it, and its arguments.
+        log: A file that receives everything it prints.
+        variables: Added to the environment.
+    """
+
+    def __init__(self, arguments: Sequence[str], log: Path, variables: Mapping[str, str] | None = None) -> None:
+        self._log = log
+        with log.open("ab") as file:
+            self._process = subprocess.Popen(
+                arguments, stdout=file, stderr=subprocess.STDOUT, env=environment(**(variables or {}))
+            )
+
+    def __enter__(self) -> t.Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.stop()
+
+    @property
+    def output(self) -> str:
+        """Everything printed so far."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def wait_for(self, pattern: str, seconds: float = START_SECONDS) -> re.Match[str]:
+        """Wait until the process has printed this; give the match.
+
+        Raises:
+            AssertionError: it ended before, or the time ran out.
+        """
+
+        def printed() -> re.Match[str] | None:
+            found = re.search(pattern, self.output)
+            if not found and self._process.poll() is not None:
+                found = re.search(pattern, self.output)
+                assert found, f"ended with {self._process.returncode} without {pattern!r}:\n{self.output}"
+            return found
+
+        return wait_until(printed, f"{pattern!r} in the output", seconds)
+
+    def stop(self) -> int:
+        """Ask the process to end, and give its exit code."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(STOP_SECONDS)
+
+    def kill(self) -> None:
+        """End the process without giving it a chance to do anything."""
+        self._process.kill()
+        self._process.wait(STOP_SECONDS)
+
+
+Found = t.TypeVar("Found")
+
+
+def wait_until(condition: t.Callable[[], Found | None], what: str, seconds: float = START_SECONDS) -> Found:
+    """Wait until a condition gives something true, and give it.
+
+    Raises:
+        AssertionError: the time ran out.
+    """
+    pause = threading.Event()
+    for _ in range(int(seconds / 0.05)):
+        if found := condition():
+            return found
+        pause.wait(0.05)
+    raise AssertionError(f"no {what} within {seconds} s")

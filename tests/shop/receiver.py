@@ -1,0 +1,54 @@
+"""The event receiver as a process."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import requests
+
+from tests.shop.process import Process, command
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+CALL_SECONDS = 30
+
+
+class Receiver:
+    """`newstore-event-receiver` on a free port, with a landing store on SQLite.
+
+    Args:
+        directory: For its configuration, its log and the landing store.
+        api_key: The key it asks for; None accepts everybody.
+    """
+
+    def __init__(self, directory: Path, api_key: str | None = None) -> None:
+        self.landing_url = f"sqlite:///{directory / 'landing.db'}"
+        self._key = api_key
+        settings: dict[str, t.Any] = {"landing_url": self.landing_url, "receiver_port": 0}
+        if api_key:
+            settings["receiver_api_key"] = api_key
+        config = directory / "receiver.json"
+        config.write_text(json.dumps(settings), encoding="utf-8")
+        log = directory / "receiver.log"
+        log.unlink(missing_ok=True)
+        self.process = Process([command("newstore-event-receiver"), "--config", str(config)], log)
+        self.url = self.process.wait_for(r"listening on (http://\S+)")[1]
+
+    def __enter__(self) -> t.Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.process.stop()
+
+    @property
+    def events_url(self) -> str:
+        return f"{self.url}/events"
+
+    def post(self, body: object, path: str = "/events", key: str | None = None) -> requests.Response:
+        """Deliver a body: bytes as they are, anything else as JSON."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        key = key or self._key
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return requests.post(self.url + path, data=raw, headers=headers, timeout=CALL_SECONDS)
