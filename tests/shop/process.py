@@ -73,6 +73,10 @@ class Process:
 
         return wait_until(printed, f"{pattern!r} in the output", seconds)
 
+    def wait(self) -> int:
+        """Wait until the process ends by itself, and give its exit code."""
+        return self._process.wait(START_SECONDS)
+
     def stop(self) -> int:
         """Ask the process to end, and give its exit code."""
         if self._process.poll() is None:

@@ -113,7 +113,7 @@ def _validator() -> jsonschema.Draft202012Validator:
     text = importlib.resources.files("newstore_sandbox").joinpath("schemas/stock.json").read_text("utf-8")
     schema = json.loads(text)
     checker = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
-    strict = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=checker)
+    strict = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=checker)  # type: ignore[no-untyped-call]
     return t.cast("jsonschema.Draft202012Validator", strict(schema))
 
 

@@ -1,0 +1,42 @@
+"""Builders of events as NewStore sends them (wire contract, section 4)."""
+
+from __future__ import annotations
+
+import typing as t
+
+COMPLETED = "fulfillment_request.items_completed"
+ASSIGNED = "fulfillment_request.assigned"
+
+
+def a_payload(at: int, *products: str, request: str = "fr-1", **fields: t.Any) -> dict[str, t.Any]:
+    """Give a payload with one unit of each product named."""
+    return {
+        "id": request,
+        "order_id": "order-1",
+        "logical_timestamp": at,
+        "fulfillment_location_id": "DC01",
+        "associate_id": None,
+        "service_level": "STANDARD",
+        "items": [{"id": f"{request}-{n}", "product_id": name} for n, name in enumerate(products or ("SKU-1",))],
+        **fields,
+    }
+
+
+def an_event(
+    at: int, *products: str, name: str = COMPLETED, request: str = "fr-1", **fields: t.Any
+) -> dict[str, t.Any]:
+    """Give an Event Stream envelope."""
+    return {
+        "tenant": "demo",
+        "name": name,
+        "published_at": "2025-03-04T09:15:02.117Z",
+        "payload": a_payload(at, *products, request=request, **fields),
+    }
+
+
+def an_older_event(at: int, *products: str, name: str = "fulfillment_request_completed") -> dict[str, t.Any]:
+    """Give the older webhook's body of the same event."""
+    return {
+        "published_at": "2019-01-08T18:03:07.554206583Z",
+        "event": {"name": name, "payload": a_payload(at, *products)},
+    }

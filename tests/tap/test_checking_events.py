@@ -1,0 +1,118 @@
+"""What is an event, and what the error says when a body is none."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+from tap_newstore_fulfillment.errors import EventRejectedError
+from tap_newstore_fulfillment.events import check_event, to_record
+
+from tests.tap.events import a_payload, an_event, an_older_event
+
+
+def checked(body: t.Any) -> t.Any:
+    return check_event(json.dumps(body).encode())
+
+
+def without(body: dict[str, t.Any], *path: str) -> dict[str, t.Any]:
+    inner = body
+    for name in path[:-1]:
+        inner = inner[name]
+    del inner[path[-1]]
+    return body
+
+
+def test_an_event_keeps_its_text_as_it_was_sent() -> None:
+    raw = json.dumps(an_event(12), indent=1).encode()
+    assert check_event(raw).body == raw.decode()
+
+
+def test_an_event_has_one_identity_in_both_wire_shapes() -> None:
+    assert checked(an_event(12)).event_id == checked(an_older_event(12)).event_id
+
+
+@pytest.mark.parametrize(
+    ("older", "name"),
+    [
+        ("fulfillment_request_assigned", "fulfillment_request.assigned"),
+        ("fulfillment_request_failed", "fulfillment_request.items_failed"),
+        ("fulfillment_request_completed", "fulfillment_request.items_completed"),
+    ],
+)
+def test_the_older_names_become_the_event_streams_names(older: str, name: str) -> None:
+    assert checked(an_older_event(1, name=older)).event_name == name
+
+
+def test_different_events_of_one_request_have_different_identities() -> None:
+    names = {checked(an_event(at, name=name)).event_id for at in (1, 2) for name in ("a", "b")}
+    assert len(names) == 4
+
+
+def test_unknown_names_and_fields_are_accepted_and_kept() -> None:
+    event = checked({**an_event(3, name="fulfillment_request.new", colour="red"), "more": 1})
+    assert event.event_name == "fulfillment_request.new"
+    assert '"colour": "red"' in event.body
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ([], "body: expected object, got array"),
+        ({}, "name: required"),
+        ({"name": "x"}, "payload: required"),
+        (without(an_event(1), "payload", "logical_timestamp"), "payload.logical_timestamp: required"),
+        (without(an_event(1), "payload", "id"), "payload.id: required"),
+        (without(an_older_event(1), "event", "payload", "id"), "event.payload.id: required"),
+        (without(an_event(1), "payload", "items"), "payload.items: required in fulfillment_request.items_completed"),
+        (
+            an_event(1, fulfillment_location_id=None),
+            "payload.fulfillment_location_id: required in fulfillment_request.items_completed",
+        ),
+        (an_event(1, items=[{"id": "1", "product_id": 7}]), "payload.items[0].product_id: expected str, got int"),
+        (an_event(1) | {"payload": a_payload(1) | {"logical_timestamp": "12"}}, "payload.logical_timestamp: expected"),
+        (an_event(1) | {"payload": a_payload(1) | {"logical_timestamp": 1.5}}, "payload.logical_timestamp: expected"),
+        (an_event(2**63), "payload.logical_timestamp"),
+        (an_event(1) | {"published_at": "yesterday"}, "published_at"),
+    ],
+)
+def test_the_error_names_the_field(body: t.Any, said: str) -> None:
+    with pytest.raises(EventRejectedError) as caught:
+        checked(body)
+    assert str(caught.value).startswith(said)
+
+
+@pytest.mark.parametrize("raw", [b"", b"temp", b"\xff{}", b'{"name":', b"[" * 100_000, b"null"])
+def test_what_is_not_json_is_refused(raw: bytes) -> None:
+    with pytest.raises(EventRejectedError, match=r"^body: "):
+        check_event(raw)
+
+
+def test_ids_with_control_characters_are_refused_because_postgresql_cannot_keep_them() -> None:
+    with pytest.raises(EventRejectedError, match=r"payload.items\[0\].product_id"):
+        checked(an_event(1, "SKU\x00"))
+
+
+def test_a_record_has_every_field_of_the_stream() -> None:
+    record = to_record(json.dumps(an_event(12, "A", "A")), received_at="2025-03-04T09:15:03.000+00:00", released=True)
+    assert record == {
+        "event_id": "fulfillment_request.items_completed:fr-1:12",
+        "event_name": "fulfillment_request.items_completed",
+        "tenant": "demo",
+        "logical_timestamp": 12,
+        "published_at": "2025-03-04T09:15:02.117Z",
+        "received_at": "2025-03-04T09:15:03.000+00:00",
+        "fulfillment_request_id": "fr-1",
+        "order_id": "order-1",
+        "fulfillment_location_id": "DC01",
+        "associate_id": None,
+        "service_level": "STANDARD",
+        "released": True,
+        "items": [{"id": "fr-1-0", "product_id": "A"}, {"id": "fr-1-1", "product_id": "A"}],
+    }
+
+
+def test_a_record_of_the_older_shape_has_no_tenant() -> None:
+    record = to_record(json.dumps(an_older_event(12)), received_at="2025-03-04T09:15:03.000+00:00", released=True)
+    assert (record["tenant"], record["event_name"]) == (None, "fulfillment_request.items_completed")

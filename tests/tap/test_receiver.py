@@ -1,0 +1,151 @@
+"""The receiver as NewStore sees it: a real process, real HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import typing as t
+
+import pytest
+import requests
+
+from tests.shop.process import Process, command
+from tests.shop.receiver import Receiver
+from tests.tap.events import an_event, an_older_event
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+KEY = "a-key-only-newstore-knows"
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("receiver")
+
+
+@pytest.fixture(scope="module")
+def receiver(directory: Path) -> Iterator[Receiver]:
+    with Receiver(directory, api_key=KEY) as receiver:
+        yield receiver
+
+
+def rows(directory: Path, query: str) -> list[t.Any]:
+    with contextlib.closing(sqlite3.connect(directory / "landing.db")) as connection, connection:
+        return connection.execute(query).fetchall()
+
+
+def kept(directory: Path, at: int) -> int:
+    return int(rows(directory, f"SELECT count(*) FROM fulfillment_event WHERE logical_timestamp = {at}")[0][0])
+
+
+def test_an_event_is_stored_when_it_is_answered_200(receiver: Receiver, directory: Path) -> None:
+    assert receiver.post(an_event(101)).status_code == 200
+    assert kept(directory, 101) == 1
+
+
+def test_a_duplicate_is_answered_200_and_kept_once(receiver: Receiver, directory: Path) -> None:
+    assert [receiver.post(an_event(102)).status_code for _ in range(3)] == [200, 200, 200]
+    assert kept(directory, 102) == 1
+
+
+def test_both_webhooks_keep_the_same_event_once(receiver: Receiver, directory: Path) -> None:
+    assert receiver.post(an_older_event(103), "/fulfillment_request").status_code == 200
+    assert receiver.post(an_event(103)).status_code == 200
+    assert kept(directory, 103) == 1
+
+
+@pytest.mark.parametrize("key", ["wrong", KEY[:-1], KEY + "x"])
+def test_a_wrong_key_is_answered_401_and_nothing_is_kept(receiver: Receiver, directory: Path, key: str) -> None:
+    assert receiver.post(an_event(104), key=key).status_code == 401
+    assert kept(directory, 104) == 0
+
+
+def test_a_missing_key_is_answered_401(receiver: Receiver) -> None:
+    assert requests.post(receiver.events_url, json=an_event(105), timeout=30).status_code == 401
+
+
+def test_a_malformed_body_is_answered_400_with_the_field_and_kept_byte_for_byte(
+    receiver: Receiver, directory: Path
+) -> None:
+    raw = json.dumps(an_event(106, items=[{"id": "1", "product_id": 7}])).encode() + b"\n \t"
+    answer = receiver.post(raw)
+    said = "payload.items[0].product_id: expected str, got int"
+    assert (answer.status_code, answer.json()) == (400, {"error": said})
+    assert (raw, said, "/events") in rows(directory, "SELECT body, reason, path FROM quarantine")
+
+
+def test_bytes_that_are_no_text_are_kept_too(receiver: Receiver, directory: Path) -> None:
+    assert receiver.post(b"\x00\xff\xfe").status_code == 400
+    assert (b"\x00\xff\xfe",) in rows(directory, "SELECT body FROM quarantine")
+
+
+def test_the_receiver_goes_on_after_a_rejected_body(receiver: Receiver) -> None:
+    assert [receiver.post(b"temp").status_code, receiver.post(an_event(107)).status_code] == [400, 200]
+
+
+def test_a_body_beyond_the_limit_is_answered_413(receiver: Receiver) -> None:
+    assert receiver.post(b" " * (10 * 2**20 + 1)).status_code == 413
+
+
+def test_health_is_answered_while_the_store_is_there(receiver: Receiver) -> None:
+    assert requests.get(f"{receiver.url}/healthz", timeout=30).status_code == 200
+
+
+def test_no_body_and_no_key_stand_in_the_log(receiver: Receiver) -> None:
+    receiver.post(an_event(108, "SECRET-PRODUCT", items=[{"id": "SECRET-ITEM"}]))
+    output = receiver.process.output
+    assert "payload.items[0].product_id: required" in output
+    assert KEY not in output
+    assert "SECRET-" not in output
+
+
+def test_what_was_answered_200_survives_a_kill(tmp_path: Path) -> None:
+    with Receiver(tmp_path) as receiver:
+        answers = [receiver.post(an_event(at, request=f"fr-{at}")).status_code for at in range(50)]
+        receiver.process.kill()
+    assert answers == [200] * 50
+    assert rows(tmp_path, "SELECT count(*) FROM fulfillment_event") == [(50,)]
+
+
+def test_a_store_that_cannot_be_written_is_answered_503_and_nothing_is_lost(tmp_path: Path) -> None:
+    with Receiver(tmp_path) as receiver:
+        rows(tmp_path, "ALTER TABLE fulfillment_event RENAME TO away")
+        answer = receiver.post(an_event(1))
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+        rows(tmp_path, "ALTER TABLE away RENAME TO fulfillment_event")
+        assert receiver.post(an_event(1)).status_code == 200
+
+
+def start_failing(settings: dict[str, t.Any], directory: Path) -> tuple[int, str]:
+    config = directory / "config.json"
+    config.write_text(json.dumps(settings), encoding="utf-8")
+    process = Process([command("newstore-event-receiver"), "--config", str(config)], directory / "log")
+    return process.wait(), process.output
+
+
+def test_off_the_loopback_interface_a_key_is_required(tmp_path: Path) -> None:
+    code, output = start_failing(
+        {"landing_url": f"sqlite:///{tmp_path / 'landing.db'}", "receiver_host": "0.0.0.0"}, tmp_path
+    )
+    assert code == 2
+    assert "receiver_api_key: required when receiver_host is 0.0.0.0" in output
+
+
+def test_a_port_in_use_is_a_clear_error(receiver: Receiver, tmp_path: Path) -> None:
+    port = int(receiver.url.rpartition(":")[2])
+    code, output = start_failing(
+        {"landing_url": f"sqlite:///{tmp_path / 'landing.db'}", "receiver_port": port}, tmp_path
+    )
+    assert code == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in output
+    assert "Traceback" not in output
+
+
+def test_a_missing_landing_url_ends_with_2(tmp_path: Path) -> None:
+    code, output = start_failing({}, tmp_path)
+    assert code == 2
+    assert "'landing_url' is a required property" in output
+    assert "Traceback" not in output

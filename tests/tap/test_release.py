@@ -1,0 +1,130 @@
+"""When an event leaves the landing store (design rules 1 and 2)."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+from tap_newstore_fulfillment.errors import TapError
+from tap_newstore_fulfillment.events import check_event
+from tap_newstore_fulfillment.landing import LandingStore
+from tap_newstore_fulfillment.release import Bookmark, ReleasePlan
+
+from tests.tap.events import an_event
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[LandingStore]:
+    store = LandingStore(f"sqlite:///{tmp_path / 'landing.db'}")
+    yield store
+    store.close()
+
+
+def keep(store: LandingStore, *timestamps: int, received_at: int = 0) -> int:
+    return store.add(
+        [check_event(json.dumps(an_event(at, request=f"fr-{at}")).encode()) for at in timestamps], received_at
+    )
+
+
+def release(
+    store: LandingStore, start: Bookmark | None = None, *, now: int = 1_000, oldest: int | None = None
+) -> tuple[list[int], Bookmark]:
+    """Run the tap once; give the timestamps released, and the next run's bookmark."""
+    plan = store.plan_release(start or Bookmark(), received_until=now, oldest=oldest)
+    return [arrival.logical_timestamp for arrival in store.released(plan)], plan.end
+
+
+def test_events_come_out_in_timestamp_order_whatever_order_they_arrived_in(store: LandingStore) -> None:
+    keep(store, 12, 10, 11)
+    assert release(store)[0] == [10, 11, 12]
+
+
+def test_nothing_is_released_before_it_has_settled(store: LandingStore) -> None:
+    keep(store, 10, 11, received_at=500)
+    released, bookmark = release(store, now=499)
+    assert (released, bookmark.through) == ([], None)
+
+
+def test_an_event_waits_for_a_settled_one_above_it_and_not_for_its_own_arrival(store: LandingStore) -> None:
+    keep(store, 12, received_at=100)
+    keep(store, 10, 13, received_at=900)
+    assert release(store, now=100)[0] == [10, 12]
+
+
+def test_a_released_event_is_not_released_again(store: LandingStore) -> None:
+    keep(store, 10, 11)
+    _, bookmark = release(store)
+    keep(store, 12)
+    assert release(store, bookmark)[0] == [12]
+
+
+def test_a_redelivery_is_kept_once_and_released_once(store: LandingStore) -> None:
+    assert [keep(store, 10), keep(store, 10, 10)] == [1, 0]
+    _, bookmark = release(store)
+    keep(store, 10)
+    assert release(store, bookmark)[0] == []
+
+
+def test_an_event_later_than_promised_is_released_by_the_next_run_once(store: LandingStore) -> None:
+    keep(store, 10, 14)
+    _, bookmark = release(store)
+    keep(store, 12, 15)
+    released, bookmark = release(store, bookmark)
+    assert released == [12, 15]
+    assert release(store, bookmark)[0] == []
+
+
+def test_the_release_mark_never_goes_back(store: LandingStore) -> None:
+    keep(store, 10, 14)
+    _, bookmark = release(store)
+    assert release(store, bookmark, now=-1)[1].through == 14
+
+
+def test_an_arrival_while_a_run_is_reading_is_the_next_runs(store: LandingStore) -> None:
+    keep(store, 10, 14)
+    plan = store.plan_release(Bookmark(), received_until=1_000, oldest=None)
+    keep(store, 12)
+    assert [arrival.logical_timestamp for arrival in store.released(plan)] == [10, 14]
+    assert release(store, plan.end)[0] == [12]
+
+
+def test_events_below_the_oldest_timestamp_are_ignored(store: LandingStore) -> None:
+    keep(store, 10, 11, 12)
+    assert release(store, oldest=11)[0] == [11, 12]
+
+
+def test_a_replaced_store_is_read_again_from_the_start(store: LandingStore, tmp_path: Path) -> None:
+    keep(store, 10, 14)
+    _, bookmark = release(store)
+    other = LandingStore(f"sqlite:///{tmp_path / 'other.db'}")
+    keep(other, 12)
+    assert release(other, bookmark)[0] == [12]
+    other.close()
+
+
+def test_while_events_of_one_timestamp_are_emitted_the_bookmark_stays_below_them() -> None:
+    plan = ReleasePlan.make(Bookmark(), mark=14, position=3, store_id="s", oldest=None)
+    assert plan.bookmark_before(12) == Bookmark(through=11, position=3, store_id="s")
+
+
+def test_while_late_events_are_emitted_the_bookmark_does_not_move() -> None:
+    start = Bookmark(through=14, position=3, store_id="s")
+    plan = ReleasePlan.make(start, mark=20, position=9, store_id="s", oldest=None)
+    assert plan.bookmark_before(12) == start
+
+
+def test_a_store_of_another_schema_version_is_refused(store: LandingStore, tmp_path: Path) -> None:
+    with store._writing() as connection:
+        connection.exec_driver_sql("UPDATE landing_store SET schema_version = 99")
+    with pytest.raises(TapError, match="schema version 99, this program knows 1"):
+        LandingStore(f"sqlite:///{tmp_path / 'landing.db'}")
+
+
+def test_an_unknown_database_is_a_clear_error() -> None:
+    with pytest.raises(TapError, match="landing_url: cannot open the landing store"):
+        LandingStore("nosql://x")

@@ -1,0 +1,195 @@
+"""The tap as a process, and the SDK's own suite."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import typing as t
+
+import pytest
+from singer_sdk.testing import get_tap_test_class
+from tap_newstore_fulfillment.events import check_event
+from tap_newstore_fulfillment.landing import LandingStore
+from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
+
+from tests.shop.plugin import Finished, run_plugin
+from tests.tap.events import ASSIGNED, an_event, an_older_event
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+STREAM = "fulfillment_events"
+
+
+def fill(url: str, *bodies: dict[str, t.Any]) -> None:
+    """Keep bodies as if they had been received long ago."""
+    store = LandingStore(url)
+    store.add([check_event(json.dumps(body).encode()) for body in bodies], received_at=0)
+    store.close()
+
+
+# The suite wants its settings when this module is imported; the directory goes with the process.
+SUITE_DIRECTORY = tempfile.TemporaryDirectory()
+SUITE_URL = f"sqlite:///{SUITE_DIRECTORY.name}/landing.db"
+
+
+class TestSdkSuite(get_tap_test_class(TapNewStoreFulfillment, config={"landing_url": SUITE_URL})):  # type: ignore[misc]
+    """The SDK's suite, whole, on a store with both wire shapes."""
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def _filled_store(cls) -> None:
+        fill(SUITE_URL, an_event(10, name=ASSIGNED), an_event(11, "A", "A"), an_older_event(12), an_event(13, items=[]))
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'landing.db'}"
+
+
+class Tap:
+    """The tap on one landing store; keeps the last STATE as Meltano does."""
+
+    def __init__(self, directory: Path, url: str, **settings: t.Any) -> None:
+        self._directory = directory
+        self._settings = {"landing_url": url, **settings}
+        self.state: dict[str, t.Any] = {}
+
+    def run(self, *arguments: str) -> Finished:
+        state = self._directory / "state.json"
+        state.write_text(json.dumps(self.state), encoding="utf-8")
+        done = run_plugin(
+            "tap-newstore-fulfillment", self._directory, self._settings, "--state", str(state), *arguments
+        )
+        assert done.code == 0, done.log
+        if done.states:
+            self.state = done.states[-1]
+        return done
+
+
+def timestamps(done: Finished) -> list[int]:
+    return [record["logical_timestamp"] for record in done.records]
+
+
+def test_the_bookmark_is_the_highest_timestamp_released(tmp_path: Path, url: str) -> None:
+    fill(url, an_event(12), an_event(10), an_event(11))
+    tap = Tap(tmp_path, url)
+    assert timestamps(tap.run()) == [10, 11, 12]
+    bookmark = tap.state["bookmarks"][STREAM]
+    assert (bookmark["replication_key"], bookmark["replication_key_value"]) == ("logical_timestamp", 12)
+    assert timestamps(tap.run()) == []
+
+
+def test_a_late_event_is_released_by_the_next_run_once(tmp_path: Path, url: str) -> None:
+    fill(url, an_event(10), an_event(14))
+    tap = Tap(tmp_path, url)
+    tap.run()
+    fill(url, an_event(12))
+    assert timestamps(tap.run()) == [12]
+    assert tap.state["bookmarks"][STREAM]["replication_key_value"] == 14
+    assert timestamps(tap.run()) == []
+
+
+def test_what_has_not_settled_stays(tmp_path: Path, url: str) -> None:
+    store = LandingStore(url)
+    store.add([check_event(json.dumps(an_event(10)).encode())], received_at=2**42)
+    store.close()
+    assert timestamps(Tap(tmp_path, url).run()) == []
+
+
+def test_the_input_state_is_echoed_before_the_first_record(tmp_path: Path, url: str) -> None:
+    fill(url, an_event(10))
+    tap = Tap(tmp_path, url)
+    tap.state = {"bookmarks": {"stock": {"cut": 17}}}
+    first = tap.run().messages[0]
+    assert first["type"] == "STATE"
+    assert first["value"]["bookmarks"]["stock"] == {"cut": 17}
+
+
+def test_another_plugins_bookmark_survives(tmp_path: Path, url: str) -> None:
+    fill(url, an_event(10))
+    tap = Tap(tmp_path, url)
+    tap.state = {"bookmarks": {"stock": {"cut": 17}}}
+    tap.run()
+    assert tap.state["bookmarks"]["stock"] == {"cut": 17}
+
+
+def test_the_start_timestamp_ignores_what_is_older(tmp_path: Path, url: str) -> None:
+    fill(url, an_event(10), an_event(11))
+    assert timestamps(Tap(tmp_path, url, start_logical_timestamp=11).run()) == [11]
+
+
+def test_logical_timestamp_zero_and_below_are_released_once(tmp_path: Path, url: str) -> None:
+    fill(url, an_event(-1), an_event(0))
+    tap = Tap(tmp_path, url)
+    assert timestamps(tap.run()) == [-1, 0]
+    assert timestamps(tap.run()) == []
+
+
+def test_a_deselected_stream_is_not_read(tmp_path: Path, url: str) -> None:
+    fill(url, an_event(10))
+    tap = Tap(tmp_path, url)
+    catalog = json.loads(run_plugin("tap-newstore-fulfillment", tmp_path, {"landing_url": url}, "--discover").output)
+    for entry in catalog["streams"][0]["metadata"]:
+        if entry["breadcrumb"] == []:
+            entry["metadata"]["selected"] = False
+    file = tmp_path / "catalog.json"
+    file.write_text(json.dumps(catalog), encoding="utf-8")
+    assert tap.run("--catalog", str(file)).records == []
+
+
+def test_a_deselected_field_is_left_out(tmp_path: Path, url: str) -> None:
+    fill(url, an_event(10))
+    catalog = json.loads(run_plugin("tap-newstore-fulfillment", tmp_path, {"landing_url": url}, "--discover").output)
+    for entry in catalog["streams"][0]["metadata"]:
+        if entry["breadcrumb"] == ["properties", "order_id"]:
+            entry["metadata"]["selected"] = False
+    file = tmp_path / "catalog.json"
+    file.write_text(json.dumps(catalog), encoding="utf-8")
+    record = Tap(tmp_path, url).run("--catalog", str(file)).records[0]
+    assert "order_id" not in record
+    assert record["logical_timestamp"] == 10
+
+
+def test_discovery_names_key_and_replication_key(tmp_path: Path, url: str) -> None:
+    done = run_plugin("tap-newstore-fulfillment", tmp_path, {"landing_url": url}, "--discover")
+    (stream,) = json.loads(done.output)["streams"]
+    assert (stream["tap_stream_id"], stream["key_properties"]) == (STREAM, ["event_id"])
+    assert stream["replication_key"] == "logical_timestamp"
+
+
+def test_about_names_every_setting(tmp_path: Path) -> None:
+    done = run_plugin("tap-newstore-fulfillment", tmp_path, None, "--about", "--format=json")
+    settings = json.loads(done.output)["settings"]["properties"]
+    assert {"source", "landing_url", "settle_seconds", "start_logical_timestamp"} <= settings.keys()
+    assert {"receiver_api_key", "receiver_host", "receiver_port"} <= settings.keys()
+
+
+def test_the_connection_test_succeeds(tmp_path: Path, url: str) -> None:
+    fill(url, an_event(10))
+    assert run_plugin("tap-newstore-fulfillment", tmp_path, {"landing_url": url}, "--test").code == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "'landing_url' is a required property"),
+        ({"landing_url": "sqlite://", "settle_second": 1}, "'settle_second' was unexpected"),
+        ({"landing_url": "sqlite://", "settle_seconds": -1}, "-1 is less than the minimum of 0"),
+        ({"landing_url": "sqlite://", "source": "export"}, "'export' is not one of"),
+    ],
+)
+def test_bad_settings_end_with_2_and_one_line(tmp_path: Path, settings: dict[str, t.Any], said: str) -> None:
+    done = run_plugin("tap-newstore-fulfillment", tmp_path, settings)
+    assert done.code == 2
+    assert said in done.log
+    assert "Traceback" not in done.log
+
+
+def test_a_store_that_cannot_be_opened_ends_with_1_and_no_secret(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'missing' / 'landing.db'}?password=hunter2"
+    done = run_plugin("tap-newstore-fulfillment", tmp_path, {"landing_url": url})
+    assert done.code == 1
+    assert "landing_url: cannot open the landing store: unable to open database file" in done.log
+    assert "Traceback" not in done.log
+    assert "hunter2" not in done.log
