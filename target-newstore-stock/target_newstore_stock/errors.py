@@ -51,3 +51,7 @@ class ConfigurationError(TargetError):
     """Settings that are missing or contradict each other."""
 
     exit_code = 2
+
+
+class InputError(TargetError):
+    """A line of the input is not a Singer message."""

@@ -11,6 +11,7 @@ from singer_sdk import typing as th
 
 from target_newstore_stock.command import report_errors
 from target_newstore_stock.intake import Intake
+from target_newstore_stock.messages import MessageReader
 from target_newstore_stock.sinks import StockSink
 from target_newstore_stock.stock_import import StockImport
 
@@ -33,6 +34,7 @@ class TargetNewStoreStock(Target):
 
     name = "target-newstore-stock"
     package_name = "target-newstore-stock"
+    message_reader_class = MessageReader
     default_sink_class = StockSink
 
     config_jsonschema: t.ClassVar[dict[str, t.Any]] = {

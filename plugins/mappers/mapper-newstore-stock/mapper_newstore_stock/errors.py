@@ -23,3 +23,7 @@ class ConfigurationError(MapperError):
     """Settings that contradict each other."""
 
     exit_code = 2
+
+
+class InputError(MapperError):
+    """A line of the input is not a Singer message."""

@@ -11,6 +11,7 @@ from singer_sdk.mapper_base import InlineMapper
 
 from mapper_newstore_stock.command import report_errors
 from mapper_newstore_stock.errors import ConfigurationError
+from mapper_newstore_stock.messages import MessageReader
 from mapper_newstore_stock.on_hand import is_sql
 from mapper_newstore_stock.planning import DEFAULT_MAX_CUT_ITEMS
 from mapper_newstore_stock.stock_run import STREAM, StockRun
@@ -28,6 +29,7 @@ class MapperNewStoreStock(InlineMapper):
 
     name = "mapper-newstore-stock"
     package_name = "mapper-newstore-stock"
+    message_reader_class = MessageReader
     # No stream maps and no flattening: the output has one fixed stream.
     capabilities: t.ClassVar[list[CapabilitiesEnum]] = [
         PluginCapabilities.ABOUT,
@@ -124,6 +126,7 @@ class MapperNewStoreStock(InlineMapper):
 
     def map_schema_message(self, message_dict: dict[str, t.Any]) -> Iterable[singer.Message]:
         """Take note of the tap's schema; the mapper's output has its own."""
+        self._assert_line_requires(message_dict, requires={"stream", "schema"})
         if message_dict["stream"] == STREAM:
             self._run.begin_events()
         else:
@@ -132,12 +135,14 @@ class MapperNewStoreStock(InlineMapper):
 
     def map_record_message(self, message_dict: dict[str, t.Any]) -> Iterable[singer.Message]:
         """Take an event; nothing is sent before the input ends."""
+        self._assert_line_requires(message_dict, requires={"stream", "record"})
         if message_dict["stream"] == STREAM:
             self._run.take_record(message_dict["record"])
         return []
 
     def map_state_message(self, message_dict: dict[str, t.Any]) -> Iterable[singer.Message]:
         """Take what the STATE covers; it goes out again with the cut."""
+        self._assert_line_requires(message_dict, requires={"value"})
         self._run.take_state(message_dict["value"])
         return []
 

@@ -156,18 +156,19 @@ class Planner:
         """Units per key that the ERP's number does not contain, up to the mark."""
         unit, row = completed_unit.c, on_hand.c
         counts: sa.ColumnElement[bool] = sa.false()
-        if not self._rules.erp_is_current:
-            counts = sa.or_(
+        if mark is not None and not self._rules.erp_is_current:
+            not_contained = sa.or_(
                 row.as_of_logical_timestamp.is_(None),
                 unit.logical_timestamp > row.as_of_logical_timestamp,
                 # A late event: the ERP cannot have counted it before its row changes again.
                 sa.and_(unit.late, row.changed_run <= unit.run),
             )
+            counts = sa.and_(unit.logical_timestamp <= mark, not_contained)
         return (
             sa.select(unit.fulfillment_node_id, unit.product_id, sa.func.sum(unit.units).label("units"))
             .select_from(completed_unit)
             .join(on_hand, _same_key(row, unit))
-            .where(counts, unit.logical_timestamp <= mark)
+            .where(counts)
             .group_by(unit.fulfillment_node_id, unit.product_id)
             .subquery("completed")
         )

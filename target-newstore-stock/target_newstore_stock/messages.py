@@ -1,0 +1,45 @@
+"""Reads Singer messages; a line that is none ends the run with one clear line."""
+
+from __future__ import annotations
+
+import typing as t
+
+import msgspec
+from singer_sdk.io_base import SingerReader
+
+from target_newstore_stock.errors import InputError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+SHOWN_CHARACTERS = 200
+_decode = msgspec.json.Decoder(dict[str, t.Any]).decode
+
+
+class MessageReader(SingerReader):
+    """The SDK's reader, without its traceback."""
+
+    def process_lines(
+        self, file_input: t.IO[str] | None, callbacks: dict[str, Callable[[dict[str, t.Any]], None]]
+    ) -> t.Counter[str]:
+        """Read all lines.
+
+        Raises:
+            InputError: one of them is not a Singer message.
+        """
+        try:
+            return super().process_lines(file_input, callbacks)
+        except UnicodeDecodeError as error:
+            raise InputError(f"the input is not UTF-8: {error}") from error
+
+    def deserialize_json(self, line: str) -> dict[str, t.Any]:
+        """Read one line."""
+        try:
+            return _decode(line)
+        except msgspec.DecodeError as error:
+            raise InputError(
+                f"a line of the input is not a Singer message: {error}: {line[:SHOWN_CHARACTERS]!r}"
+            ) from error
+
+    def _process_unknown_message(self, message_dict: dict[str, t.Any]) -> None:
+        raise InputError(f"a line of the input has the unknown type {message_dict['type']!r}")

@@ -1,0 +1,145 @@
+"""One mapper run after the other, in process, on a ledger and a CSV."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import typing as t
+
+from mapper_newstore_stock.mapper import MapperNewStoreStock
+from mapper_newstore_stock.stock_run import StockRun
+
+from tests.shop.erp import Erp
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+STREAM = "fulfillment_events"
+State = dict[str, t.Any]
+
+
+@dataclasses.dataclass
+class SentCut:
+    """A cut as it left the mapper, with the STATE that followed it."""
+
+    cut_id: str
+    range: tuple[int, int] | None
+    quantities: dict[tuple[str, str], int]
+    size: int
+    state: State = dataclasses.field(default_factory=dict)
+
+
+class ShopDay:
+    """A tap's events, an ERP and a mapper; the state goes round as Meltano would pass it.
+
+    Args:
+        directory: For the ledger and the CSV.
+        settings: The mapper's settings, beside those two.
+    """
+
+    def __init__(self, directory: Path, **settings: t.Any) -> None:
+        self.erp = Erp(directory / "on_hand.csv")
+        self.settings = dict(
+            MapperNewStoreStock(
+                config={
+                    "ledger_url": f"sqlite:///{directory / 'ledger.db'}",
+                    "on_hand_url": str(self.erp.path),
+                    **settings,
+                }
+            ).config
+        )
+        self.state: State = {}
+        self._position = 0
+
+    def run(
+        self,
+        *events: dict[str, t.Any],
+        through: int | None = None,
+        lose_last_state: bool = False,
+        acknowledge: int = 99,
+    ) -> list[SentCut]:
+        """Run the mapper once over new events.
+
+        Args:
+            events: Records of the tap.
+            through: The tap's bookmark after them; default: the highest timestamp so far.
+            lose_last_state: The tap dies before the STATE that covers its events.
+            acknowledge: How many of the cuts NewStore gets before the run is ended.
+        """
+        run = StockRun(self.settings, logging.getLogger("test"))
+        try:
+            return self._run(run, events, through, lose_last_state, acknowledge)
+        finally:
+            run.close()
+
+    def _run(
+        self,
+        run: StockRun,
+        events: tuple[dict[str, t.Any], ...],
+        through: int | None,
+        lose_last_state: bool,
+        acknowledge: int,
+    ) -> list[SentCut]:
+        if self.state:
+            run.take_state(self.state)
+        run.begin_events()
+        for event in events:
+            run.take_record(event)
+        if not lose_last_state:
+            run.take_state(self._state_after(events, through))
+        cuts = read_cuts([message.to_dict() for message in run.finish()])
+        for cut in cuts[:acknowledge]:
+            self.state = cut.state or self.state
+        return [cut for cut in cuts if cut.size]
+
+    def _state_after(self, events: tuple[dict[str, t.Any], ...], through: int | None) -> State:
+        bookmarks = dict(self.state.get("bookmarks", {}))
+        known = [event["logical_timestamp"] for event in events]
+        last = bookmarks.get(STREAM, {}).get("replication_key_value")
+        known += [value for value in (through, last) if value is not None]
+        self._position += len(events)
+        bookmarks[STREAM] = {
+            "replication_key": "logical_timestamp",
+            "replication_key_value": max(known, default=None),
+            "position": self._position,
+            "store_id": "store",
+        }
+        return {"bookmarks": bookmarks}
+
+
+def read_cuts(messages: list[dict[str, t.Any]]) -> list[SentCut]:
+    """Put messages together to cuts; a STATE without records becomes a cut of size 0."""
+    cuts: list[SentCut] = []
+    open_cut = None
+    for message in messages:
+        if message["type"] == "RECORD":
+            record = message["record"]
+            if open_cut is None:
+                start, end = record["logical_timestamp_start"], record["logical_timestamp_end"]
+                covered = None if start is None else (start, end)
+                open_cut = SentCut(record["cut_id"], covered, {}, record["cut_size"])
+            assert record["cut_id"] == open_cut.cut_id
+            open_cut.quantities[record["fulfillment_node_id"], record["product_id"]] = record["quantity"]
+        elif message["type"] == "STATE":
+            cut = open_cut or SentCut("", None, {}, 0)
+            assert len(cut.quantities) == cut.size
+            cut.state, open_cut = message["value"], None
+            cuts.append(cut)
+    assert open_cut is None, "a cut without its STATE"
+    return cuts
+
+
+def completed(
+    at: int, *products: str, node: str = "DC01", name: str | None = None, **fields: t.Any
+) -> dict[str, t.Any]:
+    """Give a record of the tap: one unit of each product named left the node."""
+    return {
+        "event_id": f"{name or 'completed'}:fr-{at}:{at}",
+        "event_name": name or "fulfillment_request.items_completed",
+        "tenant": "demo",
+        "logical_timestamp": at,
+        "fulfillment_location_id": node,
+        "released": True,
+        "items": [{"id": f"{at}-{n}", "product_id": product} for n, product in enumerate(products or ("SKU-1",))],
+        **fields,
+    }

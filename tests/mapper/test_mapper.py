@@ -1,0 +1,206 @@
+"""The mapper as a process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import typing as t
+
+import pytest
+
+from tests.mapper.shop_day import STREAM, completed, read_cuts
+from tests.shop.erp import Erp
+from tests.shop.plugin import Finished, run_plugin
+from tests.shop.process import command, environment, wait_until
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+SKU = ("DC01", "SKU-1")
+
+
+def schema() -> dict[str, t.Any]:
+    return {"type": "SCHEMA", "stream": STREAM, "schema": {"properties": {}}, "key_properties": ["event_id"]}
+
+
+def records(*events: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    return [{"type": "RECORD", "stream": STREAM, "record": event} for event in events]
+
+
+def state(through: int, position: int) -> dict[str, t.Any]:
+    bookmark = {"replication_key": "logical_timestamp", "replication_key_value": through}
+    return {"type": "STATE", "value": {"bookmarks": {STREAM: {**bookmark, "position": position, "store_id": "s"}}}}
+
+
+@pytest.fixture
+def erp(tmp_path: Path) -> Erp:
+    erp = Erp(tmp_path / "on_hand.csv")
+    erp.count(*SKU, 10)
+    return erp
+
+
+@pytest.fixture
+def settings(tmp_path: Path, erp: Erp) -> dict[str, t.Any]:
+    return {"ledger_url": f"sqlite:///{tmp_path / 'ledger.db'}", "on_hand_url": str(erp.path)}
+
+
+def run_mapper(directory: Path, settings: dict[str, t.Any], *messages: dict[str, t.Any]) -> Finished:
+    return run_plugin("mapper-newstore-stock", directory, settings, messages=messages)
+
+
+def test_events_become_a_schema_a_cut_and_its_state(tmp_path: Path, settings: dict[str, t.Any]) -> None:
+    done = run_mapper(tmp_path, settings, schema(), *records(completed(10), completed(11)), state(11, 2))
+    assert done.code == 0
+    assert [message["type"] for message in done.messages] == ["SCHEMA", "RECORD", "STATE"]
+    assert done.messages[0]["key_properties"] == ["fulfillment_node_id", "product_id"]
+    assert done.records == [
+        {
+            "fulfillment_node_id": "DC01",
+            "product_id": "SKU-1",
+            "quantity": 8,
+            "logical_timestamp_start": 10,
+            "logical_timestamp_end": 11,
+            "cut_id": "1",
+            "cut_size": 1,
+        }
+    ]
+
+
+def test_a_run_without_changes_passes_the_state_on_and_nothing_else(tmp_path: Path, settings: dict[str, t.Any]) -> None:
+    first = run_mapper(tmp_path, settings, schema(), *records(completed(10)), state(10, 1))
+    second = run_mapper(tmp_path, settings, first.messages[-1], schema(), state(10, 1))
+    assert second.code == 0
+    assert [message["type"] for message in second.messages] == ["STATE"]
+    assert second.states[0]["bookmarks"]["stock"]["cut"] == 1
+    assert second.states[0]["bookmarks"][STREAM]["replication_key_value"] == 10
+
+
+def test_no_input_at_all_is_no_error(tmp_path: Path, settings: dict[str, t.Any]) -> None:
+    done = run_mapper(tmp_path, settings)
+    assert (done.code, done.output) == (0, "")
+
+
+def test_other_streams_are_left_out(tmp_path: Path, settings: dict[str, t.Any]) -> None:
+    other = {"type": "RECORD", "stream": "orders", "record": {"id": 1}}
+    about = {"type": "SCHEMA", "stream": "orders", "schema": {"properties": {}}, "key_properties": []}
+    done = run_mapper(tmp_path, settings, about, other, schema(), *records(completed(10)), state(10, 1))
+    assert [record["quantity"] for record in done.records] == [9]
+
+
+def test_missing_on_hand_ends_with_1_lists_the_keys_and_sends_nothing(
+    tmp_path: Path, settings: dict[str, t.Any]
+) -> None:
+    done = run_mapper(tmp_path, settings, schema(), *records(completed(10, "SKU-1", "X", "Y")), state(10, 1))
+    assert (done.code, done.output) == (1, "")
+    assert "no on-hand row for keys with completed units: DC01/X, DC01/Y." in done.log
+    assert "Traceback" not in done.log
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"ledger_url": None}, "'ledger_url' is a required property"),
+        ({"on_hand_url": None}, "'on_hand_url' is a required property"),
+        ({"max_cut_item": 1}, "'max_cut_item' was unexpected"),
+        ({"max_cut_items": 0}, "0 is less than the minimum of 1"),
+        ({"on_hand_url": "sqlite:///x.db"}, "on_hand_table or on_hand_query: one is required"),
+        ({"on_hand_table": "a", "on_hand_query": "SELECT 1"}, "set one of them, not both"),
+        ({"on_hand_columns": {"amount": "a"}}, "'amount' was unexpected"),
+    ],
+)
+def test_bad_settings_end_with_2_and_one_line(
+    tmp_path: Path, settings: dict[str, t.Any], changes: dict[str, t.Any], said: str
+) -> None:
+    bad = {name: value for name, value in {**settings, **changes}.items() if value is not None}
+    done = run_mapper(tmp_path, bad)
+    assert done.code == 2
+    assert said in done.log
+    assert "Traceback" not in done.log
+
+
+@pytest.mark.parametrize("line", ['{"type": "REC', "[]", '{"type": "NEWS"}', "{}", '{"type": "RECORD"}'])
+def test_a_broken_line_ends_with_1_and_one_line(tmp_path: Path, settings: dict[str, t.Any], line: str) -> None:
+    done = run_plugin("mapper-newstore-stock", tmp_path, settings, messages=line + "\n")
+    assert (done.code, done.output) == (1, "")
+    assert "line" in done.log.lower()
+    assert "Traceback" not in done.log
+
+
+def test_on_hand_comes_from_a_table_with_its_own_names(tmp_path: Path, settings: dict[str, t.Any]) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "erp.db")) as connection, connection:
+        connection.execute("CREATE TABLE stock (site TEXT, sku TEXT, amount INTEGER, seen INTEGER)")
+        connection.execute("INSERT INTO stock VALUES ('DC01', 'SKU-1', 9, 10), ('DC01', 'SKU-2', 4, NULL)")
+    table = {
+        "on_hand_url": f"sqlite:///{tmp_path / 'erp.db'}",
+        "on_hand_table": "stock",
+        "on_hand_columns": {
+            "fulfillment_node_id": "site",
+            "product_id": "sku",
+            "quantity": "amount",
+            "as_of_logical_timestamp": "seen",
+        },
+    }
+    done = run_mapper(
+        tmp_path,
+        {**settings, **table},
+        schema(),
+        *records(completed(10), completed(11, "SKU-1", "SKU-2")),
+        state(11, 2),
+    )
+    assert read_cuts(done.messages)[0].quantities == {SKU: 8, ("DC01", "SKU-2"): 3}
+
+
+def test_on_hand_comes_from_a_query(tmp_path: Path, settings: dict[str, t.Any]) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "erp.db")) as connection, connection:
+        connection.execute("CREATE TABLE stock (site TEXT, sku TEXT, amount INTEGER)")
+        connection.execute("INSERT INTO stock VALUES ('DC01', 'SKU-1', 4), ('DC01', 'SKU-1', 5)")
+    query = {
+        "on_hand_url": f"sqlite:///{tmp_path / 'erp.db'}",
+        "on_hand_query": "SELECT site AS fulfillment_node_id, sku AS product_id, sum(amount) AS quantity, "
+        "NULL AS as_of_logical_timestamp FROM stock GROUP BY site, sku",
+    }
+    done = run_mapper(tmp_path, {**settings, **query}, schema(), *records(completed(10)), state(10, 1))
+    assert read_cuts(done.messages)[0].quantities == {SKU: 8}
+
+
+def test_a_database_that_cannot_be_reached_ends_with_1_and_no_password(
+    tmp_path: Path, settings: dict[str, t.Any]
+) -> None:
+    url = f"sqlite:///{tmp_path / 'missing' / 'erp.db'}?password=hunter2"
+    done = run_mapper(tmp_path, {**settings, "on_hand_url": url, "on_hand_table": "stock"}, schema(), state(10, 1))
+    assert (done.code, done.output) == (1, "")
+    assert "on_hand_url: cannot read stock" in done.log
+    assert "hunter2" not in done.log
+    assert "Traceback" not in done.log
+
+
+def test_a_killed_holder_of_the_ledger_blocks_nobody(tmp_path: Path, settings: dict[str, t.Any]) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(settings), encoding="utf-8")
+    with subprocess.Popen(
+        [command("mapper-newstore-stock"), "--config", str(config)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+        text=True,
+    ) as holder:
+        assert holder.stdin is not None
+        holder.stdin.write(json.dumps(schema()) + "\n" + json.dumps(state(10, 1)) + "\n")
+        holder.stdin.flush()
+        wait_until((tmp_path / "ledger.db").exists, "ledger")
+        refused = wait_until(
+            lambda: _refused(tmp_path, settings), "refusal of a second run while the first holds the ledger"
+        )
+        assert f"process {holder.pid} on host" in refused.log
+        os.kill(holder.pid, signal.SIGKILL)
+    assert run_mapper(tmp_path, settings, schema(), state(10, 1)).code == 0
+
+
+def _refused(directory: Path, settings: dict[str, t.Any]) -> Finished | None:
+    done = run_mapper(directory, settings, schema(), state(10, 1))
+    return done if done.code == 1 and "the ledger is in use" in done.log else None

@@ -1,0 +1,226 @@
+"""Quantities (design rules 4, 5 and 6): what a cut says, from events and the ERP's rows."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from mapper_newstore_stock.errors import MapperError, OnHandError, QuantityError
+
+from tests.mapper.shop_day import ShopDay, completed
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+SKU = ("DC01", "SKU-1")
+
+
+@pytest.fixture
+def day(tmp_path: Path) -> ShopDay:
+    day = ShopDay(tmp_path)
+    day.erp.count(*SKU, 10)
+    return day
+
+
+def test_the_seeds_own_story(day: ShopDay) -> None:
+    (first,) = day.run(completed(10), completed(11), completed(12))
+    assert (first.quantities, first.range) == ({SKU: 7}, (10, 12))
+    day.erp.count(*SKU, 17, as_of=12)
+    (second,) = day.run()
+    assert (second.quantities, second.range) == ({SKU: 17}, None)
+
+
+def test_the_state_says_which_cut_and_which_timestamp_newstore_has(day: ShopDay) -> None:
+    (cut,) = day.run(completed(10), completed(12))
+    bookmark = cut.state["bookmarks"]["stock"]
+    assert bookmark == {"replication_key": "logical_timestamp_end", "replication_key_value": 12, "cut": 1, "mark": 12}
+    assert cut.state["bookmarks"]["fulfillment_events"]["replication_key_value"] == 12
+
+
+def test_each_item_of_an_event_is_one_unit(day: ShopDay) -> None:
+    day.erp.count("DC01", "SKU-2", 5)
+    (cut,) = day.run(completed(10, "SKU-1", "SKU-1", "SKU-2"))
+    assert cut.quantities == {SKU: 8, ("DC01", "SKU-2"): 4}
+
+
+def test_only_completions_move_stock(day: ShopDay) -> None:
+    names = ("assigned", "items_failed", "items_ready_for_handover", "something_new")
+    (cut,) = day.run(*(completed(at, name=f"fulfillment_request.{name}") for at, name in enumerate(names, start=1)))
+    assert (cut.quantities, cut.range) == ({SKU: 10}, None)
+
+
+def test_an_event_without_items_moves_nothing(day: ShopDay) -> None:
+    (cut,) = day.run(completed(10, items=[]))
+    assert (cut.quantities, cut.range) == ({SKU: 10}, None)
+
+
+def test_what_the_erp_already_contains_is_not_taken_off_again(day: ShopDay) -> None:
+    day.erp.count(*SKU, 8, as_of=11)
+    (cut,) = day.run(completed(10), completed(11), completed(12))
+    assert (cut.quantities, cut.range) == ({SKU: 7}, (10, 12))
+
+
+def test_an_erp_that_is_always_current_is_believed(tmp_path: Path) -> None:
+    day = ShopDay(tmp_path, on_hand_as_of="current")
+    day.erp.count(*SKU, 7)
+    (cut,) = day.run(completed(10), completed(11), completed(12))
+    assert (cut.quantities, cut.range) == ({SKU: 7}, (10, 12))
+
+
+def test_a_lagging_erp_row_goes_on_being_corrected(day: ShopDay) -> None:
+    day.run(completed(10))
+    (cut,) = day.run(completed(11))
+    assert (cut.quantities, cut.range) == ({SKU: 8}, (11, 11))
+
+
+def test_the_first_run_sends_every_key_of_the_erp(day: ShopDay) -> None:
+    day.erp.count("NYC1", "SKU-1", 3)
+    (cut,) = day.run()
+    assert cut.quantities == {SKU: 10, ("NYC1", "SKU-1"): 3}
+
+
+def test_later_only_keys_that_changed_go_out(day: ShopDay) -> None:
+    day.erp.count("NYC1", "SKU-1", 3)
+    day.run()
+    day.erp.count("NYC1", "SKU-1", 4)
+    (cut,) = day.run(completed(10))
+    assert cut.quantities == {SKU: 9, ("NYC1", "SKU-1"): 4}
+
+
+def test_a_run_without_any_change_sends_no_record(day: ShopDay) -> None:
+    day.run(completed(10))
+    assert day.run() == []
+
+
+def test_an_erp_that_takes_over_a_completion_changes_nothing(day: ShopDay) -> None:
+    day.run(completed(10))
+    day.erp.count(*SKU, 9, as_of=10)
+    assert day.run() == []
+
+
+def test_the_same_event_never_moves_stock_twice(day: ShopDay) -> None:
+    day.run(completed(10), completed(10), completed(11))
+    day.run(completed(10), completed(11))
+    (cut,) = day.run(completed(11), completed(12))
+    assert (cut.quantities, cut.range) == ({SKU: 7}, (12, 12))
+
+
+def test_a_late_event_lowers_the_start_of_the_next_range(day: ShopDay) -> None:
+    day.run(completed(10), completed(14))
+    (cut,) = day.run(completed(12), completed(15))
+    assert (cut.quantities, cut.range) == ({SKU: 6}, (12, 15))
+
+
+def test_a_late_events_cut_is_computed_at_the_mark_that_never_goes_back(day: ShopDay) -> None:
+    day.run(completed(10), completed(14))
+    (cut,) = day.run(completed(12))
+    assert (cut.quantities, cut.range) == ({SKU: 7}, (12, 12))
+    assert cut.state["bookmarks"]["stock"]["mark"] == 14
+
+
+def test_a_late_event_below_the_rows_as_of_counts_until_the_row_changes(day: ShopDay) -> None:
+    day.run(completed(10), completed(14))
+    day.erp.count(*SKU, 8, as_of=14)
+    assert day.run() == []
+    (cut,) = day.run(completed(12))
+    assert (cut.quantities, cut.range) == ({SKU: 7}, (12, 12))
+    day.erp.count(*SKU, 7, as_of=14)
+    assert day.run() == []
+
+
+def test_a_negative_quantity_is_sent_as_zero(day: ShopDay, caplog: pytest.LogCaptureFixture) -> None:
+    day.erp.count(*SKU, 1)
+    (cut,) = day.run(completed(10), completed(11))
+    assert cut.quantities == {SKU: 0}
+    assert "Negative quantities are sent as 0: DC01/SKU-1 (-1)" in caplog.text
+
+
+def test_a_negative_quantity_stops_the_run_when_asked(tmp_path: Path) -> None:
+    day = ShopDay(tmp_path, negative_on_hand="fail")
+    day.erp.count(*SKU, 1)
+    with pytest.raises(QuantityError, match=r"DC01/SKU-1 \(-1\)"):
+        day.run(completed(10), completed(11))
+
+
+def test_a_key_without_an_erp_row_stops_the_run_and_is_named(day: ShopDay) -> None:
+    with pytest.raises(QuantityError, match=r"no on-hand row for keys with completed units: DC01/X, DC01/Y\."):
+        day.run(completed(10, "Y", "X", "SKU-1"))
+
+
+def test_a_run_that_was_stopped_goes_out_whole_when_the_row_is_there(day: ShopDay) -> None:
+    with pytest.raises(QuantityError):
+        day.run(completed(10, "SKU-1", "X"))
+    day.erp.count("DC01", "X", 3)
+    (cut,) = day.run(completed(10, "SKU-1", "X"))
+    assert (cut.quantities, cut.range) == ({SKU: 9, ("DC01", "X"): 2}, (10, 10))
+
+
+def test_ignored_nodes_and_products_are_left_out(tmp_path: Path) -> None:
+    day = ShopDay(tmp_path, ignored_nodes=["STORE_*"], ignored_products=["gift*"])
+    day.erp.count(*SKU, 10)
+    day.erp.count("STORE_1", "SKU-1", 5)
+    day.erp.count("DC01", "gift-card", 5)
+    (cut,) = day.run(
+        completed(10), completed(11, "gift-card"), completed(12, "SKU-1", node="STORE_1"), completed(13, "SKU-1")
+    )
+    assert (cut.quantities, cut.range) == ({SKU: 8}, (10, 13))
+
+
+def test_a_glob_matches_only_its_star(tmp_path: Path) -> None:
+    day = ShopDay(tmp_path, ignored_products=["SKU_1", "S%", "[S]KU-1", "sku-1"])
+    day.erp.count(*SKU, 10)
+    (cut,) = day.run(completed(10))
+    assert cut.quantities == {SKU: 9}
+
+
+def test_an_unreleased_event_is_not_counted(day: ShopDay) -> None:
+    (cut,) = day.run(completed(10), completed(11, released=False), through=10)
+    assert (cut.quantities, cut.range) == ({SKU: 9}, (10, 10))
+
+
+def test_a_completion_without_a_location_is_refused(day: ShopDay) -> None:
+    with pytest.raises(MapperError, match="names no fulfillment_location_id"):
+        day.run(completed(10, fulfillment_location_id=None))
+
+
+def test_a_record_without_a_timestamp_is_refused(day: ShopDay) -> None:
+    with pytest.raises(MapperError, match="logical_timestamp"):
+        day.run(completed(10) | {"logical_timestamp": None})
+
+
+def test_two_tenants_in_one_run_are_refused(day: ShopDay) -> None:
+    with pytest.raises(MapperError, match="tenant"):
+        day.run(completed(10), completed(11, tenant="other"))
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("DC01,SKU-1,7.5,", "line 3: quantity is '7.5', expected a whole number"),
+        ("DC01,SKU-1,,", "line 3: quantity is empty"),
+        ("DC01,SKU-1,many,", "line 3: quantity is 'many', expected a whole number"),
+        (",SKU-1,7,", "line 3: fulfillment_node_id is empty"),
+        ("DC01,SKU-1,7,now", "line 3: as_of_logical_timestamp is 'now', expected a whole number"),
+        ("DC01,SKU-1,7", "line 3: 3 values under 4 column names"),
+        ("DC01,SKU-1,99999999999999999999,", "line 3: quantity is 99999999999999999999, beyond 64 bits"),
+        ("A,B,7,", "names these keys more than once: A/B"),
+    ],
+)
+def test_an_unusable_erp_row_stops_the_run_and_is_named(day: ShopDay, row: str, said: str) -> None:
+    header = "fulfillment_node_id,product_id,quantity,as_of_logical_timestamp"
+    day.erp.path.write_text(f"{header}\nA,B,1,\n{row}\n", encoding="utf-8")
+    with pytest.raises(OnHandError) as caught:
+        day.run()
+    assert said in str(caught.value)
+
+
+def test_a_missing_column_is_named(day: ShopDay) -> None:
+    day.erp.path.write_text("node,product_id,quantity,as_of_logical_timestamp\n", encoding="utf-8")
+    with pytest.raises(OnHandError, match="column fulfillment_node_id is not in the header row"):
+        day.run()
+
+
+def test_a_missing_file_is_named(day: ShopDay) -> None:
+    day.erp.path.unlink()
+    with pytest.raises(OnHandError, match=r"cannot read .*on_hand\.csv"):
+        day.run()
