@@ -36,8 +36,10 @@ class NewStoreAuthenticator(OAuthAuthenticator):
             super().update_access_token()
         except requests.RequestException as error:
             raise ApiError(f"no token from {self.auth_endpoint}: {type(error).__name__}") from error
-        except (KeyError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ApiError(f"{self.auth_endpoint} did not answer with a token") from error
+        if not isinstance(self.access_token, str) or not self.access_token:
+            raise ApiError(f"{self.auth_endpoint} did not answer with a token")
         if self.expires_in:
             self.expires_in -= min(RENEW_AHEAD_SECONDS, self.expires_in // 2)
 

@@ -80,6 +80,11 @@ class Intake:
         """Raise IncompleteCutError when the input ends now but a cut is not complete."""
         self._progress.refuse_open_cut()
 
+    def close(self) -> None:
+        """Drop what came but was not imported."""
+        if self._cut_file:
+            self._cut_file.close()
+
     def _add_plain(self, record: StockRecord) -> None:
         size = ITEM_BYTES + len(record.fulfillment_node_id.encode()) + len(record.product_id.encode())
         if self._plain_bytes + size > self._max_bytes:

@@ -25,7 +25,7 @@ class StockRecord(msgspec.Struct, frozen=True):
     logical_timestamp_start: int | None = None
     logical_timestamp_end: int | None = None
     cut_id: str | None = None
-    cut_size: int | None = None
+    cut_size: t.Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -46,8 +46,8 @@ class StockImport:
         self._jobs = ImportJobs(
             self._client,
             provider=config["provider"],
-            poll_seconds=config["poll_seconds"],
-            timeout_seconds=config["import_timeout_seconds"],
+            poll_seconds=float(config["poll_seconds"]),
+            timeout_seconds=float(config["import_timeout_seconds"]),
         )
         self._staging = Staging(config["staging_url"], config["staging_link"])
         self._locations: dict[str, Location] | None = None
@@ -80,7 +80,7 @@ class StockImport:
         """Wait as long as NewStore asks for between two files of one run."""
         if self._last_start is None:
             return
-        wait = self._last_start + self._config["import_interval_seconds"] - self._clock()
+        wait = self._last_start + float(self._config["import_interval_seconds"]) - self._clock()
         if wait > 0:
             logger.info("Waiting %.0f s before the next import (import_interval_seconds)", wait)
             self._sleep(wait)

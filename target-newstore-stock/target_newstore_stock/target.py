@@ -147,7 +147,7 @@ class TargetNewStoreStock(Target):
         super().__init__(**kwargs)
         # Imports run one after the other; a drain in threads could also deadlock on a signal.
         self.max_parallelism = 1
-        self.intake = Intake(self, self.config["max_file_mb"])
+        self.intake = Intake(self, float(self.config["max_file_mb"]))
         self._held_state: dict[str, t.Any] | None = None
 
     def run(self, cut: CutHead, file: StockFile) -> None:

@@ -39,6 +39,7 @@ class Faults:
     """What goes wrong on purpose."""
 
     fail_next_import: str | None = None
+    next_import_errors: list[str] = dataclasses.field(default_factory=list)
     create_429_leaves_job: bool = False
     hold_jobs: bool = False
     state_word: str | None = None
@@ -159,26 +160,29 @@ class Sandbox:
 
     def _run(self, job: Job) -> None:
         try:
-            self._refuse_by_fault(job)
+            rows = self._take_fault(job)
             file = stock_file.read(stock_file.fetch(job.transformed_uri or ""))
             self._stopping.wait(self.options.import_seconds / 2)
             with self.lock:
                 if job.state != "running":
                     return
                 self._apply(job, file)
-                job.end("finished")
+                job.end("finished", rows=rows)
         except StockFileError as error:
             with self.lock:
                 if job.state == "running":
                     job.end("failed", error.reason, error.rows)
 
-    def _refuse_by_fault(self, job: Job) -> None:
+    def _take_fault(self, job: Job) -> list[str]:
+        """Give the errors this job is to report; raise StockFileError when it is to fail."""
         with self.lock:
             reason, self.faults.fail_next_import = self.faults.fail_next_import, None
+            rows, self.faults.next_import_errors = self.faults.next_import_errors, []
         if reason:
-            raise StockFileError(reason)
+            raise StockFileError(reason, rows)
         if job.full:
             raise StockFileError("full imports are not supported for availabilities")
+        return rows
 
     def _apply(self, job: Job, file: stock_file.StockFile) -> None:
         mastered = sorted(
