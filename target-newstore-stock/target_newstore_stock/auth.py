@@ -39,6 +39,7 @@ class NewStoreAuthenticator(OAuthAuthenticator):
         except (KeyError, TypeError, ValueError) as error:
             raise ApiError(f"{self.auth_endpoint} did not answer with a token") from error
         if not isinstance(self.access_token, str) or not self.access_token:
+            self.drop_token()
             raise ApiError(f"{self.auth_endpoint} did not answer with a token")
         if self.expires_in:
             self.expires_in -= min(RENEW_AHEAD_SECONDS, self.expires_in // 2)

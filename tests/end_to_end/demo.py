@@ -52,6 +52,7 @@ class Story:
         for column in ("moment", "on hand", "allocations", "ATP", "range in the import"):
             self._table.add_column(column, justify="left" if column == "moment" else "right")
         self._wrong: list[str] = []
+        self.erp_quantity_at_the_end = 17
 
     def tell(self) -> bool:
         """Tell the story; False when a number was wrong."""
@@ -87,7 +88,7 @@ class Story:
 
     def _receive_ten(self) -> None:
         self._newstore.receive_goods(NODE, PRODUCT, 10)
-        self._erp.count(NODE, PRODUCT, 17, as_of=12)
+        self._erp.count(NODE, PRODUCT, self.erp_quantity_at_the_end, as_of=12)
         self._console.print("Ten units arrived; the ERP says 17 on hand, as of logical timestamp 12.")
 
     def _run_meltano(self) -> None:

@@ -25,8 +25,12 @@ class Erp:
 
     def count(self, node: str, product: str, quantity: int, as_of: int | None = None) -> None:
         """Set a number; `as_of` is the highest logical timestamp it contains (None: none)."""
-        self._rows[node, product] = (quantity, as_of)
+        self.count_later(node, product, quantity, as_of)
         self._write()
+
+    def count_later(self, node: str, product: str, quantity: int, as_of: int | None = None) -> None:
+        """Set a number that is written with the next change."""
+        self._rows[node, product] = (quantity, as_of)
 
     def _write(self) -> None:
         with self.path.open("w", newline="", encoding="utf-8") as file:

@@ -106,6 +106,10 @@ class NewStore:
     def resume_delivery(self) -> None:
         self._post("delivery/resume", {})
 
+    def events(self) -> list[dict[str, t.Any]]:
+        """Give the events published so far, each with its payload and the body as it was sent."""
+        return list(self._get("events")["events"])
+
     def truth(self) -> dict[str, t.Any]:
         return self._get("truth")
 

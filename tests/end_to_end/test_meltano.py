@@ -1,0 +1,143 @@
+"""The project as Meltano runs it: the demo, and what stands in meltano.yml."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import typing as t
+
+import pytest
+import yaml
+from mapper_newstore_stock.mapper import MapperNewStoreStock
+from rich.console import Console
+from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
+from target_newstore_stock.target import TargetNewStoreStock
+
+from tests.end_to_end.demo import PROJECT, Story
+from tests.shop.process import Process, command, environment
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+PLUGINS: dict[str, t.Any] = {
+    "extractors": TapNewStoreFulfillment,
+    "mappers": MapperNewStoreStock,
+    "loaders": TargetNewStoreStock,
+}
+KINDS = {"string": "string", "integer": "integer", "number": "integer", "array": "array", "object": "object"}
+
+
+@pytest.fixture(scope="module")
+def project() -> dict[str, t.Any]:
+    return t.cast("dict[str, t.Any]", yaml.safe_load((PROJECT / "meltano.yml").read_text(encoding="utf-8")))
+
+
+def plugin(project: dict[str, t.Any], kind: str) -> dict[str, t.Any]:
+    (only,) = project["plugins"][kind]
+    return t.cast("dict[str, t.Any]", only)
+
+
+def test_the_demo_ends_in_right_numbers(tmp_path: Path) -> None:
+    told = io.StringIO()
+    assert Story(tmp_path / "demo", Console(file=told, width=120)).tell(), told.getvalue()
+
+
+def test_the_demo_notices_a_wrong_number(tmp_path: Path) -> None:
+    told = io.StringIO()
+    story = Story(tmp_path / "demo", Console(file=told, width=120))
+    story.erp_quantity_at_the_end = 18
+    assert not story.tell()
+    assert "wrong: after the second run" in told.getvalue()
+
+
+def test_names_are_the_ones_others_rely_on(project: dict[str, t.Any]) -> None:
+    assert plugin(project, "extractors")["name"] == "tap-newstore-fulfillment"
+    assert plugin(project, "loaders")["name"] == "target-newstore-stock"
+    assert plugin(project, "mappers")["name"] == "mapper-newstore-stock"
+    assert [mapping["name"] for mapping in plugin(project, "mappers")["mappings"]] == ["newstore-stock"]
+    assert plugin(project, "utilities")["name"] == "newstore-sandbox"
+    jobs = {job["name"]: job["tasks"] for job in project["jobs"]}
+    assert jobs["newstore-stock-sync"] == ["tap-newstore-fulfillment newstore-stock target-newstore-stock"]
+    assert project["default_environment"] == "sandbox"
+    assert [environment["name"] for environment in project["environments"]] == ["sandbox", "production"]
+    assert project["send_anonymous_usage_stats"] is False
+
+
+@pytest.mark.parametrize("kind", PLUGINS)
+def test_each_setting_is_declared_as_the_plugin_declares_it(project: dict[str, t.Any], kind: str) -> None:
+    own = PLUGINS[kind].config_jsonschema["properties"]
+    declared = {setting["name"]: setting for setting in plugin(project, kind)["settings"]}
+    # The SDK adds its own settings, such as stream maps, which Meltano's users know.
+    assert declared.keys() == own.keys() - sdk_settings(PLUGINS[kind])
+    for name, setting in declared.items():
+        schema = own[name]
+        assert setting["label"] == schema["title"], name
+        assert setting["description"] == schema["description"], name
+        assert setting.get("sensitive", False) == schema.get("secret", False), name
+        if "enum" in schema:
+            assert setting["kind"] == "options"
+            assert [option["value"] for option in setting["options"]] == schema["enum"]
+        else:
+            assert setting["kind"] == KINDS[schema["type"][0]], name
+
+
+def sdk_settings(plugin_class: t.Any) -> set[str]:
+    """Give the settings the SDK adds to every plugin of this kind."""
+    added: dict[str, t.Any] = {"properties": {}}
+    plugin_class.append_builtin_config(added)
+    return set(added["properties"])
+
+
+def test_production_has_nothing_in_the_file(project: dict[str, t.Any]) -> None:
+    (production,) = (entry for entry in project["environments"] if entry["name"] == "production")
+    assert production == {"name": "production"}
+
+
+def test_the_receiver_runs_as_a_command_of_the_tap(tmp_path: Path) -> None:
+    variables = {
+        "TAP_NEWSTORE_FULFILLMENT_LANDING_URL": f"sqlite:///{tmp_path / 'landing.db'}",
+        "TAP_NEWSTORE_FULFILLMENT_RECEIVER_PORT": "0",
+        "MELTANO_DATABASE_URI": f"sqlite:///{tmp_path / 'meltano.db'}",
+        "MELTANO_PROJECT_ROOT": str(PROJECT),
+    }
+    receive = [command("meltano"), "invoke", "tap-newstore-fulfillment:receive"]
+    with Process(receive, tmp_path / "log", variables) as receiver:
+        receiver.wait_for(r"newstore-event-receiver listening on http://127.0.0.1:\d+")
+
+
+def test_a_missing_setting_is_named_by_meltano_run(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [command("meltano"), "--environment=production", "run", "newstore-stock-sync"],
+        cwd=PROJECT,
+        env=environment(MELTANO_DATABASE_URI=f"sqlite:///{tmp_path / 'meltano.db'}"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 1
+    # Whichever part ends first names its own.
+    assert re.search(r"Configuration: '\w+' is a required property", run.stdout + run.stderr)
+
+
+def test_settings_reach_the_plugin_from_the_environment(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [command("meltano"), "--environment=production", "config", "print", "target-newstore-stock"],
+        cwd=PROJECT,
+        env=environment(
+            MELTANO_DATABASE_URI=f"sqlite:///{tmp_path / 'meltano.db'}",
+            TARGET_NEWSTORE_STOCK_TENANT="acme",
+            TARGET_NEWSTORE_STOCK_POLL_SECONDS="7",
+            TARGET_NEWSTORE_STOCK_STORE_MAPPING='{"DC01": ""}',
+        ),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    settings = json.loads(run.stdout)
+    assert (settings["tenant"], settings["poll_seconds"]) == ("acme", 7)
+    assert settings["store_mapping"] == {"DC01": ""}

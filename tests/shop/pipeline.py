@@ -1,0 +1,109 @@
+"""tap | mapper | target as three processes joined by pipes, as Meltano joins them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import typing as t
+
+from tests.shop.erp import Erp
+from tests.shop.newstore import NewStore
+from tests.shop.process import command, environment
+from tests.shop.receiver import Receiver
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+RUN_SECONDS = 120
+PARTS = ("tap-newstore-fulfillment", "mapper-newstore-stock", "target-newstore-stock")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """How a run ended: exit codes of tap, mapper and target, and all they logged."""
+
+    codes: tuple[int, ...]
+    log: str
+
+
+class Pipeline:
+    """A whole shop: receiver, sandbox, ERP and the three plugins, each a process of its own.
+
+    Attributes:
+        state: The last STATE the target emitted; the next run starts from it.
+
+    Args:
+        directory: For everything that is written.
+        mapper: Settings of the mapper, beside ledger and on-hand.
+        options: Options of the sandbox.
+    """
+
+    def __init__(self, directory: Path, mapper: dict[str, t.Any] | None = None, **options: object) -> None:
+        self._directory = directory
+        self.receiver = Receiver(directory)
+        self.newstore = NewStore(directory, webhook_url=self.receiver.events_url, import_seconds=0, **options)
+        self.erp = Erp(directory / "on_hand.csv")
+        self.state: dict[str, t.Any] | None = None
+        ledger = {"ledger_url": f"sqlite:///{directory / 'ledger.db'}", "on_hand_url": str(self.erp.path)}
+        self._settings = {
+            "tap-newstore-fulfillment": {"landing_url": self.receiver.landing_url, "settle_seconds": 0},
+            "mapper-newstore-stock": {**ledger, **(mapper or {})},
+            "target-newstore-stock": self.newstore.target_settings,
+        }
+
+    def __enter__(self) -> t.Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.newstore.process.stop()
+        self.receiver.process.stop()
+
+    def stock(self, node: str, product: str, quantity: int) -> None:
+        """Put units on the shelf that NewStore and the ERP know of."""
+        self.newstore.set_stock(node, product, quantity)
+        self.erp.count(node, product, quantity)
+
+    def run(self) -> Run:
+        """Run the three once, with all events delivered, and keep the state."""
+        self.newstore.wait_for_delivery()
+        processes = self.start()
+        output, _ = processes[-1].communicate(timeout=RUN_SECONDS)
+        codes = tuple(process.wait(RUN_SECONDS) for process in processes)
+        for line in output.splitlines():
+            self.state = json.loads(line)
+        return Run(codes, self._log().read_text(encoding="utf-8"))
+
+    def start(self, parts: tuple[str, ...] = PARTS) -> list[subprocess.Popen[str]]:
+        """Start some of the three, joined by pipes; the last one's stdout is a pipe too."""
+        self._log().write_bytes(b"")
+        processes: list[subprocess.Popen[str]] = []
+        stdin = None
+        for name in parts:
+            with self._log().open("ab") as log:
+                process = subprocess.Popen(
+                    [command(name), *self._arguments(name)],
+                    stdin=stdin or subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    env=environment(),
+                    text=True,
+                )
+            if stdin:
+                # Only the reader may hold the pipe, so that its end is seen when it dies.
+                stdin.close()
+            stdin = process.stdout
+            processes.append(process)
+        return processes
+
+    def _arguments(self, name: str) -> list[str]:
+        config = self._directory / f"{name}.json"
+        config.write_text(json.dumps(self._settings[name]), encoding="utf-8")
+        if name != PARTS[0] or self.state is None:
+            return ["--config", str(config)]
+        state = self._directory / "state.json"
+        state.write_text(json.dumps(self.state), encoding="utf-8")
+        return ["--config", str(config), "--state", str(state)]
+
+    def _log(self) -> Path:
+        return self._directory / "run.log"
