@@ -49,7 +49,7 @@ def test_the_demo_notices_a_wrong_number(tmp_path: Path) -> None:
     story = Story(tmp_path / "demo", Console(file=told, width=120))
     story.erp_quantity_at_the_end = 18
     assert not story.tell()
-    assert "wrong: after the second run" in told.getvalue()
+    assert "wrong: after run 2" in told.getvalue()
 
 
 def test_names_are_the_ones_others_rely_on(project: dict[str, t.Any]) -> None:
