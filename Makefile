@@ -5,6 +5,8 @@ BIN := .venv/bin
 PACKAGES := tap-newstore-fulfillment target-newstore-stock plugins/mappers/mapper-newstore-stock plugins/utilities/newstore-sandbox
 PROJECTS := $(PACKAGES:%=%/pyproject.toml)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Trust the certificates this machine trusts, as pip does.
+export UV_SYSTEM_CERTS := 1
 
 .PHONY: demo test lint install requirements clean
 
