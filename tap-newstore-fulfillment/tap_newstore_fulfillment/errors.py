@@ -15,7 +15,7 @@ class StoreUnavailableError(TapError):
     """The landing store could not be reached or written; the event must be sent again."""
 
 
-class ReceiverStartError(TapError):
-    """The receiver cannot start with these settings."""
+class ConfigurationError(TapError):
+    """Settings that cannot be read, or that the receiver cannot start with."""
 
     exit_code = 2

@@ -14,7 +14,7 @@ import click
 import uvicorn
 
 from tap_newstore_fulfillment.command import report_errors
-from tap_newstore_fulfillment.errors import ReceiverStartError
+from tap_newstore_fulfillment.errors import ConfigurationError
 from tap_newstore_fulfillment.landing import LandingStore
 from tap_newstore_fulfillment.receiver import create_app
 from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
@@ -41,7 +41,7 @@ def receive(config_files: tuple[str, ...]) -> None:
     host, port = settings["receiver_host"], settings["receiver_port"]
     api_key = settings.get("receiver_api_key") or None
     if api_key is None and not _is_loopback(host):
-        raise ReceiverStartError(f"receiver_api_key: required when receiver_host is {host}: anybody could post")
+        raise ConfigurationError(f"receiver_api_key: required when receiver_host is {host}: anybody could post")
     store = LandingStore(settings["landing_url"])
     try:
         _serve(store, api_key, _listen(host, port))
@@ -71,7 +71,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=_family(host), backlog=2048)
     except OSError as error:
-        raise ReceiverStartError(f"receiver_host, receiver_port: cannot listen on {host}:{port}: {error}") from error
+        raise ConfigurationError(f"receiver_host, receiver_port: cannot listen on {host}:{port}: {error}") from error
 
 
 def _family(host: str) -> socket.AddressFamily:
@@ -93,10 +93,10 @@ def _read_config(files: tuple[str, ...]) -> dict[str, t.Any]:
         try:
             content = json.loads(pathlib.Path(file).read_text(encoding="utf-8"))
         except OSError as error:
-            raise ReceiverStartError(f"--config {file}: {error.strerror}") from error
+            raise ConfigurationError(f"--config {file}: {error.strerror}") from error
         except ValueError as error:
-            raise ReceiverStartError(f"--config {file}: not JSON: {error}") from error
+            raise ConfigurationError(f"--config {file}: not JSON: {error}") from error
         if not isinstance(content, dict):
-            raise ReceiverStartError(f"--config {file}: expected a JSON object")
+            raise ConfigurationError(f"--config {file}: expected a JSON object")
         merged |= content
     return merged

@@ -8,6 +8,7 @@ from singer_sdk import Tap
 from singer_sdk import typing as th
 
 from tap_newstore_fulfillment.command import report_errors
+from tap_newstore_fulfillment.errors import ConfigurationError
 from tap_newstore_fulfillment.streams import FulfillmentEventsStream
 
 if t.TYPE_CHECKING:
@@ -81,6 +82,12 @@ class TapNewStoreFulfillment(Tap):
         ).to_dict(),
         "additionalProperties": False,
     }
+
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        try:
+            super().__init__(*args, **kwargs)
+        except (FileNotFoundError, ValueError) as error:
+            raise ConfigurationError(f"configuration, state or catalog cannot be read: {error}") from error
 
     def discover_streams(self) -> Sequence[Stream]:
         """Give the streams of this tap."""

@@ -10,6 +10,7 @@ from singer_sdk import Target
 from singer_sdk import typing as th
 
 from target_newstore_stock.command import report_errors
+from target_newstore_stock.errors import ConfigurationError
 from target_newstore_stock.intake import Intake
 from target_newstore_stock.messages import MessageReader
 from target_newstore_stock.sinks import StockSink
@@ -143,8 +144,11 @@ class TargetNewStoreStock(Target):
         "additionalProperties": False,
     }
 
-    def __init__(self, **kwargs: t.Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        try:
+            super().__init__(*args, **kwargs)
+        except (FileNotFoundError, ValueError) as error:
+            raise ConfigurationError(f"the configuration cannot be read: {error}") from error
         # Imports run one after the other; a drain in threads could also deadlock on a signal.
         self.max_parallelism = 1
         self.intake = Intake(self, float(self.config["max_file_mb"]))

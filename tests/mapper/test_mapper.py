@@ -204,3 +204,23 @@ def test_a_killed_holder_of_the_ledger_blocks_nobody(tmp_path: Path, settings: d
 def _refused(directory: Path, settings: dict[str, t.Any]) -> Finished | None:
     done = run_mapper(directory, settings, schema(), state(10, 1))
     return done if done.code == 1 and "the ledger is in use" in done.log else None
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("broken.json", "Expecting property name"),
+        ("nowhere.json", "nowhere.json' was not found"),
+        ("ENV", "invalid literal for int() with base 10: 'soon'"),
+    ],
+)
+def test_configuration_that_cannot_be_read_ends_with_2_and_one_line(tmp_path: Path, config: str, said: str) -> None:
+    (tmp_path / "broken.json").write_text("{", encoding="utf-8")
+    path = config if config == "ENV" else str(tmp_path / config)
+    done = run_plugin(
+        "mapper-newstore-stock", tmp_path, None, "--config", path, MAPPER_NEWSTORE_STOCK_MAX_CUT_ITEMS="soon"
+    )
+    assert done.code == 2, done.log
+    assert "cannot be read" in done.log
+    assert said in done.log
+    assert "Traceback" not in done.log

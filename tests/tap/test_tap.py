@@ -193,3 +193,23 @@ def test_a_store_that_cannot_be_opened_ends_with_1_and_no_secret(tmp_path: Path)
     assert "landing_url: cannot open the landing store: unable to open database file" in done.log
     assert "Traceback" not in done.log
     assert "hunter2" not in done.log
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("broken.json", "Expecting property name"),
+        ("nowhere.json", "nowhere.json' was not found"),
+        ("ENV", "invalid literal for int() with base 10: 'soon'"),
+    ],
+)
+def test_configuration_that_cannot_be_read_ends_with_2_and_one_line(tmp_path: Path, config: str, said: str) -> None:
+    (tmp_path / "broken.json").write_text("{", encoding="utf-8")
+    path = config if config == "ENV" else str(tmp_path / config)
+    done = run_plugin(
+        "tap-newstore-fulfillment", tmp_path, None, "--config", path, TAP_NEWSTORE_FULFILLMENT_SETTLE_SECONDS="soon"
+    )
+    assert done.code == 2, done.log
+    assert "cannot be read" in done.log
+    assert said in done.log
+    assert "Traceback" not in done.log

@@ -285,3 +285,23 @@ def test_two_imports_of_one_run_keep_their_distance(newstore: NewStore, tmp_path
     done = run_target(newstore, tmp_path, *a_cut(1, {"A": 7}), *a_cut(2, {"A": 6}), import_interval_seconds=1.5)
     assert done.code == 0
     assert "Waiting 1 s before the next import" in done.log or "Waiting 2 s before the next import" in done.log
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("broken.json", "Expecting property name"),
+        ("nowhere.json", "nowhere.json' was not found"),
+        ("ENV", "invalid literal for int() with base 10: 'soon'"),
+    ],
+)
+def test_configuration_that_cannot_be_read_ends_with_2_and_one_line(tmp_path: Path, config: str, said: str) -> None:
+    (tmp_path / "broken.json").write_text("{", encoding="utf-8")
+    path = config if config == "ENV" else str(tmp_path / config)
+    done = run_plugin(
+        "target-newstore-stock", tmp_path, None, "--config", path, TARGET_NEWSTORE_STOCK_POLL_SECONDS="soon"
+    )
+    assert done.code == 2, done.log
+    assert "cannot be read" in done.log
+    assert said in done.log
+    assert "Traceback" not in done.log

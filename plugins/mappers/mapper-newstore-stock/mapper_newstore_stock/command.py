@@ -29,11 +29,14 @@ def report_errors(command: click.Command, logger: logging.Logger) -> click.Comma
         command.callback = _reporting(command.callback, logger)
     for option in command.params:
         if option.callback:
-            option.callback = _reporting(option.callback, logger)
+            unreadable = (OSError, ValueError) if option.name == "config" else ()
+            option.callback = _reporting(option.callback, logger, unreadable)
     return command
 
 
-def _reporting(callback: Callable[..., t.Any], logger: logging.Logger) -> Callable[..., t.Any]:
+def _reporting(
+    callback: Callable[..., t.Any], logger: logging.Logger, unreadable: tuple[type[Exception], ...] = ()
+) -> Callable[..., t.Any]:
     @functools.wraps(callback)
     def wrapper(*args: t.Any, **kwargs: t.Any) -> t.Any:
         try:
@@ -45,6 +48,9 @@ def _reporting(callback: Callable[..., t.Any], logger: logging.Logger) -> Callab
         except MapperError as error:
             logger.error("%s", error)
             raise SystemExit(error.exit_code) from None
+        except unreadable as error:
+            logger.error("--config cannot be read: %s", error)
+            raise SystemExit(BAD_CONFIGURATION) from None
         except (SingerSDKError, SingerError) as error:
             logger.error("%s", " ".join(str(error).split()) or type(error).__name__)
             raise SystemExit(FAILED) from None

@@ -124,6 +124,12 @@ class MapperNewStoreStock(InlineMapper):
 
     _stock_run: StockRun | None = None
 
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        try:
+            super().__init__(*args, **kwargs)
+        except (FileNotFoundError, ValueError) as error:
+            raise ConfigurationError(f"the configuration cannot be read: {error}") from error
+
     def map_schema_message(self, message_dict: dict[str, t.Any]) -> Iterable[singer.Message]:
         """Take note of the tap's schema; the mapper's output has its own."""
         self._assert_line_requires(message_dict, requires={"stream", "schema"})
