@@ -21,6 +21,9 @@ from tests.shop.process import Process, command, environment
 if t.TYPE_CHECKING:
     from pathlib import Path
 
+#: Two runs of one plugin at once get in each other's way in one Meltano project.
+pytestmark = pytest.mark.xdist_group("meltano")
+
 PLUGINS: dict[str, t.Any] = {
     "extractors": TapNewStoreFulfillment,
     "mappers": MapperNewStoreStock,

@@ -32,6 +32,9 @@ class SentCut:
 class ShopDay:
     """A tap's events, an ERP and a mapper; the state goes round as Meltano would pass it.
 
+    Attributes:
+        bookmark: The tap's bookmark after the next run; None makes one up from the events.
+
     Args:
         directory: For the ledger and the CSV.
         settings: The mapper's settings, beside those two.
@@ -49,6 +52,7 @@ class ShopDay:
             ).config
         )
         self.state: State = {}
+        self.bookmark: dict[str, t.Any] | None = None
         self._position = 0
 
     def run(
@@ -94,6 +98,8 @@ class ShopDay:
 
     def _state_after(self, events: tuple[dict[str, t.Any], ...], through: int | None) -> State:
         bookmarks = dict(self.state.get("bookmarks", {}))
+        if self.bookmark is not None:
+            return {"bookmarks": {**bookmarks, STREAM: self.bookmark}}
         known = [event["logical_timestamp"] for event in events]
         last = bookmarks.get(STREAM, {}).get("replication_key_value")
         known += [value for value in (through, last) if value is not None]
