@@ -14,7 +14,7 @@ demo: .meltano/.installed
 	python -m tests.end_to_end.demo
 
 test: lint .meltano/.installed
-	pytest --numprocesses=auto --dist=loadgroup
+	pytest --numprocesses=auto --dist=loadfile
 
 lint: .venv/.installed
 	ruff check .

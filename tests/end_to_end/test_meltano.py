@@ -1,4 +1,8 @@
-"""The project as Meltano runs it: the demo, and what stands in meltano.yml."""
+"""The project as Meltano runs it: the demo, and what stands in meltano.yml.
+
+All runs of Meltano stand in this file, because a file's tests run one after the other: two
+runs of one plugin at once get in each other's way in one Meltano project.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +24,6 @@ from tests.shop.process import Process, command, environment
 
 if t.TYPE_CHECKING:
     from pathlib import Path
-
-#: Two runs of one plugin at once get in each other's way in one Meltano project.
-pytestmark = pytest.mark.xdist_group("meltano")
 
 PLUGINS: dict[str, t.Any] = {
     "extractors": TapNewStoreFulfillment,
