@@ -8,13 +8,18 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Trust the certificates this machine trusts, as pip does.
 export UV_SYSTEM_CERTS := 1
 
-.PHONY: demo test lint install requirements clean
+BENCH ?= --size 100000 --size 1000000
+
+.PHONY: demo test bench lint install requirements clean
 
 demo: .meltano/.installed
 	python -m tests.end_to_end.demo
 
 test: lint .meltano/.installed
 	pytest --numprocesses=auto --dist=loadfile
+
+bench: .meltano/.installed
+	python -m tests.benchmarks $(BENCH)
 
 lint: .venv/.installed
 	ruff check .

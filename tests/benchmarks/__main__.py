@@ -1,0 +1,38 @@
+"""`make bench`: measures each part side by side with what it is compared with.
+
+Each module named in PARTS has `measure(report, size, rounds, directory)`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+from pathlib import Path
+
+import click
+
+from tests.benchmarks.measuring import Report
+
+PARTS: tuple[str, ...] = ()
+RESULTS = Path(__file__).parent / "results"
+
+
+@click.command()
+@click.option("--size", "sizes", multiple=True, type=int, default=(100_000,), help="Records; may be given repeatedly.")
+@click.option("--rounds", default=3, help="How often each way is measured.")
+@click.option("--part", "parts", multiple=True, default=PARTS, help="Which parts; default all.")
+@click.option("--results", default=RESULTS, type=click.Path(path_type=Path), help="Where the figures are kept.")
+def main(sizes: tuple[int, ...], rounds: int, parts: tuple[str, ...], results: Path) -> None:
+    """Measure, print the table, and write it as JSON."""
+    report = Report()
+    for part in parts:
+        module = importlib.import_module(f"tests.benchmarks.{part}")
+        for size in sizes:
+            with tempfile.TemporaryDirectory() as directory:
+                module.measure(report, size, rounds, Path(directory))
+    report.print()
+    report.write(results / "figures.json")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""What every test may use: a real PostgreSQL, a real S3 protocol."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from tests.shop.object_store import ObjectStore, serving
+from tests.shop.postgresql import PostgreSql
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSql]:
+    """Give a PostgreSQL server of this test run."""
+    with PostgreSql() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give the SQLAlchemy URL of a new, empty database; a test that takes it runs on each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'database.db'}"
+    server: PostgreSql = request.getfixturevalue("postgresql")
+    return server.new_database()
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """Give the base URL of an S3 server of this test run."""
+    with serving() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def object_store(s3_endpoint: str) -> ObjectStore:
+    """Give an S3 server with a new, empty bucket."""
+    return ObjectStore(s3_endpoint)

