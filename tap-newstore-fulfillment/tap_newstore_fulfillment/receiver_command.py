@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import logging
-import pathlib
 import socket
 import sys
 import typing as t
@@ -14,30 +12,39 @@ import click
 import uvicorn
 
 from tap_newstore_fulfillment.command import report_errors
+from tap_newstore_fulfillment.configuration import config_option, read_settings
 from tap_newstore_fulfillment.errors import ConfigurationError
 from tap_newstore_fulfillment.landing import LandingStore
 from tap_newstore_fulfillment.receiver import create_app
-from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
 
 logger = logging.getLogger("newstore-event-receiver")
 
 GRACEFUL_SHUTDOWN_SECONDS = 30
 
 
-@click.command(name="newstore-event-receiver")
+@click.group(name="newstore-event-receiver", invoke_without_command=True)
 @click.version_option(package_name="tap-newstore-fulfillment")
-@click.option(
-    "--config",
-    "config_files",
-    multiple=True,
-    metavar="FILE",
-    help="The tap's configuration file (JSON). TAP_NEWSTORE_FULFILLMENT_* variables stand above it.",
-)
-def receive(config_files: tuple[str, ...]) -> None:
-    """Receive NewStore's fulfilment events and keep them in the landing store."""
-    settings = TapNewStoreFulfillment(
-        config=_read_config(config_files), parse_env_config=True, setup_mapper=False
-    ).config
+@config_option
+@click.pass_context
+def receive(context: click.Context, config_files: tuple[str, ...]) -> None:
+    """Receive NewStore's fulfilment events and keep them in the landing store.
+
+    Without a command it serves until it is stopped.
+    """
+    if context.invoked_subcommand is None:
+        _serve_until_stopped(read_settings(config_files))
+
+
+def main() -> None:
+    """Run the command."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    report_errors(receive, logger)()
+
+
+def _serve_until_stopped(settings: Mapping[str, t.Any]) -> None:
     host, port = settings["receiver_host"], settings["receiver_port"]
     api_key = settings.get("receiver_api_key") or None
     if api_key is None and not _is_loopback(host):
@@ -47,12 +54,6 @@ def receive(config_files: tuple[str, ...]) -> None:
         _serve(store, api_key, _listen(host, port))
     finally:
         store.close()
-
-
-def main() -> None:
-    """Run the command."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    report_errors(receive, logger)()
 
 
 def _serve(store: LandingStore, api_key: str | None, listener: socket.socket) -> None:
@@ -83,20 +84,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _read_config(files: tuple[str, ...]) -> dict[str, t.Any]:
-    merged: dict[str, t.Any] = {}
-    for file in files:
-        if file == "ENV":
-            continue
-        try:
-            content = json.loads(pathlib.Path(file).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigurationError(f"--config {file}: {error.strerror}") from error
-        except ValueError as error:
-            raise ConfigurationError(f"--config {file}: not JSON: {error}") from error
-        if not isinstance(content, dict):
-            raise ConfigurationError(f"--config {file}: expected a JSON object")
-        merged |= content
-    return merged

@@ -1,0 +1,59 @@
+"""The tap's settings as the commands of `newstore-event-receiver` read them."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import typing as t
+
+import click
+
+from tap_newstore_fulfillment.errors import ConfigurationError
+from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Command = t.TypeVar("Command", bound="Callable[..., t.Any]")
+
+#: Both before and after a subcommand's name.
+config_option: Callable[[Command], Command] = click.option(
+    "--config",
+    "config_files",
+    multiple=True,
+    metavar="FILE",
+    help="The tap's configuration file (JSON). TAP_NEWSTORE_FULFILLMENT_* variables stand above it.",
+)
+
+
+def read_settings(files: tuple[str, ...]) -> Mapping[str, t.Any]:
+    """Read and check the tap's settings: files in order, then environment variables.
+
+    A file given to `newstore-event-receiver` itself counts for its subcommands too; one given
+    to the subcommand stands above it.
+
+    Raises:
+        ConfigurationError: a file cannot be read.
+        ConfigValidationError: a setting is missing or wrong.
+    """
+    context = click.get_current_context()
+    outer = context.parent.params.get("config_files", ()) if context.parent else ()
+    config = _merged((*outer, *files))
+    return TapNewStoreFulfillment(config=config, parse_env_config=True, setup_mapper=False).config
+
+
+def _merged(files: tuple[str, ...]) -> dict[str, t.Any]:
+    merged: dict[str, t.Any] = {}
+    for file in files:
+        if file == "ENV":
+            continue
+        try:
+            content = json.loads(pathlib.Path(file).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigurationError(f"--config {file}: {error.strerror}") from error
+        except ValueError as error:
+            raise ConfigurationError(f"--config {file}: not JSON: {error}") from error
+        if not isinstance(content, dict):
+            raise ConfigurationError(f"--config {file}: expected a JSON object")
+        merged |= content
+    return merged
