@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -44,7 +44,7 @@ class Payload(msgspec.Struct):
     fulfillment_location_id: str | None = None
     associate_id: str | None = None
     service_level: str | None = None
-    items: list[Item] | msgspec.UnsetType = msgspec.UNSET
+    items: list[Item] | None = None
 
 
 class LegacyEvent(msgspec.Struct):
@@ -65,26 +65,20 @@ class Body(msgspec.Struct):
 
 
 class FulfillmentEvent(msgspec.Struct, frozen=True):
-    """A checked event: what the landing store needs to know of it, and its text."""
+    """A checked event: what the landing store needs to know of it, and its text.
+
+    Attributes:
+        published_at: When NewStore published it, epoch seconds; None: not said.
+    """
 
     event_id: str
     event_name: str
     logical_timestamp: int
     body: str
-
-
-class _Unchecked(msgspec.Struct):
-    """A body that was checked before; its items are kept whole, with unknown fields."""
-
-    name: str | None = None
-    payload: dict[str, Any] | None = None
-    event: dict[str, Any] | None = None
-    tenant: str | None = None
-    published_at: str | None = None
+    published_at: float | None = None
 
 
 _body = msgspec.json.Decoder(Body)
-_unchecked = msgspec.json.Decoder(_Unchecked)
 
 
 def check_event(raw: bytes) -> FulfillmentEvent:
@@ -109,6 +103,7 @@ def check_event(raw: bytes) -> FulfillmentEvent:
         event_name=name,
         logical_timestamp=payload.logical_timestamp,
         body=text,
+        published_at=body.published_at.timestamp() if body.published_at else None,
     )
 
 
@@ -119,29 +114,6 @@ def event_id(name: str, fulfillment_request_id: str, logical_timestamp: int) -> 
     that arrives through both webhooks must stay one event. Request ids are UUIDs.
     """
     return f"{name}:{fulfillment_request_id}:{logical_timestamp}"
-
-
-def to_record(body: str, *, received_at: str, released: bool) -> dict[str, Any]:
-    """Turn a checked body into a record of the stream `fulfillment_events`."""
-    envelope = _unchecked.decode(body)
-    event = envelope.event or {"name": envelope.name, "payload": envelope.payload}
-    payload = event["payload"]
-    name = LEGACY_NAMES.get(event["name"], event["name"])
-    return {
-        "event_id": event_id(name, payload["id"], payload["logical_timestamp"]),
-        "event_name": name,
-        "tenant": envelope.tenant,
-        "logical_timestamp": payload["logical_timestamp"],
-        "published_at": envelope.published_at,
-        "received_at": received_at,
-        "fulfillment_request_id": payload["id"],
-        "order_id": payload.get("order_id"),
-        "fulfillment_location_id": payload.get("fulfillment_location_id"),
-        "associate_id": payload.get("associate_id"),
-        "service_level": payload.get("service_level"),
-        "released": released,
-        "items": payload.get("items", []),
-    }
 
 
 def _name_and_payload(body: Body) -> tuple[str, Payload]:
@@ -158,7 +130,7 @@ def _check_completion(name: str, payload: Payload, path: str) -> None:
     """Refuse a completion that does not say what left which shelf."""
     if name != COMPLETED:
         return
-    if payload.items is msgspec.UNSET:
+    if payload.items is None:
         raise EventRejectedError(f"{path}.items: required in {COMPLETED}")
     if not payload.fulfillment_location_id:
         raise EventRejectedError(f"{path}.fulfillment_location_id: required in {COMPLETED}")

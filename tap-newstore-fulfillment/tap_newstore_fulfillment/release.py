@@ -22,19 +22,27 @@ class Bookmark:
     Attributes:
         through: Logical timestamp (int64, not a time); None before the first release.
         position: Arrival position in the store `store_id`.
+        reader_id: Identity of the pipeline that carries this bookmark.
     """
 
     through: int | None = None
     position: int = 0
     store_id: str | None = None
+    reader_id: str | None = None
 
     @classmethod
-    def from_state(cls, state: Mapping[str, t.Any]) -> Bookmark:
-        """Read the stream's Singer bookmark; what is missing counts as never released."""
+    def from_state(cls, state: Mapping[str, t.Any], new_reader: str | None = None) -> Bookmark:
+        """Read the stream's Singer bookmark; what is missing counts as never released.
+
+        Args:
+            state: The stream's part of the Singer state.
+            new_reader: The identity to take when the state has none yet.
+        """
         return cls(
             through=state.get("replication_key_value"),
             position=state.get("position") or 0,
             store_id=state.get("store_id"),
+            reader_id=state.get("reader_id") or new_reader,
         )
 
     def to_state(self) -> dict[str, t.Any]:
@@ -44,6 +52,7 @@ class Bookmark:
             "replication_key_value": self.through,
             "position": self.position,
             "store_id": self.store_id,
+            "reader_id": self.reader_id,
         }
 
 
@@ -82,7 +91,7 @@ class ReleasePlan:
         if start.store_id != store_id or start.position > position:
             start = dataclasses.replace(start, position=0, store_id=store_id)
         known = [value for value in (mark, start.through) if value is not None]
-        end = Bookmark(max(known) if known else None, position, store_id)
+        end = dataclasses.replace(start, through=max(known) if known else None, position=position)
         return cls(start, end, oldest)
 
     def bookmark_before(self, logical_timestamp: int) -> Bookmark:

@@ -2,34 +2,142 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import abc
 import typing as t
+import uuid
 
 from singer_sdk import Stream
 from singer_sdk import typing as th
 
-from tap_newstore_fulfillment.events import to_record
+from tap_newstore_fulfillment import fast_sync
 from tap_newstore_fulfillment.landing import LandingStore
+from tap_newstore_fulfillment.records import item_records, read_record, to_dict
 from tap_newstore_fulfillment.release import REPLICATION_KEY, Bookmark, ReleasePlan
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
+    import msgspec
     from singer_sdk.helpers.types import Context, Record
 
+    from tap_newstore_fulfillment.records import EventRecord
 
-class FulfillmentEventsStream(Stream):
-    """One record per fulfilment event, incremental on its logical timestamp.
+UNIT = th.ObjectType(
+    th.Property("id", th.StringType, required=True, description="Order item"),
+    th.Property("product_id", th.StringType, required=True),
+    additional_properties=True,
+)
+
+
+class LandingStream(Stream):
+    """A stream over the landing store, incremental on the logical timestamp (design rules 1 and 2)."""
+
+    replication_key = REPLICATION_KEY
+    is_sorted = True
+    # A late event is emitted below the bookmark, on purpose (design rule 2).
+    check_sorted = False
+
+    _plan: ReleasePlan | None = None
+
+    @abc.abstractmethod
+    def rows_of(self, event: EventRecord) -> Sequence[msgspec.Struct]:
+        """Give the records of this stream that one event makes."""
+
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        """Yield what this run may release, in timestamp order."""
+        for events in self._events(context):
+            for event in events:
+                for row in self.rows_of(event):
+                    yield to_dict(row)
+
+    def _events(self, context: Context | None) -> Iterator[list[EventRecord]]:
+        """Give the run's events, some at a time; at the end the bookmark is the plan's."""
+        store = LandingStore(self.config["landing_url"])
+        try:
+            if store.was_empty:
+                self.logger.warning(
+                    "The landing store was empty and has been created; is newstore-event-receiver writing to it?"
+                )
+            self._plan = self._make_plan(store, self.get_context_state(context))
+            for arrivals in store.released(self._plan):
+                yield [read_record(arrival, released=True) for arrival in arrivals]
+            if self._is_incremental:
+                self.get_context_state(context).update(self._plan.end.to_state())
+            if self.config["emit_unreleased"]:
+                for arrivals in store.unreleased(self._plan):
+                    yield [read_record(arrival, released=False) for arrival in arrivals]
+        finally:
+            store.close()
+
+    def _make_plan(self, store: LandingStore, state: dict[str, t.Any]) -> ReleasePlan:
+        bookmark = Bookmark.from_state(state, new_reader=str(uuid.uuid4())) if self._is_incremental else Bookmark()
+        if self._is_incremental:
+            store.retention.note(bookmark)
+        return store.plan_release(
+            bookmark,
+            settle_ms=self.config["settle_seconds"] * 1000,
+            oldest=self.config.get("start_logical_timestamp"),
+        )
+
+    def _sync_records(
+        self, context: Context | None = None, *, write_messages: bool = True
+    ) -> t.Generator[dict[str, t.Any], t.Any, t.Any]:
+        """Write records and states; the SDK's own way whenever something changes the records."""
+        if write_messages and self.selected and not self.child_streams and fast_sync.is_plain(self):
+            self._sync_plain_records(context)
+            return
+        yield from super()._sync_records(context, write_messages=write_messages)
+
+    def _sync_plain_records(self, context: Context | None) -> None:
+        """Write the same messages as the SDK would, many at a time."""
+        self._write_starting_replication_value(context)
+        until_state = self.STATE_MSG_FREQUENCY
+        with self.get_record_counter() as counter, self.get_sync_timer():
+            for events in self._events(context):
+                rows = [row for event in events for row in self.rows_of(event)]
+                while len(rows) >= until_state:
+                    self._write_rows(rows[:until_state], counter, context)
+                    self._write_state_message()
+                    rows, until_state = rows[until_state:], self.STATE_MSG_FREQUENCY
+                self._write_rows(rows, counter, context)
+                until_state -= len(rows)
+        self._finalize_state(self.stream_state)
+        self._write_state_message()
+
+    def _write_rows(self, rows: Sequence[t.Any], counter: t.Any, context: Context | None) -> None:
+        if not rows:
+            return
+        fast_sync.write_records(self.name, rows, version=self._stream_version)
+        counter.increment(len(rows))
+        self._move_bookmark(rows[-1].logical_timestamp, rows[-1].released, context)
+        self.state_manager.is_flushed = False
+
+    def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:
+        """Move the bookmark behind a record that was just written.
+
+        The SDK's own step would write the record's timestamp: too far while records with an
+        equal timestamp follow, and backwards for a late event.
+        """
+        self._move_bookmark(latest_record[REPLICATION_KEY], latest_record["released"], context)
+
+    def _move_bookmark(self, logical_timestamp: int, released: bool, context: Context | None) -> None:
+        if self._plan and self._is_incremental and released:
+            bookmark = self._plan.bookmark_before(logical_timestamp)
+            self.get_context_state(context).update(bookmark.to_state())
+
+    @property
+    def _is_incremental(self) -> bool:
+        return self.replication_method == "INCREMENTAL"
+
+
+class FulfillmentEventsStream(LandingStream):
+    """One record per fulfilment event.
 
     Source: NewStore's fulfilment request events (newstore-api.md, section 4).
     """
 
     name = "fulfillment_events"
     primary_keys: t.ClassVar[list[str]] = ["event_id"]
-    replication_key = REPLICATION_KEY
-    is_sorted = True
-    # A late event is emitted below the bookmark, on purpose (design rule 2).
-    check_sorted = False
 
     schema: t.ClassVar[dict[str, t.Any]] = th.PropertiesList(
         th.Property("event_id", th.StringType, required=True, description="The same for every redelivery"),
@@ -44,61 +152,36 @@ class FulfillmentEventsStream(Stream):
         th.Property("associate_id", th.StringType),
         th.Property("service_level", th.StringType),
         th.Property("released", th.BooleanType, required=True, description="At or below the release mark"),
-        th.Property(
-            "items",
-            th.ArrayType(
-                th.ObjectType(
-                    th.Property("id", th.StringType, required=True, description="Order item"),
-                    th.Property("product_id", th.StringType, required=True),
-                    additional_properties=True,
-                )
-            ),
-            required=True,
-            description="One entry per unit",
-        ),
+        th.Property("items", th.ArrayType(UNIT), required=True, description="One entry per unit"),
     ).to_dict()
 
-    _plan: ReleasePlan | None = None
-
-    def get_records(self, context: Context | None) -> Iterable[Record]:
-        """Yield the events this run may release, in timestamp order."""
-        store = LandingStore(self.config["landing_url"])
-        if store.was_empty:
-            self.logger.warning(
-                "The landing store was empty and has been created; is newstore-event-receiver writing to it?"
-            )
-        state = self.get_context_state(context)
-        self._plan = store.plan_release(
-            Bookmark.from_state(state) if self._is_incremental else Bookmark(),
-            received_until=_epoch_ms() - self.config["settle_seconds"] * 1000,
-            oldest=self.config.get("start_logical_timestamp"),
-        )
-        try:
-            for arrival in store.released(self._plan):
-                yield to_record(arrival.body, received_at=_iso(arrival.received_at), released=True)
-        finally:
-            store.close()
-        if self._is_incremental:
-            state.update(self._plan.end.to_state())
-
-    def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:
-        """Move the bookmark behind a record that was just written.
-
-        The SDK's own step would write the record's timestamp: too far while records with an
-        equal timestamp follow, and backwards for a late event.
-        """
-        if self._plan and self._is_incremental:
-            bookmark = self._plan.bookmark_before(latest_record[REPLICATION_KEY])
-            self.get_context_state(context).update(bookmark.to_state())
-
-    @property
-    def _is_incremental(self) -> bool:
-        return self.replication_method == "INCREMENTAL"
+    def rows_of(self, event: EventRecord) -> Sequence[msgspec.Struct]:
+        """Give the event itself."""
+        return (event,)
 
 
-def _epoch_ms() -> int:
-    return int(dt.datetime.now(tz=dt.UTC).timestamp() * 1000)
+class FulfillmentEventItemsStream(LandingStream):
+    """One record per unit, for warehouses that do not unpack JSON. Not selected by default."""
 
+    name = "fulfillment_event_items"
+    primary_keys: t.ClassVar[list[str]] = ["event_id", "item_number"]
+    selected_by_default = False
 
-def _iso(epoch_ms: int) -> str:
-    return dt.datetime.fromtimestamp(epoch_ms / 1000, tz=dt.UTC).isoformat(timespec="milliseconds")
+    schema: t.ClassVar[dict[str, t.Any]] = th.PropertiesList(
+        th.Property("event_id", th.StringType, required=True, description="The event this unit belongs to"),
+        th.Property("item_number", th.IntegerType, required=True, description="Place in the event's items, from 0"),
+        th.Property("event_name", th.StringType, required=True, description="The Event Stream's name"),
+        th.Property("tenant", th.StringType, description="Not sent by the older webhook"),
+        th.Property("logical_timestamp", th.IntegerType, required=True, description="Order of events"),
+        th.Property("published_at", th.DateTimeType, description="When NewStore published the event"),
+        th.Property("fulfillment_request_id", th.StringType, required=True),
+        th.Property("order_id", th.StringType),
+        th.Property("fulfillment_location_id", th.StringType, description="The fulfillment node"),
+        th.Property("released", th.BooleanType, required=True, description="At or below the release mark"),
+        th.Property("item_id", th.StringType, required=True, description="Order item"),
+        th.Property("product_id", th.StringType, required=True),
+    ).to_dict()
+
+    def rows_of(self, event: EventRecord) -> Sequence[msgspec.Struct]:
+        """Give one record for each unit of the event."""
+        return item_records(event)

@@ -9,7 +9,7 @@ from singer_sdk import typing as th
 
 from tap_newstore_fulfillment.command import report_errors
 from tap_newstore_fulfillment.errors import ConfigurationError
-from tap_newstore_fulfillment.streams import FulfillmentEventsStream
+from tap_newstore_fulfillment.streams import FulfillmentEventItemsStream, FulfillmentEventsStream
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,11 +59,25 @@ class TapNewStoreFulfillment(Tap):
                 description="Events with a lower logical timestamp are ignored",
             ),
             th.Property(
+                "emit_unreleased",
+                th.BooleanType,
+                default=False,
+                title="Emit unreleased events",
+                description="Also emit events that have not settled yet, marked `released: false`; they come again",
+            ),
+            th.Property(
                 "receiver_api_key",
                 th.StringType,
                 secret=True,
                 title="Receiver key",
                 description="Key NewStore sends as `Authorization: Bearer`; needed off the loopback interface",
+            ),
+            th.Property(
+                "receiver_previous_api_key",
+                th.StringType,
+                secret=True,
+                title="Previous receiver key",
+                description="Accepted beside `receiver_api_key` while NewStore still sends the old one",
             ),
             th.Property(
                 "receiver_host",
@@ -91,7 +105,14 @@ class TapNewStoreFulfillment(Tap):
 
     def discover_streams(self) -> Sequence[Stream]:
         """Give the streams of this tap."""
-        return [FulfillmentEventsStream(self)]
+        return [FulfillmentEventsStream(self), FulfillmentEventItemsStream(self)]
+
+    def setup_mapper(self) -> None:
+        """Register the streams' maps; one that is not selected keeps its fields, because `--test` reads it too."""
+        super().setup_mapper()
+        for stream in self.streams.values():
+            if not stream.selected:
+                self.mapper.register_raw_stream_schema(stream.name, stream.schema, stream.primary_keys)
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """End at once, without another message.

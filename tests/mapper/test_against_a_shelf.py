@@ -14,8 +14,9 @@ import typing as t
 
 import pytest
 from newstore_sandbox.stock import Scope, Stock, Unit
-from tap_newstore_fulfillment.events import check_event, to_record
+from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing import LandingStore
+from tap_newstore_fulfillment.records import read_record, to_dict
 from tap_newstore_fulfillment.release import Bookmark
 
 from tests.mapper.shop_day import STREAM, SentCut, ShopDay
@@ -139,8 +140,9 @@ class Day:
     def _run(self, *, disturbed: bool = True) -> None:
         """Run tap, mapper and imports; a disturbed run may stop after any of its imports."""
         start = Bookmark.from_state(self._shop.state.get("bookmarks", {}).get(STREAM, {}))
-        plan = self._landing.plan_release(start, received_until=self._now - SETTLE, oldest=None)
-        records = [to_record(arrival.body, received_at="", released=True) for arrival in self._landing.released(plan)]
+        plan = self._landing.plan_release(start, settle_ms=SETTLE, now=self._now)
+        arrivals = (arrival for part in self._landing.released(plan) for arrival in part)
+        records = [to_dict(read_record(arrival, released=True)) for arrival in arrivals]
         self._shop.bookmark = plan.end.to_state()
         stops = disturbed and self._chance.random() < 0.4
         acknowledged = self._chance.randint(0, 2) if stops else 10_000

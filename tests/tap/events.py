@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
+
+from tap_newstore_fulfillment.events import check_event
+from tap_newstore_fulfillment.landing import Arrival
+from tap_newstore_fulfillment.records import read_record, to_dict
 
 COMPLETED = "fulfillment_request.items_completed"
 ASSIGNED = "fulfillment_request.assigned"
@@ -40,3 +45,14 @@ def an_older_event(at: int, *products: str, name: str = "fulfillment_request_com
         "published_at": "2019-01-08T18:03:07.554206583Z",
         "event": {"name": name, "payload": a_payload(at, *products)},
     }
+
+
+def as_kept(body: dict[str, t.Any], received_at: int = 0) -> Arrival:
+    """Give an event as the landing store gives it back."""
+    event = check_event(json.dumps(body).encode())
+    return Arrival(event.event_id, event.event_name, event.logical_timestamp, received_at, event.body)
+
+
+def a_record(body: dict[str, t.Any], received_at: int = 0) -> dict[str, t.Any]:
+    """Give the record an event becomes."""
+    return to_dict(read_record(as_kept(body, received_at), released=True))

@@ -7,9 +7,9 @@ import typing as t
 
 import pytest
 from tap_newstore_fulfillment.errors import EventRejectedError
-from tap_newstore_fulfillment.events import check_event, to_record
+from tap_newstore_fulfillment.events import check_event
 
-from tests.tap.events import a_payload, an_event, an_older_event
+from tests.tap.events import ASSIGNED, a_payload, a_record, an_event, an_older_event
 
 
 def checked(body: t.Any) -> t.Any:
@@ -95,7 +95,7 @@ def test_ids_with_control_characters_are_refused_because_postgresql_cannot_keep_
 
 
 def test_a_record_has_every_field_of_the_stream() -> None:
-    record = to_record(json.dumps(an_event(12, "A", "A")), received_at="2025-03-04T09:15:03.000+00:00", released=True)
+    record = a_record(an_event(12, "A", "A"), received_at=1741079703000)
     assert record == {
         "event_id": "fulfillment_request.items_completed:fr-1:12",
         "event_name": "fulfillment_request.items_completed",
@@ -114,5 +114,18 @@ def test_a_record_has_every_field_of_the_stream() -> None:
 
 
 def test_a_record_of_the_older_shape_has_no_tenant() -> None:
-    record = to_record(json.dumps(an_older_event(12)), received_at="2025-03-04T09:15:03.000+00:00", released=True)
+    record = a_record(an_older_event(12))
     assert (record["tenant"], record["event_name"]) == (None, "fulfillment_request.items_completed")
+
+
+@pytest.mark.parametrize("fields", [{}, {"items": None}, {"items": []}])
+def test_an_assignment_may_name_no_unit(fields: dict[str, t.Any]) -> None:
+    body = an_event(12, name=ASSIGNED, **fields)
+    if not fields:
+        del body["payload"]["items"]
+    assert a_record(body)["items"] == []
+
+
+def test_unknown_fields_of_an_item_are_kept() -> None:
+    item = {"id": "1", "product_id": "A", "price": 1.5, "note": "\u00e9"}
+    assert a_record(an_event(12, items=[item]))["items"] == [item]

@@ -14,29 +14,34 @@ from tap_newstore_fulfillment.release import Bookmark, ReleasePlan
 from tests.tap.events import an_event
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from tap_newstore_fulfillment.landing import Arrival
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[LandingStore]:
-    store = LandingStore(f"sqlite:///{tmp_path / 'landing.db'}")
+def store(database_url: str) -> Iterator[LandingStore]:
+    store = LandingStore(database_url)
     yield store
     store.close()
 
 
 def keep(store: LandingStore, *timestamps: int, received_at: int = 0) -> int:
-    return store.add(
-        [check_event(json.dumps(an_event(at, request=f"fr-{at}")).encode()) for at in timestamps], received_at
-    )
+    events = [check_event(json.dumps(an_event(at, request=f"fr-{at}")).encode()) for at in timestamps]
+    return store.add(events, received_at).total()
 
 
 def release(
     store: LandingStore, start: Bookmark | None = None, *, now: int = 1_000, oldest: int | None = None
 ) -> tuple[list[int], Bookmark]:
     """Run the tap once; give the timestamps released, and the next run's bookmark."""
-    plan = store.plan_release(start or Bookmark(), received_until=now, oldest=oldest)
-    return [arrival.logical_timestamp for arrival in store.released(plan)], plan.end
+    plan = store.plan_release(start or Bookmark(), now=now, oldest=oldest)
+    return timestamps(store.released(plan)), plan.end
+
+
+def timestamps(parts: Iterable[Sequence[Arrival]]) -> list[int]:
+    return [arrival.logical_timestamp for part in parts for arrival in part]
 
 
 def test_events_come_out_in_timestamp_order_whatever_order_they_arrived_in(store: LandingStore) -> None:
@@ -87,9 +92,9 @@ def test_the_release_mark_never_goes_back(store: LandingStore) -> None:
 
 def test_an_arrival_while_a_run_is_reading_is_the_next_runs(store: LandingStore) -> None:
     keep(store, 10, 14)
-    plan = store.plan_release(Bookmark(), received_until=1_000, oldest=None)
+    plan = store.plan_release(Bookmark(), now=1_000)
     keep(store, 12)
-    assert [arrival.logical_timestamp for arrival in store.released(plan)] == [10, 14]
+    assert timestamps(store.released(plan)) == [10, 14]
     assert release(store, plan.end)[0] == [12]
 
 
@@ -118,11 +123,11 @@ def test_while_late_events_are_emitted_the_bookmark_does_not_move() -> None:
     assert plan.bookmark_before(12) == start
 
 
-def test_a_store_of_another_schema_version_is_refused(store: LandingStore, tmp_path: Path) -> None:
-    with store._writing() as connection:
+def test_a_store_of_another_schema_version_is_refused(store: LandingStore, database_url: str) -> None:
+    with store._database.writing() as connection:
         connection.exec_driver_sql("UPDATE landing_store SET schema_version = 99")
-    with pytest.raises(TapError, match="schema version 99, this program knows 1"):
-        LandingStore(f"sqlite:///{tmp_path / 'landing.db'}")
+    with pytest.raises(TapError, match="schema version 99, this program knows 2"):
+        LandingStore(database_url)
 
 
 def test_an_unknown_database_is_a_clear_error() -> None:

@@ -19,6 +19,7 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
 STREAM = "fulfillment_events"
+ITEMS = "fulfillment_event_items"
 
 
 def fill(url: str, *bodies: dict[str, t.Any]) -> None:
@@ -126,36 +127,67 @@ def test_logical_timestamp_zero_and_below_are_released_once(tmp_path: Path, url:
     assert timestamps(tap.run()) == []
 
 
+def selecting(directory: Path, url: str, stream: str, breadcrumb: list[str], *, is_selected: bool) -> Path:
+    """Discover a catalog, select or deselect one thing in it, and give its file."""
+    done = run_plugin("tap-newstore-fulfillment", directory, {"landing_url": url}, "--discover")
+    catalog = json.loads(done.output)
+    (entry,) = (entry for entry in catalog["streams"] if entry["tap_stream_id"] == stream)
+    (metadata,) = (metadata for metadata in entry["metadata"] if metadata["breadcrumb"] == breadcrumb)
+    metadata["metadata"]["selected"] = is_selected
+    file = directory / "catalog.json"
+    file.write_text(json.dumps(catalog), encoding="utf-8")
+    return file
+
+
 def test_a_deselected_stream_is_not_read(tmp_path: Path, url: str) -> None:
     fill(url, an_event(10))
     tap = Tap(tmp_path, url)
-    catalog = json.loads(run_plugin("tap-newstore-fulfillment", tmp_path, {"landing_url": url}, "--discover").output)
-    for entry in catalog["streams"][0]["metadata"]:
-        if entry["breadcrumb"] == []:
-            entry["metadata"]["selected"] = False
-    file = tmp_path / "catalog.json"
-    file.write_text(json.dumps(catalog), encoding="utf-8")
-    assert tap.run("--catalog", str(file)).records == []
+    catalog = selecting(tmp_path, url, STREAM, [], is_selected=False)
+    assert tap.run("--catalog", str(catalog)).records == []
 
 
 def test_a_deselected_field_is_left_out(tmp_path: Path, url: str) -> None:
     fill(url, an_event(10))
-    catalog = json.loads(run_plugin("tap-newstore-fulfillment", tmp_path, {"landing_url": url}, "--discover").output)
-    for entry in catalog["streams"][0]["metadata"]:
-        if entry["breadcrumb"] == ["properties", "order_id"]:
-            entry["metadata"]["selected"] = False
-    file = tmp_path / "catalog.json"
-    file.write_text(json.dumps(catalog), encoding="utf-8")
-    record = Tap(tmp_path, url).run("--catalog", str(file)).records[0]
+    catalog = selecting(tmp_path, url, STREAM, ["properties", "order_id"], is_selected=False)
+    (record,) = Tap(tmp_path, url).run("--catalog", str(catalog)).records
     assert "order_id" not in record
     assert record["logical_timestamp"] == 10
 
 
 def test_discovery_names_key_and_replication_key(tmp_path: Path, url: str) -> None:
     done = run_plugin("tap-newstore-fulfillment", tmp_path, {"landing_url": url}, "--discover")
-    (stream,) = json.loads(done.output)["streams"]
-    assert (stream["tap_stream_id"], stream["key_properties"]) == (STREAM, ["event_id"])
-    assert stream["replication_key"] == "logical_timestamp"
+    streams = json.loads(done.output)["streams"]
+    assert {stream["tap_stream_id"]: stream["key_properties"] for stream in streams} == {
+        STREAM: ["event_id"],
+        ITEMS: ["event_id", "item_number"],
+    }
+    assert {stream["replication_key"] for stream in streams} == {"logical_timestamp"}
+
+
+def test_units_are_a_stream_of_their_own_for_those_who_select_it(tmp_path: Path, url: str) -> None:
+    fill(url, an_event(10, "A", "B"), an_event(11, "A", items=[]))
+    assert {message["stream"] for message in Tap(tmp_path, url).run().messages if "stream" in message} == {STREAM}
+    catalog = selecting(tmp_path, url, ITEMS, [], is_selected=True)
+    done = Tap(tmp_path, url).run("--catalog", str(catalog))
+    units = [message["record"] for message in done.messages if message.get("stream") == ITEMS and "record" in message]
+    assert [(unit["item_number"], unit["product_id"], unit["logical_timestamp"]) for unit in units] == [
+        (0, "A", 10),
+        (1, "B", 10),
+    ]
+
+
+def test_what_has_not_settled_can_be_seen_without_moving_the_bookmark(tmp_path: Path, url: str) -> None:
+    fill(url, an_event(10))
+    store = LandingStore(url)
+    store.add([check_event(json.dumps(an_event(11)).encode())], received_at=2**42)
+    store.close()
+    tap = Tap(tmp_path, url, emit_unreleased=True)
+    assert [(record["logical_timestamp"], record["released"]) for record in tap.run().records] == [
+        (10, True),
+        (11, False),
+    ]
+    assert tap.state["bookmarks"][STREAM]["replication_key_value"] == 10
+    assert [(record["logical_timestamp"], record["released"]) for record in tap.run().records] == [(11, False)]
 
 
 def test_about_names_every_setting(tmp_path: Path) -> None:

@@ -1,0 +1,158 @@
+"""The landing store's database: one code for SQLite and PostgreSQL.
+
+Arrival positions are given in commit order (design rule 2): SQLite has one writer at a
+time, PostgreSQL writers take a transaction lock first, because a sequence alone lets a
+lower number commit after a higher one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import typing as t
+import uuid
+
+import sqlalchemy as sa
+
+from tap_newstore_fulfillment.errors import StoreUnavailableError, TapError
+from tap_newstore_fulfillment.landing_tables import SCHEMA_VERSION, landing_store, metadata
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Any fixed number of our own: writers on PostgreSQL queue on this advisory lock.
+WRITER_LOCK = 0x6E657773746F7265
+LOCK_SECONDS = 10
+CONNECT_SECONDS = 5
+
+
+class LandingDatabase:
+    """An open landing store.
+
+    Args:
+        url: SQLAlchemy URL; the schema is created when it is not there yet.
+
+    Attributes:
+        store_id: Identity of the store; a copy restored from a backup keeps it.
+        was_empty: The schema was not there before.
+
+    Raises:
+        TapError: the URL cannot be opened, or another version made the schema.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._engine = _create_engine(url)
+        except (sa.exc.SQLAlchemyError, ImportError) as error:
+            raise TapError(f"landing_url: cannot open the landing store: {_short(error)}") from error
+        self.is_postgresql = self._engine.dialect.name == "postgresql"
+        try:
+            self.was_empty = not sa.inspect(self._engine).has_table(landing_store.name)
+            with self._begin() as connection:
+                self.store_id = _open_schema(connection)
+        except sa.exc.SQLAlchemyError as error:
+            self.close()
+            raise TapError(f"landing_url: cannot open the landing store: {_short(error)}") from error
+        except TapError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """Give a transaction that is durable when the block ends.
+
+        Raises:
+            StoreUnavailableError: nothing of it was kept.
+        """
+        try:
+            with self._begin() as connection:
+                yield connection
+        except sa.exc.SQLAlchemyError as error:
+            raise StoreUnavailableError(f"the landing store did not take it: {_short(error)}") from error
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """Give a connection to read with.
+
+        Raises:
+            StoreUnavailableError: the store does not answer.
+        """
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except sa.exc.SQLAlchemyError as error:
+            raise StoreUnavailableError(f"the landing store cannot be read: {_short(error)}") from error
+
+    def now(self, connection: sa.Connection) -> int:
+        """Give epoch milliseconds of the clock all receivers and the tap share: the store's host's."""
+        if not self.is_postgresql:
+            return time.time_ns() // 1_000_000
+        milliseconds = sa.func.extract("epoch", sa.func.clock_timestamp()) * 1000
+        return int(connection.scalar(sa.select(sa.cast(milliseconds, sa.BigInteger))) or 0)
+
+    @contextlib.contextmanager
+    def _begin(self) -> Iterator[sa.Connection]:
+        with self._engine.begin() as connection:
+            if self.is_postgresql:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(WRITER_LOCK)))
+            else:
+                # A transaction that reads first and writes then could find the store changed in between.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+
+
+def _create_engine(url: str) -> sa.Engine:
+    address = sa.make_url(url)
+    if address.drivername in ("postgres", "postgresql"):
+        address = address.set(drivername="postgresql+psycopg")
+    if address.get_backend_name() != "postgresql":
+        engine = sa.create_engine(address)
+        sa.event.listen(engine, "connect", _make_durable)
+        return engine
+    timeout = {} if "connect_timeout" in address.query else {"connect_timeout": CONNECT_SECONDS}
+    # A pooled connection may be from before the server's restart.
+    engine = sa.create_engine(address, pool_pre_ping=True, connect_args=timeout)
+    sa.event.listen(engine, "connect", _limit_waiting)
+    return engine
+
+
+def _open_schema(connection: sa.Connection) -> str:
+    metadata.create_all(connection)
+    row = connection.execute(sa.select(landing_store)).first()
+    if row is None:
+        store_id = str(uuid.uuid4())
+        connection.execute(landing_store.insert(), {"store_id": store_id, "schema_version": SCHEMA_VERSION})
+        return store_id
+    if row.schema_version != SCHEMA_VERSION:
+        raise TapError(
+            f"landing_url: the landing store has schema version {row.schema_version}, this program "
+            f"knows {SCHEMA_VERSION}; use the version of tap-newstore-fulfillment that made it"
+        )
+    return str(row.store_id)
+
+
+def _make_durable(connection: t.Any, _record: object) -> None:
+    """Readers beside the writer; a commit is on disk before it returns."""
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.close()
+
+
+def _limit_waiting(connection: t.Any, _record: object) -> None:
+    """A writer that hangs while it holds the lock must not hang all others."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+        cursor.execute("SET synchronous_commit = on")
+    connection.commit()
+
+
+def _short(error: Exception) -> str:
+    """Give the driver's own sentence, without SQL, parameters or links."""
+    cause = getattr(error, "orig", None) or error
+    return str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__

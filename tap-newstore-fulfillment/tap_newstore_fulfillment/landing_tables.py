@@ -1,0 +1,56 @@
+"""The landing store's tables. Logical timestamps are int64 and order events; they are not times."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+SCHEMA_VERSION = 2
+
+metadata = sa.MetaData()
+position_type = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+#: One row: the schema's version, and an identity that a bookmark can be compared with.
+landing_store = sa.Table(
+    "landing_store",
+    metadata,
+    sa.Column("store_id", sa.Text, primary_key=True),
+    sa.Column("schema_version", sa.Integer, nullable=False),
+)
+
+#: One row per event, whatever it is; `body` is the text as NewStore sent it. Pruning empties
+#: the body and keeps the row, so that a redelivery years later is still a duplicate.
+fulfillment_event = sa.Table(
+    "fulfillment_event",
+    metadata,
+    sa.Column("position", position_type, primary_key=True, autoincrement=True),
+    sa.Column("event_id", sa.Text, nullable=False, unique=True),
+    sa.Column("event_name", sa.Text, nullable=False),
+    sa.Column("logical_timestamp", sa.BigInteger, nullable=False),
+    sa.Column("received_at", sa.BigInteger, nullable=False, comment="epoch milliseconds, the store's clock"),
+    sa.Column("body", sa.Text, comment="NULL: pruned"),
+    sa.Index("fulfillment_event_by_timestamp", "logical_timestamp", "position"),
+    sqlite_autoincrement=True,
+)
+
+#: Bodies answered 400, byte for byte, with what was wrong.
+quarantine = sa.Table(
+    "quarantine",
+    metadata,
+    sa.Column("id", position_type, primary_key=True, autoincrement=True),
+    sa.Column("received_at", sa.BigInteger, nullable=False, comment="epoch milliseconds"),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+#: One row per pipeline that reads the store: the bookmark it last came back with, that is
+#: how far its target has confirmed. Pruning never goes past any of them.
+reader = sa.Table(
+    "reader",
+    metadata,
+    sa.Column("reader_id", sa.Text, primary_key=True, comment="stands in the pipeline's bookmark"),
+    sa.Column("through", sa.BigInteger, nullable=False, comment="logical timestamp"),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("seen_at", sa.BigInteger, nullable=False, comment="epoch milliseconds of its last run"),
+)

@@ -1,0 +1,68 @@
+"""Bodies that were answered 400: kept byte for byte, shown, and tried again."""
+
+from __future__ import annotations
+
+import typing as t
+
+import sqlalchemy as sa
+
+from tap_newstore_fulfillment.landing_tables import quarantine
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tap_newstore_fulfillment.landing_database import LandingDatabase
+
+
+class Rejected(t.NamedTuple):
+    """A body in quarantine.
+
+    Attributes:
+        received_at: Epoch milliseconds.
+        path: The endpoint it was posted to.
+        reason: What was wrong with it.
+    """
+
+    id: int
+    received_at: int
+    path: str
+    reason: str
+    body: bytes
+
+
+class Quarantine:
+    """The quarantine of a landing store."""
+
+    def __init__(self, database: LandingDatabase) -> None:
+        self._database = database
+
+    def add(self, body: bytes, *, path: str, reason: str, received_at: int) -> None:
+        """Keep a body.
+
+        Raises:
+            StoreUnavailableError: it was not kept.
+        """
+        with self._database.writing() as connection:
+            row = {"received_at": received_at, "path": path, "reason": reason, "body": body}
+            connection.execute(quarantine.insert(), row)
+
+    def list(self, *, after: int = 0, limit: int = 100) -> Sequence[Rejected]:
+        """Give the oldest bodies whose id is greater than `after`."""
+        query = sa.select(quarantine).where(quarantine.c.id > after).order_by(quarantine.c.id).limit(limit)
+        with self._database.reading() as connection:
+            return [Rejected(*row) for row in connection.execute(query)]
+
+    def find(self, rejected_id: int) -> Rejected | None:
+        """Give one body; None when there is none with this id."""
+        rows = self.list(after=rejected_id - 1, limit=1)
+        return rows[0] if rows and rows[0].id == rejected_id else None
+
+    def count(self) -> int:
+        """Say how many bodies wait."""
+        with self._database.reading() as connection:
+            return connection.scalar(sa.select(sa.func.count()).select_from(quarantine)) or 0
+
+    def remove(self, rejected_id: int) -> None:
+        """Drop a body that has become an event."""
+        with self._database.writing() as connection:
+            connection.execute(quarantine.delete().where(quarantine.c.id == rejected_id))

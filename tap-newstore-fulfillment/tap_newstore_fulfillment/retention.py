@@ -1,0 +1,92 @@
+"""How long events are kept: never shorter than every reader needs them.
+
+Each pipeline that reads the store has an id in its bookmark. The bookmark it comes back
+with is what its target has confirmed; only below all of those may a body go.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tap_newstore_fulfillment.landing_tables import fulfillment_event, reader
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tap_newstore_fulfillment.landing_database import LandingDatabase
+    from tap_newstore_fulfillment.release import Bookmark
+
+
+class Reader(t.NamedTuple):
+    """A pipeline, and how far its target has confirmed.
+
+    Attributes:
+        through: Logical timestamp.
+        position: Arrival position.
+        seen_at: Epoch milliseconds of its last run.
+    """
+
+    reader_id: str
+    through: int
+    position: int
+    seen_at: int
+
+
+class Retention:
+    """Readers of a landing store, and what they no longer need."""
+
+    def __init__(self, database: LandingDatabase) -> None:
+        self._database = database
+
+    def note(self, confirmed: Bookmark) -> None:
+        """Remember the bookmark a reader came back with; without one there is nothing to remember."""
+        if confirmed.through is None or confirmed.reader_id is None:
+            return
+        dialect = postgresql if self._database.is_postgresql else sqlite
+        insert = dialect.insert(reader)
+        with self._database.writing() as connection:
+            row = {
+                "reader_id": confirmed.reader_id,
+                "through": confirmed.through,
+                "position": confirmed.position,
+                "seen_at": self._database.now(connection),
+            }
+            keep = {name: insert.excluded[name] for name in ("through", "position", "seen_at")}
+            connection.execute(insert.on_conflict_do_update(index_elements=["reader_id"], set_=keep), row)
+
+    def readers(self) -> Sequence[Reader]:
+        """Give all readers, the one furthest behind first."""
+        query = sa.select(reader).order_by(reader.c.position, reader.c.reader_id)
+        with self._database.reading() as connection:
+            return [Reader(*row) for row in connection.execute(query)]
+
+    def forget(self, reader_id: str) -> bool:
+        """Stop keeping events for a reader that will not come back; False when there is none of this id."""
+        with self._database.writing() as connection:
+            return bool(connection.execute(reader.delete().where(reader.c.reader_id == reader_id)).rowcount)
+
+    def prune(self, keep_ms: int) -> int:
+        """Empty the bodies of old events that every reader has confirmed; their ids are kept.
+
+        Args:
+            keep_ms: Milliseconds; younger events stay whole.
+
+        Returns:
+            How many events were pruned; 0 as long as nobody has read the store.
+        """
+        event = fulfillment_event.c
+        behind = sa.select(sa.func.min(reader.c.through), sa.func.min(reader.c.position))
+        with self._database.writing() as connection:
+            through, position = connection.execute(behind).one()
+            if through is None:
+                return 0
+            old = fulfillment_event.update().where(
+                event.logical_timestamp <= through,
+                event.position <= position,
+                event.received_at <= self._database.now(connection) - keep_ms,
+                event.body.is_not(None),
+            )
+            return connection.execute(old.values(body=None)).rowcount
