@@ -14,6 +14,9 @@ if t.TYPE_CHECKING:
     from tap_newstore_fulfillment.landing_database import LandingDatabase
 
 
+LONGEST_REASON = 2_000
+
+
 class Rejected(t.NamedTuple):
     """A body in quarantine.
 
@@ -43,7 +46,7 @@ class Quarantine:
             StoreUnavailableError: it was not kept.
         """
         with self._database.writing() as connection:
-            row = {"received_at": received_at, "path": path, "reason": reason, "body": body}
+            row = {"received_at": received_at, "path": path, "reason": _storable(reason), "body": body}
             connection.execute(quarantine.insert(), row)
 
     def list(self, *, after: int = 0, limit: int = 100) -> Sequence[Rejected]:
@@ -66,3 +69,8 @@ class Quarantine:
         """Drop a body that has become an event."""
         with self._database.writing() as connection:
             connection.execute(quarantine.delete().where(quarantine.c.id == rejected_id))
+
+
+def _storable(reason: str) -> str:
+    """Give a reason any database takes: it may quote the body, and what stands there is anybody's guess."""
+    return reason.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")[:LONGEST_REASON]

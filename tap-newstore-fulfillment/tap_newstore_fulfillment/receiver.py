@@ -15,19 +15,32 @@ import typing as t
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tap_newstore_fulfillment.errors import EventRejectedError, StoreUnavailableError
 from tap_newstore_fulfillment.events import FulfillmentEvent, check_event
 from tap_newstore_fulfillment.group_commit import GroupCommit
+from tap_newstore_fulfillment.metrics import ReceiverMetrics
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from starlette.requests import Request
 
-    from tap_newstore_fulfillment.landing import LandingStore
+    class EventStore(t.Protocol):
+        """What the receiver needs of the landing store; its methods raise StoreUnavailableError."""
+
+        def add(self, events: Sequence[FulfillmentEvent]) -> Mapping[str, int]:
+            """Keep events durably; give how many were new, by event name."""
+
+        def add_rejected(self, body: bytes, *, path: str, reason: str, received_at: int) -> None:
+            """Keep a refused body durably."""
+
+        def check(self) -> None:
+            """Return when the store answers."""
+
 
 logger = logging.getLogger("newstore-event-receiver")
 
@@ -37,28 +50,31 @@ MOST_WAITING = 10_000
 RETRY_AFTER_SECONDS = 5
 
 
-def create_app(store: LandingStore, api_key: str | None) -> Starlette:
+def create_app(store: EventStore, api_keys: Sequence[str]) -> Starlette:
     """Build the receiver.
 
     Args:
         store: Where events are kept; the caller closes it.
-        api_key: What NewStore must send as bearer token; None accepts everybody.
+        api_keys: What NewStore may send as bearer token, two while a key is changed; none accepts everybody.
     """
-    receiver = _Receiver(store, api_key)
+    receiver = _Receiver(store, api_keys)
     return Starlette(
         routes=[
             Route("/events", receiver.receive, methods=["POST"]),
             Route("/fulfillment_request", receiver.receive, methods=["POST"]),
             Route("/healthz", receiver.health, methods=["GET"]),
+            Route("/metrics", receiver.show_metrics, methods=["GET"]),
         ],
         lifespan=receiver.lifespan,
     )
 
 
 class _Receiver:
-    def __init__(self, store: LandingStore, api_key: str | None) -> None:
+    def __init__(self, store: EventStore, api_keys: Sequence[str]) -> None:
         self._store = store
-        self._api_key = api_key
+        self._api_keys = [key.encode() for key in api_keys]
+        self._metrics = ReceiverMetrics()
+        self._failing = False
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _app: Starlette) -> t.AsyncIterator[None]:
@@ -69,9 +85,29 @@ class _Receiver:
             yield
 
     async def receive(self, request: Request) -> Response:
+        begun = time.perf_counter()
+        answer = await self._receive(request)
+        self._metrics.count_answer(answer.status_code, time.perf_counter() - begun)
+        return answer
+
+    async def health(self, _request: Request) -> Response:
+        try:
+            await run_in_threadpool(self._store.check)
+        except StoreUnavailableError as error:
+            return self._not_kept(error)
+        return _answer(200)
+
+    async def show_metrics(self, _request: Request) -> Response:
+        return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
+
+    async def _receive(self, request: Request) -> Response:
         if not self._key_is_right(request):
             return _answer(401, "wrong or missing key in the Authorization header")
-        body = await _read_body(request)
+        try:
+            body = await _read_body(request)
+        except ClientDisconnect:
+            # Nobody waits for this answer; NewStore sends the event again.
+            return _answer(400, "body: the connection was closed before its end")
         if body is None:
             return _answer(413, f"body: larger than {MAX_BODY_BYTES} bytes")
         try:
@@ -81,38 +117,46 @@ class _Receiver:
         try:
             await self._events.add(event)
         except StoreUnavailableError as error:
-            return _not_kept(error)
-        return _answer(200)
-
-    async def health(self, _request: Request) -> Response:
-        try:
-            await run_in_threadpool(self._store.check)
-        except StoreUnavailableError as error:
-            return _not_kept(error)
-        return _answer(200)
+            return self._not_kept(error)
+        return OK
 
     def _keep(self, events: Sequence[FulfillmentEvent]) -> None:
-        self._store.add(events, received_at=_epoch_ms())
+        new = self._store.add(events)
+        if self._failing:
+            self._failing = False
+            logger.info("The landing store takes events again")
+        self._metrics.count_stored(events, new, time.time())
 
     async def _quarantine(self, request: Request, body: bytes, reason: str) -> Response:
         path = request.url.path
 
         def keep() -> None:
-            self._store.add_rejected(body, path=path, reason=reason, received_at=_epoch_ms())
+            self._store.add_rejected(body, path=path, reason=reason, received_at=time.time_ns() // 1_000_000)
 
         try:
             await run_in_threadpool(keep)
         except StoreUnavailableError as error:
-            return _not_kept(error)
-        logger.warning("Rejected a body on %s, kept in quarantine: %s", path, reason)
+            return self._not_kept(error)
+        self._metrics.count_quarantined()
+        # A reason names fields and types, never values.
+        fields = {"path": path, "bytes": len(body), "reason": reason}
+        logger.warning("Answered 400: a body is no event and is kept in quarantine", extra={"fields": fields})
         return _answer(400, reason)
 
     def _key_is_right(self, request: Request) -> bool:
-        if self._api_key is None:
+        if not self._api_keys:
             return True
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        right = hmac.compare_digest(key.strip().encode(), self._api_key.encode())
-        return right and scheme.lower() == "bearer"
+        given = key.strip().encode()
+        # All keys are compared, in constant time each: how long it takes says nothing.
+        right = [hmac.compare_digest(given, api_key) for api_key in self._api_keys]
+        return any(right) and scheme.lower() == "bearer"
+
+    def _not_kept(self, error: StoreUnavailableError) -> Response:
+        if not self._failing:
+            self._failing = True
+            logger.error("Answering 503 until the landing store takes events again: %s", error)
+        return JSONResponse({"error": str(error)}, status_code=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 async def _read_body(request: Request) -> bytes | None:
@@ -131,10 +175,4 @@ def _answer(status: int, error: str | None = None) -> Response:
     return JSONResponse({"error": error} if error else {"status": "ok"}, status_code=status)
 
 
-def _not_kept(error: StoreUnavailableError) -> Response:
-    logger.error("Answered 503: %s", error)
-    return JSONResponse({"error": str(error)}, status_code=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
-
-
-def _epoch_ms() -> int:
-    return time.time_ns() // 1_000_000
+OK = _answer(200)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import logging
 import socket
-import sys
 import typing as t
 
 import click
@@ -16,9 +15,10 @@ from tap_newstore_fulfillment.configuration import config_option, read_settings
 from tap_newstore_fulfillment.errors import ConfigurationError
 from tap_newstore_fulfillment.landing import LandingStore
 from tap_newstore_fulfillment.receiver import create_app
+from tap_newstore_fulfillment.structured_log import log_to_stderr
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 logger = logging.getLogger("newstore-event-receiver")
 
@@ -40,26 +40,27 @@ def receive(context: click.Context, config_files: tuple[str, ...]) -> None:
 
 def main() -> None:
     """Run the command."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_stderr()
     report_errors(receive, logger)()
 
 
 def _serve_until_stopped(settings: Mapping[str, t.Any]) -> None:
     host, port = settings["receiver_host"], settings["receiver_port"]
-    api_key = settings.get("receiver_api_key") or None
-    if api_key is None and not _is_loopback(host):
+    names = ("receiver_api_key", "receiver_previous_api_key")
+    api_keys = [settings[name] for name in names if settings.get(name)]
+    if not api_keys and not _is_loopback(host):
         raise ConfigurationError(f"receiver_api_key: required when receiver_host is {host}: anybody could post")
     store = LandingStore(settings["landing_url"])
     try:
-        _serve(store, api_key, _listen(host, port))
+        _serve(store, api_keys, _listen(host, port))
     finally:
         store.close()
 
 
-def _serve(store: LandingStore, api_key: str | None, listener: socket.socket) -> None:
+def _serve(store: LandingStore, api_keys: Sequence[str], listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     config = uvicorn.Config(
-        create_app(store, api_key),
+        create_app(store, api_keys),
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,

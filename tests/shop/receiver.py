@@ -16,17 +16,22 @@ CALL_SECONDS = 30
 
 
 class Receiver:
-    """`newstore-event-receiver` on a free port, with a landing store on SQLite.
+    """`newstore-event-receiver` on a free port.
 
     Args:
-        directory: For its configuration, its log and the landing store.
+        directory: For its configuration and its log, and for a landing store on SQLite.
         api_key: The key it asks for; None accepts everybody.
+        more: More of the tap's settings, such as another `landing_url`.
     """
 
-    def __init__(self, directory: Path, api_key: str | None = None) -> None:
-        self.landing_url = f"sqlite:///{directory / 'landing.db'}"
+    def __init__(self, directory: Path, api_key: str | None = None, **more: t.Any) -> None:
         self._key = api_key
-        settings: dict[str, t.Any] = {"landing_url": self.landing_url, "receiver_port": 0}
+        settings: dict[str, t.Any] = {
+            "landing_url": f"sqlite:///{directory / 'landing.db'}",
+            "receiver_port": 0,
+            **more,
+        }
+        self.landing_url = settings["landing_url"]
         if api_key:
             settings["receiver_api_key"] = api_key
         config = directory / "receiver.json"
@@ -34,7 +39,7 @@ class Receiver:
         log = directory / "receiver.log"
         log.unlink(missing_ok=True)
         self.process = Process([command("newstore-event-receiver"), "--config", str(config)], log)
-        self.url = self.process.wait_for(r"listening on (http://\S+)")[1]
+        self.url = self.process.wait_for(r"listening on (http://[\w.:]+)")[1]
 
     def __enter__(self) -> t.Self:
         return self

@@ -1,0 +1,87 @@
+"""What an operator scrapes from the receiver (`GET /metrics`, Prometheus text format)."""
+
+from __future__ import annotations
+
+import typing as t
+
+import prometheus_client as prometheus
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tap_newstore_fulfillment.events import FulfillmentEvent
+
+#: Names a metric is kept for; what else comes counts as OTHER, so that nobody can make them grow.
+KNOWN_NAMES = frozenset(
+    f"fulfillment_request.{name}"
+    for name in ("assigned", "items_completed", "items_failed", "items_ready_for_handover")
+)
+OTHER = "other"
+LATENCY_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class ReceiverMetrics:
+    """The counters of one receiver process."""
+
+    def __init__(self) -> None:
+        self._registry = registry = prometheus.CollectorRegistry()
+        names = ("event_name",)
+        self._received = prometheus.Counter("newstore_events_received", "Events that came", names, registry=registry)
+        self._stored = prometheus.Counter("newstore_events_stored", "Events that were new", names, registry=registry)
+        self._duplicates = prometheus.Counter("newstore_events_duplicate", "Kept before", names, registry=registry)
+        self._quarantined = prometheus.Counter(
+            "newstore_bodies_quarantined", "Bodies answered 400 and kept", registry=registry
+        )
+        self._answers = prometheus.Counter(
+            "newstore_answers", "Answers to posts by status", ("status",), registry=registry
+        )
+        self._latency = prometheus.Histogram(
+            "newstore_answer_seconds",
+            "Time from a post's arrival to its answer",
+            buckets=LATENCY_SECONDS,
+            registry=registry,
+        )
+        self._newest = prometheus.Gauge(
+            "newstore_newest_event_timestamp_seconds", "Publication of the newest event stored", registry=registry
+        )
+        self._lag = prometheus.Gauge(
+            "newstore_newest_event_lag_seconds", "From its publication to its storage", registry=registry
+        )
+        self._newest_published = 0.0
+
+    def count_stored(self, events: Sequence[FulfillmentEvent], new: t.Mapping[str, int], now: float) -> None:
+        """Count a committed group.
+
+        Args:
+            events: The whole group.
+            new: How many of them were new, by event name.
+            now: Epoch seconds.
+        """
+        received: dict[str, int] = {}
+        for event in events:
+            received[event.event_name] = received.get(event.event_name, 0) + 1
+        for name, count in received.items():
+            label = name if name in KNOWN_NAMES else OTHER
+            self._received.labels(label).inc(count)
+            self._stored.labels(label).inc(new.get(name, 0))
+            self._duplicates.labels(label).inc(count - new.get(name, 0))
+        self._note_newest(max((event.published_at or 0.0 for event in events), default=0.0), now)
+
+    def count_quarantined(self) -> None:
+        """Count a body that was answered 400."""
+        self._quarantined.inc()
+
+    def count_answer(self, status: int, seconds: float) -> None:
+        """Count an answer to a post."""
+        self._answers.labels(str(status)).inc()
+        self._latency.observe(seconds)
+
+    def text(self) -> bytes:
+        """Give all metrics in Prometheus's text format."""
+        return prometheus.generate_latest(self._registry)
+
+    def _note_newest(self, published: float, now: float) -> None:
+        if published > self._newest_published:
+            self._newest_published = published
+            self._newest.set(published)
+            self._lag.set(max(0.0, now - published))

@@ -1,0 +1,121 @@
+"""The receiver on both kinds of store: what its answers mean, its metrics, and several receivers at once."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+from tap_newstore_fulfillment.landing import LandingStore
+from tap_newstore_fulfillment.release import Bookmark
+
+from tests.shop.receiver import Receiver
+from tests.tap.events import an_event
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.shop.postgresql import PostgreSql
+
+CALL_SECONDS = 30
+
+
+@pytest.fixture
+def url(database_url: str) -> str:
+    return database_url
+
+
+def released(url: str) -> list[int]:
+    """Give the timestamps the tap would emit, all settled."""
+    store = LandingStore(url)
+    plan = store.plan_release(Bookmark(), now=2**42)
+    timestamps = [arrival.logical_timestamp for part in store.released(plan) for arrival in part]
+    store.close()
+    return timestamps
+
+
+def metric(receiver: Receiver, name: str) -> float:
+    text = requests.get(f"{receiver.url}/metrics", timeout=CALL_SECONDS).text
+    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    assert found, f"no {name} in\n{text}"
+    return float(found[1])
+
+
+def test_what_is_answered_200_is_in_the_store(tmp_path: Path, url: str) -> None:
+    with Receiver(tmp_path, landing_url=url) as receiver:
+        assert [receiver.post(an_event(at)).status_code for at in (12, 10, 11, 10)] == [200] * 4
+    assert released(url) == [10, 11, 12]
+
+
+def test_metrics_count_what_came_what_was_new_and_what_was_refused(tmp_path: Path, url: str) -> None:
+    with Receiver(tmp_path, landing_url=url) as receiver:
+        for at in (10, 11, 10):
+            receiver.post(an_event(at))
+        receiver.post(an_event(12, name="somebody's own name"))
+        receiver.post(b"temp")
+        completed = 'event_name="fulfillment_request.items_completed"'
+        assert metric(receiver, f"newstore_events_received_total{{{completed}}}") == 3
+        assert metric(receiver, f"newstore_events_stored_total{{{completed}}}") == 2
+        assert metric(receiver, f"newstore_events_duplicate_total{{{completed}}}") == 1
+        assert metric(receiver, 'newstore_events_stored_total{event_name="other"}') == 1
+        assert metric(receiver, "newstore_bodies_quarantined_total") == 1
+        assert metric(receiver, "newstore_answer_seconds_count") == 5
+        assert metric(receiver, 'newstore_answers_total{status="400"}') == 1
+        assert metric(receiver, "newstore_newest_event_lag_seconds") > 0
+
+
+def test_many_receivers_fill_one_store(tmp_path: Path, url: str) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with Receiver(tmp_path / "a", landing_url=url) as a, Receiver(tmp_path / "b", landing_url=url) as b:
+
+        def post(at: int) -> int:
+            return (a if at % 2 else b).post(an_event(at // 2)).status_code
+
+        with ThreadPoolExecutor(16) as pool:
+            assert set(pool.map(post, range(400))) == {200}
+    assert released(url) == list(range(200))
+
+
+def test_both_keys_are_right_while_a_key_is_changed(tmp_path: Path) -> None:
+    keys = {"receiver_api_key": "new-key", "receiver_previous_api_key": "old-key"}
+    with Receiver(tmp_path, **keys) as receiver:
+        assert [receiver.post(an_event(10), key=key).status_code for key in ("new-key", "old-key")] == [200, 200]
+        assert receiver.post(an_event(10), key="new-keyold-key").status_code == 401
+
+
+def test_a_store_that_is_down_is_answered_503_and_recovers_by_itself(tmp_path: Path, postgresql: PostgreSql) -> None:
+    url = postgresql.new_database()
+    with Receiver(tmp_path, landing_url=url) as receiver:
+        assert receiver.post(an_event(10)).status_code == 200
+        postgresql.stop()
+        try:
+            refused = receiver.post(an_event(11))
+            health = requests.get(f"{receiver.url}/healthz", timeout=CALL_SECONDS)
+            malformed = receiver.post(b"temp")
+        finally:
+            postgresql.start()
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+        assert (health.status_code, malformed.status_code) == (503, 503)
+        assert receiver.post(an_event(11)).status_code == 200
+        assert requests.get(f"{receiver.url}/healthz", timeout=CALL_SECONDS).status_code == 200
+    assert released(url) == [10, 11]
+
+
+def test_a_stop_answers_everything_accepted(tmp_path: Path, url: str) -> None:
+    with Receiver(tmp_path, landing_url=url) as receiver, ThreadPoolExecutor(16) as pool:
+
+        def post(at: int) -> int | None:
+            try:
+                status = receiver.post(an_event(at)).status_code
+            except requests.ConnectionError:
+                return None
+            if at == 50:
+                receiver.process.stop()
+            return at if status == 200 else None
+
+        answered = {at for at in pool.map(post, range(200)) if at is not None}
+    assert answered <= set(released(url))
+    assert 50 in answered
