@@ -139,6 +139,14 @@ class LandingStore:
             row = {"received_at": received_at, "path": path, "reason": reason, "body": body}
             connection.execute(quarantine.insert(), row)
 
+    def transaction(self) -> contextlib.AbstractContextManager[sa.Connection]:
+        """Open a transaction for tables that stand beside the events; one at a time on each database.
+
+        Raises:
+            StoreUnavailableError: nothing of it was kept.
+        """
+        return self._writing()
+
     def check(self) -> None:
         """Raise StoreUnavailableError unless the store answers."""
         with self._reading() as connection:

@@ -11,11 +11,14 @@ from singer_sdk import typing as th
 from tap_newstore_fulfillment.events import to_record
 from tap_newstore_fulfillment.landing import LandingStore
 from tap_newstore_fulfillment.release import REPLICATION_KEY, Bookmark, ReleasePlan
+from tap_newstore_fulfillment.sources import settled_until
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
 
     from singer_sdk.helpers.types import Context, Record
+
+    from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
 
 
 class FulfillmentEventsStream(Stream):
@@ -62,6 +65,7 @@ class FulfillmentEventsStream(Stream):
 
     def get_records(self, context: Context | None) -> Iterable[Record]:
         """Yield the events this run may release, in timestamp order."""
+        ready_at = t.cast("TapNewStoreFulfillment", self._tap).ready_at
         store = LandingStore(self.config["landing_url"])
         if store.was_empty:
             self.logger.warning(
@@ -70,7 +74,7 @@ class FulfillmentEventsStream(Stream):
         state = self.get_context_state(context)
         self._plan = store.plan_release(
             Bookmark.from_state(state) if self._is_incremental else Bookmark(),
-            received_until=_epoch_ms() - self.config["settle_seconds"] * 1000,
+            received_until=settled_until(self.config, ready_at),
             oldest=self.config.get("start_logical_timestamp"),
         )
         try:
@@ -94,10 +98,6 @@ class FulfillmentEventsStream(Stream):
     @property
     def _is_incremental(self) -> bool:
         return self.replication_method == "INCREMENTAL"
-
-
-def _epoch_ms() -> int:
-    return int(dt.datetime.now(tz=dt.UTC).timestamp() * 1000)
 
 
 def _iso(epoch_ms: int) -> str:
