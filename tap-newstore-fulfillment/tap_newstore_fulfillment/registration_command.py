@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import json
+import os
 import typing as t
 import urllib.parse
 
@@ -34,23 +35,17 @@ def read_time(_context: click.Context, _option: click.Parameter, text: str | Non
 
 
 def sink_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add what says where NewStore delivers: a webhook or a bucket.
-
-    Keys come from variables, never from arguments that other users of the machine can see. They are not AWS's own
-    variables: those hold keys of a person, which NewStore must not get by accident.
-    """
+    """Add what says where NewStore delivers: a webhook or a bucket."""
     options = [
         click.option("--callback-url", metavar="URL", help="The receiver as NewStore reaches it: https://…/events."),
         click.option("--s3-bucket", metavar="BUCKET", help="Write export files to this bucket instead."),
         click.option("--s3-prefix", default="newstore", show_default=True, help="Prefix of the export files."),
         click.option("--s3-region", metavar="REGION", help="The bucket's AWS region."),
-        click.option("--s3-access-key-id", envvar="NEWSTORE_S3_ACCESS_KEY_ID", hidden=True),
-        click.option("--s3-secret-access-key", envvar="NEWSTORE_S3_SECRET_ACCESS_KEY", hidden=True),
     ]
 
     @functools.wraps(command)
     def with_sink(**arguments: t.Any) -> None:
-        names = ("callback_url", "s3_bucket", "s3_prefix", "s3_region", "s3_access_key_id", "s3_secret_access_key")
+        names = ("callback_url", "s3_bucket", "s3_prefix", "s3_region")
         given = {name: arguments.pop(name) for name in names}
         settings = _registration_settings(arguments.pop("config_files"))
         command(settings=settings, sink=_sink(given, settings), **arguments)
@@ -137,12 +132,18 @@ def _registration_settings(files: tuple[str, ...]) -> Settings:
 
 
 def _sink(given: Mapping[str, str | None], settings: Settings) -> Settings:
+    """Give the sink that was asked for.
+
+    A bucket's keys come from variables, never from arguments that other users of the machine
+    can see. They are not AWS's own variables: those hold somebody's keys that NewStore must
+    not get by accident.
+    """
     url, bucket = given["callback_url"], given["s3_bucket"]
     if url and not bucket:
         return integrations.webhook_parameters(url, settings.get("receiver_api_key"))
     if bucket and not url:
-        keys = (given["s3_region"], given["s3_access_key_id"], given["s3_secret_access_key"])
-        return integrations.s3_parameters(bucket, given["s3_prefix"] or "", *keys)
+        keys = (os.environ.get(f"NEWSTORE_S3_{name}") for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"))
+        return integrations.s3_parameters(bucket, given["s3_prefix"] or "", given["s3_region"], *keys)
     raise ConfigurationError("--callback-url, --s3-bucket: expected one of them")
 
 
