@@ -26,11 +26,25 @@ config_option: Callable[[Command], Command] = click.option(
 )
 
 
-def read_settings(files: tuple[str, ...]) -> Mapping[str, t.Any]:
+class _WithoutSource(TapNewStoreFulfillment):
+    """The same settings, where nothing is read from a source."""
+
+    config_jsonschema: t.ClassVar[dict[str, t.Any]] = {
+        name: part
+        for name, part in TapNewStoreFulfillment.config_jsonschema.items()
+        if name not in ("if", "then", "else")
+    }
+
+
+def read_settings(files: tuple[str, ...], *, needs_source: bool = True) -> Mapping[str, t.Any]:
     """Read and check the tap's settings: files in order, then environment variables.
 
     A file given to `newstore-event-receiver` itself counts for its subcommands too; one given
     to the subcommand stands above it.
+
+    Args:
+        files: Given to the command itself.
+        needs_source: Whether it works on the landing store or export files.
 
     Raises:
         ConfigurationError: a file cannot be read.
@@ -39,7 +53,8 @@ def read_settings(files: tuple[str, ...]) -> Mapping[str, t.Any]:
     context = click.get_current_context()
     outer = context.parent.params.get("config_files", ()) if context.parent else ()
     config = _merged((*outer, *files))
-    return TapNewStoreFulfillment(config=config, parse_env_config=True, setup_mapper=False).config
+    plugin = TapNewStoreFulfillment if needs_source else _WithoutSource
+    return plugin(config=config, parse_env_config=True, setup_mapper=False).config
 
 
 def _merged(files: tuple[str, ...]) -> dict[str, t.Any]:

@@ -15,6 +15,7 @@ from tap_newstore_fulfillment.release import Bookmark, ReleasePlan
 from tap_newstore_fulfillment.retention import Retention
 
 if t.TYPE_CHECKING:
+    import contextlib
     from collections.abc import Iterator, Sequence
 
     from tap_newstore_fulfillment.events import FulfillmentEvent
@@ -90,6 +91,14 @@ class LandingStore:
             StoreUnavailableError: it was not kept.
         """
         self.quarantine.add(body, path=path, reason=reason, received_at=received_at)
+
+    def transaction(self) -> contextlib.AbstractContextManager[sa.Connection]:
+        """Open a transaction for tables that stand beside the events; one at a time on each database.
+
+        Raises:
+            StoreUnavailableError: nothing of it was kept.
+        """
+        return self._database.writing()
 
     def check(self) -> None:
         """Raise StoreUnavailableError unless the store answers."""

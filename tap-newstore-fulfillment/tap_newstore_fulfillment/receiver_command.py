@@ -10,6 +10,7 @@ import typing as t
 import click
 import uvicorn
 
+from tap_newstore_fulfillment import registration_command
 from tap_newstore_fulfillment.command import report_errors
 from tap_newstore_fulfillment.configuration import config_option, read_settings
 from tap_newstore_fulfillment.errors import ConfigurationError
@@ -36,6 +37,10 @@ def receive(context: click.Context, config_files: tuple[str, ...]) -> None:
     """
     if context.invoked_subcommand is None:
         _serve_until_stopped(read_settings(config_files))
+
+
+for command in registration_command.COMMANDS:
+    receive.add_command(command)
 
 
 def main() -> None:

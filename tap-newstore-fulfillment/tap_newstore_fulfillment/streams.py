@@ -13,6 +13,7 @@ from tap_newstore_fulfillment import fast_sync
 from tap_newstore_fulfillment.landing import LandingStore
 from tap_newstore_fulfillment.records import item_records, read_record, to_dict
 from tap_newstore_fulfillment.release import REPLICATION_KEY, Bookmark, ReleasePlan
+from tap_newstore_fulfillment.sources import waiting_time
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +22,8 @@ if t.TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
     from tap_newstore_fulfillment.records import EventRecord
+    from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
+
 
 UNIT = th.ObjectType(
     th.Property("id", th.StringType, required=True, description="Order item"),
@@ -52,13 +55,14 @@ class LandingStream(Stream):
 
     def _events(self, context: Context | None) -> Iterator[list[EventRecord]]:
         """Give the run's events, some at a time; at the end the bookmark is the plan's."""
+        ready_at = t.cast("TapNewStoreFulfillment", self._tap).ready_at
         store = LandingStore(self.config["landing_url"])
         try:
             if store.was_empty:
                 self.logger.warning(
                     "The landing store was empty and has been created; is newstore-event-receiver writing to it?"
                 )
-            self._plan = self._make_plan(store, self.get_context_state(context))
+            self._plan = self._make_plan(store, self.get_context_state(context), ready_at)
             for arrivals in store.released(self._plan):
                 yield [read_record(arrival, released=True) for arrival in arrivals]
             if self._is_incremental:
@@ -69,14 +73,15 @@ class LandingStream(Stream):
         finally:
             store.close()
 
-    def _make_plan(self, store: LandingStore, state: dict[str, t.Any]) -> ReleasePlan:
+    def _make_plan(self, store: LandingStore, state: dict[str, t.Any], ready_at: int | None) -> ReleasePlan:
         bookmark = Bookmark.from_state(state, new_reader=str(uuid.uuid4())) if self._is_incremental else Bookmark()
         if self._is_incremental:
             store.retention.note(bookmark)
         return store.plan_release(
             bookmark,
-            settle_ms=self.config["settle_seconds"] * 1000,
+            settle_ms=waiting_time(self.config),
             oldest=self.config.get("start_logical_timestamp"),
+            now=ready_at,
         )
 
     def _sync_records(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from singer_sdk import Tap
@@ -9,10 +10,11 @@ from singer_sdk import typing as th
 
 from tap_newstore_fulfillment.command import report_errors
 from tap_newstore_fulfillment.errors import ConfigurationError
+from tap_newstore_fulfillment.sources import EXPORT_FILES, LANDING, make_ready, with_landing_url
 from tap_newstore_fulfillment.streams import FulfillmentEventItemsStream, FulfillmentEventsStream
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import FrameType
 
     import click
@@ -32,18 +34,33 @@ class TapNewStoreFulfillment(Tap):
             th.Property(
                 "source",
                 th.StringType,
-                allowed_values=["landing"],
-                default="landing",
+                allowed_values=[LANDING, EXPORT_FILES],
+                default=LANDING,
                 title="Source",
-                description="Where events come from: `landing`, the store of newstore-event-receiver",
+                description="Where events come from: `landing`, the store of newstore-event-receiver; "
+                "`export_files`, the files NewStore's S3 sink writes",
             ),
             th.Property(
                 "landing_url",
                 th.StringType,
-                required=True,
                 secret=True,
                 title="Landing store",
-                description="SQLAlchemy URL of the store the event receiver writes to",
+                description="SQLAlchemy URL of the store the event receiver writes to, and export files are read "
+                "into; required unless `source` is `export_files`",
+            ),
+            th.Property(
+                "export_files_url",
+                th.StringType,
+                title="Export files",
+                description="fsspec URL of the prefix of the export files (a directory, `s3://`, `gs://`, `az://`); "
+                "required when `source` is `export_files`",
+            ),
+            th.Property(
+                "export_rejects_path",
+                th.StringType,
+                title="Export rejects",
+                description="File that receives the lines of export files that are no events; default "
+                "`export_rejects.jsonl` beside a landing store on SQLite, else in the working directory",
             ),
             th.Property(
                 "settle_seconds",
@@ -93,8 +110,43 @@ class TapNewStoreFulfillment(Tap):
                 title="Receiver port",
                 description="Port newstore-event-receiver listens on; 0 takes any free one",
             ),
+            th.Property(
+                "tenant",
+                th.StringType,
+                title="Tenant",
+                description="NewStore tenant with its stage, such as `acme-staging`; needed to register with NewStore",
+            ),
+            th.Property(
+                "client_id",
+                th.StringType,
+                title="Client ID",
+                description="API client that registers with NewStore",
+            ),
+            th.Property(
+                "client_secret",
+                th.StringType,
+                secret=True,
+                title="Client secret",
+                description="Secret of the API client",
+            ),
+            th.Property(
+                "api_url",
+                th.StringType,
+                title="API URL",
+                description="Base URL of the API; default `https://{tenant}.p.newstore.net`",
+            ),
+            th.Property(
+                "auth_url",
+                th.StringType,
+                title="Token URL",
+                description="The whole token endpoint; default "
+                "`https://id.p.newstore.net/auth/realms/{tenant}/protocol/openid-connect/token`",
+            ),
         ).to_dict(),
         "additionalProperties": False,
+        "if": {"properties": {"source": {"const": EXPORT_FILES}}, "required": ["source"]},
+        "then": {"required": ["export_files_url"]},
+        "else": {"required": ["landing_url"]},
     }
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
@@ -102,6 +154,16 @@ class TapNewStoreFulfillment(Tap):
             super().__init__(*args, **kwargs)
         except (FileNotFoundError, ValueError) as error:
             raise ConfigurationError(f"configuration, state or catalog cannot be read: {error}") from error
+
+    @property
+    def config(self) -> Mapping[str, t.Any]:
+        """Give the settings, with the landing store export files have when none is set."""
+        return with_landing_url(super().config)
+
+    @functools.cached_property
+    def ready_at(self) -> int | None:
+        """Bring the landing store up to date with the source, once a run; see `make_ready`."""
+        return make_ready(self.config)
 
     def discover_streams(self) -> Sequence[Stream]:
         """Give the streams of this tap."""

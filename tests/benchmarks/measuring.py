@@ -17,7 +17,7 @@ from rich.table import Table
 from tests.shop.process import environment
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +81,7 @@ def run_process(
     return Measured(seconds, usage.ru_maxrss * 1024 / 1e6)
 
 
-def in_turns(ways: dict[str, Callable[[], Measured]], rounds: int) -> dict[str, list[Measured]]:
+def in_turns(ways: Mapping[str, Callable[[], Measured]], rounds: int) -> dict[str, list[Measured]]:
     """Measure several ways in turns, so that a busy moment of the machine hits all of them."""
     measured: dict[str, list[Measured]] = {name: [] for name in ways}
     for _ in range(rounds):

@@ -7,6 +7,7 @@ answers' latency is measured. Load generator and server share the machine.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import sys
 import tempfile
@@ -20,6 +21,8 @@ from tests.shop.process import Process, command
 from tests.tap.events import an_event
 
 if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.benchmarks.measuring import Report
 
 CONNECTIONS = 32
@@ -37,9 +40,7 @@ def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
             "SQLite": lambda: f"sqlite:///{Path(tempfile.mkdtemp(dir=directory)) / 'landing.db'}",
             "PostgreSQL": postgresql.new_database,
         }
-        ways = {
-            name: lambda new_url=new_url: _post_all(new_url(), events, directory) for name, new_url in stores.items()
-        }
+        ways = {name: functools.partial(_post_all, new_url, events, directory) for name, new_url in stores.items()}
         measured = in_turns(ways, rounds)
         required = {(name, NO_STORAGE): WANTED_RATIO for name in stores if name != NO_STORAGE}
         report.add("receiver, durable", events, measured, required)
@@ -50,8 +51,8 @@ def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
             report.figures.append(Figure("receiver, latency", what, events, p99))
 
 
-def _post_all(url: str, events: int, directory: Path) -> Measured:
-    with _Server(url, directory) as server:
+def _post_all(new_url: Callable[[], str], events: int, directory: Path) -> Measured:
+    with _Server(new_url(), directory) as server:
         begun = time.perf_counter()
         server.load(events, None)
         return Measured(time.perf_counter() - begun, 0.0)

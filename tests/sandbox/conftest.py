@@ -1,11 +1,13 @@
-"""One sandbox for all tests of a module; each test uses names of its own."""
+"""One sandbox for all tests of a module, whose tests use names of their own; and a webhook for each test."""
 
 from __future__ import annotations
 
+import threading
 import typing as t
 
 import pytest
 
+from tests.sandbox.webhook import Webhook
 from tests.shop.newstore import NewStore
 
 if t.TYPE_CHECKING:
@@ -18,3 +20,13 @@ def newstore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewStore]:
         newstore.add_location("DC01")
         newstore.add_location("NYC1", "store")
         yield newstore
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    with Webhook() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()

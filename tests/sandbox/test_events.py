@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import http.server
-import json
 import re
-import threading
 import typing as t
 
 import pytest
@@ -18,45 +15,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-
-class Webhook(http.server.ThreadingHTTPServer):
-    """Takes deliveries; answers what `statuses` says next, else 200."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server_port}/events"
-        self.statuses: list[int] = []
-        self.bodies: list[dict[str, t.Any]] = []
-        self.keys: set[str | None] = set()
-
-    @property
-    def timestamps(self) -> list[int]:
-        return [body["payload"]["logical_timestamp"] for body in self.bodies]
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    server: Webhook
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.keys.add(self.headers["Authorization"])
-        self.server.bodies.append(body)
-        self.send_response(self.server.statuses.pop(0) if self.server.statuses else 200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_arguments: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def webhook() -> Iterator[Webhook]:
-    with Webhook() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+    from tests.sandbox.webhook import Webhook
 
 
 @pytest.fixture
@@ -65,7 +24,7 @@ def newstore(tmp_path: Path, webhook: Webhook) -> Iterator[NewStore]:
         yield newstore
 
 
-def a_newstore(directory: Path, webhook: Webhook, **options: object) -> NewStore:
+def a_newstore(directory: Path, webhook: Webhook, **options: t.Any) -> NewStore:
     newstore = NewStore(directory, webhook_url=webhook.url, first_logical_timestamp=7, **options)
     newstore.add_location("DC01")
     newstore.set_stock("DC01", "A", 100)

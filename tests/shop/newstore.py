@@ -22,14 +22,15 @@ class NewStore:
 
     Args:
         directory: For its log and the staged stock files.
+        variables: Added to its environment.
         options: Options of `newstore-sandbox serve`, with `_` for `-`.
     """
 
-    def __init__(self, directory: Path, **options: object) -> None:
+    def __init__(self, directory: Path, variables: dict[str, str] | None = None, **options: object) -> None:
         self.staging = directory / "staging"
         arguments = [command("newstore-sandbox"), "serve", "--port=0", f"--staging-dir={self.staging}"]
         arguments += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-        self.process = Process(arguments, directory / "newstore.log")
+        self.process = Process(arguments, directory / "newstore.log", variables)
         self.url = self.process.wait_for(r"listening on (http://\S+)")[1]
 
     def __enter__(self) -> t.Self:
@@ -57,6 +58,12 @@ class NewStore:
             "poll_seconds": 0.05,
             "import_timeout_seconds": 60,
         }
+
+    @property
+    def client_settings(self) -> dict[str, t.Any]:
+        """Settings of any API client of this NewStore."""
+        names = ("tenant", "client_id", "client_secret", "api_url", "auth_url")
+        return {name: self.target_settings[name] for name in names}
 
     def add_location(self, node: str, kind: str = "dc", *, is_inventory_master: bool = False) -> None:
         self._post("locations", {"id": node, "type": kind, "is_inventory_master": is_inventory_master})
@@ -105,6 +112,18 @@ class NewStore:
 
     def resume_delivery(self) -> None:
         self._post("delivery/resume", {})
+
+    def disturb_delivery(self, **disorder: object) -> None:
+        """Deliver from now on with `duplicates`, `shuffle`, `delay_seconds` and `seed`."""
+        self._post("delivery/disorder", disorder)
+
+    def write_export_files(self, url: object, **options: object) -> list[str]:
+        """Write what was published since the last call into export files below a prefix; give their names."""
+        return list(self._post("export_files", {"url": str(url), **options})["files"])
+
+    def upload_late_files(self, url: object) -> list[str]:
+        """Upload the export files that were held back."""
+        return list(self._post("export_files/upload_late", {"url": str(url)})["files"])
 
     def events(self) -> list[dict[str, t.Any]]:
         """Give the events published so far, each with its payload and the body as it was sent."""

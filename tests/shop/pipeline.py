@@ -39,7 +39,7 @@ class Pipeline:
         options: Options of the sandbox.
     """
 
-    def __init__(self, directory: Path, mapper: dict[str, t.Any] | None = None, **options: object) -> None:
+    def __init__(self, directory: Path, mapper: dict[str, t.Any] | None = None, **options: t.Any) -> None:
         self._directory = directory
         self.receiver = Receiver(directory)
         self.newstore = NewStore(directory, webhook_url=self.receiver.events_url, import_seconds=0, **options)

@@ -39,6 +39,7 @@ def main() -> None:
 @click.option(
     "--webhook-shape", type=click.Choice(["event-stream", "legacy"]), default="event-stream", help="Wire shape."
 )
+@click.option("--export-seconds", default=300.0, help="How often an S3 sink writes an export file.")
 @click.option("--first-logical-timestamp", default=1, help="Logical timestamp of the first event.")
 @click.option("--import-seconds", default=0.2, help="How long an import takes.")
 @click.option(

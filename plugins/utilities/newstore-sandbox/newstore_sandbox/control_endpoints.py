@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from newstore_sandbox import stream_endpoints
 from newstore_sandbox.errors import CallError
 from newstore_sandbox.newstore_endpoints import error_answer, read_json
 from newstore_sandbox.sandbox import MOVES
@@ -58,6 +59,7 @@ def routes(sandbox: Sandbox) -> list[Route]:
         ("POST", "/sandbox/delivery/pause", control.pause, 200),
         ("POST", "/sandbox/delivery/resume", control.resume, 200),
         ("POST", "/sandbox/delivery/redeliver", control.redeliver, 200),
+        *stream_endpoints.control(sandbox),
     ]
     return [Route(path, endpoint(call, status), methods=[method]) for method, path, call, status in table]
 
@@ -148,7 +150,7 @@ class _Control:
         return {
             "pending": publisher.pending(),
             "accepted": sum(event.status == "accepted" for event in publisher.published),
-            "rejected": [dataclasses.asdict(event) for event in publisher.rejected],
+            "rejected": [dataclasses.asdict(event) for event in publisher.rejected()],
         }
 
     def wait_for_delivery(self, request: Request, _body: Body) -> Body:

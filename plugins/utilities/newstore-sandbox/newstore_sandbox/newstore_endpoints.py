@@ -9,6 +9,7 @@ import uuid
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from newstore_sandbox import stream_endpoints
 from newstore_sandbox.errors import CallError
 
 if t.TYPE_CHECKING:
@@ -31,7 +32,8 @@ def routes(sandbox: Sandbox, access: Access) -> list[Route]:
         async def endpoint(request: Request) -> Response:
             try:
                 access.check(request.headers.get("authorization"))
-                body = await read_json(request) if request.method == "POST" else None
+                has_body = request.method == "POST" and not request.url.path.endswith(("/_start", "/_stop"))
+                body = await read_json(request) if has_body else None
                 with sandbox.lock:
                     return call(request, body)
             except CallError as error:
@@ -54,7 +56,15 @@ def routes(sandbox: Sandbox, access: Access) -> list[Route]:
         Route("/v0/availabilities", guarded(calls.availabilities), methods=["POST"]),
         Route("/v0/stock/insights", guarded(calls.insights), methods=["GET"]),
         Route("/v0/locations", guarded(calls.locations), methods=["GET"]),
+        *(
+            Route(path, guarded(_answering(call, status)), methods=[method])
+            for method, path, call, status in stream_endpoints.configuration(sandbox)
+        ),
     ]
+
+
+def _answering(call: Callable[[Request, t.Any], t.Any], status: int) -> Callable[[Request, t.Any], Response]:
+    return lambda request, body: JSONResponse(call(request, body), status_code=status)
 
 
 class _Calls:

@@ -32,6 +32,7 @@ class Options:
     import_seconds: float = 0.2
     job_order: JobOrder = "fifo"
     staging_dir: str | None = None
+    export_seconds: float = 300.0
 
 
 @dataclasses.dataclass
@@ -62,12 +63,11 @@ class Sandbox:
         self._worker = threading.Thread(target=self._work, name="imports", daemon=True)
 
     def start(self) -> None:
-        """Begin to deliver events and to run imports."""
-        self.publisher.start()
+        """Begin to run imports; deliveries begin when they are made."""
         self._worker.start()
 
     def stop(self) -> None:
-        """End both threads."""
+        """End all threads."""
         self._stopping.set()
         self._worker.join(timeout=stock_file.FETCH_SECONDS)
         self.publisher.stop()

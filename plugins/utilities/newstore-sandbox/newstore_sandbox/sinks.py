@@ -1,0 +1,113 @@
+"""Where deliveries go: a webhook, or export files (newstore-api.md, section 4)."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import logging
+import typing as t
+
+import requests
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+logger = logging.getLogger("newstore-sandbox.sinks")
+
+KEPT_REJECTED = 30
+RETRY_SECONDS = 0.2
+LONGEST_RETRY_SECONDS = 5.0
+POST_SECONDS = 30
+
+
+@dataclasses.dataclass
+class Published:
+    """One event and what became of its delivery."""
+
+    name: str
+    payload: dict[str, t.Any]
+    body: dict[str, t.Any]
+    status: str = "pending"
+
+
+class Sink(t.Protocol):
+    """Takes events.
+
+    Attributes:
+        most: The most events it takes at once.
+        linger_seconds: How long the first waiting event waits for others.
+        rejected: The last events it refused for good.
+    """
+
+    most: int
+    linger_seconds: float
+    rejected: collections.deque[Published]
+
+    def send(self, events: Sequence[Published]) -> float | None:
+        """Deliver; give the seconds to wait before the same events are tried again, or None."""
+
+
+class WebhookSink:
+    """Posts one event after the other.
+
+    200: accepted. 400: rejected, the stream goes on, and only the last 30 are kept. Anything
+    else: the same event again, while the stream waits as long as `Retry-After` asks.
+    """
+
+    most = 1
+    linger_seconds = 0.0
+
+    def __init__(self, url: str, key: str | None) -> None:
+        self._url, self._key = url, key
+        self._session = requests.Session()
+        self.rejected: collections.deque[Published] = collections.deque(maxlen=KEPT_REJECTED)
+
+    def send(self, events: Sequence[Published]) -> float | None:
+        """Post the event; give the seconds to wait before it is tried again, or None."""
+        (event,) = events
+        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        try:
+            answer = self._session.post(self._url, json=event.body, headers=headers, timeout=POST_SECONDS)
+        except requests.RequestException as error:
+            logger.warning("The webhook did not answer: %s", type(error).__name__)
+            return RETRY_SECONDS
+        if answer.status_code == 200:
+            event.status = "accepted"
+        elif answer.status_code == 400:
+            event.status = "rejected"
+            self.rejected.append(event)
+        else:
+            logger.warning("The webhook answered %d", answer.status_code)
+            return min(_seconds(answer.headers.get("Retry-After")), LONGEST_RETRY_SECONDS)
+        return None
+
+
+class ExportFileSink:
+    """Writes what has been published since the last file into the next.
+
+    Args:
+        write: Writes one file of events.
+        seconds: From the first event of a file to its upload.
+        most: Events a file has at most.
+    """
+
+    def __init__(self, write: Callable[[Sequence[Published]], object], seconds: float, most: int = 10_000) -> None:
+        self._write = write
+        self.linger_seconds = seconds
+        self.most = most
+        self.rejected: collections.deque[Published] = collections.deque(maxlen=KEPT_REJECTED)
+
+    def send(self, events: Sequence[Published]) -> float | None:
+        """Write a file; on any fault of the object store the same events are tried again."""
+        try:
+            self._write(events)
+        except Exception as error:  # noqa: BLE001 - each store's client raises its own kinds
+            logger.warning("The export file could not be written: %s", error)
+            return RETRY_SECONDS
+        for event in events:
+            event.status = "accepted"
+        return None
+
+
+def _seconds(header: str | None) -> float:
+    return float(header) if header and header.isdigit() else RETRY_SECONDS

@@ -1,0 +1,142 @@
+"""Where NewStore's S3 sink writes its export files: any prefix fsspec can read."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import io
+import logging
+import re
+import typing as t
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from tap_newstore_fulfillment.errors import ConfigurationError, TapError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+logger = logging.getLogger("tap-newstore-fulfillment.export")
+
+EXPORT_FILE = re.compile(r"\.export(\.gz)?$")
+#: One request to the store gives this much; the default of some clients is 50 MiB, twice.
+BLOCK_BYTES = 4 * 2**20
+#: What each kind of store calls the time of the last write.
+MODIFIED = ("LastModified", "last_modified", "mtime", "updated", "modified")
+#: What each kind of store calls the mark of a content.
+MARKS = ("ETag", "etag", "md5Hash")
+
+
+class ExportFile(t.NamedTuple):
+    """One file as the store lists it.
+
+    Attributes:
+        name: Path below the prefix.
+        version: Another text for another content.
+        modified_at: Epoch milliseconds on the store's clock; None where the store says nothing.
+    """
+
+    name: str
+    version: str
+    modified_at: int | None
+
+
+class ExportPrefix:
+    """The export files below one URL.
+
+    Attributes:
+        address: The URL without credentials; says whose files are meant.
+
+    Args:
+        url: fsspec URL of a directory or prefix; `{tenant}/` below it or already in it.
+
+    Raises:
+        ConfigurationError: no such kind of store, or its package is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._filesystem, root = fsspec.core.url_to_fs(url)
+        except (ImportError, ValueError) as error:
+            raise ConfigurationError(f"export_files_url: {error}") from error
+        self._root = root.rstrip("/")
+        self.address = str(self._filesystem.unstrip_protocol(self._root))
+
+    def list(self) -> list[ExportFile]:
+        """Give all export files, in the order of their names.
+
+        Raises:
+            TapError: the store did not give a whole listing.
+        """
+        self._filesystem.invalidate_cache()
+        with _explained(f"cannot list {self.address}"):
+            try:
+                return sorted(self._walk())
+            except FileNotFoundError as error:
+                if isinstance(self._filesystem, LocalFileSystem):
+                    raise TapError(f"export_files_url: there is no directory {self.address}") from error
+        # An object store knows no empty prefix: NewStore may not have written anything yet.
+        logger.warning("export_files_url: nothing is stored below %s", self.address)
+        return []
+
+    @contextlib.contextmanager
+    def open(self, file: ExportFile) -> Iterator[io.RawIOBase]:
+        """Open a file for reading.
+
+        Raises:
+            FileNotFoundError: it has been deleted since it was listed.
+            TapError: the store does not give it.
+        """
+        path = f"{self._root}/{file.name}"
+        with _explained(f"cannot read {file.name} of {self.address}"):
+            opened = self._filesystem.open(path, "rb", block_size=BLOCK_BYTES)
+        with opened:
+            yield _Explained(opened, f"cannot read {file.name} of {self.address}")
+
+    def _walk(self) -> Iterator[ExportFile]:
+        # By default a directory that cannot be listed is left out without a word.
+        for _, _, files in self._filesystem.walk(self._root, detail=True, on_error="raise"):
+            for info in files.values():
+                if EXPORT_FILE.search(info["name"]):
+                    yield _export_file(info, info["name"].removeprefix(self._root).lstrip("/"))
+
+
+def _export_file(info: Mapping[str, t.Any], name: str) -> ExportFile:
+    modified_at = next((_epoch_ms(info[key]) for key in MODIFIED if info.get(key)), None)
+    mark = next((info[key] for key in MARKS if info.get(key)), "")
+    return ExportFile(name, f"{info.get('size')}:{modified_at}:{mark}".replace('"', ""), modified_at)
+
+
+def _epoch_ms(time: dt.datetime | str | float) -> int:
+    if isinstance(time, str):
+        time = dt.datetime.fromisoformat(time)
+    return int((time.timestamp() if isinstance(time, dt.datetime) else time) * 1000)
+
+
+class _Explained(io.RawIOBase):
+    """A file of a store whose faults are told apart from faults of its content."""
+
+    def __init__(self, file: t.IO[bytes], what: str) -> None:
+        self._file = file
+        self._what = what
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: t.Any) -> int:
+        with _explained(self._what):
+            part = self._file.read(len(buffer))
+        buffer[: len(part)] = part
+        return len(part)
+
+
+@contextlib.contextmanager
+def _explained(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, TapError):
+        raise
+    except Exception as error:  # each store's client raises its own kinds
+        said = " ".join(str(error).split())
+        raise TapError(f"export_files_url: {what}: {said or type(error).__name__}") from error

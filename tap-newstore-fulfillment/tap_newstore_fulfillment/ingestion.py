@@ -1,0 +1,143 @@
+"""Reads new export files into the landing store.
+
+From there on their events are like any others: each once, released in timestamp order, late
+ones too, with a bookmark of fixed size. The events of a file are durable before the file is
+noted as read; killed in between, it is read again, and duplicates change nothing.
+
+When was an event received? (Design rule 1; the release mark waits for what was received
+`settle_seconds` ago.) A file's time of writing is on the store's clock, and may be the start
+of its upload. So it only counts against other files: an event is as old as its file is older
+than the newest file listed. What no file can tell is as old as this listing. Both are never
+too early, whatever the two clocks say of each other.
+"""
+
+from __future__ import annotations
+
+import logging
+import typing as t
+import zlib
+
+from tap_newstore_fulfillment.errors import EventRejectedError
+from tap_newstore_fulfillment.events import FulfillmentEvent, check_event
+from tap_newstore_fulfillment.export_lines import LONGEST_LINE_BYTES, Line, read_lines
+
+if t.TYPE_CHECKING:
+    from tap_newstore_fulfillment.export_prefix import ExportFile, ExportPrefix
+    from tap_newstore_fulfillment.landing import LandingStore
+    from tap_newstore_fulfillment.read_files import ReadFiles
+    from tap_newstore_fulfillment.reject_file import RejectFile
+
+logger = logging.getLogger("tap-newstore-fulfillment.export")
+
+#: NewStore writes a file every 5 minutes: an event waits this long for its file.
+FILE_SECONDS = 300
+#: Greater ages say nothing more; equal ones share a transaction.
+GREATEST_AGE_MS = 24 * 3600 * 1000
+LARGEST_GROUP = 5_000
+LARGEST_GROUP_BYTES = 16 * 2**20
+
+
+def settle_ms(settle_seconds: int) -> int:
+    """Give the time an event from an export file waits; 0 stays 0.
+
+    A lower timestamp may take the promised time, and then as long as a file is open.
+    """
+    return (settle_seconds + FILE_SECONDS) * 1000 if settle_seconds else 0
+
+
+def received_at(file: ExportFile, newest: int | None, listed_at: int) -> int:
+    """Give the time a file's events count as received, never too early.
+
+    Args:
+        file: The file.
+        newest: `modified_at` of the newest file listed.
+        listed_at: Epoch milliseconds on this machine's clock, when the listing began.
+    """
+    if file.modified_at is None or newest is None:
+        return listed_at
+    # Its last event may be younger than the start of its upload.
+    age = min(newest, listed_at) - file.modified_at - FILE_SECONDS * 1000
+    return listed_at - min(max(age, 0), GREATEST_AGE_MS)
+
+
+class Ingestion:
+    """One pass over a prefix.
+
+    Args:
+        prefix: Where the files are.
+        store: Where their events go.
+        read_files: Which files have been read.
+        rejects: Where lines go that are no events.
+    """
+
+    def __init__(self, prefix: ExportPrefix, store: LandingStore, read_files: ReadFiles, rejects: RejectFile) -> None:
+        self._prefix = prefix
+        self._store = store
+        self._read_files = read_files
+        self._rejects = rejects
+        self._events: list[FulfillmentEvent] = []
+        self._bytes = 0
+        self._new = 0
+        self._done: list[ExportFile] = []
+
+    def run(self, listed_at: int) -> None:
+        """Read every file that is new or has changed.
+
+        Args:
+            listed_at: Epoch milliseconds, now. All events visible by then are in the store at the end.
+
+        Raises:
+            TapError: a file or the store could not be read or written; the next run goes on from here.
+        """
+        listed = self._prefix.list()
+        newest = max((file.modified_at for file in listed if file.modified_at is not None), default=None)
+        unread = self._read_files.unread(listed)
+        at = listed_at
+        for file in unread:
+            previous, at = at, received_at(file, newest, listed_at)
+            if at != previous:
+                self._flush(previous)
+            self._read(file, at)
+        self._flush(at)
+        logger.info(
+            "%d export files below %s, %d read, %d new events",
+            len(listed),
+            self._prefix.address,
+            len(unread),
+            self._new,
+        )
+
+    def _read(self, file: ExportFile, at: int) -> None:
+        number = 0
+        try:
+            with self._prefix.open(file) as raw:
+                for line in read_lines(raw):
+                    number = line.number
+                    self._take(file, line)
+                    if len(self._events) >= LARGEST_GROUP or self._bytes >= LARGEST_GROUP_BYTES:
+                        self._flush(at)
+        except FileNotFoundError:
+            logger.warning("%s is gone since it was listed", file.name)
+            return
+        except (OSError, EOFError, zlib.error) as error:
+            self._rejects.add(file.name, number + 1, f"gzip: {error}; read again when the file changes", b"")
+        self._done.append(file)
+
+    def _take(self, file: ExportFile, line: Line) -> None:
+        try:
+            if line.is_too_long:
+                raise EventRejectedError(f"line: longer than {LONGEST_LINE_BYTES} bytes; only its beginning is kept")
+            event = check_event(line.text)
+        except EventRejectedError as reason:
+            unfinished = "" if line.is_ended else "; no newline follows, it is read again when the file changes"
+            self._rejects.add(file.name, line.number, f"{reason}{unfinished}", line.text)
+            return
+        self._events.append(event)
+        self._bytes += len(line.text)
+
+    def _flush(self, at: int) -> None:
+        """Make events durable, and only then note the files they came from."""
+        if self._events:
+            self._new += self._store.add(self._events, received_at=at).total()
+        self._read_files.add(self._done)
+        self._events, self._bytes, self._done = [], 0, []

@@ -1,0 +1,110 @@
+"""What is asked of NewStore's event-stream configuration (newstore-api.md, section 4): plain values."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import typing as t
+import urllib.parse
+
+from tap_newstore_fulfillment.errors import ConfigurationError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PATH = "/api/v1/org/integrations/eventstream"
+DEFAULT_ID = "newstore-stock-sync"
+ENTITIES = ("fulfillment_request",)
+SECRET = re.compile(r"secret|password|token|api_key|access_key", re.IGNORECASE)
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+Body = dict[str, t.Any]
+
+
+def webhook_parameters(url: str, api_key: str | None) -> Body:
+    """Give the sink that is a webhook.
+
+    Args:
+        url: Where NewStore posts events, such as `https://…/events`.
+        api_key: What it sends as bearer token; may be missing only on this machine.
+
+    Raises:
+        ConfigurationError: the URL is none, or anybody could post to it.
+    """
+    parts = urllib.parse.urlsplit(url)
+    is_local = parts.hostname in LOOPBACK
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_local):
+        raise ConfigurationError(f"--callback-url {url}: expected https://")
+    if not api_key and not is_local:
+        raise ConfigurationError("receiver_api_key: required to register a webhook: anybody could post to it")
+    key = {"api_key": api_key} if api_key else {}
+    return {"callback_parameters": {"callback_url": url, **key}}
+
+
+def s3_parameters(bucket: str, prefix: str, region: str | None, key_id: str | None, secret: str | None) -> Body:
+    """Give the sink that is an S3 bucket.
+
+    Raises:
+        ConfigurationError: something is missing; names what.
+    """
+    given = {
+        "--s3-region": region,
+        "NEWSTORE_S3_ACCESS_KEY_ID": key_id,
+        "NEWSTORE_S3_SECRET_ACCESS_KEY": secret,
+    }
+    if missing := [name for name, value in given.items() if not value]:
+        raise ConfigurationError(f"{', '.join(missing)}: required for an S3 sink")
+    return {
+        "s3_parameters": {
+            "aws_access_key_id": key_id,
+            "aws_secret_access_key": secret,
+            "aws_region": region,
+            "bucket": bucket,
+            "key_prefix": prefix,
+        }
+    }
+
+
+def permanent(integration_id: str, sink: Mapping[str, t.Any]) -> Body:
+    """Give a registration of everything from now on."""
+    return _registration(integration_id, "permanent", sink)
+
+
+def temporary(integration_id: str, sink: Mapping[str, t.Any], starts_at: dt.datetime, ends_at: dt.datetime) -> Body:
+    """Give a registration that replays what was published in a period, both times with a zone.
+
+    Raises:
+        ConfigurationError: the period ends before it starts.
+    """
+    if ends_at <= starts_at:
+        raise ConfigurationError("--to: expected a time after --from")
+    period = {"starts_at": _rfc3339(starts_at), "ends_at": _rfc3339(ends_at)}
+    return _registration(integration_id, "temporary", sink) | period
+
+
+def parse_time(text: str) -> dt.datetime:
+    """Read an RFC 3339 time.
+
+    Raises:
+        ValueError: it is none, or has no zone.
+    """
+    time = dt.datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"{text}: a time zone is missing, such as Z")
+    return time.astimezone(dt.UTC)
+
+
+def without_secrets(value: t.Any) -> t.Any:
+    """Give a JSON value with every key and secret replaced by `***`."""
+    if isinstance(value, dict):
+        return {name: "***" if item and SECRET.search(name) else without_secrets(item) for name, item in value.items()}
+    return [without_secrets(item) for item in value] if isinstance(value, list) else value
+
+
+def _registration(integration_id: str, kind: str, sink: Mapping[str, t.Any]) -> Body:
+    conditions = {"entity_filter": list(ENTITIES)}
+    return {"id": integration_id, "integration_type": kind, "filter_conditions": conditions, **sink}
+
+
+def _rfc3339(time: dt.datetime) -> str:
+    return time.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,79 @@
+"""Which export files have been read into the landing store.
+
+The memory stands beside the events, not in the Singer state: it goes where they go, and the
+state stays as small as it is. A file that is gone from its prefix is forgotten.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+import sqlalchemy as sa
+
+from tap_newstore_fulfillment.landing_tables import metadata
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tap_newstore_fulfillment.export_prefix import ExportFile
+    from tap_newstore_fulfillment.landing import LandingStore
+
+ROWS_AT_ONCE = 5_000
+
+#: One row per file whose events are all in the store, as long as the file exists.
+export_file = sa.Table(
+    "export_file",
+    metadata,
+    sa.Column("prefix", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True, comment="path below the prefix"),
+    sa.Column("version", sa.Text, nullable=False, comment="size, last write and mark, as the object store lists them"),
+)
+
+
+class ReadFiles:
+    """Remembers the files of one prefix.
+
+    Args:
+        store: Where their events are.
+        prefix: The prefix's address.
+    """
+
+    def __init__(self, store: LandingStore, prefix: str) -> None:
+        self._store = store
+        self._prefix = prefix
+        with store.transaction() as connection:
+            export_file.create(connection, checkfirst=True)
+
+    def unread(self, listed: Iterable[ExportFile]) -> list[ExportFile]:
+        """Give the files that are new or have changed, in the order listed; forget those that are gone.
+
+        A name that sorts before files read long ago is as new as any other.
+        """
+        unread = {file.name: file for file in listed}
+        gone = []
+        known = sa.select(export_file.c.name, export_file.c.version).where(export_file.c.prefix == self._prefix)
+        with self._store.transaction() as connection:
+            for name, version in connection.execute(known, execution_options={"yield_per": ROWS_AT_ONCE}):
+                if name not in unread:
+                    gone.append(name)
+                elif unread[name].version == version:
+                    del unread[name]
+            self._delete(connection, gone)
+        return list(unread.values())
+
+    def add(self, files: Sequence[ExportFile]) -> None:
+        """Remember files; their events must be durable already.
+
+        Raises:
+            StoreUnavailableError: nothing was remembered.
+        """
+        rows = [{"prefix": self._prefix, "name": file.name, "version": file.version} for file in files]
+        if rows:
+            with self._store.transaction() as connection:
+                self._delete(connection, [file.name for file in files])
+                connection.execute(export_file.insert(), rows)
+
+    def _delete(self, connection: sa.Connection, names: Sequence[str]) -> None:
+        if names:
+            one = sa.and_(export_file.c.prefix == self._prefix, export_file.c.name == sa.bindparam("gone"))
+            connection.execute(export_file.delete().where(one), [{"gone": name} for name in names])

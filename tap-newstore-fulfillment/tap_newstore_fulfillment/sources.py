@@ -1,0 +1,84 @@
+"""Where events come from: the receiver's landing store as it is, or export files read into one first."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import pathlib
+import time
+import typing as t
+
+from tap_newstore_fulfillment.errors import ConfigurationError
+from tap_newstore_fulfillment.export_prefix import ExportPrefix
+from tap_newstore_fulfillment.ingestion import Ingestion, settle_ms
+from tap_newstore_fulfillment.landing import LandingStore
+from tap_newstore_fulfillment.read_files import ReadFiles
+from tap_newstore_fulfillment.reject_file import RejectFile, reject_path
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+logger = logging.getLogger("tap-newstore-fulfillment.export")
+
+LANDING = "landing"
+EXPORT_FILES = "export_files"
+
+
+def with_landing_url(settings: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
+    """Give the settings with a landing store: export files have one of their own unless one is set."""
+    if settings.get("source") != EXPORT_FILES or settings.get("landing_url"):
+        return settings
+    return {**settings, "landing_url": f"sqlite:///{_own_store(settings)}"}
+
+
+def make_ready(settings: Mapping[str, t.Any]) -> int | None:
+    """Bring into the landing store what the source has.
+
+    Returns:
+        Epoch milliseconds: all events that could be seen at that moment are in the store.
+        None for a receiver's store, which tells the time itself.
+
+    Raises:
+        TapError: not everything could be read; nothing may be released.
+    """
+    if settings["source"] != EXPORT_FILES:
+        return None
+    now = time.time_ns() // 1_000_000
+    _read_export_files(settings, now)
+    return now
+
+
+def waiting_time(settings: Mapping[str, t.Any]) -> int:
+    """Give the milliseconds an event waits for lower timestamps (design rule 1)."""
+    seconds: int = settings["settle_seconds"]
+    return settle_ms(seconds) if settings["source"] == EXPORT_FILES else seconds * 1000
+
+
+def _read_export_files(settings: Mapping[str, t.Any], now: int) -> None:
+    prefix = ExportPrefix(settings["export_files_url"])
+    own = _own_store(settings)
+    if settings["landing_url"] == f"sqlite:///{own}":
+        _make_directory(own)
+    store = LandingStore(settings["landing_url"])
+    try:
+        read_files = ReadFiles(store, prefix.address)
+        Ingestion(prefix, store, read_files, RejectFile(reject_path(settings))).run(now)
+    finally:
+        store.close()
+
+
+def _own_store(settings: Mapping[str, t.Any]) -> pathlib.Path:
+    """Give the file that is the landing store of these export files when no other is set."""
+    state = pathlib.Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
+    prefix = hashlib.sha256(str(settings.get("export_files_url")).encode()).hexdigest()[:16]
+    return state / "tap-newstore-fulfillment" / f"export-files-{prefix}.db"
+
+
+def _make_directory(store: pathlib.Path) -> None:
+    if not store.exists():
+        logger.info("landing_url is not set: the events of the export files are kept in %s", store)
+    try:
+        store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"landing_url: set it; {store.parent} cannot be made: {error.strerror}") from error

@@ -1,0 +1,41 @@
+"""A webhook that takes deliveries and answers what a test says."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import typing as t
+
+
+class Webhook(http.server.ThreadingHTTPServer):
+    """Takes deliveries; answers what `statuses` says next, else 200."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}/events"
+        self.statuses: list[int] = []
+        self.retry_after: str | None = None
+        self.bodies: list[dict[str, t.Any]] = []
+        self.keys: set[str | None] = set()
+
+    @property
+    def timestamps(self) -> list[int]:
+        return [body["payload"]["logical_timestamp"] for body in self.bodies]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Webhook
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.keys.add(self.headers["Authorization"])
+        self.server.bodies.append(body)
+        status = self.server.statuses.pop(0) if self.server.statuses else 200
+        self.send_response(status)
+        if status != 200 and self.server.retry_after:
+            self.send_header("Retry-After", self.server.retry_after)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
