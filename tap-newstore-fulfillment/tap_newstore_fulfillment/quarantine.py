@@ -18,19 +18,20 @@ LONGEST_REASON = 2_000
 
 
 class Rejected(t.NamedTuple):
-    """A body in quarantine.
+    """A body in quarantine, without the body.
 
     Attributes:
         received_at: Epoch milliseconds.
         path: The endpoint it was posted to.
         reason: What was wrong with it.
+        size: Bytes.
     """
 
     id: int
     received_at: int
     path: str
     reason: str
-    body: bytes
+    size: int
 
 
 class Quarantine:
@@ -50,15 +51,25 @@ class Quarantine:
             connection.execute(quarantine.insert(), row)
 
     def list(self, *, after: int = 0, limit: int = 100) -> Sequence[Rejected]:
-        """Give the oldest bodies whose id is greater than `after`."""
-        query = sa.select(quarantine).where(quarantine.c.id > after).order_by(quarantine.c.id).limit(limit)
+        """Give the oldest entries whose id is greater than `after`."""
+        shown = quarantine.c
+        query = (
+            sa.select(shown.id, shown.received_at, shown.path, shown.reason, sa.func.length(shown.body))
+            .where(shown.id > after)
+            .order_by(shown.id)
+            .limit(limit)
+        )
         with self._database.reading() as connection:
             return [Rejected(*row) for row in connection.execute(query)]
 
-    def find(self, rejected_id: int) -> Rejected | None:
-        """Give one body; None when there is none with this id."""
+    def find(self, rejected_id: int) -> tuple[Rejected, bytes] | None:
+        """Give one entry and its body; None when there is none with this id."""
         rows = self.list(after=rejected_id - 1, limit=1)
-        return rows[0] if rows and rows[0].id == rejected_id else None
+        if not rows or rows[0].id != rejected_id:
+            return None
+        with self._database.reading() as connection:
+            body = connection.scalar(sa.select(quarantine.c.body).where(quarantine.c.id == rejected_id))
+        return rows[0], bytes(body or b"")
 
     def count(self) -> int:
         """Say how many bodies wait."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import socket
+import sys
 import typing as t
 
 import click
@@ -16,6 +17,7 @@ from tap_newstore_fulfillment.configuration import config_option, read_settings
 from tap_newstore_fulfillment.errors import ConfigurationError
 from tap_newstore_fulfillment.landing import LandingStore
 from tap_newstore_fulfillment.receiver import create_app
+from tap_newstore_fulfillment.store_command import prune, quarantine
 from tap_newstore_fulfillment.structured_log import log_to_stderr
 
 if t.TYPE_CHECKING:
@@ -39,17 +41,18 @@ def receive(context: click.Context, config_files: tuple[str, ...]) -> None:
         _serve_until_stopped(read_settings(config_files))
 
 
-for command in registration_command.COMMANDS:
+for command in (*registration_command.COMMANDS, prune, quarantine):
     receive.add_command(command)
 
 
 def main() -> None:
     """Run the command."""
-    log_to_stderr()
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s")
     report_errors(receive, logger)()
 
 
 def _serve_until_stopped(settings: Mapping[str, t.Any]) -> None:
+    log_to_stderr()
     host, port = settings["receiver_host"], settings["receiver_port"]
     names = ("receiver_api_key", "receiver_previous_api_key")
     api_keys = [settings[name] for name in names if settings.get(name)]

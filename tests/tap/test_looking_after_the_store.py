@@ -1,0 +1,122 @@
+"""`newstore-event-receiver prune` and `quarantine`, on both kinds of store."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+from tap_newstore_fulfillment.events import check_event
+from tap_newstore_fulfillment.landing import LandingStore
+from tap_newstore_fulfillment.release import Bookmark
+
+from tests.shop.plugin import Finished, run_plugin
+from tests.tap.events import an_event
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+DAY_MS = 24 * 3600 * 1000
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[LandingStore]:
+    store = LandingStore(database_url)
+    yield store
+    store.close()
+
+
+def keep(store: LandingStore, *timestamps: int, received_at: int | None = None) -> int:
+    events = [check_event(json.dumps(an_event(at, request=f"fr-{at}")).encode()) for at in timestamps]
+    return store.add(events, received_at).total()
+
+
+def released(store: LandingStore, start: Bookmark | None = None) -> tuple[list[int], Bookmark]:
+    plan = store.plan_release(start or Bookmark(reader_id="reader-1"), now=2**42)
+    return [arrival.logical_timestamp for part in store.released(plan) for arrival in part], plan.end
+
+
+def look_after(directory: Path, url: str, *arguments: str) -> Finished:
+    return run_plugin("newstore-event-receiver", directory, None, *arguments, TAP_NEWSTORE_FULFILLMENT_LANDING_URL=url)
+
+
+def test_nothing_is_pruned_before_a_target_has_confirmed_it(store: LandingStore) -> None:
+    keep(store, 10, 11, received_at=0)
+    assert store.retention.prune(0) == 0
+    _, bookmark = released(store)
+    assert store.retention.prune(0) == 0
+    store.retention.note(bookmark)
+    assert store.retention.prune(0) == 2
+
+
+def test_young_events_stay(store: LandingStore) -> None:
+    keep(store, 10, received_at=0)
+    keep(store, 11)
+    store.retention.note(released(store)[1])
+    assert store.retention.prune(DAY_MS) == 1
+    assert released(store)[0] == [11]
+
+
+def test_the_pipeline_furthest_behind_decides(store: LandingStore) -> None:
+    keep(store, 10, received_at=0)
+    behind = released(store)[1]
+    keep(store, 11, 12, received_at=0)
+    store.retention.note(Bookmark(behind.through, behind.position, behind.store_id, "slow"))
+    store.retention.note(released(store)[1])
+    assert store.retention.prune(0) == 1
+    assert [reader.reader_id for reader in store.retention.readers()] == ["slow", "reader-1"]
+    assert store.retention.forget("slow")
+    assert store.retention.prune(0) == 2
+
+
+def test_a_late_event_nobody_has_confirmed_stays(store: LandingStore) -> None:
+    keep(store, 10, 14, received_at=0)
+    _, bookmark = released(store)
+    keep(store, 12, received_at=0)
+    store.retention.note(bookmark)
+    assert store.retention.prune(0) == 2
+    assert released(store, bookmark)[0] == [12]
+
+
+def test_a_redelivery_of_a_pruned_event_is_still_a_duplicate(store: LandingStore) -> None:
+    keep(store, 10, received_at=0)
+    _, bookmark = released(store)
+    store.retention.note(bookmark)
+    store.retention.prune(0)
+    assert keep(store, 10) == 0
+    assert released(store, bookmark)[0] == []
+
+
+def test_prune_says_what_went_and_who_reads(tmp_path: Path, database_url: str, store: LandingStore) -> None:
+    keep(store, 10, received_at=0)
+    store.retention.note(released(store)[1])
+    done = look_after(tmp_path, database_url, "prune", "--keep-days=30", "--format=json")
+    assert (done.code, json.loads(done.output)["pruned"]) == (0, 1), done.log
+    (reader,) = json.loads(done.output)["readers"]
+    assert (reader["reader_id"], reader["through"]) == ("reader-1", 10)
+    unknown = look_after(tmp_path, database_url, "prune", "--keep-days=30", "--forget-reader=nobody")
+    assert unknown.code == 1
+    assert "no pipeline has read the store under this id" in unknown.log
+
+
+def test_the_quarantine_is_listed_shown_and_tried_again(tmp_path: Path, database_url: str, store: LandingStore) -> None:
+    valid, raw = json.dumps(an_event(10)).encode(), b'{"name": \xff}'
+    store.add_rejected(raw, path="/events", reason="body: not UTF-8", received_at=0)
+    store.add_rejected(valid, path="/events", reason="from before an upgrade", received_at=0)
+    listed = json.loads(look_after(tmp_path, database_url, "quarantine", "list", "--format=json").output)
+    assert [(body["id"], body["bytes"]) for body in listed["bodies"]] == [(1, len(raw)), (2, len(valid))]
+    assert "from before an upgrade" in look_after(tmp_path, database_url, "quarantine", "show", "2").log
+    assert look_after(tmp_path, database_url, "quarantine", "show", "3").code == 1
+    retried = look_after(tmp_path, database_url, "quarantine", "retry")
+    assert (retried.code, retried.output) == (1, "1 accepted, 1 still refused\n")
+    assert "1: body: not UTF-8" in retried.log
+    assert released(store)[0] == [10]
+    assert store.quarantine.count() == 1
+
+
+def test_a_body_is_shown_byte_for_byte(store: LandingStore) -> None:
+    store.add_rejected(b"\x00\xff", path="/events", reason="odd \x00 \ud800", received_at=0)
+    found = store.quarantine.find(1)
+    assert found is not None
+    assert found[1] == b"\x00\xff"
