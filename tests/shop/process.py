@@ -53,6 +53,11 @@ class Process:
         self.stop()
 
     @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    @property
     def output(self) -> str:
         """Everything printed so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")
