@@ -10,13 +10,19 @@ export UV_SYSTEM_CERTS := 1
 
 BENCH ?= --size 100000 --size 1000000
 
-.PHONY: demo test bench lint install requirements clean
+.PHONY: demo test fuzz soak bench lint install requirements clean
 
 demo: .meltano/.installed
 	python -m tests.end_to_end.demo
 
 test: lint .meltano/.installed
 	pytest --numprocesses=auto --dist=loadfile
+
+fuzz: .venv/.installed
+	BODIES=100000 pytest tests/tap/test_fuzzed_bodies.py
+
+soak: .venv/.installed
+	KILLS=100 pytest tests/faults
 
 bench: .meltano/.installed
 	python -m tests.benchmarks $(BENCH)
