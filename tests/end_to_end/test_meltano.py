@@ -13,17 +13,23 @@ import subprocess
 import typing as t
 
 import pytest
+import sqlalchemy as sa
 import yaml
 from mapper_newstore_stock.mapper import MapperNewStoreStock
 from rich.console import Console
+from tap_newstore_fulfillment.events import check_event
+from tap_newstore_fulfillment.landing import LandingStore
 from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
 from target_newstore_stock.target import TargetNewStoreStock
 
 from tests.end_to_end.demo import PROJECT, Story
 from tests.shop.process import Process, command, environment
+from tests.tap.events import ASSIGNED, an_event
 
 if t.TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.shop.postgresql import PostgreSql
 
 PLUGINS: dict[str, t.Any] = {
     "extractors": TapNewStoreFulfillment,
@@ -46,8 +52,9 @@ def project() -> dict[str, t.Any]:
 
 
 def plugin(project: dict[str, t.Any], kind: str) -> dict[str, t.Any]:
-    (only,) = project["plugins"][kind]
-    return t.cast("dict[str, t.Any]", only)
+    """Give the definition of our own plugin of a kind."""
+    (own,) = (entry for entry in project["plugins"][kind] if "newstore" in entry["name"])
+    return t.cast("dict[str, t.Any]", own)
 
 
 def test_the_demo_ends_in_right_numbers(tmp_path: Path) -> None:
@@ -152,3 +159,61 @@ def test_settings_reach_the_plugin_from_the_environment(tmp_path: Path) -> None:
     settings = json.loads(run.stdout)
     assert (settings["tenant"], settings["poll_seconds"]) == ("acme", 7)
     assert settings["store_mapping"] == {"DC01": ""}
+
+
+def run_meltano(directory: Path, *arguments: str, **variables: str) -> None:
+    """Run Meltano without an own environment's settings, and with a system database of its own."""
+    run = subprocess.run(
+        [command("meltano"), "--environment=production", *arguments],
+        cwd=PROJECT,
+        env=environment(MELTANO_DATABASE_URI=f"sqlite:///{directory / 'meltano.db'}", **variables),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def a_landing_store(directory: Path) -> dict[str, str]:
+    """Fill a landing store with three settled events; give the tap's settings."""
+    url = f"sqlite:///{directory / 'landing.db'}"
+    bodies = [an_event(12, "A"), an_event(10, name=ASSIGNED), an_event(11, "A", "B")]
+    store = LandingStore(url)
+    store.add([check_event(json.dumps(body).encode()) for body in bodies], received_at=0)
+    store.close()
+    return {"TAP_NEWSTORE_FULFILLMENT_LANDING_URL": url}
+
+
+def test_events_go_into_files_with_target_jsonl(tmp_path: Path) -> None:
+    settings = a_landing_store(tmp_path) | {"TARGET_JSONL_DESTINATION_PATH": str(tmp_path)}
+    run_meltano(tmp_path, "run", "tap-newstore-fulfillment", "target-jsonl", **settings)
+    lines = (tmp_path / "fulfillment_events.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["logical_timestamp"] for line in lines] == [10, 11, 12]
+    run_meltano(tmp_path, "run", "tap-newstore-fulfillment", "target-jsonl", **settings)
+    assert (tmp_path / "fulfillment_events.jsonl").read_text(encoding="utf-8").splitlines() == lines
+
+
+def test_events_and_units_go_into_a_warehouse_with_target_postgres(tmp_path: Path, postgresql: PostgreSql) -> None:
+    url = postgresql.new_database()
+    settings = a_landing_store(tmp_path) | {
+        "TAP_NEWSTORE_FULFILLMENT__SELECT": '["fulfillment_events.*", "fulfillment_event_items.*"]',
+        "TARGET_POSTGRES_SQLALCHEMY_URL": url,
+        "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": "newstore",
+    }
+    run_meltano(tmp_path, "run", "tap-newstore-fulfillment", "target-postgres", **settings)
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        events = "SELECT logical_timestamp, event_name FROM newstore.fulfillment_events ORDER BY 1"
+        units = (
+            "SELECT fulfillment_location_id, product_id, count(*) FROM newstore.fulfillment_event_items "
+            "WHERE event_name LIKE '%completed' GROUP BY 1, 2 ORDER BY 1, 2"
+        )
+        completed = "fulfillment_request.items_completed"
+        assert [tuple(row) for row in connection.execute(sa.text(events))] == [
+            (10, ASSIGNED),
+            (11, completed),
+            (12, completed),
+        ]
+        assert [tuple(row) for row in connection.execute(sa.text(units))] == [("DC01", "A", 2), ("DC01", "B", 1)]
+    engine.dispose()
