@@ -16,6 +16,7 @@ if t.TYPE_CHECKING:
 
 
 NO_ITEMS = msgspec.Raw(b"[]")
+NULL = msgspec.Raw(b"null")
 
 
 class EventRecord(msgspec.Struct):
@@ -92,22 +93,24 @@ _decode_units = msgspec.json.Decoder(list[_Unit]).decode
 
 def read_record(arrival: Arrival, *, released: bool) -> EventRecord:
     """Turn a kept event into a record."""
-    body = _decode(arrival.body)
+    # A row of the database gives its fields by place much faster than by name.
+    event_id, event_name, logical_timestamp, received_at, text = arrival
+    body = _decode(text)
     payload = t.cast("_Payload", body.event.payload if body.event else body.payload)
     return EventRecord(
-        arrival.event_id,
-        arrival.event_name,
+        event_id,
+        event_name,
         body.tenant,
-        arrival.logical_timestamp,
+        logical_timestamp,
         body.published_at,
-        _iso(arrival.received_at),
+        _iso(received_at),
         payload.id,
         payload.order_id,
         payload.fulfillment_location_id,
         payload.associate_id,
         payload.service_level,
         released,
-        NO_ITEMS if bytes(payload.items) == b"null" else payload.items,
+        NO_ITEMS if payload.items == NULL else payload.items,
     )
 
 

@@ -62,6 +62,7 @@ class LandingStream(Stream):
                 self.logger.warning(
                     "The landing store was empty and has been created; is newstore-event-receiver writing to it?"
                 )
+            self._count(0)
             self._plan = self._make_plan(store, self.get_context_state(context), ready_at)
             for arrivals in store.released(self._plan):
                 yield [read_record(arrival, released=True) for arrival in arrivals]
@@ -114,6 +115,7 @@ class LandingStream(Stream):
             return
         fast_sync.write_records(self.name, rows, version=self._stream_version)
         counter.increment(len(rows))
+        self._count(len(rows))
         self._move_bookmark(rows[-1].logical_timestamp, rows[-1].released, context)
         self.state_manager.is_flushed = False
 
@@ -123,12 +125,16 @@ class LandingStream(Stream):
         The SDK's own step would write the record's timestamp: too far while records with an
         equal timestamp follow, and backwards for a late event.
         """
+        self._count(1)
         self._move_bookmark(latest_record[REPLICATION_KEY], latest_record["released"], context)
 
     def _move_bookmark(self, logical_timestamp: int, released: bool, context: Context | None) -> None:
         if self._plan and self._is_incremental and released:
             bookmark = self._plan.bookmark_before(logical_timestamp)
             self.get_context_state(context).update(bookmark.to_state())
+
+    def _count(self, records: int) -> None:
+        t.cast("TapNewStoreFulfillment", self._tap).emitted[self.name] += records
 
     @property
     def _is_incremental(self) -> bool:

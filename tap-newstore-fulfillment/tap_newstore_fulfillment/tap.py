@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import functools
 import typing as t
 
@@ -10,6 +12,7 @@ from singer_sdk import typing as th
 
 from tap_newstore_fulfillment.command import report_errors
 from tap_newstore_fulfillment.errors import ConfigurationError
+from tap_newstore_fulfillment.run_summary import summarized
 from tap_newstore_fulfillment.sources import EXPORT_FILES, LANDING, make_ready, with_landing_url
 from tap_newstore_fulfillment.streams import FulfillmentEventItemsStream, FulfillmentEventsStream
 
@@ -28,6 +31,9 @@ class TapNewStoreFulfillment(Tap):
 
     name = "tap-newstore-fulfillment"
     package_name = "tap-newstore-fulfillment"
+
+    #: Records emitted by the command's run, by stream.
+    emitted: t.ClassVar[collections.Counter[str]] = collections.Counter()
 
     config_jsonschema: t.ClassVar[dict[str, t.Any]] = {
         **th.PropertiesList(
@@ -184,6 +190,13 @@ class TapNewStoreFulfillment(Tap):
         """
         del frame
         raise SystemExit(128 + signum)
+
+    @classmethod
+    def invoke(cls, *, about: bool = False, **options: t.Any) -> None:
+        """Run the command; at the end one line says what was emitted and how it ended."""
+        cls.emitted.clear()
+        with contextlib.nullcontext() if about else summarized(cls.emitted):
+            super().invoke(about=about, **options)
 
     @classmethod
     def get_singer_command(cls) -> click.Command:

@@ -190,6 +190,31 @@ def test_what_has_not_settled_can_be_seen_without_moving_the_bookmark(tmp_path: 
     assert [(record["logical_timestamp"], record["released"]) for record in tap.run().records] == [(11, False)]
 
 
+def summary(done: Finished) -> dict[str, t.Any]:
+    (line,) = (line for line in done.log.splitlines() if '"run_summary"' in line)
+    return t.cast("dict[str, t.Any]", json.loads(line[line.index("{") :]))
+
+
+def test_one_line_at_the_end_says_what_was_emitted(tmp_path: Path, url: str) -> None:
+    fill(url, an_event(10), an_event(11))
+    said = summary(Tap(tmp_path, url).run())
+    assert said.pop("seconds") >= 0
+    assert said == {
+        "event": "run_summary",
+        "plugin": "tap-newstore-fulfillment",
+        "records": {"fulfillment_events": 2},
+        "exit_code": 0,
+        "reason": "done",
+    }
+
+
+def test_a_run_that_fails_says_why_at_the_end(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'missing' / 'landing.db'}"
+    said = summary(run_plugin("tap-newstore-fulfillment", tmp_path, {"landing_url": url}))
+    assert (said["exit_code"], said["records"]) == (1, {})
+    assert "cannot open the landing store" in said["reason"]
+
+
 def test_about_names_every_setting(tmp_path: Path) -> None:
     done = run_plugin("tap-newstore-fulfillment", tmp_path, None, "--about", "--format=json")
     settings = json.loads(done.output)["settings"]["properties"]
