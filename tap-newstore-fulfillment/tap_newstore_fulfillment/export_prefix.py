@@ -74,9 +74,8 @@ class ExportPrefix:
             try:
                 return sorted(self._walk())
             except FileNotFoundError as error:
-                if isinstance(self._filesystem, LocalFileSystem):
-                    raise TapError(f"export_files_url: there is no directory {self.address}") from error
-        # An object store knows no empty prefix: NewStore may not have written anything yet.
+                if not self._is_only_empty():
+                    raise TapError(f"export_files_url: there is no directory or bucket {self.address}") from error
         logger.warning("export_files_url: nothing is stored below %s", self.address)
         return []
 
@@ -93,6 +92,12 @@ class ExportPrefix:
             opened = self._filesystem.open(path, "rb", block_size=BLOCK_BYTES)
         with opened:
             yield _Explained(opened, f"cannot read {file.name} of {self.address}")
+
+    def _is_only_empty(self) -> bool:
+        """Whether NewStore may just not have written anything yet: an object store knows no empty prefix."""
+        if isinstance(self._filesystem, LocalFileSystem) or self._filesystem.exists(self._root):
+            return False
+        return bool(self._filesystem.exists(self._root.split("/")[0]))
 
     def _walk(self) -> Iterator[ExportFile]:
         # By default a directory that cannot be listed is left out without a word.

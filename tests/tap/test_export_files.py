@@ -222,5 +222,5 @@ def test_bad_settings_end_with_2_and_one_line(tmp_path: Path, settings: dict[str
 def test_a_directory_that_is_not_there_ends_with_1(tmp_path: Path) -> None:
     done = ExportTap(tmp_path, tmp_path / "missing").try_to_run()
     assert done.code == 1
-    assert "export_files_url: there is no directory" in done.log
+    assert "export_files_url: there is no directory or bucket" in done.log
     assert done.records == []
