@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import datetime as dt
 import io
+import itertools
 import logging
 import re
 import typing as t
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -15,13 +18,15 @@ from fsspec.implementations.local import LocalFileSystem
 from tap_newstore_fulfillment.errors import ConfigurationError, TapError
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 logger = logging.getLogger("tap-newstore-fulfillment.export")
 
 EXPORT_FILE = re.compile(r"\.export(\.gz)?$")
 #: One request to the store gives this much; the default of some clients is 50 MiB, twice.
 BLOCK_BYTES = 4 * 2**20
+#: Files opened at a time: the one that is read, and the next ones, one block each.
+OPEN_AHEAD = 8
 #: What each kind of store calls the time of the last write.
 MODIFIED = ("LastModified", "last_modified", "mtime", "updated", "modified")
 #: What each kind of store calls the mark of a content.
@@ -74,25 +79,55 @@ class ExportPrefix:
             try:
                 return sorted(self._walk())
             except FileNotFoundError as error:
-                if isinstance(self._filesystem, LocalFileSystem):
-                    raise TapError(f"export_files_url: there is no directory {self.address}") from error
-        # An object store knows no empty prefix: NewStore may not have written anything yet.
+                if not self._is_only_empty():
+                    raise TapError(f"export_files_url: there is no directory or bucket {self.address}") from error
         logger.warning("export_files_url: nothing is stored below %s", self.address)
         return []
 
-    @contextlib.contextmanager
-    def open(self, file: ExportFile) -> Iterator[io.RawIOBase]:
-        """Open a file for reading.
+    def open(self, files: Iterable[ExportFile]) -> Iterator[tuple[ExportFile, io.RawIOBase | None]]:
+        """Open files for reading, each until the next is asked for; None stands for one deleted since it was listed.
+
+        The next files are opened while one is read: most are small, and each costs a round trip.
 
         Raises:
-            FileNotFoundError: it has been deleted since it was listed.
-            TapError: the store does not give it.
+            TapError: the store does not give a file.
         """
-        path = f"{self._root}/{file.name}"
-        with _explained(f"cannot read {file.name} of {self.address}"):
-            opened = self._filesystem.open(path, "rb", block_size=BLOCK_BYTES)
+        coming = iter(files)
+        opened: collections.deque[tuple[ExportFile, Future[t.IO[bytes]]]] = collections.deque()
+        with ThreadPoolExecutor(OPEN_AHEAD) as pool:
+            try:
+                while True:
+                    ahead = itertools.islice(coming, OPEN_AHEAD - len(opened))
+                    opened.extend((file, pool.submit(self._open, file)) for file in ahead)
+                    if not opened:
+                        return
+                    yield from self._one(*opened.popleft())
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _one(self, file: ExportFile, opening: Future[t.IO[bytes]]) -> Iterator[tuple[ExportFile, io.RawIOBase | None]]:
+        what = f"cannot read {file.name} of {self.address}"
+        try:
+            with _explained(what):
+                opened = opening.result()
+        except FileNotFoundError:
+            logger.warning("%s is gone since it was listed", file.name)
+            yield file, None
+            return
         with opened:
-            yield _Explained(opened, f"cannot read {file.name} of {self.address}")
+            yield file, _Explained(opened, what)
+
+    def _open(self, file: ExportFile) -> t.IO[bytes]:
+        opened: t.IO[bytes] = self._filesystem.open(f"{self._root}/{file.name}", "rb", block_size=BLOCK_BYTES)
+        opened.read(1)  # Brings the first block, which then is there.
+        opened.seek(0)
+        return opened
+
+    def _is_only_empty(self) -> bool:
+        """Whether NewStore may just not have written anything yet: an object store knows no empty prefix."""
+        if isinstance(self._filesystem, LocalFileSystem) or self._filesystem.exists(self._root):
+            return False
+        return bool(self._filesystem.exists(self._root.split("/")[0]))
 
     def _walk(self) -> Iterator[ExportFile]:
         # By default a directory that cannot be listed is left out without a word.

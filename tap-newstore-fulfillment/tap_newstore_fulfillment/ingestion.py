@@ -22,6 +22,8 @@ from tap_newstore_fulfillment.events import FulfillmentEvent, check_event
 from tap_newstore_fulfillment.export_lines import LONGEST_LINE_BYTES, Line, read_lines
 
 if t.TYPE_CHECKING:
+    import io
+
     from tap_newstore_fulfillment.export_prefix import ExportFile, ExportPrefix
     from tap_newstore_fulfillment.landing import LandingStore
     from tap_newstore_fulfillment.read_files import ReadFiles
@@ -93,11 +95,12 @@ class Ingestion:
         newest = max((file.modified_at for file in listed if file.modified_at is not None), default=None)
         unread = self._read_files.unread(listed)
         at = listed_at
-        for file in unread:
+        for file, raw in self._prefix.open(unread):
             previous, at = at, received_at(file, newest, listed_at)
             if at != previous:
                 self._flush(previous)
-            self._read(file, at)
+            if raw is not None:
+                self._read(file, raw, at)
         self._flush(at)
         logger.info(
             "%d export files below %s, %d read, %d new events",
@@ -107,17 +110,15 @@ class Ingestion:
             self._new,
         )
 
-    def _read(self, file: ExportFile, at: int) -> None:
+    def _read(self, file: ExportFile, raw: io.RawIOBase, at: int) -> None:
         number = 0
         try:
-            with self._prefix.open(file) as raw:
-                for line in read_lines(raw):
-                    number = line.number
-                    self._take(file, line)
-                    if len(self._events) >= LARGEST_GROUP or self._bytes >= LARGEST_GROUP_BYTES:
-                        self._flush(at)
+            for line in read_lines(raw):
+                number = line.number
+                self._take(file, line)
+                if len(self._events) >= LARGEST_GROUP or self._bytes >= LARGEST_GROUP_BYTES:
+                    self._flush(at)
         except FileNotFoundError:
-            logger.warning("%s is gone since it was listed", file.name)
             return
         except (OSError, EOFError, zlib.error) as error:
             self._rejects.add(file.name, number + 1, f"gzip: {error}; read again when the file changes", b"")

@@ -55,6 +55,14 @@ def test_delayed_deliveries_overtake_each_other_and_all_arrive(newstore: NewStor
     assert sorted(webhook.timestamps) == list(range(1, 41))
 
 
+def test_disorder_can_be_an_option(tmp_path: Path, webhook: Webhook) -> None:
+    with NewStore(tmp_path, webhook_url=webhook.url, duplicates=1, shuffle=10, delivery_seed=1) as newstore:
+        newstore.add_location("DC01")
+        sell_twenty(newstore)
+    assert sorted(webhook.timestamps) == sorted([*range(1, 41)] * 2)
+    assert webhook.timestamps != sorted(webhook.timestamps)
+
+
 def test_an_event_that_is_tried_again_is_not_overtaken(newstore: NewStore, webhook: Webhook) -> None:
     webhook.statuses = [503, 503]
     webhook.retry_after = "1"

@@ -6,7 +6,10 @@ import json
 import time
 import typing as t
 
+import fsspec
 import pytest
+from tap_newstore_fulfillment.errors import TapError
+from tap_newstore_fulfillment.export_prefix import ExportPrefix
 
 from tests.shop.plugin import run_plugin
 from tests.tap.events import an_event
@@ -170,6 +173,18 @@ def test_files_that_are_gone_are_forgotten_and_their_events_are_not(exports: Exp
     assert timestamps(tap.run()) == [10]
 
 
+def test_files_of_equal_name_size_and_time_in_two_prefixes_are_two(tmp_path: Path) -> None:
+    taps = []
+    for name, at in (("here", 10), ("there", 11)):
+        exports = ExportDirectory(tmp_path / name)
+        exports.put("1-data-a.export", an_event(at), written_at=1_700_000_000)
+        taps.append(ExportTap(tmp_path, exports.path))
+    assert timestamps(taps[0].run()) == [10]
+    assert timestamps(taps[1].run()) == [10, 11]
+    assert "1 export files" in (again := taps[0].run()).log
+    assert "0 read, 0 new events" in again.log
+
+
 def test_an_event_waits_for_its_settle_time_and_the_time_a_file_is_open(
     tmp_path: Path, exports: ExportDirectory
 ) -> None:
@@ -219,8 +234,23 @@ def test_bad_settings_end_with_2_and_one_line(tmp_path: Path, settings: dict[str
     assert "Traceback" not in done.log
 
 
+def test_a_listing_that_breaks_off_is_an_error_not_an_empty_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    filesystem = fsspec.filesystem("memory")
+    filesystem.pipe_file("/breaks-off/demo/1-data-a.export", b"temp")
+
+    def walk(*_arguments: object, **_options: object) -> t.Iterator[t.Any]:
+        yield "/breaks-off", {}, {}
+        raise FileNotFoundError
+
+    prefix = ExportPrefix("memory://breaks-off")
+    assert [file.name for file in prefix.list()] == ["demo/1-data-a.export"]
+    monkeypatch.setattr(type(filesystem), "walk", walk)
+    with pytest.raises(TapError, match="there is no directory or bucket memory://"):
+        prefix.list()
+
+
 def test_a_directory_that_is_not_there_ends_with_1(tmp_path: Path) -> None:
     done = ExportTap(tmp_path, tmp_path / "missing").try_to_run()
     assert done.code == 1
-    assert "export_files_url: there is no directory" in done.log
+    assert "export_files_url: there is no directory or bucket" in done.log
     assert done.records == []

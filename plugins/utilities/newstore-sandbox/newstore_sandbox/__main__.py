@@ -39,6 +39,10 @@ def main() -> None:
 @click.option(
     "--webhook-shape", type=click.Choice(["event-stream", "legacy"]), default="event-stream", help="Wire shape."
 )
+@click.option("--duplicates", default=0.0, help="How probable it is that an event is delivered twice.")
+@click.option("--shuffle", default=0, help="Among how many waiting events a new one takes its place at random.")
+@click.option("--delay-seconds", default=0.0, help="The longest time an event waits before it is delivered.")
+@click.option("--delivery-seed", default=0, help="Of this disorder.")
 @click.option("--export-seconds", default=300.0, help="How often an S3 sink writes an export file.")
 @click.option("--first-logical-timestamp", default=1, help="Logical timestamp of the first event.")
 @click.option("--import-seconds", default=0.2, help="How long an import takes.")

@@ -9,6 +9,7 @@ import typing as t
 import uuid
 
 from newstore_sandbox import stock_file
+from newstore_sandbox.delivery import Disorder
 from newstore_sandbox.errors import CallError, StockFileError
 from newstore_sandbox.events import ASSIGNED, COMPLETED, FAILED, READY, Shape
 from newstore_sandbox.import_jobs import Job, JobOrder, Jobs
@@ -33,6 +34,10 @@ class Options:
     job_order: JobOrder = "fifo"
     staging_dir: str | None = None
     export_seconds: float = 300.0
+    duplicates: float = 0.0
+    shuffle: int = 0
+    delay_seconds: float = 0.0
+    delivery_seed: int = 0
 
 
 @dataclasses.dataclass
@@ -57,6 +62,8 @@ class Sandbox:
         self.faults = Faults()
         self.locations: dict[str, dict[str, t.Any]] = {}
         self.publisher = Publisher(options.webhook_url, options.webhook_key, options.webhook_shape, options.tenant)
+        disorder = Disorder(options.duplicates, options.shuffle, options.delay_seconds)
+        self.publisher.disturb(disorder, options.delivery_seed)
         self._timestamps = itertools.count(options.first_logical_timestamp)
         self._orders: dict[str, tuple[str, str, list[Unit]]] = {}
         self._stopping = threading.Event()

@@ -1,0 +1,135 @@
+"""Faults of the object store while export files are read: nothing is taken for read that was not."""
+
+from __future__ import annotations
+
+import io
+import typing as t
+import uuid
+
+import fsspec
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from tap_newstore_fulfillment.errors import TapError
+from tap_newstore_fulfillment.export_prefix import ExportFile, ExportPrefix
+from tap_newstore_fulfillment.ingestion import Ingestion, received_at
+from tap_newstore_fulfillment.landing import LandingStore
+from tap_newstore_fulfillment.read_files import ReadFiles
+from tap_newstore_fulfillment.reject_file import RejectFile
+
+from tests.tap.events import an_event
+from tests.tap.export_files import an_export
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NOW = 1_700_000_000_000
+MINUTE = 60_000
+
+
+class Reader:
+    """Reads a prefix of its own in memory into a landing store, once per call."""
+
+    def __init__(self, directory: Path) -> None:
+        self.filesystem = fsspec.filesystem("memory")
+        self.root = f"/{uuid.uuid4().hex}"
+        self.rejects = directory / "rejects.jsonl"
+        self.store = LandingStore(f"sqlite:///{directory / 'landing.db'}")
+
+    def put(self, name: str, content: bytes) -> None:
+        self.filesystem.pipe_file(f"{self.root}/demo/{name}", content)
+
+    def read(self) -> None:
+        prefix = ExportPrefix(f"memory:/{self.root}")
+        read_files = ReadFiles(self.store, prefix.address)
+        Ingestion(prefix, self.store, read_files, RejectFile(self.rejects)).run(NOW)
+
+    def unread(self) -> list[str]:
+        prefix = ExportPrefix(f"memory:/{self.root}")
+        return [file.name for file in ReadFiles(self.store, prefix.address).unread(prefix.list())]
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    reader = Reader(tmp_path)
+    yield reader
+    reader.store.close()
+
+
+def opening(monkeypatch: pytest.MonkeyPatch, opened: t.Callable[[str], t.Any]) -> None:
+    """Make the file system open files this way."""
+    monkeypatch.setattr(MemoryFileSystem, "open", lambda _self, path, *_rest, **_options: opened(path))
+
+
+def test_a_file_that_may_not_be_read_ends_the_pass_and_stays_unread(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader.put("1-data-a.export", an_export(an_event(10)))
+    with monkeypatch.context() as broken:
+
+        def refuse(path: str) -> t.NoReturn:
+            raise PermissionError(f"{path}: Access Denied")
+
+        opening(broken, refuse)
+        with pytest.raises(TapError, match=r"export_files_url: cannot read demo/1-data-a.export of .*Access Denied"):
+            reader.read()
+    assert reader.unread() == ["demo/1-data-a.export"]
+    reader.read()
+    assert reader.unread() == []
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_connection_that_breaks_is_no_broken_file(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, packed: bool
+) -> None:
+    content = an_export(*(an_event(at, request=f"fr-{at * 7919}") for at in range(5_000)), packed=packed)
+    reader.put("1-data-a.export", content)
+
+    class Breaking(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() > len(content) // 4:
+                raise OSError("connection reset")
+            return super().read(min(size or -1, 4096))
+
+    with monkeypatch.context() as broken:
+        opening(broken, lambda _path: Breaking(content))
+        with pytest.raises(TapError, match=r"cannot read demo/1-data-a.export of .*connection reset"):
+            reader.read()
+    assert reader.unread() == ["demo/1-data-a.export"]
+    assert not reader.rejects.exists()
+
+
+def test_a_file_that_is_gone_since_it_was_listed_is_left_out(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader.put("1-data-a.export", an_export(an_event(10)))
+    with monkeypatch.context() as broken:
+
+        def gone(path: str) -> t.NoReturn:
+            raise FileNotFoundError(path)
+
+        opening(broken, gone)
+        reader.read()
+    assert reader.unread() == ["demo/1-data-a.export"]
+
+
+def a_file(minutes_ago: int | None) -> ExportFile:
+    return ExportFile("x", "v", None if minutes_ago is None else NOW - minutes_ago * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("file", "newest", "age"),
+    [
+        (0, 0, 0),
+        (4, 0, 0),
+        (30, 0, 25),
+        (30, 20, 5),
+        (30, -600, 25),
+        (None, 0, 0),
+        (30, None, 0),
+        (60 * 24 * 365, 0, 60 * 24),
+    ],
+)
+def test_an_event_is_as_old_as_its_file_is_older_than_the_newest(
+    file: int | None, newest: int | None, age: int
+) -> None:
+    """All in minutes; a store's clock that is ahead ages nothing more than our own clock does."""
+    assert received_at(a_file(file), a_file(newest).modified_at, NOW) == NOW - age * MINUTE
