@@ -1,0 +1,107 @@
+"""Many requests, one transaction (the bounded queue behind the receiver)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import typing as t
+
+import pytest
+from tap_newstore_fulfillment.errors import StoreUnavailableError
+from tap_newstore_fulfillment.group_commit import GroupCommit
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Store:
+    """Commits when it is allowed to, and remembers the groups."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[int]] = []
+        self.may_commit = threading.Event()
+        self.is_committing = threading.Event()
+        self.error: Exception | None = None
+
+    def commit(self, entries: Sequence[int]) -> None:
+        self.is_committing.set()
+        self.may_commit.wait()
+        if self.error:
+            raise self.error
+        self.groups.append(list(entries))
+
+
+async def first_is_committing(store: Store) -> None:
+    await asyncio.to_thread(store.is_committing.wait)
+
+
+async def add_all(store: Store, entries: Sequence[int], *, largest_group: int = 100) -> None:
+    commits: GroupCommit[int] = GroupCommit(store.commit, largest_group=largest_group, most_waiting=100)
+    async with commits.running():
+        waiting = [asyncio.create_task(commits.add(entries[0]))]
+        await first_is_committing(store)
+        waiting += [asyncio.create_task(commits.add(entry)) for entry in entries[1:]]
+        await asyncio.sleep(0)
+        store.may_commit.set()
+        await asyncio.gather(*waiting)
+
+
+def test_what_comes_during_a_commit_shares_the_next_one() -> None:
+    store = Store()
+    asyncio.run(add_all(store, range(6)))
+    assert store.groups == [[0], [1, 2, 3, 4, 5]]
+
+
+def test_a_group_is_never_larger_than_allowed() -> None:
+    store = Store()
+    asyncio.run(add_all(store, range(6), largest_group=2))
+    assert store.groups == [[0], [1, 2], [3, 4], [5]]
+
+
+def test_a_full_queue_refuses_at_once() -> None:
+    async def fill(store: Store) -> None:
+        commits: GroupCommit[int] = GroupCommit(store.commit, largest_group=1, most_waiting=2)
+        async with commits.running():
+            waiting = [asyncio.create_task(commits.add(0))]
+            await first_is_committing(store)
+            waiting += [asyncio.create_task(commits.add(entry)) for entry in (1, 2)]
+            await asyncio.sleep(0)
+            with pytest.raises(StoreUnavailableError, match="too many events are waiting"):
+                await commits.add(3)
+            store.may_commit.set()
+            await asyncio.gather(*waiting)
+
+    store = Store()
+    asyncio.run(fill(store))
+    assert store.groups == [[0], [1], [2]]
+
+
+def test_a_failed_commit_is_told_to_every_one_of_its_group_and_the_next_goes_on() -> None:
+    async def fail_once(store: Store) -> Sequence[BaseException | None]:
+        commits: GroupCommit[int] = GroupCommit(store.commit, largest_group=10, most_waiting=10)
+        store.may_commit.set()
+        async with commits.running():
+            store.error = StoreUnavailableError("down")
+            failed = await asyncio.gather(commits.add(1), commits.add(2), return_exceptions=True)
+            store.error = None
+            await commits.add(3)
+        return failed
+
+    store = Store()
+    failed = asyncio.run(fail_once(store))
+    assert [str(error) for error in failed] == ["down", "down"]
+    assert store.groups == [[3]]
+
+
+def test_everything_accepted_is_committed_before_the_end() -> None:
+    async def stop(store: Store) -> None:
+        commits: GroupCommit[int] = GroupCommit(store.commit, largest_group=1, most_waiting=10)
+        async with commits.running():
+            waiting = [asyncio.create_task(commits.add(entry)) for entry in range(5)]
+            await first_is_committing(store)
+            store.may_commit.set()
+        assert all(task.done() for task in waiting)
+
+    store = Store()
+    asyncio.run(stop(store))
+    assert store.groups == [[0], [1], [2], [3], [4]]
