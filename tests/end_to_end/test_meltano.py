@@ -30,7 +30,14 @@ PLUGINS: dict[str, t.Any] = {
     "mappers": MapperNewStoreStock,
     "loaders": TargetNewStoreStock,
 }
-KINDS = {"string": "string", "integer": "integer", "number": "integer", "array": "array", "object": "object"}
+KINDS = {
+    "string": "string",
+    "integer": "integer",
+    "number": "integer",
+    "boolean": "boolean",
+    "array": "array",
+    "object": "object",
+}
 
 
 @pytest.fixture(scope="module")
