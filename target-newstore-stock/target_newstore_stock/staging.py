@@ -7,6 +7,7 @@ import typing as t
 import urllib.parse
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from target_newstore_stock.errors import StagingError
 from target_newstore_stock.staged_names import NOTE, ZIP
@@ -54,7 +55,9 @@ class Staging:
         """
         path = self._path(name)
         try:
-            self._filesystem.makedirs(self._root, exist_ok=True)
+            if isinstance(self._filesystem, LocalFileSystem):
+                # On an object store this would create a bucket out of a slip of the pen.
+                self._filesystem.makedirs(self._root, exist_ok=True)
             with self._filesystem.open(path, "wb", block_size=BLOCK_BYTES) as file:
                 write(file)
             return self._link_to(path, name)

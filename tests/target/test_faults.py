@@ -167,7 +167,7 @@ def test_a_state_word_never_seen_is_waited_for_by_the_next_run(
     # No list of NewStore shows the job under a state anybody knows: only the note beside the file leads to it.
     began = clock.now
     clock.at(began + 30, lambda: newstore.set_faults(hold_jobs=False, state_word=None))
-    again = run_here(newstore, clock, MESSAGES, capsys)
+    again = run_here(newstore, clock, MESSAGES, capsys, **SHORT)
     assert (again.error, again.acknowledged) == ("", ALL)
     assert clock.now - began >= 30
     assert [job["state"] for job in newstore.imports()] == ["finished"] * 3
