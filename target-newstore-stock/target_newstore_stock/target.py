@@ -8,6 +8,7 @@ import typing as t
 
 from singer_sdk import Target
 
+from target_newstore_stock.batch_files import read_record_lines
 from target_newstore_stock.command import report_errors
 from target_newstore_stock.dry_run import DryRun
 from target_newstore_stock.errors import ConfigurationError
@@ -79,6 +80,13 @@ class TargetNewStoreStock(Target):
     def _process_record_message(self, message_dict: dict[str, t.Any]) -> None:
         super()._process_record_message(message_dict)
         self._emit_state()
+
+    def _process_batch_message(self, message_dict: dict[str, t.Any]) -> None:
+        """Take the records of a BATCH as if they had come one by one: stream maps and checks hold for them too."""
+        self._assert_line_requires(message_dict, requires={"stream", "encoding", "manifest"})
+        for line in read_record_lines(message_dict):
+            if not self._short_way.take(line):
+                self._process_record_message(self.message_reader.deserialize_json(line))
 
     def _process_state_message(self, message_dict: dict[str, t.Any]) -> None:
         """Emit a STATE as soon as everything before it is imported, not only at the end."""
