@@ -82,7 +82,8 @@ class StockFile:
     def add(self, record: StockRecord, item: bytes) -> None:
         """Add a record, given also as `encode_item` gives it."""
         self.json_bytes += self.growth(record, item)
-        self.nodes.add(record.fulfillment_node_id)
+        if record.fulfillment_node_id not in self.nodes:
+            self.nodes.add(record.fulfillment_node_id)
         self._keys.add((record.fulfillment_node_id, record.product_id))
         self._spool.write(item)
         self.item_bytes += len(item)

@@ -22,7 +22,7 @@ IMPORT = "/v0/d/import"
 MESSAGES = [a_schema(), *a_cut(1, {"A": 7}, (1, 2)), a_state(1), *a_cut(2, {"A": 5, "B": 3}, (3, 4)), a_state(2)]
 
 #: Where the target waits for NewStore when it is killed.
-STEPS = {
+STEPS: dict[str, dict[str, t.Any]] = {
     "asking for the token": {"method": "POST", "path": "/auth/*"},
     "asking for the locations": {"method": "GET", "path": "/v0/locations"},
     "looking for earlier jobs": {"method": "GET", "path": IMPORT},

@@ -115,7 +115,7 @@ def test_memory_does_not_grow_with_the_file(file: StockFile, is_sorted: bool) ->
     tracemalloc.start()
     fill(file, (("DC01", f"P{number:09}", 1) for number in numbers))
     file.refuse_repeated_keys()
-    file.write_zip(Nowhere(), head)
+    file.write_zip(t.cast("t.IO[bytes]", Nowhere()), head)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     # A set of these keys alone takes some 12 MB.
