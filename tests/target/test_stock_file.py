@@ -5,20 +5,25 @@ from __future__ import annotations
 import io
 import json
 import random
+import tempfile
 import tracemalloc
 import typing as t
 import zipfile
+from pathlib import Path
 
 import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from target_newstore_stock.errors import RecordError
+from target_newstore_stock.errors import RecordError, StagingError
+from target_newstore_stock.intake import Intake
 from target_newstore_stock.records import StockRecord
 from target_newstore_stock.stock_file import MEMBER, StockFile, checked_size, encode_item, make_head, stock_schema
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from target_newstore_stock.records import CutHead
 
 Row = tuple[str, str, int]
 
@@ -120,6 +125,20 @@ def test_memory_does_not_grow_with_the_file(file: StockFile, is_sorted: bool) ->
     tracemalloc.stop()
     # A set of these keys alone takes some 12 MB.
     assert peak < 6_000_000
+
+
+def test_a_full_temporary_disk_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = Path("/dev/full")
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: full.open("r+b", buffering=0))
+    intake = Intake(NoImporter(), max_file_mb=1)
+    with pytest.raises(StagingError, match=r"this machine's temporary disk: .*No space left"):
+        intake.add(StockRecord("DC01", "A", 1))
+    intake.close()
+
+
+class NoImporter:
+    def run(self, cut: CutHead, file: StockFile) -> None:
+        raise AssertionError("must not be reached")
 
 
 class Nowhere(io.RawIOBase):
