@@ -138,7 +138,7 @@ def test_a_full_temporary_disk_is_one_clear_error(monkeypatch: pytest.MonkeyPatc
 
 class NoImporter:
     def run(self, cut: CutHead, file: StockFile) -> None:
-        raise AssertionError("must not be reached")
+        raise AssertionError(f"must not be reached: {cut}, {file}")
 
 
 class Nowhere(io.RawIOBase):
