@@ -87,6 +87,7 @@ class NewStoreClient:
             f"{method} {path}: NewStore answered {answer.status_code}: {_message(answer)}",
             answer.status_code,
             _seconds(answer.headers.get("Retry-After")),
+            is_ip_limit=answer.status_code == 403 and not _is_json(answer),
         )
 
     def _send(self, method: str, path: str, **kwargs: t.Any) -> requests.Response:

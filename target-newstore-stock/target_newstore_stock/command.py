@@ -9,6 +9,7 @@ from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 from singer_sdk.singerlib.exceptions import SingerError
 
 from target_newstore_stock.errors import TargetError
+from target_newstore_stock.terminal import print_table
 
 if t.TYPE_CHECKING:
     import logging
@@ -47,6 +48,8 @@ def _reporting(
             raise SystemExit(BAD_CONFIGURATION) from None
         except TargetError as error:
             logger.error("%s", error)
+            if error.table:
+                print_table(error.table)
             raise SystemExit(error.exit_code) from None
         except unreadable as error:
             logger.error("--config cannot be read: %s", error)

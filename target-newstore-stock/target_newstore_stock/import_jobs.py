@@ -10,43 +10,23 @@ import logging
 import time
 import typing as t
 
-import msgspec
-
-from target_newstore_stock.errors import ApiError, ImportJobError
+from target_newstore_stock.errors import ApiError, ImportJobError, TargetError
+from target_newstore_stock.import_api import ENDED_STATES, ImportApi
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable
 
     from target_newstore_stock.client import NewStoreClient
+    from target_newstore_stock.import_api import Job, JobError
 
 logger = logging.getLogger("target-newstore-stock.import_jobs")
 
-PATH = "/v0/d/import"
-#: Begins the name of every job of ours.
-NAME_PREFIX = "target-newstore-stock "
-#: A job only moves forward, so asking for the states in this order misses none.
-OPEN_STATES = ("received", "waiting", "running")
-SHOWN_ERRORS = 20
+SHOWN_ERRORS = 3
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
-
-
-class Job(msgspec.Struct):
-    """The fields of a job object this package uses."""
-
-    import_id: str
-    state: str
-    provider: str | None = None
-    name: str | None = None
-    reason: str | None = None
-
-
-class _Jobs(msgspec.Struct):
-    items: list[Job]
-
-
-class _Created(msgspec.Struct):
-    id: str
+#: Each look at a job waits this much longer than the one before, up to so many times `poll_seconds`.
+POLL_GROWTH = 1.2
+LONGEST_POLL = 6
 
 
 class ImportJobs:
@@ -55,7 +35,7 @@ class ImportJobs:
     Args:
         client: Calls NewStore.
         provider: Label on the jobs; with the name it says which jobs are ours.
-        poll_seconds: Pause between two looks at a job.
+        poll_seconds: Pause between the first two looks at a job; later ones grow.
         timeout_seconds: How long a job, or an earlier one, is waited for.
         sleep: Waits the given seconds.
         clock: Gives seconds that never go back.
@@ -71,171 +51,221 @@ class ImportJobs:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._client = client
-        self._provider = provider
+        self.api = ImportApi(client, provider)
         self._poll_seconds = poll_seconds
         self._timeout_seconds = timeout_seconds
         self._sleep = sleep
         self._clock = clock
 
-    def clear_the_way(self) -> None:
+    def clear_the_way(self, remembered: Iterable[str] = ()) -> None:
         """Wait until no earlier job of ours is open: an old file must not land on a newer one.
 
         A job that was created but never started is failed, which frees its slot.
+
+        Args:
+            remembered: Ids of jobs an earlier run did not see end; the lists of NewStore may not show
+                one whose state is a word nobody knows.
 
         Raises:
             ImportJobError: one is still open after the time-out.
         """
         deadline = self._clock() + self._timeout_seconds
-        while earlier := list(self._own_open_jobs()):
+        remembered = list(remembered)
+        while earlier := self._earlier(remembered):
+            waiting = [job for job in earlier if job.state != "received"]
             for job in earlier:
                 if job.state == "received":
                     logger.warning("Failing the import %s (%s): it was never started", job.import_id, job.name)
                     self._set_fail(job.import_id)
-            waiting = [job for job in earlier if job.state != "received"]
             if waiting and self._clock() > deadline:
                 raise ImportJobError(
-                    f"an earlier import of ours is still {waiting[0].state} after {self._timeout_seconds} s: "
-                    f"{waiting[0].import_id} ({waiting[0].name}). Nothing was imported; run again when it has ended"
+                    f"an earlier import of ours is still {waiting[0].state} after {self._timeout_seconds:g} s: "
+                    f"{waiting[0].import_id} ({waiting[0].name}){self._left(waiting[0])}. Nothing was imported; "
+                    f"run again when it has ended"
                 )
             if waiting:
                 logger.info("Waiting for an earlier import: %s is %s", waiting[0].import_id, waiting[0].state)
                 self._sleep(self._poll_seconds)
 
-    def run(self, name: str, uri: str, revision: int) -> str:
+    def run(self, name: str, uri: str, revision: int, on_created: Callable[[str], None] = lambda _: None) -> str:
         """Create and start a job, and return its id when NewStore has finished it.
 
         Args:
             name: Begins with NAME_PREFIX; never used before.
             uri: Where NewStore fetches the stock file.
             revision: Epoch milliseconds.
+            on_created: Told the id before the job is started.
 
         Raises:
             ImportJobError: it failed, or did not end in time.
             ApiError: NewStore refused a call.
         """
         deadline = self._clock() + self._timeout_seconds
-        import_id = self._create(name, uri, revision, deadline)
-        self._start(import_id, uri)
-        logger.info("Started the import %s (%s)", import_id, name)
-        self._wait(import_id, name, deadline)
-        if errors := self._errors(import_id):
-            raise ImportJobError(f"the import {import_id} ({name}) finished, but NewStore refused items: {errors}")
+        import_id, is_certain = self._create(name, uri, revision, deadline)
+        try:
+            self._announce(import_id, on_created)
+            self._start(import_id, uri, deadline)
+            logger.info("Started the import %s (%s)", import_id, name)
+            self._wait(import_id, name, deadline)
+            if errors := self.api.errors(import_id):
+                raise ImportJobError(
+                    f"the import {import_id} ({name}) finished, but NewStore refused items: {_said(errors)}",
+                    f"Items of the import {import_id} that NewStore refused",
+                    errors,
+                )
+        finally:
+            if not is_certain:
+                self._drop_received(name)
         return import_id
 
-    def _create(self, name: str, uri: str, revision: int, deadline: float) -> str:
-        body = {
-            "provider": self._provider,
-            "name": name,
-            "source_uri": uri,
-            "revision": revision,
-            "entities": ["availabilities"],
-            "full": False,
-        }
+    def _create(self, name: str, uri: str, revision: int, deadline: float) -> tuple[str, bool]:
+        """Give the id of a new job, and whether it is certainly the only one of its name."""
         wait = FIRST_WAIT_SECONDS
+        is_certain = True
         while True:
             try:
-                return msgspec.convert(self._client.post_once(PATH, body), _Created).id
-            except msgspec.ValidationError as error:
-                raise ApiError(f"POST {PATH}: the answer has no id: {error}") from error
+                return self.api.create(name, uri, revision), is_certain
             except ApiError as error:
-                if not (error.may_have_happened or error.status == 429) or self._clock() > deadline:
+                is_certain = is_certain and not error.passes
+                if not error.passes or self._clock() > deadline:
+                    if not is_certain:
+                        self._drop_received(name)
                     raise
                 # Even a 429 may have created the job.
                 if found := self._find_received(name):
                     logger.warning("%s; the job was created all the same: %s", error, found)
-                    return found
+                    return found, is_certain
                 pause = error.retry_after or wait
                 logger.warning("%s; trying again in %.0f s", error, pause)
             self._sleep(pause)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
 
-    def _start(self, import_id: str, uri: str) -> None:
+    def _announce(self, import_id: str, on_created: Callable[[str], None]) -> None:
+        try:
+            on_created(import_id)
+        except TargetError:
+            self._set_fail_if_possible(import_id, "it could not be noted")
+            raise
+
+    def _start(self, import_id: str, uri: str, deadline: float) -> None:
         """Start a job; a start whose answer was lost is not repeated on a job that runs."""
         wait = FIRST_WAIT_SECONDS
         while True:
             try:
-                self._client.post_once(f"{PATH}/{import_id}/start", {"transformed_uri": uri})
+                self.api.start(import_id, uri)
             except ApiError as error:
-                if not (error.may_have_happened or error.status == 429) or wait > LONGEST_WAIT_SECONDS:
+                if not error.passes or self._clock() > deadline:
+                    if self._has_started(import_id):
+                        return
+                    self._set_fail_if_possible(import_id, "it could not be started")
                     raise
                 logger.warning("%s; looking whether it started all the same", error)
                 self._sleep(error.retry_after or wait)
             else:
                 return
-            if self._job(import_id).state != "received":
+            if self._has_started(import_id):
                 return
-            wait *= 2
+            wait = min(wait * 2, LONGEST_WAIT_SECONDS)
 
     def _wait(self, import_id: str, name: str, deadline: float) -> None:
+        """Watch a job to its end; faults of NewStore are sat out until the time-out."""
+        pause = self._poll_seconds
         while True:
-            job = self._job(import_id)
-            if job.state == "finished":
+            job = self._look(import_id)
+            if job and job.state == "finished":
                 return
-            if job.state == "failed":
+            if job and job.state == "failed":
+                errors = self.api.errors(import_id)
                 raise ImportJobError(
-                    f"the import {import_id} ({name}) failed: {job.reason or 'no reason given'}"
-                    f"{_appended(self._errors(import_id))}. Nothing is acknowledged; the next run sends it again"
+                    f"the import {import_id} ({name}) failed: {job.reason or 'no reason given'}{_appended(errors)}. "
+                    f"Nothing is acknowledged; the next run sends it again",
+                    f"The import {import_id} failed: {job.reason or 'no reason given'}",
+                    errors,
                 )
             if self._clock() > deadline:
                 raise ImportJobError(
-                    f"the import {import_id} ({name}) is still {job.state} after {self._timeout_seconds} s. "
-                    f"Nothing is acknowledged; the next run waits for it and sends it again"
+                    f"the import {import_id} ({name}) is still {job.state if job else 'out of sight'} after "
+                    f"{self._timeout_seconds:g} s{self._left(job)}. Nothing is acknowledged; the next run sends it "
+                    f"again"
                 )
-            self._sleep(self._poll_seconds)
+            self._sleep(pause)
+            pause = min(pause * POLL_GROWTH, LONGEST_POLL * self._poll_seconds)
 
-    def _own_open_jobs(self) -> Iterator[Job]:
-        for state in OPEN_STATES:
-            for job in self._jobs(state):
-                if job.provider == self._provider and (job.name or "").startswith(NAME_PREFIX):
-                    yield job
+    def _left(self, job: Job | None) -> str:
+        """Leave a job that takes too long; one that only waits is failed, so that it cannot land later."""
+        if job and job.state == "waiting":
+            self._set_fail_if_possible(job.import_id, "it waited longer than import_timeout_seconds")
+            after = self._look(job.import_id)
+            if after and after.state == "failed":
+                return "; it had not begun and was failed"
+        return "; the next run waits for it"
+
+    def _look(self, import_id: str) -> Job | None:
+        """Look at a job; None when NewStore does not answer just now."""
+        try:
+            return self.api.job(import_id)
+        except ApiError as error:
+            if not error.passes:
+                raise
+            logger.warning("%s; the import %s goes on, looking again", error, import_id)
+            return None
+
+    def _has_started(self, import_id: str) -> bool:
+        job = self._look(import_id)
+        return job is not None and job.state != "received"
+
+    def _earlier(self, remembered: list[str]) -> list[Job]:
+        listed = {job.import_id: job for job in self.api.own_open_jobs()}
+        for import_id in remembered:
+            job = None if import_id in listed else self.api.find(import_id)
+            if job and job.state not in ENDED_STATES:
+                listed[import_id] = job
+        return list(listed.values())
 
     def _find_received(self, name: str) -> str | None:
-        ids = [job.import_id for job in self._jobs("received") if (job.provider, job.name) == (self._provider, name)]
-        return ids[0] if ids else None
+        try:
+            return next(iter(self.api.received(name)), None)
+        except ApiError as error:
+            if not error.passes:
+                raise
+            logger.warning("%s", error)
+            return None
+
+    def _drop_received(self, name: str) -> None:
+        """Fail what a create whose answer was lost has left beside the job that ran."""
+        try:
+            for import_id in self.api.received(name):
+                self._set_fail_if_possible(import_id, "another job of this name was used")
+        except ApiError as error:
+            logger.warning("%s; the next run fails what was left behind", error)
+
+    def _set_fail_if_possible(self, import_id: str, reason: str) -> None:
+        try:
+            self.api.set_fail(import_id, reason)
+        except ApiError as error:
+            logger.warning("%s; the next run takes care of the import %s", error, import_id)
 
     def _set_fail(self, import_id: str) -> None:
         """Fail a leftover; that it has moved on meanwhile shows in the next look at the list."""
         try:
-            reason = "left behind by an earlier run of target-newstore-stock"
-            self._client.post(f"{PATH}/{import_id}/set_fail", {"reason": reason})
+            self.api.set_fail(import_id, "left behind by an earlier run of target-newstore-stock")
         except ApiError as error:
-            if self._job(import_id).state == "received":
+            if self.api.job(import_id).state == "received":
                 raise
             logger.warning("%s; the import has moved on", error)
 
-    def _job(self, import_id: str) -> Job:
-        return _read(self._client.get(f"{PATH}/{import_id}"), Job)
 
-    def _jobs(self, state: str) -> list[Job]:
-        return _read(self._client.get(PATH, **{"filter[state]": state}), _Jobs).items
-
-    def _errors(self, import_id: str) -> str:
-        """Give what `/errors` says, one after the other."""
-        answer = self._client.get(f"{PATH}/{import_id}/errors")
-        if isinstance(answer, dict):
-            answer = answer.get("items") or answer.get("errors")
-        texts = [_error_text(row) for row in answer or []]
-        more = f" and {len(texts) - SHOWN_ERRORS} more" if len(texts) > SHOWN_ERRORS else ""
-        return "; ".join(texts[:SHOWN_ERRORS]) + more
+def _said(errors: list[JobError]) -> str:
+    """Give the first errors in one line; the table shows more."""
+    texts = [_error_text(error) for error in errors[:SHOWN_ERRORS]]
+    more = f" and {len(errors) - SHOWN_ERRORS} more" if len(errors) > SHOWN_ERRORS else ""
+    return "; ".join(texts) + more
 
 
-Answer = t.TypeVar("Answer")
+def _error_text(error: JobError) -> str:
+    what = " ".join(str(part) for part in (error.entity_type, error.entity_id) if part)
+    return f"{what}: {error.reason}" if what else str(error.reason)
 
 
-def _read(answer: t.Any, shape: type[Answer]) -> Answer:
-    try:
-        return msgspec.convert(answer, shape)
-    except msgspec.ValidationError as error:
-        raise ApiError(f"{PATH}: not an answer of the import API: {error}") from error
-
-
-def _error_text(row: t.Any) -> str:
-    if not isinstance(row, dict):
-        return str(row)
-    what = " ".join(str(row[name]) for name in ("entity_type", "entity_id") if row.get(name))
-    return f"{what}: {row.get('reason')}" if what else str(row.get("reason"))
-
-
-def _appended(errors: str) -> str:
-    return f" ({errors})" if errors else ""
+def _appended(errors: list[JobError]) -> str:
+    return f" ({_said(errors)})" if errors else ""

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import typing as t
 
-from target_newstore_stock.errors import RecordError
+from target_newstore_stock.errors import RecordError, StagingError
 from target_newstore_stock.records import CutHead, CutProgress, head_of
-from target_newstore_stock.stock_file import StockFile
+from target_newstore_stock.stock_file import BYTES_PER_MB, StockFile, encode_item
 
 if t.TYPE_CHECKING:
     from target_newstore_stock.records import StockRecord
-
-BYTES_PER_MB = 10**6
-#: Punctuation and numbers around the ids of one item; generous.
-ITEM_BYTES = 100
 
 
 class Importer(t.Protocol):
@@ -28,7 +24,7 @@ class Intake:
 
     Args:
         importer: Imports a file, or raises.
-        max_file_mb: The largest file, unzipped, in millions of bytes.
+        max_file_mb: The largest file, unzipped and with its head, in millions of bytes.
     """
 
     def __init__(self, importer: Importer, max_file_mb: float) -> None:
@@ -36,8 +32,7 @@ class Intake:
         self._max_bytes = int(max_file_mb * BYTES_PER_MB)
         self._progress = CutProgress()
         self._cut_file: StockFile | None = None
-        self._plain: dict[tuple[str, str], StockRecord] = {}
-        self._plain_bytes = 0
+        self._plain_file: StockFile | None = None
 
     @property
     def cut_is_open(self) -> bool:
@@ -47,7 +42,7 @@ class Intake:
     @property
     def is_empty(self) -> bool:
         """Everything that came is imported."""
-        return not self._progress.is_open and not self._plain
+        return not self._progress.is_open and self._plain_file is None
 
     def add(self, record: StockRecord) -> None:
         """Take a record; the last one of a cut imports it.
@@ -55,26 +50,25 @@ class Intake:
         Raises:
             TargetError: the record does not fit, or the import failed.
         """
-        head = head_of(record)
-        if head.cut_id is None and not self._progress.is_open:
-            self._add_plain(record)
-        else:
-            self.import_plain()
-            self._add_to_cut(head, record)
+        try:
+            if self._progress.continues(record):
+                self._add_to_cut(record)
+            else:
+                self._add_first(record)
+        except OSError as error:
+            raise _disk_error(error) from error
 
     def import_plain(self) -> None:
         """Import the plain records that wait; leaves an open cut alone."""
-        if not self._plain:
+        if self._plain_file is None:
             return
-        file = StockFile()
         try:
-            for record in self._plain.values():
-                file.add(record)
-            self._importer.run(CutHead(), file)
-        finally:
-            file.close()
-        self._plain.clear()
-        self._plain_bytes = 0
+            self._plain_file.keep_last_of_repeated_keys()
+            self._importer.run(CutHead(), self._plain_file)
+        except OSError as error:
+            raise _disk_error(error) from error
+        self._plain_file.close()
+        self._plain_file = None
 
     def refuse_open_cut(self) -> None:
         """Raise IncompleteCutError when the input ends now but a cut is not complete."""
@@ -82,29 +76,49 @@ class Intake:
 
     def close(self) -> None:
         """Drop what came but was not imported."""
-        if self._cut_file:
-            self._cut_file.close()
+        for file in (self._cut_file, self._plain_file):
+            if file:
+                file.close()
+
+    def _add_first(self, record: StockRecord) -> None:
+        """Add a plain record, or the first one of a cut."""
+        head = head_of(record)
+        if head.cut_id is None and not self._progress.is_open:
+            self._add_plain(record)
+            return
+        self.import_plain()
+        self._progress.begin(head)
+        self._add_to_cut(record)
 
     def _add_plain(self, record: StockRecord) -> None:
-        size = ITEM_BYTES + len(record.fulfillment_node_id.encode()) + len(record.product_id.encode())
-        if self._plain_bytes + size > self._max_bytes:
+        item = encode_item(record)
+        file = self._plain_file
+        if file and file.json_bytes + file.growth(record, item) > self._max_bytes:
             self.import_plain()
-        # Of two records with one key the later one holds, as in any Singer stream.
-        self._plain[record.fulfillment_node_id, record.product_id] = record
-        self._plain_bytes += size
+        if self._plain_file is None:
+            self._plain_file = StockFile()
+        self._plain_file.add(record, item)
 
-    def _add_to_cut(self, head: CutHead, record: StockRecord) -> None:
-        self._progress.add(head)
+    def _add_to_cut(self, record: StockRecord) -> None:
         if self._cut_file is None:
             self._cut_file = StockFile()
-        self._cut_file.add(record)
-        if self._cut_file.json_bytes() > self._max_bytes:
+        self._cut_file.add(record, encode_item(record))
+        self._progress.count += 1
+        if self._cut_file.json_bytes > self._max_bytes:
             raise RecordError(
-                f"cut {head.cut_id} is larger than max_file_mb ({self._max_bytes / BYTES_PER_MB:g}); nothing of it "
+                f"cut {record.cut_id} is larger than max_file_mb ({self._max_bytes / BYTES_PER_MB:g}); nothing of it "
                 f"was imported. Make smaller cuts: lower the mapper's max_cut_items"
             )
         if self._progress.is_complete:
-            self._importer.run(head, self._cut_file)
-            self._cut_file.close()
-            self._cut_file = None
-            self._progress.reset()
+            self._import_cut(self._cut_file)
+
+    def _import_cut(self, file: StockFile) -> None:
+        file.refuse_repeated_keys()
+        self._importer.run(self._progress.require_head(), file)
+        file.close()
+        self._cut_file = None
+        self._progress.reset()
+
+
+def _disk_error(error: OSError) -> StagingError:
+    return StagingError(f"cannot keep the records on this machine's temporary disk: {error}")

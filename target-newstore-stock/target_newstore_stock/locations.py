@@ -44,23 +44,31 @@ def read_locations(client: NewStoreClient) -> dict[str, Location]:
     return {location.id: location for location in known.locations}
 
 
-def store_ids(nodes: Iterable[str], configured: Mapping[str, str], known: Mapping[str, Location]) -> dict[str, str]:
+def store_ids(
+    nodes: Iterable[str],
+    configured: Mapping[str, str],
+    known: Mapping[str, Location],
+    *,
+    may_create: bool = False,
+) -> dict[str, str]:
     """Give the store id of each node ("" for a distribution centre).
 
     Args:
         nodes: The fulfillment nodes of one import.
         configured: The setting `store_mapping`; it stands above what NewStore says.
         known: NewStore's locations.
+        may_create: The setting `create_locations`: a node nobody knows becomes a store of its own name.
 
     Raises:
         LocationError: a node is unknown, or must not be imported; names all of them.
     """
     nodes = sorted(set(nodes))
     unknown = [node for node in nodes if node not in configured and node not in known]
-    if unknown:
+    if unknown and not may_create:
         raise LocationError(
             f"NewStore does not know these fulfillment nodes, and an import would create them for ever: "
-            f"{', '.join(unknown)}. Nothing was uploaded. Correct the records, or name the nodes in store_mapping"
+            f"{', '.join(unknown)}. Nothing was uploaded. Correct the records, or name the nodes in store_mapping "
+            f"(or set create_locations)"
         )
     mastered = [node for node in nodes if node in known and known[node].is_inventory_master]
     if mastered:

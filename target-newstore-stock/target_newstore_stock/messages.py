@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import typing as t
 
 import msgspec
@@ -16,8 +18,20 @@ SHOWN_CHARACTERS = 200
 _decode = msgspec.json.Decoder(dict[str, t.Any]).decode
 
 
+def _take_nothing(_line: str) -> bool:
+    return False
+
+
 class MessageReader(SingerReader):
-    """The SDK's reader, without its traceback."""
+    """The SDK's reader, without its traceback.
+
+    Attributes:
+        take: Takes a line itself, if it can; the SDK reads the others.
+        reading: Entered while lines are read.
+    """
+
+    take: Callable[[str], bool] = staticmethod(_take_nothing)
+    reading: Callable[[], contextlib.AbstractContextManager[None]] = staticmethod(contextlib.nullcontext)
 
     def process_lines(
         self, file_input: t.IO[str] | None, callbacks: dict[str, Callable[[dict[str, t.Any]], None]]
@@ -27,10 +41,12 @@ class MessageReader(SingerReader):
         Raises:
             InputError: one of them is not a Singer message.
         """
-        try:
-            return super().process_lines(file_input, callbacks)
-        except UnicodeDecodeError as error:
-            raise InputError(f"the input is not UTF-8: {error}") from error
+        lines = itertools.filterfalse(self.take, file_input or self.default_input)
+        with self.reading():
+            try:
+                return super().process_lines(t.cast("t.IO[str]", lines), callbacks)
+            except UnicodeDecodeError as error:
+                raise InputError(f"the input is not UTF-8: {error}") from error
 
     def deserialize_json(self, line: str) -> dict[str, t.Any]:
         """Read one line."""

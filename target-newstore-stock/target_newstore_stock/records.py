@@ -73,11 +73,17 @@ def head_of(record: StockRecord) -> CutHead:
 
 
 class CutProgress:
-    """Counts the records of the cut that is arriving."""
+    """Counts the records of the cut that is arriving.
+
+    Attributes:
+        head: What the records of the open cut share; None between cuts.
+        count: Records of it that have come.
+    """
 
     def __init__(self) -> None:
         self.head: CutHead | None = None
         self.count = 0
+        self._fields: tuple[t.Any, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -89,24 +95,38 @@ class CutProgress:
         """The last record of the cut has come."""
         return self.head is not None and self.count == self.head.size
 
-    def add(self, head: CutHead) -> None:
-        """Count a record.
+    def continues(self, record: StockRecord) -> bool:
+        """Say whether a record belongs to the open cut, without looking at each of its fields' sense again."""
+        return self._fields == (
+            record.cut_id,
+            record.cut_size,
+            record.logical_timestamp_start,
+            record.logical_timestamp_end,
+        )
+
+    def begin(self, head: CutHead) -> None:
+        """Open a cut.
 
         Raises:
-            RecordError: it belongs elsewhere although the cut is not complete.
+            RecordError: the one before is not complete.
         """
-        if self.head is None:
-            self.head = head
-        if head != self.head:
+        if self.head is not None:
             raise RecordError(
                 f"cut {self.head.cut_id} has {self.count} of {self.head.size} records, and the next record is of "
                 f"cut {head.cut_id} ({head.size} records, range {head.range}): nothing of either was imported"
             )
-        self.count += 1
+        self.head = head
+        self._fields = (head.cut_id, head.size, *(head.range or (None, None)))
+
+    def require_head(self) -> CutHead:
+        """Give the head of the open cut."""
+        if self.head is None:
+            raise RecordError("no cut is open")
+        return self.head
 
     def reset(self) -> None:
         """Begin anew, after a complete cut."""
-        self.head, self.count = None, 0
+        self.head, self.count, self._fields = None, 0, ()
 
     def refuse_open_cut(self) -> None:
         """Raise IncompleteCutError when the input ends now but a cut is not complete."""

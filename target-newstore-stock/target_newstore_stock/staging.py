@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import typing as t
 import urllib.parse
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from target_newstore_stock.errors import StagingError
+from target_newstore_stock.staged_names import NOTE, ZIP
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable
+    import datetime as dt
+    from collections.abc import Callable, Collection, Iterable
 
-#: NewStore fetches the file some time after the start call; a presigned link must outlive it.
+    from target_newstore_stock.staged_names import OwnNames
+
+logger = logging.getLogger("target-newstore-stock.staging")
+
+#: NewStore fetches the file some time after the start call; a presigned link must outlive it. No longer is possible.
 LINK_SECONDS = 7 * 24 * 3600
+#: Written in pieces of this size, so that memory does not grow with the file.
+BLOCK_BYTES = 8 * 2**20
+#: What a file system needs to be told beside the URL: S3's older signatures do not work for new buckets.
+OPTIONS: dict[str, dict[str, t.Any]] = {"s3": {"config_kwargs": {"signature_version": "s3v4"}}}
 
 
 class Staging:
@@ -26,7 +38,7 @@ class Staging:
 
     def __init__(self, url: str, link: str) -> None:
         try:
-            self._filesystem, self._root = fsspec.core.url_to_fs(url)
+            self._filesystem, self._root = fsspec.core.url_to_fs(url, **OPTIONS.get(url.partition("://")[0], {}))
         except (ImportError, ValueError) as error:
             raise StagingError(f"staging_url: {error}") from error
         self._link = link
@@ -39,16 +51,97 @@ class Staging:
             write: Writes the content into the open file.
 
         Raises:
-            StagingError: it could not be written or linked.
+            StagingError: it could not be written or linked; nothing of it is left.
         """
-        path = f"{self._root.rstrip('/')}/{name}"
+        path = self._path(name)
         try:
-            self._filesystem.makedirs(self._root, exist_ok=True)
-            with self._filesystem.open(path, "wb") as file:
+            if isinstance(self._filesystem, LocalFileSystem):
+                # On an object store this would create a bucket out of a slip of the pen.
+                self._filesystem.makedirs(self._root, exist_ok=True)
+            with self._filesystem.open(path, "wb", block_size=BLOCK_BYTES) as file:
                 write(file)
             return self._link_to(path, name)
-        except (OSError, ValueError, NotImplementedError) as error:
+        except StagingError:
+            raise
+        except Exception as error:
+            self.remove([name])
             raise StagingError(f"staging_url: cannot write {path}: {error or type(error).__name__}") from error
+
+    def remember(self, name: str, import_id: str) -> None:
+        """Note beside a stock file which job it belongs to, until the job has ended.
+
+        Raises:
+            StagingError: it could not be written.
+        """
+        path = self._path(name + NOTE)
+        try:
+            self._filesystem.pipe_file(path, import_id.encode())
+        except Exception as error:
+            raise StagingError(f"staging_url: cannot write {path}: {error or type(error).__name__}") from error
+
+    def forget(self, name: str) -> None:
+        """Drop the note of a job that has ended."""
+        self.remove([name + NOTE])
+
+    def remembered(self, own: OwnNames) -> dict[str, str]:
+        """Give the id of each job of ours that has a note, by the note's name."""
+        notes = {}
+        for name in self.names():
+            if own.is_note(name) and (content := self.read(name)) is not None:
+                notes[name] = content.decode(errors="replace").strip()
+        return notes
+
+    def clean(self, own: OwnNames, before: dt.datetime, kept: Collection[str]) -> list[str]:
+        """Remove files of ours that are older; give their names.
+
+        Args:
+            own: Tells which are ours.
+            before: Files written at this time or later stay.
+            kept: Parts of links that are still needed, such as the links of open jobs.
+        """
+        old = [
+            name
+            for name in self.names()
+            if (written := own.written_at(name)) and written < before and not _is_needed(name, kept)
+        ]
+        self.remove(old)
+        return old
+
+    def names(self) -> list[str]:
+        """List the file names here, in order; none when the place cannot be listed."""
+        try:
+            self._filesystem.invalidate_cache()
+            return sorted(path.rsplit("/", 1)[-1] for path in self._filesystem.ls(self._root, detail=False))
+        except FileNotFoundError:
+            return []
+        except Exception as error:  # noqa: BLE001 - each store's driver has errors of its own
+            logger.warning("staging_url: cannot list %s: %s", self._root, error or type(error).__name__)
+            return []
+
+    def open(self, name: str) -> t.IO[bytes]:
+        """Open a file of this place for reading."""
+        return t.cast("t.IO[bytes]", self._filesystem.open(self._path(name), "rb"))
+
+    def read(self, name: str) -> bytes | None:
+        """Read a small file; None when it cannot be read, or is gone."""
+        try:
+            return t.cast("bytes", self._filesystem.cat_file(self._path(name)))
+        except Exception as error:  # noqa: BLE001 - each store's driver has errors of its own
+            logger.warning("staging_url: cannot read %s: %s", self._path(name), error or type(error).__name__)
+            return None
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files; one that cannot be removed is only warned of."""
+        for name in names:
+            try:
+                self._filesystem.rm_file(self._path(name))
+            except FileNotFoundError:
+                continue
+            except Exception as error:  # noqa: BLE001 - each store's driver has errors of its own
+                logger.warning("staging_url: cannot remove %s: %s", self._path(name), error or type(error).__name__)
+
+    def _path(self, name: str) -> str:
+        return f"{self._root.rstrip('/')}/{name}"
 
     def _link_to(self, path: str, name: str) -> str:
         if self._link == "uri":
@@ -58,7 +151,13 @@ class Staging:
         try:
             return str(self._filesystem.sign(path, expiration=LINK_SECONDS))
         except NotImplementedError as error:
+            self.remove([name])
             raise StagingError(
                 "staging_link: presigned links need an object store; for a directory give the https base URL "
                 "that serves it"
             ) from error
+
+
+def _is_needed(name: str, kept: Collection[str]) -> bool:
+    stem = name.removesuffix(ZIP).removesuffix(NOTE)
+    return any(stem in link for link in kept)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
+import itertools
 import json
-import shutil
 import tempfile
 import typing as t
 import zipfile
@@ -18,21 +18,40 @@ import jsonschema
 import msgspec
 
 from target_newstore_stock.errors import RecordError
+from target_newstore_stock.keys import KeyCheck
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from target_newstore_stock.keys import Key
     from target_newstore_stock.records import StockRecord
 
 MEMBER = "availabilities.json"
+BYTES_PER_MB = 10**6
+#: The braces, brackets and names around head and items.
+FRAME_BYTES = 20
 COPY_BYTES = 2**20
+#: All of the head but its locations; generous.
+HEAD_BYTES = 300
+#: Punctuation and names around one location of the head.
+LOCATION_BYTES = 44
 _encode = msgspec.json.Encoder().encode
 
 
-class _Item(msgspec.Struct):
+class Item(msgspec.Struct):
+    """One entry of the file."""
+
     fulfillment_node_id: str
     product_id: str
     quantity: int
+
+
+_decode_item = msgspec.json.Decoder(Item).decode
+
+
+def encode_item(record: StockRecord) -> bytes:
+    """Give a record as a line of the spool; in the file a comma stands for the line break."""
+    return _encode(Item(record.fulfillment_node_id, record.product_id, record.quantity)) + b"\n"
 
 
 class StockFile:
@@ -40,34 +59,60 @@ class StockFile:
 
     Attributes:
         nodes: Fulfillment nodes used so far.
-        items: Number of items so far.
+        item_bytes: Size of all items that came, unzipped.
+        json_bytes: What the file has at most, unzipped, with its head.
+        written_bytes: Size of the file when it was last written, unzipped.
     """
 
     def __init__(self) -> None:
-        self._spool: t.IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-        self._keys: set[tuple[str, str]] = set()
+        self._spool: t.IO[bytes] = tempfile.TemporaryFile(buffering=COPY_BYTES)  # noqa: SIM115 - closed by close()
+        self._keys = KeyCheck(lambda: ((item.fulfillment_node_id, item.product_id) for item in self._spooled()))
+        self._count = 0
+        self._superseded: bytearray | None = None
         self.nodes: set[str] = set()
-        self.items = 0
+        self.item_bytes = 0
+        self.json_bytes = HEAD_BYTES
+        self.written_bytes = 0
 
-    def add(self, record: StockRecord) -> None:
-        """Add an item.
+    @property
+    def items(self) -> int:
+        """Number of items of the file."""
+        return self._count - (sum(self._superseded) if self._superseded else 0)
 
-        Raises:
-            RecordError: its key is in the file already; which number holds would be unknown.
-        """
-        key = (record.fulfillment_node_id, record.product_id)
-        if key in self._keys:
-            raise RecordError(f"{key[0]}/{key[1]} stands twice in one import: which quantity holds is unknown")
-        self._keys.add(key)
-        self.nodes.add(key[0])
-        if self.items:
-            self._spool.write(b",")
-        self._spool.write(_encode(_Item(*key, record.quantity)))
-        self.items += 1
+    def add(self, record: StockRecord, item: bytes) -> None:
+        """Add a record, given also as `encode_item` gives it."""
+        self.json_bytes += self.growth(record, item)
+        if record.fulfillment_node_id not in self.nodes:
+            self.nodes.add(record.fulfillment_node_id)
+        self._keys.add((record.fulfillment_node_id, record.product_id))
+        self._spool.write(item)
+        self.item_bytes += len(item)
+        self._count += 1
 
-    def json_bytes(self) -> int:
-        """Give the size of the items, unzipped."""
-        return self._spool.tell()
+    def growth(self, record: StockRecord, item: bytes) -> int:
+        """Give how much larger the file is with this record; a store id is taken to be as long as its node."""
+        if record.fulfillment_node_id in self.nodes:
+            return len(item)
+        return len(item) + LOCATION_BYTES + 2 * len(_encode(record.fulfillment_node_id))
+
+    def refuse_repeated_keys(self) -> None:
+        """Raise RecordError when a key stands twice: which number holds would be unknown."""
+        for (node, product), _ in self._keys.repeated():
+            raise RecordError(f"{node}/{product} stands twice in one import: which quantity holds is unknown")
+
+    def keep_last_of_repeated_keys(self) -> None:
+        """Leave out records whose key comes again later, as in any Singer stream."""
+        superseded = None
+        for _, position in self._keys.repeated():
+            superseded = superseded or bytearray(self._count)
+            superseded[position] = 1
+        self._superseded = superseded
+
+    def read_items(self) -> Iterator[Item]:
+        """Give the items of the file, in order."""
+        if self._superseded is None:
+            return self._spooled()
+        return (item for item, is_old in zip(self._spooled(), self._superseded, strict=True) if not is_old)
 
     def write_zip(self, target: t.IO[bytes], head: Mapping[str, t.Any]) -> None:
         """Write the zip; the spool is kept, so that it can be written again.
@@ -76,24 +121,70 @@ class StockFile:
             target: A binary file; it need not be seekable.
             head: As `make_head` gives it.
         """
-        self._spool.flush()
         with (
             zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive,
             archive.open(MEMBER, "w", force_zip64=True) as member,
         ):
-            member.write(b'{"head":' + _encode(head) + b',"items":[')
-            self._spool.seek(0)
-            shutil.copyfileobj(self._spool, member, COPY_BYTES)
-            member.write(b"]}")
-        self._spool.seek(0, 2)
+            written = member.write(b'{"head":' + _encode(head) + b',"items":[')
+            for chunk in self._json_items():
+                written += member.write(chunk)
+            self.written_bytes = written + member.write(b"]}")
 
     def close(self) -> None:
         """Drop the spool."""
         self._spool.close()
+        self._keys.close()
+
+    def _json_items(self) -> Iterator[bytes]:
+        """Give the items, joined by commas, in pieces."""
+        if self._superseded is None:
+            chunks = iter(functools.partial(self._read_spool, COPY_BYTES), b"")
+        else:
+            kept = itertools.compress(self._lines(), (not is_old for is_old in self._superseded))
+            chunks = (b"".join(lines) for lines in iter(lambda: list(itertools.islice(kept, 10_000)), []))
+        self._spool.seek(0)
+        before = b""
+        for chunk in chunks:
+            if before:
+                yield before.replace(b"\n", b",")
+            before = chunk
+        yield before.removesuffix(b"\n").replace(b"\n", b",")
+        self._spool.seek(0, 2)
+
+    def _read_spool(self, size: int) -> bytes:
+        return self._spool.read(size)
+
+    def _lines(self) -> Iterator[bytes]:
+        self._spool.seek(0)
+        yield from self._spool
+        self._spool.seek(0, 2)
+
+    def _spooled(self) -> Iterator[Item]:
+        return map(_decode_item, self._lines())
+
+
+def key_of(item: Item) -> Key:
+    """Give the key of an item."""
+    return item.fulfillment_node_id, item.product_id
+
+
+def checked_size(file: StockFile, head: Mapping[str, t.Any], max_mb: float) -> int:
+    """Give the size of the file, unzipped; it may be less when records have been left out.
+
+    Raises:
+        RecordError: it is larger than `max_file_mb`.
+    """
+    size = file.item_bytes + len(_encode(head)) + FRAME_BYTES
+    if size > max_mb * BYTES_PER_MB:
+        raise RecordError(
+            f"the stock file has {size} bytes with its head, more than max_file_mb ({max_mb:g}); nothing of it was "
+            f"imported. Make smaller cuts: lower the mapper's max_cut_items"
+        )
+    return size
 
 
 def make_head(store_mapping: Mapping[str, str], covered: tuple[int, int] | None, mode: str | None) -> dict[str, t.Any]:
-    """Give the head, checked against the schema shipped with this package.
+    """Give the head of a file.
 
     Args:
         store_mapping: Store id per used node ("" for a distribution centre).

@@ -1,4 +1,4 @@
-"""One stock file: mapped, staged, and imported by a job of its own."""
+"""One stock file: mapped, staged, imported by a job of its own, and read back."""
 
 from __future__ import annotations
 
@@ -8,18 +8,28 @@ import time
 import typing as t
 import uuid
 
+from target_newstore_stock.atp import AtpReader
 from target_newstore_stock.auth import NewStoreAuthenticator
+from target_newstore_stock.changes import refuse_emptying
 from target_newstore_stock.client import NewStoreClient
-from target_newstore_stock.import_jobs import NAME_PREFIX, ImportJobs
+from target_newstore_stock.errors import ApiError, TargetError, VerificationError
+from target_newstore_stock.import_api import NAME_PREFIX, OPEN_STATES
+from target_newstore_stock.import_jobs import ImportJobs
 from target_newstore_stock.locations import Location, read_locations, store_ids
+from target_newstore_stock.reports import ImportReport, Made
+from target_newstore_stock.staged_names import ZIP, OwnNames, StagedName, utc_now
 from target_newstore_stock.staging import Staging
-from target_newstore_stock.stock_file import make_head
+from target_newstore_stock.stock_file import BYTES_PER_MB, checked_size, make_head
+from target_newstore_stock.terminal import print_table, progress
+from target_newstore_stock.verification import Verification
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from target_newstore_stock.records import CutHead
+    from target_newstore_stock.reports import RunSummary
     from target_newstore_stock.stock_file import StockFile
+    from target_newstore_stock.verification import Expected
 
 logger = logging.getLogger("target-newstore-stock.stock_import")
 
@@ -29,27 +39,46 @@ class StockImport:
 
     Args:
         config: The target's settings.
+        summary: Counts what is imported.
         sleep: Waits the given seconds.
         clock: Gives seconds that never go back.
+        now: Gives the time of day.
     """
 
     def __init__(
         self,
         config: Mapping[str, t.Any],
+        summary: RunSummary,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
         self._config = config
+        self._summary = summary
         self._sleep = sleep
         self._clock = clock
-        self._client = NewStoreClient(_api_url(config), _authenticator(config))
+        self._now = now
+        self._client = NewStoreClient(_api_url(config), _authenticator(config), sleep=sleep)
         self._jobs = ImportJobs(
             self._client,
             provider=config["provider"],
             poll_seconds=float(config["poll_seconds"]),
             timeout_seconds=float(config["import_timeout_seconds"]),
+            sleep=sleep,
+            clock=clock,
+        )
+        self._atp = AtpReader(self._client)
+        self._verification = Verification(
+            self._atp,
+            sample=int(config["verify_sample"]),
+            timeout_seconds=float(config["verify_timeout_seconds"]),
+            poll_seconds=float(config["poll_seconds"]),
+            sleep=sleep,
+            clock=clock,
         )
         self._staging = Staging(config["staging_url"], config["staging_link"])
+        self._own = OwnNames(config["provider"], config["tenant"])
+        self._report = ImportReport(config.get("report_path"))
         self._locations: dict[str, Location] | None = None
         self._last_start: float | None = None
 
@@ -59,20 +88,71 @@ class StockImport:
         Raises:
             TargetError: it does not.
         """
-        begun = self._clock()
-        name, head = _name_of(cut), self._head(cut, file)
-        if self._last_start is None:
-            self._jobs.clear_the_way()
-        link = self._staging.write(f"{name.replace(' ', '-')}.zip", lambda target: file.write_zip(target, head))
+        name = StagedName(self._now(), cut, uuid.uuid4().hex[:12])
+        made = Made(name, file.items, 0, self._clock(), name.file(self._own.owner) + ZIP)
+        try:
+            verdict = self._import(made, file)
+        except TargetError as error:
+            self._report.write(made.row("failed", self._clock() - made.begun, error=str(error)))
+            raise
+        seconds = self._clock() - made.begun
+        self._report.write(made.row("finished", seconds, verification=verdict))
+        self._summary.count(made.items, made.bytes)
+        logger.info(
+            "Imported %s: %d items, %d bytes, job %s, %.1f s",
+            name.label,
+            made.items,
+            made.bytes,
+            made.import_id,
+            seconds,
+        )
+
+    def _import(self, made: Made, file: StockFile) -> str | None:
+        """Import a file, and give what the read-back says."""
+        is_first = self._last_start is None
+        head = self._head(made.name.cut, file)
+        made.bytes = checked_size(file, head, float(self._config["max_file_mb"]))
+        if is_first:
+            self._clear_the_way()
+        if (percent := self._config.get("max_zeroed_percent")) is not None:
+            refuse_emptying(file, float(percent), self._atp)
+        expected = [] if self._config["verify"] == "off" else self._verification.before(file)
+        with progress(f"Uploading {made.file}: {made.items} items, {made.bytes / BYTES_PER_MB:.1f} MB of JSON"):
+            link = self._staging.write(made.file, lambda target: file.write_zip(target, head))
+        made.bytes = file.written_bytes
         self._keep_distance()
         self._last_start = self._clock()
-        import_id = self._jobs.run(NAME_PREFIX + name, link, revision=time.time_ns() // 1_000_000)
-        logger.info("Imported %s: %d items, job %s, %.1f s", _said(cut), file.items, import_id, self._clock() - begun)
+        with progress(f"NewStore imports {made.name.label}"):
+            self._run_job(made, link)
+        if is_first:
+            self._clean()
+        return self._verified(made, expected) if expected else None
+
+    def _run_job(self, made: Made, link: str) -> None:
+        stem = made.file.removesuffix(ZIP)
+
+        def remember(import_id: str) -> None:
+            made.import_id = import_id
+            self._staging.remember(stem, import_id)
+
+        revision = time.time_ns() // 1_000_000
+        made.import_id = self._jobs.run(NAME_PREFIX + made.name.job, link, revision, remember)
+        self._staging.forget(stem)
+
+    def _clear_the_way(self) -> None:
+        notes = self._staging.remembered(self._own)
+        self._jobs.clear_the_way(notes.values())
+        self._staging.remove(notes)
 
     def _head(self, cut: CutHead, file: StockFile) -> dict[str, t.Any]:
         if self._locations is None:
             self._locations = read_locations(self._client)
-        mapping = store_ids(file.nodes, self._config.get("store_mapping") or {}, self._locations)
+        mapping = store_ids(
+            file.nodes,
+            self._config.get("store_mapping") or {},
+            self._locations,
+            may_create=self._config["create_locations"],
+        )
         mode = self._config["mode"]
         return make_head(mapping, cut.range, None if mode == "none" else mode)
 
@@ -84,6 +164,37 @@ class StockImport:
         if wait > 0:
             logger.info("Waiting %.0f s before the next import (import_interval_seconds)", wait)
             self._sleep(wait)
+
+    def _verified(self, made: Made, expected: list[Expected]) -> str:
+        with progress(f"Reading back {made.name.label}"):
+            verdict = self._verification.after(expected)
+        if verdict.is_good:
+            logger.info("Verified %s: %s", made.name.label, verdict)
+            return str(verdict)
+        error = VerificationError(
+            f"verify: after the import {made.import_id} ({made.name.label}): {verdict}", verdict.above, verdict.missing
+        )
+        if self._config["verify"] == "fail":
+            raise error
+        if error.table:
+            print_table(error.table)
+        logger.error("%s. The import stands (verify is warn)", error)
+        return str(verdict)
+
+    def _clean(self) -> None:
+        """Remove our files that are older than `staging_keep_days`, but none that an open job still needs."""
+        days = float(self._config["staging_keep_days"])
+        if not days:
+            return
+        try:
+            jobs = [job for state in OPEN_STATES for job in self._jobs.api.jobs(state)]
+        except ApiError as error:
+            logger.warning("%s; the staging place is cleaned by a later run", error)
+            return
+        links = [link for job in jobs for link in (job.source_uri, job.transformed_uri) if link]
+        removed = self._staging.clean(self._own, self._now() - dt.timedelta(days=days), links)
+        if removed:
+            logger.info("Removed %d files older than %g days from the staging place", len(removed), days)
 
 
 def _api_url(config: Mapping[str, t.Any]) -> str:
@@ -97,14 +208,3 @@ def _authenticator(config: Mapping[str, t.Any]) -> NewStoreAuthenticator:
         client_secret=config["client_secret"],
         auth_endpoint=config.get("auth_url") or f"{realm}/protocol/openid-connect/token",
     )
-
-
-def _name_of(cut: CutHead) -> str:
-    """Give a name that sorts by time, says cut and range, and is used once."""
-    now = f"{dt.datetime.now(tz=dt.UTC):%Y%m%dT%H%M%SZ}"
-    return f"{now} {_said(cut)} {uuid.uuid4().hex[:12]}"
-
-
-def _said(cut: CutHead) -> str:
-    text = "plain" if cut.cut_id is None else f"cut {cut.cut_id}"
-    return f"{text} range {cut.range[0]}-{cut.range[1]}" if cut.range else f"{text} no range"

@@ -6,7 +6,7 @@ import typing as t
 
 import requests
 
-from tests.shop.process import Process, command
+from tests.shop.process import Process, command, wait_until
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -153,6 +153,18 @@ class NewStore:
             declared = job["head"].get("completed_fulfillment_requests")
             ranges.append(tuple(declared.values()) if declared else None)
         return ranges
+
+    def faults(self) -> dict[str, t.Any]:
+        return self._get("faults")
+
+    def open_jobs(self) -> list[str]:
+        """Give the states of the jobs that have not ended."""
+        return [job["state"] for job in self.imports() if job["state"] not in ("finished", "failed")]
+
+    def let_jobs_work(self) -> None:
+        """Wait until no job is waiting or running, unless jobs are held."""
+        if not self.faults()["hold_jobs"]:
+            wait_until(lambda: not {"waiting", "running"} & set(self.open_jobs()), "end of all jobs")
 
     def call(self, method: str, path: str, *, body: object = None, token: str | None = None) -> requests.Response:
         """Call NewStore's own API as a client would; with a fresh token unless one is given."""

@@ -8,9 +8,10 @@ import pytest
 from target_newstore_stock.auth import NewStoreAuthenticator
 from target_newstore_stock.client import NewStoreClient
 from target_newstore_stock.errors import ApiError, ImportJobError
-from target_newstore_stock.import_jobs import NAME_PREFIX, ImportJobs
+from target_newstore_stock.import_api import NAME_PREFIX
+from target_newstore_stock.import_jobs import ImportJobs
 from target_newstore_stock.records import StockRecord
-from target_newstore_stock.stock_file import StockFile, make_head
+from target_newstore_stock.stock_file import StockFile, encode_item, make_head
 
 from tests.shop.newstore import CLIENT_ID, CLIENT_SECRET
 
@@ -80,7 +81,8 @@ def real_jobs(client: LossyClient) -> ImportJobs:
 @pytest.fixture
 def uri(newstore: NewStore) -> str:
     file = StockFile()
-    file.add(StockRecord("DC01", "A", 7))
+    record = StockRecord("DC01", "A", 7)
+    file.add(record, encode_item(record))
     with (newstore.staging / "a.zip").open("wb") as target:
         file.write_zip(target, make_head({"DC01": ""}, None, None))
     file.close()
@@ -208,7 +210,7 @@ def test_a_start_whose_answer_was_lost_is_not_repeated(client: LossyClient, news
     jobs = ImportJobs(client, provider=OURS, poll_seconds=0.02, timeout_seconds=20)
     import_id = create(newstore, OURS, NAME_PREFIX + "cut 1", uri)
     client.lost = [ApiError("lost")]
-    jobs._start(import_id, uri)
+    jobs._start(import_id, uri, deadline=jobs._clock() + 20)
     assert states(newstore)[import_id] in ("waiting", "running", "finished")
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from newstore_sandbox import stream_endpoints
+from newstore_sandbox.call_faults import read_call_faults
 from newstore_sandbox.errors import CallError
 from newstore_sandbox.newstore_endpoints import error_answer, read_json
 from newstore_sandbox.sandbox import MOVES
@@ -135,14 +137,14 @@ class _Control:
             return {"imports": rows}
 
     def show_faults(self, _request: Request, _body: Body) -> Body:
-        return dataclasses.asdict(self._sandbox.faults)
+        return t.cast("Body", msgspec.to_builtins(self._sandbox.faults))
 
     def set_faults(self, request: Request, body: Body) -> Body:
         names = {field.name for field in dataclasses.fields(self._sandbox.faults)}
         for name, value in body.items():
             if name not in names:
                 raise CallError(400, "invalid_request", f"{name}: expected one of {', '.join(sorted(names))}")
-            setattr(self._sandbox.faults, name, value)
+            setattr(self._sandbox.faults, name, read_call_faults(value) if name == "calls" else value)
         return self.show_faults(request, body)
 
     def delivery(self, _request: Request, _body: Body) -> Body:

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from newstore_sandbox import stream_endpoints
+from newstore_sandbox.call_faults import answer_with_faults
 from newstore_sandbox.errors import CallError
 
 if t.TYPE_CHECKING:
@@ -18,8 +19,11 @@ if t.TYPE_CHECKING:
     from starlette.requests import Request
 
     from newstore_sandbox.access import Access
+    from newstore_sandbox.import_jobs import Job
     from newstore_sandbox.sandbox import Sandbox
     from newstore_sandbox.stock import Unit
+
+    Endpoint = Callable[[Request], Awaitable[Response]]
 
 MOST_ATP_KEYS = 2000
 
@@ -28,8 +32,8 @@ def routes(sandbox: Sandbox, access: Access) -> list[Route]:
     """Give the routes of NewStore's own API."""
     calls = _Calls(sandbox)
 
-    def guarded(call: Callable[[Request, t.Any], Response]) -> Callable[[Request], Awaitable[Response]]:
-        async def endpoint(request: Request) -> Response:
+    def guarded(call: Callable[[Request, t.Any], Response]) -> Endpoint:
+        async def answer(request: Request) -> Response:
             try:
                 access.check(request.headers.get("authorization"))
                 has_body = request.method == "POST" and not request.url.path.endswith(("/_start", "/_stop"))
@@ -39,14 +43,20 @@ def routes(sandbox: Sandbox, access: Access) -> list[Route]:
             except CallError as error:
                 return error_answer(error)
 
-        return endpoint
+        return with_faults(answer)
 
     async def token(request: Request) -> Response:
         status, body = access.token(request.path_params["realm"], await request.form())
         return JSONResponse(body, status_code=status)
 
+    def with_faults(answer: Endpoint) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            return await answer_with_faults(sandbox.faults.calls, request, lambda: answer(request))
+
+        return endpoint
+
     return [
-        Route("/auth/realms/{realm}/protocol/openid-connect/token", token, methods=["POST"]),
+        Route("/auth/realms/{realm}/protocol/openid-connect/token", with_faults(token), methods=["POST"]),
         Route("/v0/d/import", guarded(calls.create_import), methods=["POST"]),
         Route("/v0/d/import", guarded(calls.list_imports), methods=["GET"]),
         Route("/v0/d/import/{id}", guarded(calls.show_import), methods=["GET"]),
@@ -78,13 +88,15 @@ class _Calls:
 
     def list_imports(self, request: Request, _body: None) -> Response:
         state = request.query_params.get("filter[state]")
-        jobs = [job.public() for job in self._jobs.all.values() if state in (None, job.state)]
-        return JSONResponse({"items": jobs})
+        jobs = [job.public(self._word(job)) for job in self._jobs.all.values()]
+        return JSONResponse({"items": [job for job in jobs if state in (None, job["state"])]})
 
     def show_import(self, request: Request, _body: None) -> Response:
         job = self._jobs.get(request.path_params["id"])
-        word = self._sandbox.faults.state_word
-        return JSONResponse(job.public(word if job.state == "waiting" else None))
+        return JSONResponse(job.public(self._word(job)))
+
+    def _word(self, job: Job) -> str | None:
+        return self._sandbox.faults.state_word if job.state == "waiting" else None
 
     def import_errors(self, request: Request, _body: None) -> Response:
         return JSONResponse(self._jobs.get(request.path_params["id"]).errors)
@@ -102,7 +114,8 @@ class _Calls:
         items = []
         for key in keys:
             node, product = str(key.get("fulfillment_node_id")), str(key.get("product_id"))
-            if (atp := self._sandbox.stock.atp((node, product))) is not None:
+            atp = self._sandbox.late_atp.shown((node, product), self._sandbox.stock.atp((node, product)))
+            if atp is not None:
                 items.append({"product_id": product, "fulfillment_node_id": node, "atp": atp})
         return JSONResponse({"items": items})
 

@@ -13,8 +13,12 @@ from newstore_sandbox.delivery import Disorder
 from newstore_sandbox.errors import CallError, StockFileError
 from newstore_sandbox.events import ASSIGNED, COMPLETED, FAILED, READY, Shape
 from newstore_sandbox.import_jobs import Job, JobOrder, Jobs
+from newstore_sandbox.late_atp import LateAtp
 from newstore_sandbox.publisher import Publisher
 from newstore_sandbox.stock import Scope, Stock, Unit
+
+if t.TYPE_CHECKING:
+    from newstore_sandbox.call_faults import CallFault
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,13 +46,25 @@ class Options:
 
 @dataclasses.dataclass
 class Faults:
-    """What goes wrong on purpose."""
+    """What goes wrong on purpose.
+
+    Attributes:
+        state_word: Shown instead of `waiting`, in a job and in the lists of jobs.
+        download_seconds: How much longer NewStore takes to fetch a stock file.
+        download_bytes: NewStore gets only so many bytes of the next stock file.
+        atp_seconds: How long ATP goes on to show what was before an import.
+        calls: Calls that are refused, delayed, or whose answer is lost.
+    """
 
     fail_next_import: str | None = None
     next_import_errors: list[str] = dataclasses.field(default_factory=list)
     create_429_leaves_job: bool = False
     hold_jobs: bool = False
     state_word: str | None = None
+    download_seconds: float = 0.0
+    download_bytes: int | None = None
+    atp_seconds: float = 0.0
+    calls: list[CallFault] = dataclasses.field(default_factory=list)
 
 
 class Sandbox:
@@ -60,6 +76,7 @@ class Sandbox:
         self.stock = Stock(options.range_scope)
         self.jobs = Jobs()
         self.faults = Faults()
+        self.late_atp = LateAtp()
         self.locations: dict[str, dict[str, t.Any]] = {}
         self.publisher = Publisher(options.webhook_url, options.webhook_key, options.webhook_shape, options.tenant)
         disorder = Disorder(options.duplicates, options.shuffle, options.delay_seconds)
@@ -168,7 +185,7 @@ class Sandbox:
     def _run(self, job: Job) -> None:
         try:
             rows = self._take_fault(job)
-            file = stock_file.read(stock_file.fetch(job.transformed_uri or ""))
+            file = stock_file.read(self._fetch(job.transformed_uri or ""))
             self._stopping.wait(self.options.import_seconds / 2)
             with self.lock:
                 if job.state != "running":
@@ -179,6 +196,13 @@ class Sandbox:
             with self.lock:
                 if job.state == "running":
                     job.end("failed", error.reason, error.rows)
+
+    def _fetch(self, uri: str) -> bytes:
+        content = stock_file.fetch(uri)
+        self._stopping.wait(self.faults.download_seconds)
+        with self.lock:
+            length, self.faults.download_bytes = self.faults.download_bytes, None
+        return content[:length]
 
     def _take_fault(self, job: Job) -> list[str]:
         """Give the errors this job is to report; raise StockFileError when it is to fail."""
@@ -204,6 +228,8 @@ class Sandbox:
                 self.add_location(node, store_id)
         except CallError as error:
             raise StockFileError(error.message) from error
+        before = {key: self.stock.atp(key) for key in file.quantities}
+        self.late_atp.hide(before, self.faults.atp_seconds)
         self.stock.apply_import(
             job.import_id,
             file.quantities,

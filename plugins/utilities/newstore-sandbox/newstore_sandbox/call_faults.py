@@ -1,0 +1,105 @@
+"""Calls that go wrong on purpose: refused, answered late, cut off, or done without an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import typing as t
+
+import msgspec
+from starlette.responses import JSONResponse, Response
+
+from newstore_sandbox.errors import CallError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
+
+LOOK_SECONDS = 0.02
+
+
+class CallFault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What happens to the next calls of one kind.
+
+    Attributes:
+        method: HTTP method.
+        path: Path, with `*` globs.
+        times: How many calls it hits.
+        happens: The call is carried out all the same; only its answer is lost.
+        delay_seconds: Waited before the answer, unless the caller hangs up.
+        status: Answered instead; None gives the real answer.
+        body: Answered with the status; a JSON object, or text for what is no JSON.
+        headers: Answered with the status.
+        cut_off: The connection is closed in the middle of the answer.
+    """
+
+    method: str
+    path: str
+    times: int = 1
+    happens: bool = False
+    delay_seconds: float = 0.0
+    status: int | None = None
+    body: dict[str, t.Any] | str = msgspec.field(default_factory=dict)
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+    cut_off: bool = False
+
+    def hits(self, request: Request) -> bool:
+        """Say whether this call is to go wrong."""
+        return self.times > 0 and self.method == request.method and fnmatch.fnmatchcase(request.url.path, self.path)
+
+
+def read_call_faults(given: t.Any) -> list[CallFault]:
+    """Check faults given as JSON.
+
+    Raises:
+        CallError: one is not a fault; names the field.
+    """
+    try:
+        return msgspec.convert(given, list[CallFault])
+    except msgspec.ValidationError as error:
+        raise CallError(400, "invalid_request", f"calls: {error}") from error
+
+
+async def answer_with_faults(
+    faults: list[CallFault], request: Request, answer: Callable[[], Awaitable[Response]]
+) -> Response:
+    """Answer a call, or do to it what the first fault that fits says."""
+    fault = next((fault for fault in faults if fault.hits(request)), None)
+    if fault is None:
+        return await answer()
+    fault.times -= 1
+    real = await answer() if fault.happens or fault.status is None else None
+    await _wait(request, fault.delay_seconds)
+    return _cut_off(fault, real) if fault.cut_off else _given(fault, real)
+
+
+async def _wait(request: Request, seconds: float) -> None:
+    """Wait, but no longer than somebody waits for the answer."""
+    for _ in range(int(seconds / LOOK_SECONDS)):
+        if await request.is_disconnected():
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def _given(fault: CallFault, real: Response | None) -> Response:
+    if fault.status is None and real is not None:
+        return real
+    if isinstance(fault.body, str):
+        return Response(fault.body, fault.status or 200, fault.headers, media_type="text/html")
+    return JSONResponse(fault.body, fault.status or 200, fault.headers)
+
+
+def _cut_off(fault: CallFault, real: Response | None) -> Response:
+    whole = _given(fault, real)
+    return _HalfAnswer(bytes(whole.body), whole.status_code, media_type="application/json")
+
+
+class _HalfAnswer(Response):
+    """Promises a whole body, sends half of it, and lets the server close the connection."""
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        half = bytes(self.body)[: len(self.body) // 2]
+        await send({"type": "http.response.body", "body": half, "more_body": True})

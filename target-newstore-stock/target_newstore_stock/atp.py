@@ -1,0 +1,54 @@
+"""What NewStore calls available to promise, read back (newstore-api.md, section 6)."""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+
+import msgspec
+
+from target_newstore_stock.errors import ApiError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from target_newstore_stock.client import NewStoreClient
+    from target_newstore_stock.keys import Key
+
+PATH = "/v0/availabilities"
+MOST_KEYS = 2000
+
+
+class _Row(msgspec.Struct):
+    fulfillment_node_id: str | int
+    product_id: str | int
+    atp: int
+
+
+class _Rows(msgspec.Struct):
+    items: list[_Row]
+
+
+class AtpReader:
+    """Reads ATP, however many keys are asked for."""
+
+    def __init__(self, client: NewStoreClient) -> None:
+        self._client = client
+
+    def __call__(self, keys: Iterable[Key]) -> dict[Key, int]:
+        """Give the ATP of each key NewStore knows.
+
+        Raises:
+            ApiError: NewStore does not answer with a list of numbers.
+        """
+        atp: dict[Key, int] = {}
+        rest = iter(keys)
+        while some := list(itertools.islice(rest, MOST_KEYS)):
+            asked = [{"product_id": product, "fulfillment_node_id": node} for node, product in some]
+            answer = self._client.post(PATH, {"atp_keys": asked})
+            try:
+                rows = msgspec.convert(answer, _Rows, strict=False).items
+            except msgspec.ValidationError as error:
+                raise ApiError(f"POST {PATH}: not a list of numbers: {error}") from error
+            atp.update({(str(row.fulfillment_node_id), str(row.product_id)): row.atp for row in rows})
+        return atp

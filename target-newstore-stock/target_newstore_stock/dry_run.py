@@ -1,0 +1,125 @@
+"""`dry_run`: writes the files and says what they would change, and calls NewStore not at all.
+
+So the comparison is with the stock files that still wait in the staging place, which is what NewStore was told
+by this target before, not with NewStore's own numbers.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import typing as t
+import uuid
+
+from target_newstore_stock.changes import Change, Changes, compare, refuse_emptying
+from target_newstore_stock.earlier_files import EarlierFiles, read_earlier_files
+from target_newstore_stock.errors import TargetError
+from target_newstore_stock.reports import ImportReport, Made
+from target_newstore_stock.staged_names import ZIP, OwnNames, StagedName, utc_now
+from target_newstore_stock.staging import Staging
+from target_newstore_stock.stock_file import checked_size, key_of, make_head
+from target_newstore_stock.terminal import Table, print_table
+
+if t.TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Mapping
+
+    from target_newstore_stock.keys import Key
+    from target_newstore_stock.records import CutHead
+    from target_newstore_stock.reports import RunSummary
+    from target_newstore_stock.stock_file import StockFile
+
+logger = logging.getLogger("target-newstore-stock.dry_run")
+
+
+class DryRun:
+    """Stands in for StockImport.
+
+    Args:
+        config: The target's settings.
+        summary: Counts what is written.
+        clock: Gives seconds that never go back.
+        now: Gives the time of day.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, t.Any],
+        summary: RunSummary,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], dt.datetime] = utc_now,
+    ) -> None:
+        self._config = config
+        self._summary = summary
+        self._clock = clock
+        self._now = now
+        # No link is handed to anybody, so none is made.
+        self._staging = Staging(config["staging_url"], "uri")
+        self._own = OwnNames(config["provider"], config["tenant"])
+        self._report = ImportReport(config.get("report_path"))
+        self._earlier: EarlierFiles | None = None
+
+    def run(self, cut: CutHead, file: StockFile) -> None:
+        """Write a file, and say what it would change.
+
+        Raises:
+            TargetError: it would be refused.
+        """
+        if self._earlier is None:
+            self._earlier = read_earlier_files(self._staging, self._own)
+            logger.info("dry_run: compared with %d stock files in the staging place", self._earlier.files)
+        name = StagedName(self._now(), cut, uuid.uuid4().hex[:12])
+        made = Made(name, file.items, 0, self._clock(), name.file(self._own.owner, is_dry_run=True) + ZIP)
+        try:
+            changes = self._write(made, file, self._earlier)
+        except TargetError as error:
+            self._report.write(made.row("refused", self._clock() - made.begun, error=str(error)))
+            raise
+        counts = {"changed": changes.changed, "unknown": changes.unknown, "zeroed": changes.zeroed}
+        self._report.write(made.row("dry_run", self._clock() - made.begun, **counts))
+        self._summary.count(made.items, made.bytes)
+        self._earlier.quantities.update({key_of(item): item.quantity for item in file.read_items()})
+
+    def _write(self, made: Made, file: StockFile, earlier: EarlierFiles) -> Changes:
+        configured = self._config.get("store_mapping") or {}
+        unknown = sorted(file.nodes - configured.keys() - earlier.store_ids.keys())
+        if unknown:
+            logger.warning("dry_run: NewStore's locations are not asked for; taken as stores: %s", ", ".join(unknown))
+        mapping = {node: configured.get(node, earlier.store_ids.get(node, node)) for node in file.nodes}
+        mode = self._config["mode"]
+        head = make_head(mapping, made.name.cut.range, None if mode == "none" else mode)
+        made.bytes = checked_size(file, head, float(self._config["max_file_mb"]))
+        changes = compare(file.read_items(), earlier.quantities)
+        _show(made, changes)
+        if (percent := self._config.get("max_zeroed_percent")) is not None:
+            refuse_emptying(file, float(percent), lambda keys: _known(keys, earlier.quantities))
+        self._staging.write(made.file, lambda target: file.write_zip(target, head))
+        made.bytes = file.written_bytes
+        return changes
+
+
+def _known(keys: list[Key], quantities: Mapping[Key, int]) -> dict[Key, int]:
+    return {key: quantities[key] for key in keys if key in quantities}
+
+
+def _show(made: Made, changes: Changes) -> None:
+    logger.info(
+        "dry_run: %s would set %d keys: %d change, %d were never sent or are no longer known, %d fall to zero; "
+        "nothing was sent to NewStore",
+        made.name.label,
+        changes.items,
+        changes.changed,
+        changes.unknown,
+        changes.zeroed,
+    )
+    if changes.largest:
+        print_table(Table("Largest changes", _COLUMNS, map(_cells, changes.largest)))
+    if changes.zeroed_keys:
+        print_table(Table("Would fall to zero", _COLUMNS, map(_cells, changes.zeroed_keys)))
+
+
+_COLUMNS = ("fulfillment_node_id", "product_id", "before", "after")
+
+
+def _cells(change: Change) -> tuple[object, ...]:
+    return (*change.key, change.before, change.after)

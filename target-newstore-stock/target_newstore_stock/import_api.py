@@ -1,0 +1,128 @@
+"""The calls of NewStore's import API, and which jobs are ours (newstore-api.md, section 2)."""
+
+from __future__ import annotations
+
+import typing as t
+
+import msgspec
+
+from target_newstore_stock.errors import ApiError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from target_newstore_stock.client import NewStoreClient
+
+PATH = "/v0/d/import"
+#: Begins the name of every job of ours.
+NAME_PREFIX = "target-newstore-stock "
+#: A job only moves forward, so asking for the states in this order misses none.
+OPEN_STATES = ("received", "waiting", "running")
+ENDED_STATES = ("finished", "failed")
+
+
+class Job(msgspec.Struct):
+    """The fields of a job object this package uses."""
+
+    import_id: str
+    state: str
+    provider: str | None = None
+    name: str | None = None
+    reason: str | None = None
+    source_uri: str | None = None
+    transformed_uri: str | None = None
+
+
+class JobError(msgspec.Struct):
+    """One entry of a job's `/errors`."""
+
+    reason: t.Any = None
+    entity_type: t.Any = None
+    entity_id: t.Any = None
+
+
+class _Jobs(msgspec.Struct):
+    items: list[Job]
+
+
+class _Created(msgspec.Struct):
+    id: str
+
+
+class ImportApi:
+    """Calls the import API.
+
+    Args:
+        client: Calls NewStore.
+        provider: Label on the jobs; with the name it says which jobs are ours.
+    """
+
+    def __init__(self, client: NewStoreClient, provider: str) -> None:
+        self._client = client
+        self._provider = provider
+
+    def create(self, name: str, uri: str, revision: int) -> str:
+        """Create a job and give its id; not idempotent, so it is called once."""
+        body = {
+            "provider": self._provider,
+            "name": name,
+            "source_uri": uri,
+            "revision": revision,
+            "entities": ["availabilities"],
+            "full": False,
+        }
+        return _read(self._client.post_once(PATH, body), _Created).id
+
+    def start(self, import_id: str, uri: str) -> None:
+        """Start a job; called once."""
+        self._client.post_once(f"{PATH}/{import_id}/start", {"transformed_uri": uri})
+
+    def set_fail(self, import_id: str, reason: str) -> None:
+        """Fail a job, which frees its slot."""
+        self._client.post(f"{PATH}/{import_id}/set_fail", {"reason": reason})
+
+    def job(self, import_id: str) -> Job:
+        """Look at a job."""
+        return _read(self._client.get(f"{PATH}/{import_id}"), Job)
+
+    def find(self, import_id: str) -> Job | None:
+        """Look at a job that may be gone."""
+        try:
+            return self.job(import_id)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def jobs(self, state: str) -> list[Job]:
+        """List everybody's jobs of one state."""
+        return _read(self._client.get(PATH, **{"filter[state]": state}), _Jobs).items
+
+    def own_open_jobs(self) -> Iterator[Job]:
+        """List the jobs of ours that have not ended."""
+        for state in OPEN_STATES:
+            for job in self.jobs(state):
+                if job.provider == self._provider and (job.name or "").startswith(NAME_PREFIX):
+                    yield job
+
+    def received(self, name: str) -> list[str]:
+        """Give the ids of our jobs of this name that were created and not started."""
+        return [job.import_id for job in self.jobs("received") if (job.provider, job.name) == (self._provider, name)]
+
+    def errors(self, import_id: str) -> list[JobError]:
+        """List what NewStore says is wrong with a job's items."""
+        answer = self._client.get(f"{PATH}/{import_id}/errors")
+        if isinstance(answer, dict):
+            answer = answer.get("items") or answer.get("errors")
+        rows = [row if isinstance(row, dict) else {"reason": row} for row in answer or []]
+        return msgspec.convert(rows, list[JobError])
+
+
+Answer = t.TypeVar("Answer")
+
+
+def _read(answer: t.Any, shape: type[Answer]) -> Answer:
+    try:
+        return msgspec.convert(answer, shape)
+    except msgspec.ValidationError as error:
+        raise ApiError(f"{PATH}: not an answer of the import API: {error}") from error

@@ -1,0 +1,153 @@
+"""The short way of a stock record: one typed decoding from the line to the stock file.
+
+It is open for streams whose records would come out of the SDK's general way as they went in: no stream map, no
+flattening, no metadata, no batch size, and a schema that allows all that a stock record may be. A line that is
+not exactly a stock record goes the general way too, so every error is the general way's own.
+"""
+
+from __future__ import annotations
+
+import operator
+import typing as t
+
+import msgspec
+from singer_sdk.mapper import SameRecordTransform
+
+from target_newstore_stock.records import StockRecord
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from target_newstore_stock.sinks import StockSink
+    from target_newstore_stock.target import TargetNewStoreStock
+
+ALWAYS = ("fulfillment_node_id", "product_id", "quantity")
+SOMETIMES = ("logical_timestamp_start", "logical_timestamp_end", "cut_id", "cut_size")
+TYPES = {
+    "fulfillment_node_id": "string",
+    "product_id": "string",
+    "quantity": "integer",
+    "logical_timestamp_start": "integer",
+    "logical_timestamp_end": "integer",
+    "cut_id": "string",
+    "cut_size": "integer",
+}
+#: What a schema may say without narrowing what a stock record may be.
+SCHEMA_WORDS = {"$schema", "type", "title", "description", "properties", "required", "additionalProperties"}
+PROPERTY_WORDS = {"type", "title", "description"}
+
+
+class _Record(StockRecord, frozen=True, forbid_unknown_fields=True):
+    """A stock record and nothing else."""
+
+
+class _Line(msgspec.Struct, tag_field="type", tag="RECORD"):
+    stream: str
+    record: _Record
+
+
+class _Stream(t.NamedTuple):
+    """An open stream.
+
+    Attributes:
+        sink: Counts its records.
+        present: Gives the fields that must not be None, such as those the schema requires.
+        absent: Gives the fields that must be None, because the schema does not know them.
+        nothing: What `absent` gives then.
+    """
+
+    sink: StockSink
+    present: Callable[[StockRecord], tuple[t.Any, ...]]
+    absent: Callable[[StockRecord], tuple[t.Any, ...]]
+    nothing: tuple[None, ...]
+
+
+class ShortWay:
+    """Takes the lines it can.
+
+    Args:
+        target: Imports the records.
+    """
+
+    def __init__(self, target: TargetNewStoreStock) -> None:
+        self._target = target
+        self._streams: dict[str, _Stream] = {}
+        self._decode = msgspec.json.Decoder(_Line).decode
+        self.taken = 0
+
+    def open_or_close(self, name: str) -> None:
+        """Look anew whether a stream may go the short way, after a SCHEMA message."""
+        self._streams.pop(name, None)
+        sink = self._unchanged_stream(name)
+        if sink is None or not set(sink.key_properties) <= set(ALWAYS):
+            return
+        schema = sink.original_schema
+        properties = schema["properties"]
+        if not allows_stock_records(schema):
+            return
+        present = [field for field in SOMETIMES if field in properties and not _may_be_missing(schema, field)]
+        absent = [field for field in SOMETIMES if field not in properties]
+        nothing = (None,) * (len(absent) + 1 if absent else 0)
+        self._streams[name] = _Stream(sink, _getter(present), _getter(absent), nothing)
+
+    def take(self, line: str) -> bool:
+        """Take a line, if it can go the short way.
+
+        Raises:
+            TargetError: the record does not fit, or the cut it completes could not be imported.
+        """
+        if not self._streams:
+            return False
+        try:
+            message = self._decode(line)
+        except msgspec.DecodeError:
+            return False
+        stream, record = self._streams.get(message.stream), message.record
+        if stream is None or None in stream.present(record) or stream.absent(record) != stream.nothing:
+            return False
+        self.taken += 1
+        self._target.take(stream.sink, record)
+        return True
+
+    def _unchanged_stream(self, name: str) -> StockSink | None:
+        """Give the sink of a stream whose records nothing changes on their way to it."""
+        maps = self._target.mapper.stream_maps.get(name, [])
+        if len(maps) != 1 or type(maps[0]) is not SameRecordTransform or maps[0].flattening_enabled:
+            return None
+        sink = t.cast("StockSink", self._target.get_sink(maps[0].stream_alias))
+        if sink.include_sdc_metadata_properties or sink.batch_size_rows is not None:
+            return None
+        return sink
+
+
+def allows_stock_records(schema: Mapping[str, t.Any]) -> bool:
+    """Say whether each stock record fits a schema, but for fields it requires or does not know."""
+    properties = schema["properties"]
+    return (
+        schema.keys() <= SCHEMA_WORDS
+        and "object" in _listed(schema.get("type", "object"))
+        and set(schema.get("required", ())) <= TYPES.keys()
+        and all(field in properties for field in ALWAYS)
+        and all(_allows(properties[field], TYPES[field]) for field in TYPES if field in properties)
+    )
+
+
+def _allows(definition: Mapping[str, t.Any], kind: str) -> bool:
+    return definition.keys() <= PROPERTY_WORDS and kind in _listed(definition.get("type", kind))
+
+
+def _may_be_missing(schema: Mapping[str, t.Any], field: str) -> bool:
+    """Say whether a field may be left out, and may be null."""
+    types = _listed(schema["properties"][field].get("type", "null"))
+    return field not in schema.get("required", ()) and "null" in types
+
+
+def _listed(types: str | list[str]) -> list[str]:
+    return [types] if isinstance(types, str) else types
+
+
+def _getter(fields: list[str]) -> Callable[[StockRecord], tuple[t.Any, ...]]:
+    if not fields:
+        return lambda _: ()
+    # One field more than once: with a single one an attrgetter would not give a tuple.
+    return t.cast("Callable[[StockRecord], tuple[t.Any, ...]]", operator.attrgetter(*fields, fields[0]))

@@ -1,0 +1,52 @@
+"""Tables and progress on stderr: rich on a terminal, plain lines everywhere else."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+
+class Table(t.NamedTuple):
+    """A title, the names of the columns, and the rows."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Iterable[Sequence[object]]
+
+
+#: Wide enough that no cell is broken over lines in a log file.
+LOG_WIDTH = 240
+
+
+def print_table(table: Table) -> None:
+    """Print a table."""
+    console = _console()
+    shown = RichTable(title=table.title, title_justify="left", box=box.ROUNDED if console.is_terminal else None)
+    for column in table.columns:
+        shown.add_column(column, overflow="fold")
+    for row in table.rows:
+        shown.add_row(*("" if cell is None else str(cell) for cell in row))
+    console.print(shown, highlight=False)
+
+
+@contextlib.contextmanager
+def progress(text: str) -> Iterator[Callable[[str], None]]:
+    """Show on a terminal what goes on; gives a function that changes the text."""
+    console = _console()
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status(text) as status:
+        yield status.update
+
+
+def _console() -> Console:
+    console = Console(stderr=True, markup=False, emoji=False)
+    return console if console.is_terminal else Console(stderr=True, markup=False, emoji=False, width=LOG_WIDTH)

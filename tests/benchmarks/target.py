@@ -1,0 +1,80 @@
+"""Stock records to a finished zip, beside an SDK target whose sink drops everything."""
+
+from __future__ import annotations
+
+import sys
+import typing as t
+
+import msgspec
+
+from tests.benchmarks.measuring import in_turns, run_process
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.benchmarks.measuring import Measured, Report
+
+#: The mapper's own schema.
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "fulfillment_node_id": {"type": ["string"]},
+        "product_id": {"type": ["string"]},
+        "quantity": {"type": ["integer"]},
+        "logical_timestamp_start": {"type": ["integer", "null"]},
+        "logical_timestamp_end": {"type": ["integer", "null"]},
+        "cut_id": {"type": ["string"]},
+        "cut_size": {"type": ["integer"]},
+    },
+    "required": ["fulfillment_node_id", "product_id", "quantity", "cut_id", "cut_size"],
+}
+SDK = "SDK target, sink drops all"
+OURS = "stock records to a zip"
+MIXED = "the same, keys in no order"
+REQUIRED_RATIO = 8.0
+#: Larger inputs are only measured for the memory they take.
+MOST_FOR_THE_SDK = 1_000_000
+
+
+def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
+    """Measure both ways in turns."""
+    few = min(size, MOST_FOR_THE_SDK)
+    ordered = write_messages(directory / "ordered.jsonl", size)
+    mixed = write_messages(directory / "mixed.jsonl", size, step=7_919)
+    sdk_input = ordered if few == size else write_messages(directory / "few.jsonl", few)
+
+    def drop_all() -> Measured:
+        return run_process([sys.executable, "-m", "tests.benchmarks.dropping_target"], stdin=sdk_input)
+
+    def to_zip(messages: Path) -> Measured:
+        target = directory / "stock.zip"
+        return run_process([sys.executable, "-m", "tests.benchmarks.zipping_target", str(target)], stdin=messages)
+
+    if few < size:
+        report.add("target", few, in_turns({SDK: drop_all}, rounds), {})
+        ours = {OURS: lambda: to_zip(ordered), MIXED: lambda: to_zip(mixed)}
+        report.add("target", size, in_turns(ours, rounds), {})
+        return
+    ways = {SDK: drop_all, OURS: lambda: to_zip(ordered), MIXED: lambda: to_zip(mixed)}
+    report.add("target", size, in_turns(ways, rounds), {(OURS, SDK): REQUIRED_RATIO})
+
+
+def write_messages(path: Path, size: int, step: int = 1) -> Path:
+    """Write one cut; with a step that has no factor in common with the size, in no order of the keys."""
+    encode = msgspec.json.Encoder().encode
+    key = ["fulfillment_node_id", "product_id"]
+    cut = {"logical_timestamp_start": 10, "logical_timestamp_end": 10 + size, "cut_id": "17", "cut_size": size}
+    with path.open("wb") as file:
+        schema = {"type": "SCHEMA", "stream": "stock", "schema": SCHEMA, "key_properties": key}
+        file.write(encode(schema) + b"\n")
+        for number in range(size):
+            place = number * step % size
+            record = {
+                "fulfillment_node_id": f"DC{place * 10 // size:02}",
+                "product_id": f"SKU-{place:09}",
+                "quantity": place % 50,
+                **cut,
+            }
+            file.write(encode({"type": "RECORD", "stream": "stock", "record": record}) + b"\n")
+        file.write(encode({"type": "STATE", "value": {"bookmarks": {"stock": {"cut": 17}}}}) + b"\n")
+    return path

@@ -1,0 +1,82 @@
+"""The target in this process, on a clock that goes on only while somebody sleeps."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import logging
+import typing as t
+
+from target_newstore_stock.errors import TargetError
+from target_newstore_stock.stock_import import StockImport
+from target_newstore_stock.target import TargetNewStoreStock
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import pytest
+
+    from tests.shop.newstore import NewStore
+    from tests.target.stock_messages import Message
+
+
+class Clock:
+    """Sleeps make time pass at once, and let NewStore work for a moment; `at` makes things happen meanwhile."""
+
+    def __init__(self, newstore: NewStore) -> None:
+        self.now = 0.0
+        self._newstore = newstore
+        self._events: list[tuple[float, Callable[[], object]]] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def at(self, seconds: float, event: Callable[[], object]) -> None:
+        self._events.append((seconds, event))
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        due = [event for event in self._events if event[0] <= self.now]
+        self._events = [event for event in self._events if event not in due]
+        for _, event in due:
+            event()
+        self._newstore.let_jobs_work()
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """How a run ended: the error in one line ("" for none), and the states it emitted."""
+
+    error: str
+    states: list[Message]
+
+    @property
+    def acknowledged(self) -> list[int]:
+        return [state["bookmarks"]["stock"]["cut"] for state in self.states]
+
+
+def run_here(
+    newstore: NewStore,
+    clock: Clock,
+    messages: Iterable[Message],
+    capsys: pytest.CaptureFixture[str],
+    **settings: t.Any,
+) -> Ended:
+    """Run the target to its end; its settings are those of a process."""
+    logging.getLogger("target-newstore-stock").setLevel(logging.CRITICAL)
+    patient = {"import_timeout_seconds": 3600}
+    target = TargetNewStoreStock(config={**newstore.target_settings, **patient, **settings})
+    importer = StockImport(target.config, target.summary, sleep=clock.sleep, clock=clock)
+    target.importer = importer
+    error = ""
+    capsys.readouterr()
+    try:
+        target.listen(io.StringIO("".join(json.dumps(message) + "\n" for message in messages)))
+    except TargetError as refused:
+        error = str(refused)
+    finally:
+        target.intake.close()
+        # The sandbox would wait for it when it is stopped.
+        importer._client._session.close()
+    return Ended(error, [json.loads(line) for line in capsys.readouterr().out.splitlines()])

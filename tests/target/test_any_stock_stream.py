@@ -1,0 +1,65 @@
+"""Somebody else's stock stream: a CSV of the ERP, through Meltano's own mapper plugin, into NewStore."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import typing as t
+
+from tests.shop.plugin import run_plugin
+from tests.shop.process import command, environment
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.shop.newstore import NewStore
+
+RUN_SECONDS = 120
+#: The ERP's own columns become those of a stock record; everything a CSV holds is text.
+MAPPING = {
+    "stream_maps": {
+        "erp_stock": {
+            "__alias__": "stock",
+            "__key_properties__": ["fulfillment_node_id", "product_id"],
+            "__filter__": "int(QTY) >= 0",
+            "fulfillment_node_id": "WAREHOUSE",
+            "product_id": "MATERIAL",
+            "quantity": "int(QTY)",
+            "__else__": None,
+        }
+    }
+}
+
+
+def read_csv(path: Path) -> str:
+    """Give a CSV's rows as a tap would: every column a string."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    properties = {name: {"type": ["string", "null"]} for name in rows[0]}
+    schema = {"type": "SCHEMA", "stream": "erp_stock", "schema": {"properties": properties}, "key_properties": []}
+    records = [{"type": "RECORD", "stream": "erp_stock", "record": row} for row in rows]
+    state = {"type": "STATE", "value": {"bookmarks": {"erp_stock": {"rows": len(rows)}}}}
+    return "".join(json.dumps(message) + "\n" for message in [schema, *records, state])
+
+
+def test_a_csv_of_the_erp_goes_through_the_map_transformer_into_newstore(newstore: NewStore, tmp_path: Path) -> None:
+    source = tmp_path / "erp.csv"
+    source.write_text("WAREHOUSE,MATERIAL,QTY\nDC01,A,7\nNYC1,A,2\nDC01,B,0\nDC01,C,-1\n", encoding="utf-8")
+    config = tmp_path / "mapping.json"
+    config.write_text(json.dumps(MAPPING), encoding="utf-8")
+    mapped = subprocess.run(
+        [command("meltano-map-transform"), "--config", str(config)],
+        input=read_csv(source),
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS,
+        env=environment(),
+        check=True,
+    )
+    done = run_plugin("target-newstore-stock", tmp_path, newstore.target_settings, messages=mapped.stdout)
+    assert done.code == 0, done.log
+    assert done.messages[-1] == {"bookmarks": {"erp_stock": {"rows": 4}}}
+    rows = {(row["fulfillment_node_id"], row["product_id"]): row["on_hand"] for row in newstore.truth()["keys"]}
+    assert rows == {("DC01", "A"): 7, ("NYC1", "A"): 2, ("DC01", "B"): 0}
+    assert newstore.ranges() == [None]

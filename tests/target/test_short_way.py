@@ -1,0 +1,188 @@
+"""The short way gives the same file as the SDK's general way, and is left whenever the user configured something."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import typing as t
+
+import pytest
+from target_newstore_stock.errors import TargetError
+from target_newstore_stock.short_way import allows_stock_records
+from target_newstore_stock.stock_file import make_head
+from target_newstore_stock.target import TargetNewStoreStock
+
+from tests.target.stock_messages import PROPERTIES, a_cut, a_record, a_schema, a_state
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+    from target_newstore_stock.records import CutHead
+    from target_newstore_stock.stock_file import StockFile
+
+    from tests.target.stock_messages import Message
+
+
+class Kept:
+    """Keeps what each file would have been."""
+
+    def __init__(self) -> None:
+        self.files: list[tuple[CutHead, list[tuple[str, str, int]]]] = []
+
+    def run(self, cut: CutHead, file: StockFile) -> None:
+        make_head(dict.fromkeys(file.nodes, ""), cut.range, None)
+        items = [(item.fulfillment_node_id, item.product_id, item.quantity) for item in file.read_items()]
+        self.files.append((cut, items))
+
+
+class Outcome(t.NamedTuple):
+    """What a run gave, and how many records went the short way."""
+
+    files: list[t.Any]
+    states: str
+    error: str
+    taken: int
+
+
+def run(
+    messages: list[Message] | str,
+    directory: Path,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    short: bool,
+    **settings: t.Any,
+) -> Outcome:
+    needed = {"tenant": "x", "client_id": "x", "client_secret": "x", "staging_url": str(directory)}
+    target = TargetNewStoreStock(config={**needed, **settings})
+    kept = Kept()
+    target.importer = kept
+    if not short:
+        target._short_way.open_or_close = lambda _: None  # type: ignore[method-assign,assignment]
+    lines = "".join(json.dumps(message) + "\n" for message in messages)
+    capsys.readouterr()
+    error = ""
+    try:
+        target.listen(io.StringIO(lines))
+    except (TargetError, Exception) as refused:  # noqa: BLE001 - the SDK has errors of its own
+        error = f"{type(refused).__name__}: {refused}"
+    target.intake.close()
+    return Outcome(kept.files, capsys.readouterr().out, error, target._short_way.taken)
+
+
+def a_stock_schema(**changes: t.Any) -> Message:
+    """Give the SCHEMA with other properties, or other words beside them (`required=…`)."""
+    message = copy.deepcopy(a_schema())
+    properties = {name: changes.pop(name) for name in list(changes) if name in PROPERTIES}
+    for name, definition in properties.items():
+        if definition is None:
+            del message["schema"]["properties"][name]
+        else:
+            message["schema"]["properties"][name] = definition
+    message["schema"].update(changes)
+    return message
+
+
+CUTS = [*a_cut(1, {"A": 1, "B": 2}, (10, 12)), a_state(1), *a_cut(2, {"A": 3}), a_state(2)]
+PLAIN = [a_record("A", 1), a_record("B", 2), a_record("A", 3), a_state(1)]
+NO_CUT_FIELDS = dict.fromkeys(["logical_timestamp_start", "logical_timestamp_end", "cut_id", "cut_size"])
+
+SHORT: dict[str, list[Message]] = {
+    "cuts": [a_schema(), *CUTS],
+    "plain records": [a_schema(), *PLAIN],
+    "plain records of a plain schema": [a_stock_schema(**NO_CUT_FIELDS), *PLAIN],
+    "cut fields that are required": [a_stock_schema(required=["cut_id", "cut_size"], type="object"), *CUTS],
+    "both, one after the other": [a_schema(), *PLAIN, *CUTS],
+}
+EITHER: dict[str, list[Message]] = {
+    "a field nobody knows": [a_schema(), a_record("A", 1, colour="red"), a_state(1)],
+    "cut fields the schema does not know": [a_stock_schema(**NO_CUT_FIELDS), *CUTS],
+    "cut fields the schema forbids": [a_stock_schema(**NO_CUT_FIELDS, additionalProperties=False), *CUTS],
+    "plain records where cuts are required": [a_stock_schema(required=["cut_id"]), *PLAIN],
+    "a null the schema does not allow": [
+        a_stock_schema(cut_id={"type": "string"}),
+        a_record("A", 1, cut_id=None, cut_size=None),
+    ],
+    "a quantity below zero": [a_schema(), a_record("A", -1)],
+    "a quantity that is text": [a_schema(), a_record("A", "1")],
+    "a quantity with a fraction of nothing": [a_schema(), a_record("A", 1.0)],
+    "a narrower schema": [a_stock_schema(quantity={"type": "integer", "maximum": 1}), *CUTS],
+    "a wider type": [a_stock_schema(quantity={"type": ["number", "integer", "null"]}), *CUTS],
+    "no quantity": [a_schema(), {"type": "RECORD", "stream": "stock", "record": {"product_id": "A"}}],
+    "a missing key": [{**a_schema(), "key_properties": ["fulfillment_node_id", "season"]}, *PLAIN],
+    "a record before its schema": [a_record("A", 1)],
+    "a schema that changes": [a_schema(), *PLAIN, a_stock_schema(quantity={"type": "integer", "maximum": 2}), *PLAIN],
+    "an unfinished cut": [a_schema(), *a_cut(1, {"A": 1}, size=2)],
+}
+
+
+@pytest.mark.parametrize("name", [*SHORT, *EITHER])
+def test_both_ways_give_the_same_files_states_and_errors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    messages = SHORT.get(name) or EITHER[name]
+    short = run(messages, tmp_path, capsys, short=True)
+    general = run(messages, tmp_path, capsys, short=False)
+    assert short[:3] == general[:3]
+    assert general.taken == 0
+    if name in SHORT:
+        assert short.error == ""
+        assert short.taken == sum(message["type"] == "RECORD" for message in messages)
+
+
+CONFIGURED: dict[str, dict[str, t.Any]] = {
+    "a stream map": {"stream_maps": {"stock": {"quantity": "quantity + 1"}}},
+    "an alias": {"stream_maps": {"stock": {"__alias__": "goods"}}},
+    "a filter": {"stream_maps": {"stock": {"__filter__": "product_id == 'A'"}}},
+    "flattening": {"flattening_enabled": True, "flattening_max_depth": 2},
+    "metadata": {"add_record_metadata": True},
+    "a batch size": {"batch_size_rows": 1},
+}
+
+
+@pytest.mark.parametrize("name", CONFIGURED)
+def test_what_a_user_configures_takes_the_general_way_and_works(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    messages = [a_schema(), *PLAIN]
+    short = run(messages, tmp_path, capsys, short=True, **CONFIGURED[name])
+    general = run(messages, tmp_path, capsys, short=False, **CONFIGURED[name])
+    assert (short[:3], short.taken, short.error) == (general[:3], 0, "")
+    quantities = {product: quantity for _, items in short.files for _, product, quantity in items}
+    expected = {"a stream map": {"A": 4, "B": 3}, "a filter": {"A": 3}}
+    assert quantities == expected.get(name, {"A": 3, "B": 2})
+
+
+def test_validation_that_is_off_changes_nothing_for_stock_records(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome = run([a_schema(), *CUTS], tmp_path, capsys, short=True, validate_records=False)
+    assert outcome == run([a_schema(), *CUTS], tmp_path, capsys, short=True)
+
+
+def test_flattened_records_of_another_shape_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = {"type": "object", "properties": {"node": {"type": "string"}, "product": {"type": "string"}}}
+    schema = {"properties": {"key": key, "quantity": {"type": "integer"}}}
+    record = {"key": {"node": "DC01", "product": "A"}, "quantity": 4}
+    names = {"fulfillment_node_id": "key['node']", "product_id": "key['product']", "quantity": "quantity"}
+    outcome = run(
+        [
+            {"type": "SCHEMA", "stream": "erp", "schema": schema, "key_properties": []},
+            {"type": "RECORD", "stream": "erp", "record": record},
+        ],
+        tmp_path,
+        capsys,
+        short=True,
+        flattening_enabled=True,
+        flattening_max_depth=1,
+        stream_maps={"erp": {**names, "__else__": None}},
+    )
+    assert [items for _, items in outcome.files] == [[("DC01", "A", 4)]], outcome.error
+
+
+def test_a_schema_with_a_format_is_not_taken_for_proven() -> None:
+    assert allows_stock_records(a_schema()["schema"])
+    dated = a_stock_schema(product_id={"type": "string", "format": "date-time"})
+    assert not allows_stock_records(dated["schema"])
+    assert not allows_stock_records(a_stock_schema(quantity={"type": "string"})["schema"])
+    assert not allows_stock_records(a_stock_schema(patternProperties={})["schema"])
