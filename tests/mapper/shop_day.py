@@ -135,7 +135,7 @@ class ShopDay:
         bookmarks = dict(self.state.get("bookmarks", {}))
         if self.bookmark is not None:
             return {"bookmarks": {**bookmarks, STREAM: self.bookmark}}
-        known = [event["logical_timestamp"] for event in events]
+        known = [event["logical_timestamp"] for event in events if event["released"]]
         last = bookmarks.get(STREAM, {}).get("replication_key_value")
         known += [value for value in (through, last) if value is not None]
         self._position += len(events)

@@ -15,6 +15,8 @@ from tests.mapper.shop_day import ShopDay, completed
 if t.TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.shop.postgresql import PostgreSql
+
 SKU = ("DC01", "SKU-1")
 
 
@@ -125,3 +127,78 @@ def test_a_ledger_of_another_schema_version_is_refused(tmp_path: Path, database_
     engine.dispose()
     with pytest.raises(LedgerError, match="schema version 99, this program knows 2"):
         day.run()
+
+
+def test_a_state_of_another_ledger_acknowledges_nothing_of_this_one(tmp_path: Path, database_url: str) -> None:
+    day = a_day(tmp_path, database_url)
+    day.run(completed(10))
+    day.run(completed(11))
+    older = day.state
+    day.delete_ledger()
+    day.state = {}
+    # The new ledger has cuts of the same numbers; NewStore gets none of them.
+    for _ in range(3):
+        day.run(completed(10), completed(11), completed(12), acknowledge=0)
+    day.state = older
+    (cut,) = day.run(completed(12))
+    assert (cut.quantities[SKU], cut.range) == (7, (10, 12))
+    assert len(cut.quantities) == 4
+    assert int(cut.cut_id) > older["bookmarks"]["stock"]["cut"]
+
+
+def test_a_state_of_another_ledger_that_knows_more_events_is_refused(tmp_path: Path, database_url: str) -> None:
+    day = a_day(tmp_path, database_url)
+    day.run(completed(10), completed(11))
+    live = day.state
+    day.delete_ledger()
+    day.state = {}
+    day._position = 0
+    day.run(completed(10))
+    day.state = live
+    with pytest.raises(LedgerError, match="up to logical timestamp 11 as read"):
+        day.run(completed(12))
+
+
+def test_a_ledger_restored_from_a_copy_does_not_take_a_later_cut_for_its_own(tmp_path: Path) -> None:
+    day = a_day(tmp_path, f"sqlite:///{tmp_path / 'copied.db'}")
+    copy = (tmp_path / "copied.db").read_bytes()
+    day.erp.count(*SKU, 20)
+    day.run()
+    later = day.state
+    (tmp_path / "copied.db").write_bytes(copy)
+    day.erp.count(*SKU, 30)
+    day.run(acknowledge=0)
+    day.erp.count(*SKU, 10)
+    day.state = later
+    (cut,) = day.run()
+    assert cut.quantities[SKU] == 10
+    assert len(cut.quantities) == 4
+
+
+def test_a_bookmark_without_a_ledger_acknowledges_nothing(tmp_path: Path, database_url: str) -> None:
+    day = a_day(tmp_path, database_url)
+    del day.state["bookmarks"]["stock"]["ledger"]
+    (cut,) = day.run()
+    assert len(cut.quantities) == 4
+
+
+def test_two_ledgers_in_two_schemas_of_one_database_do_not_meet(tmp_path: Path, postgresql: PostgreSql) -> None:
+    url = postgresql.new_database()
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE SCHEMA first")
+        connection.exec_driver_sql("CREATE SCHEMA second")
+    engine.dispose()
+    separator = "&" if "?" in url else "?"
+    first, second = (f"{url}{separator}options=-csearch_path%3D{schema}" for schema in ("first", "second"))
+    held = Ledger.at(first)
+    assert len(a_day(tmp_path, second).run(completed(10))) == 1
+    with pytest.raises(LedgerError, match=rf"in use: process {os.getpid()} on host \S+, since \d{{4}}-"):
+        Ledger.at(first)
+    held.close()
+
+
+def test_a_plain_postgresql_url_needs_no_driver_in_it(tmp_path: Path, postgresql: PostgreSql) -> None:
+    url = postgresql.new_database().replace("postgresql+psycopg://", "postgresql://")
+    assert len(a_day(tmp_path, url).run(completed(10))) == 1
+    assert len(a_day(tmp_path, url.replace("postgresql://", "postgres://")).state) == 1
