@@ -25,20 +25,30 @@ State = dict[str, t.Any]
 
 
 class Ledgers:
-    """Ledgers on SQLite, one after the other behind one engine: so statements are compiled once for all."""
+    """Ledgers on SQLite, one after the other behind one engine: so statements are compiled once for all.
 
-    def __init__(self) -> None:
+    Args:
+        durable: As the mapper opens them; without, they are fast and outlive no crash of the machine.
+    """
+
+    def __init__(self, *, durable: bool = True) -> None:
         self._path = ""
-        self._engine = sa.create_engine("sqlite://", creator=self._connect, poolclass=sa.NullPool)
-        sa.event.listen(self._engine, "connect", make_durable)
+        self.engine = sa.create_engine("sqlite://", creator=self._connect, poolclass=sa.NullPool)
+        sa.event.listen(self.engine, "connect", make_durable if durable else _make_fast)
 
     def new(self, directory: Path) -> sa.Engine:
         """Give the engine, which from now on leads to a new ledger in the directory."""
         self._path = str(directory / "ledger.db")
-        return self._engine
+        return self.engine
 
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self._path)
+
+
+def _make_fast(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute("PRAGMA journal_mode = MEMORY")
+    connection.execute("PRAGMA case_sensitive_like = ON")
 
 
 @dataclasses.dataclass
@@ -102,9 +112,9 @@ class ShopDay:
         finally:
             run.close()
 
-    def delete_ledger(self) -> None:
+    def delete_ledger(self, engine: sa.Engine | None = None) -> None:
         """Leave nothing of the ledger."""
-        engine = open_engine(self.settings["ledger_url"])
+        engine = engine or open_engine(self.settings["ledger_url"])
         with engine.begin() as connection:
             for view in sa.inspect(connection).get_view_names():
                 connection.exec_driver_sql(f"DROP VIEW {view}")
