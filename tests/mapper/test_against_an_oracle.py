@@ -21,10 +21,20 @@ from tests.mapper.oracle import Oracle, OracleNewStore
 from tests.mapper.shop_day import STREAM, Ledgers, SentCut, ShopDay, completed
 
 EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "2000"))
-STEPS = 12
+STEPS = 7
 NODE = "DC01"
 PRODUCTS = ("A", "B", "C")
 KEYS = [(NODE, product) for product in PRODUCTS]
+#: Products of an event, how far its timestamp is from the last one, whether it arrives at once.
+Sale = tuple[list[str], int, bool]
+SALES = st.lists(
+    st.tuples(st.lists(st.sampled_from(PRODUCTS), max_size=3), st.integers(1, 2), st.sampled_from([True, True, False])),
+    min_size=1,
+    max_size=4,
+)
+#: Product, the ERP's number, and how far its as-of lags behind the last timestamp (below 0: runs ahead).
+Count = tuple[str, int, int | None]
+COUNTS = st.lists(st.tuples(st.sampled_from(PRODUCTS), st.integers(0, 30), st.none() | st.integers(-2, 5)), max_size=2)
 #: The commit after which a run's events are in the ledger, and the one after which its cuts are.
 EVENTS_TAKEN, CUTS_PLANNED = 3, 4
 _LEDGERS = Ledgers(durable=False)
@@ -85,48 +95,41 @@ class LedgerStory(RuleBasedStateMachine):
             self._run(through_all=True)
             self.directory.cleanup()
 
-    @rule(
-        products=st.lists(st.sampled_from(PRODUCTS), min_size=0, max_size=3), gap=st.integers(1, 2), comes=st.booleans()
-    )
-    def complete(self, products: list[str], gap: int, comes: bool) -> None:
-        self.clock += gap
-        event = completed(self.clock, *products) if products else completed(self.clock, items=[])
-        for product in products:
-            for newstore in self.newstores:
-                newstore.complete((NODE, product), event["event_id"], self.clock)
-        (self.arrived if comes else self.under_way).append(event)
-
-    @rule(number=st.integers(0, 5))
-    def arrive(self, number: int) -> None:
-        if self.under_way:
-            self.arrived.append(self.under_way.pop(number % len(self.under_way)))
-
-    @rule(key=st.sampled_from(KEYS), quantity=st.integers(0, 30), lag=st.none() | st.integers(-3, 6))
-    def count(self, key: tuple[str, str], quantity: int, lag: int | None) -> None:
-        self._count(key, quantity, None if lag is None else max(self.clock - lag, 0))
-
-    @rule(behind=st.integers(0, 3), acknowledge=st.sampled_from([0, 1, 99, 99, 99]))
-    def run(self, behind: int, acknowledge: int) -> None:
+    @rule(sales=SALES, counts=COUNTS, behind=st.integers(0, 3), acknowledge=st.sampled_from([99, 99, 1, 0]))
+    def run(self, sales: list[Sale], counts: list[Count], behind: int, acknowledge: int) -> None:
+        self._live(sales, counts)
         self._run(behind=behind, acknowledge=acknowledge)
 
-    @rule(behind=st.integers(0, 3), statements=st.integers(0, 70))
-    def die(self, behind: int, statements: int) -> None:
+    @rule(sales=SALES, counts=COUNTS, behind=st.integers(0, 3), statements=st.integers(0, 70))
+    def die(self, sales: list[Sale], counts: list[Count], behind: int, statements: int) -> None:
+        self._live(sales, counts)
         self._run(behind=behind, acknowledge=0, statements=statements)
 
     @rule(which=st.integers(0, 20))
     def go_back_to_an_older_state(self, which: int) -> None:
         self.day.state = self.states[which % len(self.states)]
 
-    @rule()
-    def lose_the_state(self) -> None:
+    @rule(ledger_too=st.booleans())
+    def lose_the_state(self, ledger_too: bool) -> None:
         self.day.state = {}
+        if ledger_too:
+            self.day.delete_ledger(_LEDGERS.engine)
+            self.oracle.forget()
+            self.states = [{}]
 
-    @rule()
-    def lose_ledger_and_state(self) -> None:
-        self.day.delete_ledger(_LEDGERS.engine)
-        self.oracle.forget()
-        self.day.state = {}
-        self.states = [{}]
+    def _live(self, sales: list[Sale], counts: list[Count]) -> None:
+        """Let what is under way arrive, sell, and count."""
+        self.arrived += self.under_way[::2]
+        self.under_way = self.under_way[1::2]
+        for products, gap, comes in sales:
+            self.clock += gap
+            event = completed(self.clock, *products) if products else completed(self.clock, items=[])
+            for product in products:
+                for newstore in self.newstores:
+                    newstore.complete((NODE, product), event["event_id"], self.clock)
+            (self.arrived if comes else self.under_way).append(event)
+        for product, quantity, lag in counts:
+            self._count((NODE, product), quantity, None if lag is None else max(self.clock - lag, 0))
 
     def _count(self, key: tuple[str, str], quantity: int, as_of: int | None) -> None:
         self.rows[key] = (quantity, as_of)
