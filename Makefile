@@ -10,7 +10,7 @@ export UV_SYSTEM_CERTS := 1
 
 BENCH ?= --size 100000 --size 1000000
 
-.PHONY: demo test bench lint install requirements clean
+.PHONY: demo test bench fuzz lint install requirements clean
 
 demo: .meltano/.installed
 	python -m tests.end_to_end.demo
@@ -20,6 +20,9 @@ test: lint .meltano/.installed
 
 bench: .meltano/.installed
 	python -m tests.benchmarks $(BENCH)
+
+fuzz: .venv/.installed
+	LEDGER_EXAMPLES=50000 pytest tests/mapper/test_against_an_oracle.py
 
 lint: .venv/.installed
 	ruff check .

@@ -128,7 +128,9 @@ class OnHandSource:
             raise ConfigurationError("on_hand_table or on_hand_query: one of them is required with a SQL on_hand_url")
         if self.updated_column and since is not None:
             # Inclusive: another row may have got the same moment after it was read.
-            select = select.where(sa.or_(columns[4] >= since, columns[4].is_(None)))
+            # Untyped, so that the database compares it as what the column holds.
+            moment: sa.BindParameter[t.Any] = sa.bindparam("since", since, type_=sa.types.NullType())
+            select = select.where(sa.or_(columns[4] >= moment, columns[4].is_(None)))
         return select
 
 
