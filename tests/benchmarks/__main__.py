@@ -13,7 +13,7 @@ import click
 
 from tests.benchmarks.measuring import Report
 
-PARTS: tuple[str, ...] = ()
+PARTS: tuple[str, ...] = ("ledger",)
 RESULTS = Path(__file__).parent / "results"
 
 

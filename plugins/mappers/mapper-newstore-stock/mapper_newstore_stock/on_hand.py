@@ -18,7 +18,7 @@ from mapper_newstore_stock.database import STREAMED, open_engine, short
 from mapper_newstore_stock.errors import ConfigurationError, OnHandError
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from mapper_newstore_stock.state import Cursor
 
@@ -80,7 +80,7 @@ class OnHandSource:
         found = self._sql_rows(names, since) if is_sql(self.url) else _csv_rows(self.url, names)
         ignored = _matcher(self.ignored_nodes, self.ignored_products)
         for position, values in found:
-            row = _checked(values) or self._examine(position, values, names)
+            row = _plain(*values[:4]) or self._examine(position, values, names)
             if ignored is None or not ignored(row[0], row[1]):
                 yield row
 
@@ -104,13 +104,17 @@ class OnHandSource:
             engine = open_engine(self.url)
             with engine.connect() as connection:
                 rows = connection.execute(self._select(names, since), execution_options=STREAMED)
-                for count, row in enumerate(rows, start=1):
-                    if self.updated_column and row[4] is not None:
-                        self._advance(_as_json(row[4]))
-                    yield count, row
+                found = enumerate(rows, start=1)
+                yield from self._watching(found) if self.updated_column else found
             engine.dispose()
         except (sa.exc.SQLAlchemyError, ImportError) as error:
             raise OnHandError(f"on_hand_url: cannot read {source}: {short(error)}") from error
+
+    def _watching(self, found: Iterable[_Found]) -> Iterator[_Found]:
+        for position, values in found:
+            if values[4] is not None:
+                self._advance(_as_json(values[4]))
+            yield position, values
 
     def _advance(self, value: Cursor) -> None:
         if self.cursor is None or value > self.cursor:  # type: ignore[operator]
@@ -153,22 +157,32 @@ def _pattern(globs: Sequence[str]) -> Callable[[str], object] | None:
     return re.compile("|".join(fnmatch.translate(glob) for glob in plain)).match if plain else None
 
 
-def _checked(values: Sequence[t.Any]) -> OnHandRow | None:
-    """Give a row whose values are as they should be; None: look more closely."""
-    node, product, quantity, as_of = values[:4]
-    if type(node) is not str or type(product) is not str or node != node.strip() or product != product.strip():
+def _plain(node: object, product: object, quantity: object, as_of: object) -> OnHandRow | None:
+    """Give a row whose values are as they should be; None: look more closely.
+
+    It is called for every row of the ERP, so it costs as little as it can.
+    """
+    if type(node) is not str or type(product) is not str or not node or not product:
         return None
-    amount, moment = _plain_integer(quantity), None if as_of == "" else _plain_integer(as_of)
-    if amount is None or (moment is None and as_of not in (None, "")) or not node or not product:
+    if node != node.strip() or product != product.strip():
         return None
-    return node, product, amount, moment
+    if type(quantity) is not int:
+        quantity = _plain_integer(quantity)
+    if as_of is not None and type(as_of) is not int:
+        moment = None if as_of == "" else _plain_integer(as_of)
+        if moment is None and as_of != "":
+            return None
+        as_of = moment
+    if quantity is None or not -INT64_MAX <= quantity <= INT64_MAX:
+        return None
+    if as_of is not None and not -INT64_MAX <= as_of <= INT64_MAX:
+        return None
+    return node, product, quantity, as_of
 
 
 def _plain_integer(value: object) -> int | None:
     if type(value) is str and len(value) < 19 and value.isascii() and value.isdigit():
         return int(value)
-    if type(value) is int and -(2**63) <= value <= INT64_MAX:
-        return value
     return None
 
 
