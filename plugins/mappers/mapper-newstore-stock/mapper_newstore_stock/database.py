@@ -19,7 +19,7 @@ POSTGRESQL = "postgresql"
 BATCH_ROWS = 10_000
 STREAMED = {"yield_per": BATCH_ROWS}
 #: Pages SQLite may keep in memory, in KiB: most of what this package needs of it.
-CACHE_KIB = 48 * 1024
+CACHE_KIB = 32 * 1024
 
 
 def open_engine(url: str) -> sa.Engine:

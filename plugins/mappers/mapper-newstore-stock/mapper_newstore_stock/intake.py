@@ -37,10 +37,9 @@ class Intake:
         self._batch = 0
         self._covered: Taken | None = None
 
-    def take(self, units: CompletedUnits, *, released: bool) -> None:
-        """Take units that left a shelf with one event."""
-        node, product, timestamp, event_id, count = units
-        self._rows.append((self._batch, released, node, product, timestamp, event_id, count))
+    def take(self, units: list[CompletedUnits], *, released: bool) -> None:
+        """Take the units that left a shelf with one event."""
+        self._rows += [(self._batch, released, *product) for product in units]
         if len(self._rows) >= BATCH_ROWS:
             self._hand_over()
 

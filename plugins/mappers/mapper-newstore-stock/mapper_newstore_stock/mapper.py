@@ -105,7 +105,10 @@ class MapperNewStoreStock(InlineMapper):
 
     def _take_event(self, event: Event) -> None:
         """Take an event the reader has decoded already."""
-        self._write_messages(self._map_event(event))
+        if self._allocations:
+            self._write_messages(self._allocations.changes(event))
+        else:
+            self._run.take_event(event)
 
     @property
     def _run(self) -> StockRun:

@@ -13,7 +13,7 @@ from singer_sdk import typing as th
 
 from mapper_newstore_stock.database import short
 from mapper_newstore_stock.errors import LedgerError
-from mapper_newstore_stock.events import STREAM, completed_units
+from mapper_newstore_stock.events import COMPLETED, STREAM, completed_units
 from mapper_newstore_stock.intake import Intake
 from mapper_newstore_stock.ledger import Ledger
 from mapper_newstore_stock.on_hand import OnHandSource
@@ -77,8 +77,8 @@ class StockRun:
         self._events_begun = True
         self._tenant.check(event.tenant)
         self._events += 1
-        for units in completed_units(event):
-            self._intake.take(units, released=event.released)
+        if event.event_name == COMPLETED:
+            self._intake.take(completed_units(event), released=event.released)
 
     def take_state(self, state: dict[str, t.Any]) -> None:
         """Take a STATE: the tap's echo of its input state, or what covers the events so far."""
