@@ -20,6 +20,7 @@ test: lint .meltano/.installed
 
 fuzz: .venv/.installed
 	BODIES=100000 pytest tests/tap/test_fuzzed_bodies.py
+	LEDGER_EXAMPLES=50000 pytest tests/mapper/test_against_an_oracle.py
 
 soak: .venv/.installed
 	KILLS=100 pytest tests/faults

@@ -13,7 +13,7 @@ import click
 
 from tests.benchmarks.measuring import Report
 
-PARTS: tuple[str, ...] = ("receiver", "tap", "target")
+PARTS: tuple[str, ...] = ("receiver", "tap", "ledger", "target")
 RESULTS = Path(__file__).parent / "results"
 
 

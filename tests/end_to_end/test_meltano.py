@@ -74,7 +74,10 @@ def test_names_are_the_ones_others_rely_on(project: dict[str, t.Any]) -> None:
     assert plugin(project, "extractors")["name"] == "tap-newstore-fulfillment"
     assert plugin(project, "loaders")["name"] == "target-newstore-stock"
     assert plugin(project, "mappers")["name"] == "mapper-newstore-stock"
-    assert [mapping["name"] for mapping in plugin(project, "mappers")["mappings"]] == ["newstore-stock"]
+    assert [mapping["name"] for mapping in plugin(project, "mappers")["mappings"]] == [
+        "newstore-stock",
+        "newstore-allocations",
+    ]
     assert plugin(project, "utilities")["name"] == "newstore-sandbox"
     jobs = {job["name"]: job["tasks"] for job in project["jobs"]}
     assert jobs["newstore-stock-sync"] == ["tap-newstore-fulfillment newstore-stock target-newstore-stock"]

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import sqlite3
 import typing as t
 
+import sqlalchemy as sa
+from mapper_newstore_stock import tables
+from mapper_newstore_stock.database import make_durable, open_engine
+from mapper_newstore_stock.events import read_event
+from mapper_newstore_stock.ledger import Ledger
 from mapper_newstore_stock.mapper import MapperNewStoreStock
 from mapper_newstore_stock.stock_run import StockRun
 
@@ -16,6 +22,33 @@ if t.TYPE_CHECKING:
 
 STREAM = "fulfillment_events"
 State = dict[str, t.Any]
+
+
+class Ledgers:
+    """Ledgers on SQLite, one after the other behind one engine: so statements are compiled once for all.
+
+    Args:
+        durable: As the mapper opens them; without, they are fast and outlive no crash of the machine.
+    """
+
+    def __init__(self, *, durable: bool = True) -> None:
+        self._path = ""
+        self.engine = sa.create_engine("sqlite://", creator=self._connect, poolclass=sa.NullPool)
+        sa.event.listen(self.engine, "connect", make_durable if durable else _make_fast)
+
+    def new(self, directory: Path) -> sa.Engine:
+        """Give the engine, which from now on leads to a new ledger in the directory."""
+        self._path = str(directory / "ledger.db")
+        return self.engine
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path)
+
+
+def _make_fast(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute("PRAGMA journal_mode = MEMORY")
+    connection.execute("PRAGMA case_sensitive_like = ON")
 
 
 @dataclasses.dataclass
@@ -37,10 +70,11 @@ class ShopDay:
 
     Args:
         directory: For the ledger and the CSV.
-        settings: The mapper's settings, beside those two.
+        engine: The ledger's engine instead of one per run, so that days share compiled statements.
+        settings: The mapper's settings; ledger and CSV are in the directory unless they say otherwise.
     """
 
-    def __init__(self, directory: Path, **settings: t.Any) -> None:
+    def __init__(self, directory: Path, engine: sa.Engine | None = None, **settings: t.Any) -> None:
         self.erp = Erp(directory / "on_hand.csv")
         self.settings = dict(
             MapperNewStoreStock(
@@ -53,6 +87,7 @@ class ShopDay:
         )
         self.state: State = {}
         self.bookmark: dict[str, t.Any] | None = None
+        self._engine = engine
         self._position = 0
 
     def run(
@@ -70,11 +105,21 @@ class ShopDay:
             lose_last_state: The tap dies before the STATE that covers its events.
             acknowledge: How many of the cuts NewStore gets before the run is ended.
         """
-        run = StockRun(self.settings, logging.getLogger("test"))
+        ledger = Ledger(self._engine) if self._engine else None
+        run = StockRun(self.settings, logging.getLogger("test"), ledger)
         try:
             return self._run(run, events, through, lose_last_state, acknowledge)
         finally:
             run.close()
+
+    def delete_ledger(self, engine: sa.Engine | None = None) -> None:
+        """Leave nothing of the ledger."""
+        engine = engine or open_engine(self.settings["ledger_url"])
+        with engine.begin() as connection:
+            for view in sa.inspect(connection).get_view_names():
+                connection.exec_driver_sql(f"DROP VIEW {view}")
+            tables.metadata.drop_all(connection)
+        engine.dispose()
 
     def _run(
         self,
@@ -88,7 +133,7 @@ class ShopDay:
             run.take_state(self.state)
         run.begin_events()
         for event in events:
-            run.take_record(event)
+            run.take_event(read_event(event))
         if not lose_last_state:
             run.take_state(self._state_after(events, through))
         cuts = read_cuts([message.to_dict() for message in run.finish()])
@@ -100,7 +145,7 @@ class ShopDay:
         bookmarks = dict(self.state.get("bookmarks", {}))
         if self.bookmark is not None:
             return {"bookmarks": {**bookmarks, STREAM: self.bookmark}}
-        known = [event["logical_timestamp"] for event in events]
+        known = [event["logical_timestamp"] for event in events if event["released"]]
         last = bookmarks.get(STREAM, {}).get("replication_key_value")
         known += [value for value in (through, last) if value is not None]
         self._position += len(events)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sqlite3
 import typing as t
 
 import pytest
+from mapper_newstore_stock.database import open_engine
 from mapper_newstore_stock.errors import LedgerError
 from mapper_newstore_stock.ledger import Ledger
 
@@ -16,26 +15,28 @@ from tests.mapper.shop_day import ShopDay, completed
 if t.TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.shop.postgresql import PostgreSql
+
 SKU = ("DC01", "SKU-1")
 
 
-def a_day(directory: Path, **settings: t.Any) -> ShopDay:
-    day = ShopDay(directory, **settings)
+def a_day(directory: Path, ledger_url: str, **settings: t.Any) -> ShopDay:
+    day = ShopDay(directory, ledger_url=ledger_url, **settings)
     for product in ("SKU-1", "A", "B", "C"):
         day.erp.count("DC01", product, 10)
     day.run()
     return day
 
 
-def test_a_cut_newstore_did_not_get_goes_out_again_with_its_range(tmp_path: Path) -> None:
-    day = a_day(tmp_path)
+def test_a_cut_newstore_did_not_get_goes_out_again_with_its_range(tmp_path: Path, database_url: str) -> None:
+    day = a_day(tmp_path, database_url)
     day.run(completed(10), acknowledge=0)
     (cut,) = day.run(completed(10), completed(11))
     assert (cut.quantities, cut.range) == ({SKU: 8}, (10, 11))
 
 
-def test_after_a_lost_state_everything_goes_out_again_at_the_same_quantities(tmp_path: Path) -> None:
-    day = a_day(tmp_path)
+def test_after_a_lost_state_everything_goes_out_again_at_the_same_quantities(tmp_path: Path, database_url: str) -> None:
+    day = a_day(tmp_path, database_url)
     day.run(completed(10), completed(11))
     day.run(completed(12))
     day.state = {}
@@ -44,8 +45,8 @@ def test_after_a_lost_state_everything_goes_out_again_at_the_same_quantities(tmp
     assert cut.quantities == {SKU: 7, ("DC01", "A"): 10, ("DC01", "B"): 10, ("DC01", "C"): 10}
 
 
-def test_an_older_state_repeats_from_there_at_the_mark(tmp_path: Path) -> None:
-    day = a_day(tmp_path)
+def test_an_older_state_repeats_from_there_at_the_mark(tmp_path: Path, database_url: str) -> None:
+    day = a_day(tmp_path, database_url)
     day.run(completed(10))
     older = day.state
     day.run(completed(11))
@@ -54,8 +55,8 @@ def test_an_older_state_repeats_from_there_at_the_mark(tmp_path: Path) -> None:
     assert (cut.quantities, cut.range) == ({SKU: 8}, (11, 11))
 
 
-def test_parts_of_a_split_cut_share_one_mark_and_declare_their_own_ranges(tmp_path: Path) -> None:
-    day = a_day(tmp_path, max_cut_items=1)
+def test_parts_of_a_split_cut_share_one_mark_and_declare_their_own_ranges(tmp_path: Path, database_url: str) -> None:
+    day = a_day(tmp_path, database_url, max_cut_items=1)
     parts = day.run(completed(10, "A"), completed(11, "B"), completed(12, "A"), completed(13, "C"))
     assert [part.range for part in parts] == [(10, 10), (11, 11), (12, 12), (13, 13)]
     assert [part.quantities for part in parts] == [
@@ -67,8 +68,8 @@ def test_parts_of_a_split_cut_share_one_mark_and_declare_their_own_ranges(tmp_pa
     assert [part.state["bookmarks"]["stock"]["cut"] for part in parts] == [5, 6, 7, 8]
 
 
-def test_after_some_parts_only_the_others_go_out_again(tmp_path: Path) -> None:
-    day = a_day(tmp_path, max_cut_items=1)
+def test_after_some_parts_only_the_others_go_out_again(tmp_path: Path, database_url: str) -> None:
+    day = a_day(tmp_path, database_url, max_cut_items=1)
     events = [completed(10, "A"), completed(11, "B"), completed(13, "C")]
     day.run(*events, acknowledge=1)
     parts = day.run()
@@ -78,49 +79,126 @@ def test_after_some_parts_only_the_others_go_out_again(tmp_path: Path) -> None:
     ]
 
 
-def test_numbers_of_cuts_grow_and_are_never_used_twice(tmp_path: Path) -> None:
-    day = a_day(tmp_path)
+def test_numbers_of_cuts_grow_and_are_never_used_twice(tmp_path: Path, database_url: str) -> None:
+    day = a_day(tmp_path, database_url)
     first = day.run(completed(10), acknowledge=0)
     second = day.run(completed(10))
     assert int(second[0].cut_id) > int(first[0].cut_id)
 
 
-def test_what_a_dying_tap_sent_beyond_its_last_state_is_not_taken(tmp_path: Path) -> None:
-    day = a_day(tmp_path)
+def test_what_a_dying_tap_sent_beyond_its_last_state_is_not_taken(tmp_path: Path, database_url: str) -> None:
+    day = a_day(tmp_path, database_url)
     assert day.run(completed(10), lose_last_state=True) == []
     (cut,) = day.run(completed(10))
     assert (cut.quantities, cut.range) == ({SKU: 9}, (10, 10))
 
 
-def test_a_fresh_ledger_with_a_live_state_is_refused(tmp_path: Path) -> None:
-    day = a_day(tmp_path)
+def test_a_fresh_ledger_with_a_live_state_is_refused(tmp_path: Path, database_url: str) -> None:
+    day = a_day(tmp_path, database_url)
     day.run(completed(10))
-    (tmp_path / "ledger.db").unlink()
+    day.delete_ledger()
     with pytest.raises(LedgerError, match="the ledger is older than the Singer state"):
         day.run(completed(11))
 
 
-def test_a_fresh_ledger_after_a_full_refresh_ends_in_right_numbers(tmp_path: Path) -> None:
-    day = a_day(tmp_path)
+def test_a_fresh_ledger_after_a_full_refresh_ends_in_right_numbers(tmp_path: Path, database_url: str) -> None:
+    day = a_day(tmp_path, database_url)
     day.run(completed(10))
-    (tmp_path / "ledger.db").unlink()
+    day.delete_ledger()
     day.state = {}
     (cut,) = day.run(completed(10), completed(11))
     assert (cut.quantities[SKU], cut.range) == (8, (10, 11))
 
 
-def test_a_second_run_on_the_same_ledger_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
-    day = a_day(tmp_path)
-    held = Ledger(day.settings["ledger_url"])
+def test_a_second_run_on_the_same_ledger_is_refused_and_told_who_holds_it(tmp_path: Path, database_url: str) -> None:
+    day = a_day(tmp_path, database_url)
+    held = Ledger.at(day.settings["ledger_url"])
     with pytest.raises(LedgerError, match=rf"in use: process {os.getpid()} on host \S+, since \d{{4}}-"):
         day.run(completed(10))
     held.close()
     assert len(day.run(completed(10))) == 1
 
 
-def test_a_ledger_of_another_schema_version_is_refused(tmp_path: Path) -> None:
-    day = a_day(tmp_path)
-    with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db")) as connection, connection:
-        connection.execute("UPDATE ledger SET schema_version = 99")
-    with pytest.raises(LedgerError, match="schema version 99, this program knows 1"):
+def test_a_ledger_of_another_schema_version_is_refused(tmp_path: Path, database_url: str) -> None:
+    day = a_day(tmp_path, database_url)
+    engine = open_engine(database_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE ledger SET schema_version = 99")
+    engine.dispose()
+    with pytest.raises(LedgerError, match="schema version 99, this program knows 2"):
         day.run()
+
+
+def test_a_state_of_another_ledger_acknowledges_nothing_of_this_one(tmp_path: Path, database_url: str) -> None:
+    day = a_day(tmp_path, database_url)
+    day.run(completed(10))
+    day.run(completed(11))
+    older = day.state
+    day.delete_ledger()
+    day.state = {}
+    # The new ledger has cuts of the same numbers; NewStore gets none of them.
+    for _ in range(3):
+        day.run(completed(10), completed(11), completed(12), acknowledge=0)
+    day.state = older
+    (cut,) = day.run(completed(12))
+    assert (cut.quantities[SKU], cut.range) == (7, (10, 12))
+    assert len(cut.quantities) == 4
+    assert int(cut.cut_id) > older["bookmarks"]["stock"]["cut"]
+
+
+def test_a_state_of_another_ledger_that_knows_more_events_is_refused(tmp_path: Path, database_url: str) -> None:
+    day = a_day(tmp_path, database_url)
+    day.run(completed(10), completed(11))
+    live = day.state
+    day.delete_ledger()
+    day.state = {}
+    day._position = 0
+    day.run(completed(10))
+    day.state = live
+    with pytest.raises(LedgerError, match="up to logical timestamp 11 as read"):
+        day.run(completed(12))
+
+
+def test_a_ledger_restored_from_a_copy_does_not_take_a_later_cut_for_its_own(tmp_path: Path) -> None:
+    day = a_day(tmp_path, f"sqlite:///{tmp_path / 'copied.db'}")
+    copy = (tmp_path / "copied.db").read_bytes()
+    day.erp.count(*SKU, 20)
+    day.run()
+    later = day.state
+    (tmp_path / "copied.db").write_bytes(copy)
+    day.erp.count(*SKU, 30)
+    day.run(acknowledge=0)
+    day.erp.count(*SKU, 10)
+    day.state = later
+    (cut,) = day.run()
+    assert cut.quantities[SKU] == 10
+    assert len(cut.quantities) == 4
+
+
+def test_a_bookmark_without_a_ledger_acknowledges_nothing(tmp_path: Path, database_url: str) -> None:
+    day = a_day(tmp_path, database_url)
+    del day.state["bookmarks"]["stock"]["ledger"]
+    (cut,) = day.run()
+    assert len(cut.quantities) == 4
+
+
+def test_two_ledgers_in_two_schemas_of_one_database_do_not_meet(tmp_path: Path, postgresql: PostgreSql) -> None:
+    url = postgresql.new_database()
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE SCHEMA first")
+        connection.exec_driver_sql("CREATE SCHEMA second")
+    engine.dispose()
+    separator = "&" if "?" in url else "?"
+    first, second = (f"{url}{separator}options=-csearch_path%3D{schema}" for schema in ("first", "second"))
+    held = Ledger.at(first)
+    assert len(a_day(tmp_path, second).run(completed(10))) == 1
+    with pytest.raises(LedgerError, match=rf"in use: process {os.getpid()} on host \S+, since \d{{4}}-"):
+        Ledger.at(first)
+    held.close()
+
+
+def test_a_plain_postgresql_url_needs_no_driver_in_it(tmp_path: Path, postgresql: PostgreSql) -> None:
+    url = postgresql.new_database().replace("postgresql+psycopg://", "postgresql://")
+    assert len(a_day(tmp_path, url).run(completed(10))) == 1
+    assert len(a_day(tmp_path, url.replace("postgresql://", "postgres://")).state) == 1

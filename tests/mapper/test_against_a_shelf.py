@@ -19,10 +19,12 @@ from tap_newstore_fulfillment.landing import LandingStore
 from tap_newstore_fulfillment.records import read_record, to_dict
 from tap_newstore_fulfillment.release import Bookmark
 
-from tests.mapper.shop_day import STREAM, SentCut, ShopDay
+from tests.mapper.shop_day import STREAM, Ledgers, SentCut, ShopDay
 
 if t.TYPE_CHECKING:
     from pathlib import Path
+
+    import sqlalchemy as sa
 
 Key = tuple[str, str]
 
@@ -46,16 +48,19 @@ class Day:
     Args:
         directory: For landing store, ledger and CSV.
         seed: Everything random comes from it.
+        engine: For the ledger.
         scope: What a range covers.
         beyond_the_promise: Events may arrive later than the settle time.
     """
 
-    def __init__(self, directory: Path, seed: int, scope: Scope, *, beyond_the_promise: bool) -> None:
+    def __init__(
+        self, directory: Path, engine: sa.Engine, seed: int, scope: Scope, *, beyond_the_promise: bool
+    ) -> None:
         self._chance = random.Random(seed)
         self._now = 0
         self._latest_delay = SETTLE * 4 if beyond_the_promise else SETTLE
         self._landing = LandingStore(f"sqlite:///{directory / 'landing.db'}")
-        self._shop = ShopDay(directory, max_cut_items=self._chance.choice([1, 2, 3, 100]))
+        self._shop = ShopDay(directory, engine, max_cut_items=self._chance.choice([1, 2, 3, 100]))
         self._states: list[dict[str, t.Any]] = [{}]
         self.stock = Stock(scope)
         self._units: list[Unit] = []
@@ -164,27 +169,32 @@ class Day:
         self._shop.state = self._chance.choice(self._states)
 
 
-def a_day(directory: Path, seed: int, scope: Scope, *, beyond_the_promise: bool = False) -> Stock:
+def a_day(directory: Path, ledgers: Ledgers, seed: int, scope: Scope, *, beyond_the_promise: bool = False) -> Stock:
     directory.mkdir()
-    day = Day(directory, seed, scope, beyond_the_promise=beyond_the_promise)
+    day = Day(directory, ledgers.new(directory), seed, scope, beyond_the_promise=beyond_the_promise)
     day.live()
     day.come_to_rest()
     day.close()
     return day.stock
 
 
+@pytest.fixture(scope="module")
+def ledgers() -> Ledgers:
+    return Ledgers()
+
+
 @pytest.mark.parametrize("scope", ["tenant", "file"])
 @pytest.mark.parametrize("seed", range(DAYS))
 def test_newstore_never_promises_too_much_and_at_rest_exactly_what_is_free(
-    tmp_path: Path, seed: int, scope: Scope
+    tmp_path: Path, ledgers: Ledgers, seed: int, scope: Scope
 ) -> None:
-    stock = a_day(tmp_path / "day", seed, scope)
+    stock = a_day(tmp_path / "day", ledgers, seed, scope)
     assert stock.oversold == []
     assert {key: stock.atp(key) for key in KEYS} == {key: stock.free(key) for key in KEYS}
 
 
 @pytest.mark.parametrize("scope", ["tenant", "file"])
 @pytest.mark.parametrize("seed", range(DAYS))
-def test_events_later_than_promised_are_made_good(tmp_path: Path, seed: int, scope: Scope) -> None:
-    stock = a_day(tmp_path / "day", seed, scope, beyond_the_promise=True)
+def test_events_later_than_promised_are_made_good(tmp_path: Path, ledgers: Ledgers, seed: int, scope: Scope) -> None:
+    stock = a_day(tmp_path / "day", ledgers, seed, scope, beyond_the_promise=True)
     assert {key: stock.atp(key) for key in KEYS} == {key: stock.free(key) for key in KEYS}

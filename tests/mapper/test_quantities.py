@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import pytest
@@ -16,8 +17,8 @@ SKU = ("DC01", "SKU-1")
 
 
 @pytest.fixture
-def day(tmp_path: Path) -> ShopDay:
-    day = ShopDay(tmp_path)
+def day(tmp_path: Path, database_url: str) -> ShopDay:
+    day = ShopDay(tmp_path, ledger_url=database_url)
     day.erp.count(*SKU, 10)
     return day
 
@@ -33,7 +34,9 @@ def test_the_seeds_own_story(day: ShopDay) -> None:
 def test_the_state_says_which_cut_and_which_timestamp_newstore_has(day: ShopDay) -> None:
     (cut,) = day.run(completed(10), completed(12))
     bookmark = cut.state["bookmarks"]["stock"]
+    ledger = bookmark.pop("ledger")
     assert bookmark == {"replication_key": "logical_timestamp_end", "replication_key_value": 12, "cut": 1, "mark": 12}
+    assert re.fullmatch(r"[0-9a-f]{32}\.[0-9a-f]{12}", ledger)
     assert cut.state["bookmarks"]["fulfillment_events"]["replication_key_value"] == 12
 
 
@@ -60,8 +63,8 @@ def test_what_the_erp_already_contains_is_not_taken_off_again(day: ShopDay) -> N
     assert (cut.quantities, cut.range) == ({SKU: 7}, (10, 12))
 
 
-def test_an_erp_that_is_always_current_is_believed(tmp_path: Path) -> None:
-    day = ShopDay(tmp_path, on_hand_as_of="current")
+def test_an_erp_that_is_always_current_is_believed(tmp_path: Path, database_url: str) -> None:
+    day = ShopDay(tmp_path, ledger_url=database_url, on_hand_as_of="current")
     day.erp.count(*SKU, 7)
     (cut,) = day.run(completed(10), completed(11), completed(12))
     assert (cut.quantities, cut.range) == ({SKU: 7}, (10, 12))
@@ -135,8 +138,8 @@ def test_a_negative_quantity_is_sent_as_zero(day: ShopDay, caplog: pytest.LogCap
     assert "Negative quantities are sent as 0: DC01/SKU-1 (-1)" in caplog.text
 
 
-def test_a_negative_quantity_stops_the_run_when_asked(tmp_path: Path) -> None:
-    day = ShopDay(tmp_path, negative_on_hand="fail")
+def test_a_negative_quantity_stops_the_run_when_asked(tmp_path: Path, database_url: str) -> None:
+    day = ShopDay(tmp_path, ledger_url=database_url, negative_on_hand="fail")
     day.erp.count(*SKU, 1)
     with pytest.raises(QuantityError, match=r"DC01/SKU-1 \(-1\)"):
         day.run(completed(10), completed(11))
@@ -155,8 +158,8 @@ def test_a_run_that_was_stopped_goes_out_whole_when_the_row_is_there(day: ShopDa
     assert (cut.quantities, cut.range) == ({SKU: 9, ("DC01", "X"): 2}, (10, 10))
 
 
-def test_ignored_nodes_and_products_are_left_out(tmp_path: Path) -> None:
-    day = ShopDay(tmp_path, ignored_nodes=["STORE_*"], ignored_products=["gift*"])
+def test_ignored_nodes_and_products_are_left_out(tmp_path: Path, database_url: str) -> None:
+    day = ShopDay(tmp_path, ledger_url=database_url, ignored_nodes=["STORE_*"], ignored_products=["gift*"])
     day.erp.count(*SKU, 10)
     day.erp.count("STORE_1", "SKU-1", 5)
     day.erp.count("DC01", "gift-card", 5)
@@ -166,8 +169,8 @@ def test_ignored_nodes_and_products_are_left_out(tmp_path: Path) -> None:
     assert (cut.quantities, cut.range) == ({SKU: 8}, (10, 13))
 
 
-def test_a_glob_matches_only_its_star(tmp_path: Path) -> None:
-    day = ShopDay(tmp_path, ignored_products=["SKU_1", "S%", "[S]KU-1", "sku-1"])
+def test_a_glob_matches_only_its_star(tmp_path: Path, database_url: str) -> None:
+    day = ShopDay(tmp_path, ledger_url=database_url, ignored_products=["SKU_1", "S%", "[S]KU-1", "sku-1"])
     day.erp.count(*SKU, 10)
     (cut,) = day.run(completed(10))
     assert cut.quantities == {SKU: 9}

@@ -10,16 +10,18 @@ import msgspec
 from mapper_newstore_stock.errors import MapperError
 
 STREAM = "fulfillment_events"
+ASSIGNED = "fulfillment_request.assigned"
 COMPLETED = "fulfillment_request.items_completed"
+FAILED = "fulfillment_request.items_failed"
 
 
-class Item(msgspec.Struct):
+class Item(msgspec.Struct, gc=False):
     """One unit of one product."""
 
     product_id: str
 
 
-class Event(msgspec.Struct):
+class Event(msgspec.Struct, gc=False):
     """The fields of a record that stock depends on (the tap's schema)."""
 
     event_id: str
@@ -34,10 +36,10 @@ class Event(msgspec.Struct):
 class CompletedUnits(t.NamedTuple):
     """Units of one product that left one shelf with one event."""
 
-    event_id: str
-    logical_timestamp: int
     fulfillment_node_id: str
     product_id: str
+    logical_timestamp: int
+    event_id: str
     units: int
 
 
@@ -60,11 +62,23 @@ def completed_units(event: Event) -> list[CompletedUnits]:
     """Give what an event takes off the shelf: nothing unless it is a completion."""
     if event.event_name != COMPLETED or not event.items:
         return []
-    node = event.fulfillment_location_id
-    if not node:
-        raise MapperError(f"event {event.event_id} completes units but names no fulfillment_location_id")
+    node = node_of(event)
+    if len(event.items) == 1:
+        return [CompletedUnits(node, event.items[0].product_id, event.logical_timestamp, event.event_id, 1)]
     count = collections.Counter(item.product_id for item in event.items)
     return [
-        CompletedUnits(event.event_id, event.logical_timestamp, node, product, units)
+        CompletedUnits(node, product, event.logical_timestamp, event.event_id, units)
         for product, units in count.items()
     ]
+
+
+def node_of(event: Event) -> str:
+    """Give the fulfillment node of an event that moves stock.
+
+    Raises:
+        MapperError: it names none.
+    """
+    if not event.fulfillment_location_id:
+        doing = "completes units" if event.event_name == COMPLETED else "moves units"
+        raise MapperError(f"event {event.event_id} {doing} but names no fulfillment_location_id")
+    return event.fulfillment_location_id

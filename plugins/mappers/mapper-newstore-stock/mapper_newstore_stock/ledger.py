@@ -6,131 +6,126 @@ what NewStore has not acknowledged (design rules 4, 6 and 7).
 
 from __future__ import annotations
 
-import datetime as dt
-import itertools
-import os
-import socket
+import contextlib
+import logging
 import typing as t
+import uuid
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from mapper_newstore_stock import lock, tables
-from mapper_newstore_stock.errors import LedgerError, OnHandError
+from mapper_newstore_stock import lock, tables, views
+from mapper_newstore_stock.database import open_ledger_engine, short
+from mapper_newstore_stock.errors import LedgerError
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from mapper_newstore_stock.events import CompletedUnits
-    from mapper_newstore_stock.on_hand import OnHandRow
     from mapper_newstore_stock.state import Acknowledged, Taken
 
-INSERT_ROWS = 10_000
-NAMED_KEYS = 20
+logger = logging.getLogger("mapper-newstore-stock.ledger")
 
 
 class Ledger:
     """One run's hold on the ledger.
 
     Args:
-        url: SQLAlchemy URL; the schema is created when it is not there yet.
+        engine: Where it is kept; the schema is created when it is not there yet.
 
     Raises:
         LedgerError: it cannot be opened, another version made it, or another run holds it.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, engine: sa.Engine) -> None:
+        self._resources = contextlib.ExitStack()
         try:
-            self._engine = sa.create_engine(url)
-            if self._engine.dialect.name == "sqlite":
-                sa.event.listen(self._engine, "connect", _make_durable)
-            self.connection = self._engine.connect()
-            release = lock.acquire(self.connection)
-            if release is None:
-                raise LedgerError(self._who_holds_it())
-            self._release_lock = release
-            self._open_schema()
-            self.run = self._start_run()
+            self._open(engine, lock.Holder.this_process())
+        except BaseException:
+            self._resources.close()
+            raise
+
+    def _open(self, engine: sa.Engine, me: lock.Holder) -> None:
+        self._resources.callback(engine.dispose)
+        try:
+            self.connection = self._resources.enter_context(engine.connect())
+            self._resources.callback(lock.acquire(self.connection, me))
+            self.ledger_id = open_schema(self.connection)
+            self.seen_through = self._highest_taken()
+            self.run_id = uuid.uuid4().hex[:12]
+            self.run = self._start_run(me)
+        except lock.Held as held:
+            raise LedgerError(
+                f"the ledger is in use: {held} is writing it. Wait for that run to end; one ledger has one writer"
+            ) from None
         except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
-            raise LedgerError(f"ledger_url: cannot open the ledger: {short(error)}") from error
-        self._seen_through = self._highest_taken()
+            raise _cannot_open(error) from error
+
+    @classmethod
+    def at(cls, url: str) -> Ledger:
+        """Open the ledger behind a SQLAlchemy URL."""
+        try:
+            engine = open_ledger_engine(url)
+        except (sa.exc.SQLAlchemyError, ImportError) as error:
+            raise _cannot_open(error) from error
+        return cls(engine)
+
+    @property
+    def identity(self) -> str:
+        """Which ledger and which of its runs: what a cut's number means depends on both."""
+        return f"{self.ledger_id}.{self.run_id}"
 
     def close(self) -> None:
         """Let go of the ledger; what was not committed is undone."""
+        # What is not committed is undone before another run may begin.
         self.connection.close()
-        self._engine.dispose()
-        self._release_lock()
+        self._resources.close()
 
-    def check_state(self, acknowledged: Acknowledged, taken: Taken) -> None:
-        """Refuse a state that knows more than this ledger does.
+    def acknowledge(self, acknowledged: Acknowledged, taken: Taken, *, echoed: bool) -> Acknowledged:
+        """Say what of a state holds for this ledger, and refuse one that knows more.
 
         The tap will not send again what the state counts as read; if the ledger has not
-        taken it either, those units would be missing from every quantity.
+        taken it either, those units would be missing from every quantity. A cut of another
+        ledger, or of a past this ledger does not have, acknowledges nothing here.
+
+        Args:
+            acknowledged: The mapper's own bookmark.
+            taken: The tap's bookmark.
+            echoed: The state came before the tap's SCHEMA, so it is the tap's input state;
+                a later one already covers this run's events.
 
         Raises:
             LedgerError: the ledger is new, or older than the state.
         """
-        last = self.last_cut()
-        if acknowledged.cut <= last and (taken.through is None or self._has_taken(taken)):
-            return
-        raise LedgerError(
-            f"the ledger is older than the Singer state: the state counts events up to logical timestamp "
-            f"{taken.through} as read and cut {acknowledged.cut} as imported, the ledger has taken them up to "
-            f"{self._seen_through} and knows {last} cuts. Restore the newer ledger, or let the tap send all "
-            f"events again: meltano run --full-refresh"
-        )
-
-    def take(self, units: Sequence[CompletedUnits]) -> None:
-        """Add completed units; those of an event already known change nothing."""
-        if not units:
-            return
-        seen = self._seen_through
-        rows = [
-            {**unit._asdict(), "run": self.run, "late": seen is not None and unit.logical_timestamp <= seen}
-            for unit in units
-        ]
-        statement = self.insert(tables.completed_unit).on_conflict_do_nothing(index_elements=["event_id", "product_id"])
-        self.connection.execute(statement, rows)
-
-    def commit_taken(self, taken: Taken) -> None:
-        """Make what was taken durable, with the tap's bookmark that covers it."""
-        values = {
-            "taken_through": taken.through,
-            "taken_position": taken.position,
-            "taken_store_id": taken.store_id,
-        }
-        self.connection.execute(tables.run.update().where(tables.run.c.run == self.run).values(values))
-        self.connection.commit()
-
-    def forget_uncommitted(self) -> None:
-        """Undo what came after the tap's last STATE: it comes again (design rule 3)."""
-        self.connection.rollback()
-
-    def replace_on_hand(self, rows: Iterable[OnHandRow]) -> None:
-        """Take over the ERP's rows, and remember which of them changed in this run.
-
-        Raises:
-            OnHandError: a key stands in the source more than once.
-        """
-        read = tables.on_hand_read
-        self.connection.execute(read.delete())
-        source = iter(rows)
-        while batch := list(itertools.islice(source, INSERT_ROWS)):
-            self.connection.execute(
-                read.insert(),
-                [dict(zip(read.columns.keys(), row, strict=True)) for row in batch],
+        ours = self._made(acknowledged)
+        events_known = taken.through is None or self._has_taken(taken)
+        if not (events_known if echoed else ours):
+            raise LedgerError(
+                f"the ledger is older than the Singer state: the state counts events up to logical timestamp "
+                f"{taken.through} as read and cut {acknowledged.cut} as imported, the ledger has taken them up to "
+                f"{self.seen_through} and knows {self.last_cut()} cuts. Restore the newer ledger, or let the tap "
+                f"send all events again: meltano run --full-refresh"
             )
-        self._refuse_duplicates()
-        self._merge_read_rows()
-        self.connection.execute(read.delete())
+        if not ours:
+            logger.warning(
+                "The state's cut %d is not one of this ledger's: everything goes out again", acknowledged.cut
+            )
+            acknowledged = acknowledged.forgotten()
+        statement = tables.run.update().where(tables.run.c.run == self.run)
+        self.connection.execute(statement.values(acknowledged_cut=acknowledged.cut))
+        return acknowledged
 
     def last_cut(self) -> int:
         """Give the number of the last cut ever planned (0: none)."""
         return self.connection.scalar(sa.select(sa.func.max(tables.cut.c.cut))) or 0
 
-    def insert(self, table: sa.Table) -> t.Any:
-        """Give the dialect's INSERT, which knows ON CONFLICT."""
-        return (postgresql if self.connection.dialect.name == "postgresql" else sqlite).insert(table)
+    def _made(self, acknowledged: Acknowledged) -> bool:
+        """Say whether a cut is one this ledger planned, in the very run the state names."""
+        if acknowledged.cut == 0:
+            return True
+        ledger_id, _, run_id = (acknowledged.ledger or "").partition(".")
+        planned = (
+            sa.select(tables.cut.c.cut)
+            .join(tables.run, tables.run.c.run == tables.cut.c.run)
+            .where(tables.cut.c.cut == acknowledged.cut, tables.run.c.run_id == run_id)
+        )
+        return ledger_id == self.ledger_id and self.connection.execute(planned).first() is not None
 
     def _has_taken(self, taken: Taken) -> bool:
         run = tables.run.c
@@ -145,92 +140,41 @@ class Ledger:
         highest: int | None = self.connection.scalar(sa.select(sa.func.max(tables.run.c.taken_through)))
         return highest
 
-    def _refuse_duplicates(self) -> None:
-        read = tables.on_hand_read.c
-        key = (read.fulfillment_node_id, read.product_id)
-        query = sa.select(*key).group_by(*key).having(sa.func.count() > 1).order_by(*key)
-        if rows := self.connection.execute(query.limit(NAMED_KEYS)).all():
-            raise OnHandError(f"the on-hand source names these keys more than once: {name_keys(rows)}")
-
-    def _merge_read_rows(self) -> None:
-        read, kept = tables.on_hand_read.c, tables.on_hand.c
-        insert = self.insert(tables.on_hand).from_select(
-            kept.keys(),
-            sa.select(
-                read.fulfillment_node_id,
-                read.product_id,
-                read.quantity,
-                read.as_of_logical_timestamp,
-                sa.literal(self.run),
-            ).where(sa.true()),
-        )
-        new = insert.excluded
-        self.connection.execute(
-            insert.on_conflict_do_update(
-                index_elements=[kept.fulfillment_node_id, kept.product_id],
-                set_={
-                    "quantity": new.quantity,
-                    "as_of_logical_timestamp": new.as_of_logical_timestamp,
-                    "changed_run": new.changed_run,
-                },
-                where=sa.or_(
-                    kept.quantity != new.quantity,
-                    kept.as_of_logical_timestamp.is_distinct_from(new.as_of_logical_timestamp),
-                ),
-            )
-        )
-        still_there = sa.exists().where(
-            read.fulfillment_node_id == kept.fulfillment_node_id, read.product_id == kept.product_id
-        )
-        self.connection.execute(tables.on_hand.delete().where(~still_there))
-
-    def _open_schema(self) -> None:
-        tables.metadata.create_all(self.connection)
-        version = self.connection.scalar(sa.select(tables.ledger.c.schema_version))
-        if version is None:
-            self.connection.execute(tables.ledger.insert(), {"schema_version": tables.SCHEMA_VERSION})
-        elif version != tables.SCHEMA_VERSION:
-            raise LedgerError(
-                f"the ledger has schema version {version}, this program knows {tables.SCHEMA_VERSION}; "
-                f"use the version of mapper-newstore-stock that made it"
-            )
-        self.connection.commit()
-
-    def _start_run(self) -> int:
-        me = {
-            "host": socket.gethostname(),
-            "process": os.getpid(),
-            "started_at": dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds"),
-        }
-        key = self.connection.execute(tables.run.insert().values(me)).inserted_primary_key
+    def _start_run(self, me: lock.Holder) -> int:
+        values = {"run_id": self.run_id, "host": me.host, "process": me.process, "started_at": me.started_at}
+        key = self.connection.execute(tables.run.insert().values(values)).inserted_primary_key
         self.connection.commit()
         return int(key[0]) if key else 0
 
-    def _who_holds_it(self) -> str:
-        holder = "another run"
-        if sa.inspect(self.connection).has_table(tables.run.name):
-            last = sa.select(tables.run).order_by(tables.run.c.run.desc()).limit(1)
-            if row := self.connection.execute(last).first():
-                holder = f"process {row.process} on host {row.host}, since {row.started_at}"
-        return f"the ledger is in use: {holder} is writing it. Wait for that run to end; one ledger has one writer"
+
+def open_schema(connection: sa.Connection) -> str:
+    """Create what is missing, check the version, and give the ledger's id.
+
+    Raises:
+        LedgerError: another version of this program made the ledger.
+    """
+    ledger = tables.ledger.c
+    if not sa.inspect(connection).has_table(tables.ledger.name):
+        tables.metadata.create_all(connection)
+        views.create(connection)
+    version = connection.scalar(sa.select(ledger.schema_version))
+    if version is None:
+        tables.metadata.create_all(connection)
+        views.create(connection)
+        row = {"schema_version": tables.SCHEMA_VERSION, "ledger_id": uuid.uuid4().hex}
+        connection.execute(tables.ledger.insert().values(row))
+    elif version != tables.SCHEMA_VERSION:
+        raise LedgerError(
+            f"the ledger has schema version {version}, this program knows {tables.SCHEMA_VERSION}; "
+            f"use the version of mapper-newstore-stock that made it"
+        )
+    for table in tables.temporary.sorted_tables:
+        connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
+        connection.execute(table.delete())
+    ledger_id = connection.scalar(sa.select(ledger.ledger_id))
+    connection.commit()
+    return str(ledger_id)
 
 
-def name_keys(rows: Sequence[sa.Row[t.Any]]) -> str:
-    """Write keys for an error text: "DC01/SKU-1, DC01/SKU-2"."""
-    return ", ".join(f"{row.fulfillment_node_id}/{row.product_id}" for row in rows)
-
-
-def short(error: Exception) -> str:
-    """Give the driver's own sentence, without SQL, parameters or links."""
-    text = str(getattr(error, "orig", None) or error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
-
-
-def _make_durable(connection: t.Any, _record: object) -> None:
-    """A commit is on disk before it returns; LIKE tells upper from lower case."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout = 10000")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA case_sensitive_like = ON")
-    cursor.close()
+def _cannot_open(error: Exception) -> LedgerError:
+    return LedgerError(f"ledger_url: cannot open the ledger: {short(error)}")

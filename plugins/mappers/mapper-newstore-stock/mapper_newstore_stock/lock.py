@@ -1,41 +1,112 @@
 """One writer per ledger (design rule 10).
 
-The lock belongs to the process and goes with it, so a killed holder blocks nobody.
+The lock belongs to the process or to its database session and goes with it, so a killed
+holder blocks nobody.
 """
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
+import datetime as dt
+import hashlib
+import os
+import socket
 import typing as t
+from pathlib import Path
 
 import filelock
 import sqlalchemy as sa
 
+from mapper_newstore_stock.database import is_postgresql
+
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Any fixed number of our own: PostgreSQL's session lock on the ledger's database.
-LEDGER_LOCK = 0x6E73746F636B
+UNKNOWN = "another run"
+#: PostgreSQL cuts off longer application names.
+APPLICATION_NAME_LENGTH = 63
 
 
-def acquire(connection: sa.Connection) -> Callable[[], None] | None:
+@dataclasses.dataclass(frozen=True)
+class Holder:
+    """Who holds a ledger."""
+
+    host: str
+    process: int
+    started_at: str
+
+    @classmethod
+    def this_process(cls) -> Holder:
+        """Give this process, from now on."""
+        return cls(socket.gethostname(), os.getpid(), dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds"))
+
+    def __str__(self) -> str:
+        return f"process {self.process} on host {self.host}, since {self.started_at}"
+
+
+class Held(Exception):  # noqa: N818 - it is a state of affairs, said to one caller
+    """Another run holds the ledger; the text says who."""
+
+
+def acquire(connection: sa.Connection, me: Holder) -> Callable[[], None]:
     """Take the lock of the ledger behind a connection.
 
     Returns:
-        A function that releases it, or None when another process holds it.
+        A function that releases it.
+
+    Raises:
+        Held: another process or session has it.
     """
-    url = connection.engine.url
-    if connection.dialect.name == "postgresql":
-        taken = connection.scalar(sa.select(sa.func.pg_try_advisory_lock(LEDGER_LOCK)))
-        # The session, that is the connection, holds it until it closes.
-        return _nothing if taken else None
-    if not url.database or url.database == ":memory:":
+    if is_postgresql(connection):
+        return _lock_schema(connection, me)
+    database = connection.engine.url.database
+    if not database or database == ":memory:":
         return _nothing
-    lock = filelock.FileLock(f"{url.database}.lock", timeout=0)
-    with contextlib.suppress(filelock.Timeout):
+    # By its real path: a link to a ledger is the same ledger.
+    return _lock_file(Path(f"{Path(database).resolve()}.lock"), me)
+
+
+def _lock_file(path: Path, me: Holder) -> Callable[[], None]:
+    lock = filelock.FileLock(path, timeout=0)
+    try:
         lock.acquire()
-        return lock.release
-    return None
+    except filelock.Timeout:
+        raise Held(path.read_text(encoding="utf-8").strip() or UNKNOWN) from None
+    path.write_text(f"{me}\n", encoding="utf-8")
+    return lock.release
+
+
+def _lock_schema(connection: sa.Connection, me: Holder) -> Callable[[], None]:
+    """Lock the schema the tables are in: a database may hold several ledgers, one in each."""
+    schema = connection.scalar(sa.text("SELECT current_schema()"))
+    digest = hashlib.sha256(f"mapper-newstore-stock ledger in {schema}".encode()).digest()
+    key = int.from_bytes(digest[:8], "big", signed=True)
+    name = f"newstore-stock {me.process}@{me.host}"[:APPLICATION_NAME_LENGTH]
+    connection.execute(sa.text("SELECT set_config('application_name', :name, false)"), {"name": name})
+    taken = connection.scalar(sa.select(sa.func.pg_try_advisory_lock(sa.literal(key, sa.BigInteger))))
+    holder = None if taken else _session_with(connection, key)
+    connection.commit()
+    if not taken:
+        raise Held(holder or UNKNOWN)
+    # The session, that is the connection, holds it until it closes.
+    return _nothing
+
+
+def _session_with(connection: sa.Connection, key: int) -> str | None:
+    unsigned = key % 2**64
+    query = sa.text(
+        "SELECT application_name, backend_start FROM pg_locks JOIN pg_stat_activity USING (pid)"
+        " WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND classid = :high AND objid = :low"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    row = connection.execute(query, {"high": unsigned >> 32, "low": unsigned & 0xFFFFFFFF}).first()
+    if row is None or not row.application_name:
+        return None
+    process, _, host = row.application_name.removeprefix("newstore-stock ").partition("@")
+    if not process.isdigit() or row.backend_start is None:
+        return str(row.application_name)
+    started_at = row.backend_start.astimezone(dt.UTC).isoformat(timespec="seconds")
+    return str(Holder(host, int(process), started_at))
 
 
 def _nothing() -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import typing as t
 
 import singer_sdk.singerlib as singer
-from singer_sdk import typing as th
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.mapper_base import InlineMapper
 
+from mapper_newstore_stock.allocations import AllocationsRun
 from mapper_newstore_stock.command import report_errors
 from mapper_newstore_stock.errors import ConfigurationError
-from mapper_newstore_stock.messages import MessageReader
+from mapper_newstore_stock.events import read_event
+from mapper_newstore_stock.messages import MessageReader, MessageWriter
 from mapper_newstore_stock.on_hand import is_sql
-from mapper_newstore_stock.planning import DEFAULT_MAX_CUT_ITEMS
+from mapper_newstore_stock.settings import ALLOCATIONS, SETTINGS
 from mapper_newstore_stock.stock_run import STREAM, StockRun
 
 if t.TYPE_CHECKING:
@@ -23,6 +24,8 @@ if t.TYPE_CHECKING:
     import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
+    from mapper_newstore_stock.events import Event
+
 
 class MapperNewStoreStock(InlineMapper):
     """Computes stock records in consistent cuts from fulfilment events and the ERP's on-hand."""
@@ -30,141 +33,82 @@ class MapperNewStoreStock(InlineMapper):
     name = "mapper-newstore-stock"
     package_name = "mapper-newstore-stock"
     message_reader_class = MessageReader
+    message_writer_class = MessageWriter
     # No stream maps and no flattening: the output has one fixed stream.
     capabilities: t.ClassVar[list[CapabilitiesEnum]] = [
         PluginCapabilities.ABOUT,
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
 
-    config_jsonschema: t.ClassVar[dict[str, t.Any]] = {
-        **th.PropertiesList(
-            th.Property(
-                "ledger_url",
-                th.StringType,
-                required=True,
-                secret=True,
-                title="Ledger",
-                description="SQLAlchemy URL of the ledger: completed units, on-hand as last read, cuts sent",
-            ),
-            th.Property(
-                "on_hand_url",
-                th.StringType,
-                required=True,
-                secret=True,
-                title="On-hand source",
-                description="The ERP's stock: SQLAlchemy URL, or path or fsspec URL of a CSV with a header row",
-            ),
-            th.Property(
-                "on_hand_table",
-                th.StringType,
-                title="On-hand table",
-                description="Table to read from a SQL source (`schema.table` works)",
-            ),
-            th.Property(
-                "on_hand_query",
-                th.StringType,
-                title="On-hand query",
-                description="Query to read from a SQL source, instead of `on_hand_table`",
-            ),
-            th.Property(
-                "on_hand_columns",
-                th.ObjectType(
-                    th.Property("fulfillment_node_id", th.StringType),
-                    th.Property("product_id", th.StringType),
-                    th.Property("quantity", th.StringType),
-                    th.Property("as_of_logical_timestamp", th.StringType),
-                    additional_properties=False,
-                ),
-                default={},
-                title="On-hand columns",
-                description="The source's own names for fulfillment_node_id, product_id, quantity and "
-                "as_of_logical_timestamp",
-            ),
-            th.Property(
-                "on_hand_as_of",
-                th.StringType,
-                allowed_values=["column", "current"],
-                default="column",
-                title="On-hand as of",
-                description="`column`: as_of_logical_timestamp says which completions a number contains; "
-                "`current`: the ERP ships the goods, its numbers always contain every completion",
-            ),
-            th.Property(
-                "ignored_nodes",
-                th.ArrayType(th.StringType),
-                default=[],
-                title="Ignored nodes",
-                description="Fulfillment nodes not managed here (`*` globs), such as stores mastered by NewStore",
-            ),
-            th.Property(
-                "ignored_products",
-                th.ArrayType(th.StringType),
-                default=[],
-                title="Ignored products",
-                description="Products not managed here (`*` globs), such as gift cards",
-            ),
-            th.Property(
-                "max_cut_items",
-                th.IntegerType(minimum=1),
-                default=DEFAULT_MAX_CUT_ITEMS,
-                title="Largest cut",
-                description="Stock records per import; a larger cut is split along logical timestamps",
-            ),
-            th.Property(
-                "negative_on_hand",
-                th.StringType,
-                allowed_values=["zero", "fail"],
-                default="zero",
-                title="Negative quantities",
-                description="`zero`: send 0 and warn; `fail`: stop the run",
-            ),
-        ).to_dict(),
-        "additionalProperties": False,
-    }
+    config_jsonschema: t.ClassVar[dict[str, t.Any]] = SETTINGS
 
     _stock_run: StockRun | None = None
+    _allocations: AllocationsRun | None = None
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         try:
             super().__init__(*args, **kwargs)
         except (FileNotFoundError, ValueError) as error:
             raise ConfigurationError(f"the configuration cannot be read: {error}") from error
+        if self.config["output"] == ALLOCATIONS:
+            self._allocations = AllocationsRun()
+        if isinstance(self.message_reader, MessageReader):
+            self.message_reader.take_event = self._take_event
 
     def map_schema_message(self, message_dict: dict[str, t.Any]) -> Iterable[singer.Message]:
         """Take note of the tap's schema; the mapper's output has its own."""
         self._assert_line_requires(message_dict, requires={"stream", "schema"})
-        if message_dict["stream"] == STREAM:
-            self._run.begin_events()
-        else:
+        if message_dict["stream"] != STREAM:
             self.logger.info("The stream %s is not used here", message_dict["stream"])
+        elif self._allocations:
+            return self._allocations.begin_events()
+        else:
+            self._run.begin_events()
         return []
 
     def map_record_message(self, message_dict: dict[str, t.Any]) -> Iterable[singer.Message]:
-        """Take an event; nothing is sent before the input ends."""
+        """Take an event, or give at once what it changes."""
         self._assert_line_requires(message_dict, requires={"stream", "record"})
         if message_dict["stream"] == STREAM:
-            self._run.take_record(message_dict["record"])
+            return self._map_event(read_event(message_dict["record"]))
         return []
 
     def map_state_message(self, message_dict: dict[str, t.Any]) -> Iterable[singer.Message]:
         """Take what the STATE covers; it goes out again with the cut."""
         self._assert_line_requires(message_dict, requires={"value"})
+        if self._allocations:
+            return [singer.StateMessage(message_dict["value"])]
         self._run.take_state(message_dict["value"])
         return []
 
     def map_activate_version_message(self, message_dict: dict[str, t.Any]) -> Iterable[singer.Message]:
-        """Drop it: the ledger knows events by their id."""
+        """Drop it: events are known by their id."""
         del message_dict
         return []
 
     def process_endofpipe(self) -> None:
         """Compute the cuts and send them."""
+        if self._allocations:
+            return
         if self._stock_run is None:
             self.logger.info("No input: nothing to do")
             return
         for message in self._stock_run.finish():
             self.write_message(message)
         self._stock_run.close()
+
+    def _map_event(self, event: Event) -> Iterable[singer.Message]:
+        if self._allocations:
+            return self._allocations.changes(event)
+        self._run.take_event(event)
+        return []
+
+    def _take_event(self, event: Event) -> None:
+        """Take an event the reader has decoded already."""
+        if self._allocations:
+            self._write_messages(self._allocations.changes(event))
+        else:
+            self._run.take_event(event)
 
     @property
     def _run(self) -> StockRun:
@@ -175,11 +119,16 @@ class MapperNewStoreStock(InlineMapper):
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         errors = super()._validate_config(raise_errors=raise_errors)
+        if self._config.get("output") == ALLOCATIONS:
+            return errors
         table, query = self._config.get("on_hand_table"), self._config.get("on_hand_query")
         if table and query:
             raise ConfigurationError("on_hand_table, on_hand_query: set one of them, not both")
-        if is_sql(self._config.get("on_hand_url", "")) and not (table or query):
+        sql = is_sql(self._config.get("on_hand_url", ""))
+        if sql and not (table or query):
             raise ConfigurationError("on_hand_table or on_hand_query: one is required when on_hand_url is a database")
+        if not sql and self._config.get("on_hand_updated_column"):
+            raise ConfigurationError("on_hand_updated_column: it needs a database as on_hand_url; a CSV is read whole")
         return errors
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:

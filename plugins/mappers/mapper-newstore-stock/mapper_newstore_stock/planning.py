@@ -1,6 +1,7 @@
-"""From the ledger to cuts: which keys go out, at which quantity, answering for which timestamps.
+"""From the ledger to numbers: which keys go out, at which quantity (design rules 4 and 5).
 
-quantity(key) = on hand - completed units with as_of < timestamp <= mark (design rule 4).
+Only keys something has happened to are computed: a completion, a change of the ERP's row, a
+number NewStore has not acknowledged, a unit ahead of the mark.
 """
 
 from __future__ import annotations
@@ -11,20 +12,22 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.cuts import Cut, TimestampRange, split_along_timestamps
+from mapper_newstore_stock.cut_sheets import CutSheets
 from mapper_newstore_stock.errors import QuantityError
-from mapper_newstore_stock.ledger import NAMED_KEYS, name_keys
-from mapper_newstore_stock.tables import completed_unit, cut, cut_item, on_hand, planned, stock
+from mapper_newstore_stock.quantities import NO_MARK, added_back, completed_since, not_negative, same_key
+from mapper_newstore_stock.shelf import NAMED_KEYS, name_keys, refuse_rows_below_folded
+from mapper_newstore_stock.tables import ahead_unit, completed_unit, cut, ledger, moved, on_hand, pending, planned
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
+    from mapper_newstore_stock.cuts import Cut
+    from mapper_newstore_stock.intake import Intake
     from mapper_newstore_stock.ledger import Ledger
     from mapper_newstore_stock.state import Acknowledged
 
 logger = logging.getLogger("mapper-newstore-stock.planning")
 
-STREAMED = {"yield_per": 10_000}
 DEFAULT_MAX_CUT_ITEMS = 500_000
 
 
@@ -52,7 +55,7 @@ class Planner:
 
     Args:
         ledger: The run's hold on the ledger.
-        acknowledged: What NewStore has, as the Singer state says.
+        acknowledged: What NewStore has, as far as this ledger can tell.
         rules: The user's settings.
     """
 
@@ -62,46 +65,63 @@ class Planner:
         self._acknowledged = acknowledged
         self._rules = rules
 
-    def plan(self) -> list[Cut]:
-        """Decide the cuts of this run and write them down durably, before they are sent.
+    def plan(self, intake: Intake, *, lowest_number: int = 0) -> list[Cut]:
+        """Decide the cuts of this run; the caller commits before they are sent.
+
+        Args:
+            intake: Where units ahead of the mark are released when the mark has reached them.
+            lowest_number: Numbers up to it belong to other cuts.
 
         Raises:
             QuantityError: a key has no on-hand row, or is negative and must not be.
+            OnHandError: a row no longer contains units that were folded away.
         """
-        self._refuse_missing_rows()
+        self._fill_pending()
         mark = self._mark()
-        self._connection.execute(planned.delete())
-        self._plan_keys(mark)
+        if mark is not None and self._release_up_to(intake, mark):
+            self._fill_pending()
+        self._refuse_missing_rows()
+        if not self._rules.erp_is_current:
+            refuse_rows_below_folded(self._connection)
+        self._plan_keys(NO_MARK if mark is None else mark)
         self._check_negative()
-        cuts = self._write_cuts(mark)
-        self._connection.execute(planned.delete())
-        self._connection.commit()
+        sheets = CutSheets(self._ledger, self._acknowledged, self._rules.max_cut_items)
+        cuts = sheets.write(self._not_acknowledged(), mark, lowest_number=lowest_number)
+        self._connection.execute(ledger.update().values(erp_is_current=self._rules.erp_is_current))
+        for table in (pending, moved, planned):
+            self._connection.execute(table.delete())
         return cuts
 
-    def records(self, number: int) -> Iterator[sa.Row[t.Any]]:
-        """Give (fulfillment_node_id, product_id, quantity) of a cut, in key order."""
-        item = cut_item.c
-        query = (
-            sa.select(item.fulfillment_node_id, item.product_id, item.quantity)
-            .where(item.cut == number)
-            .order_by(item.fulfillment_node_id, item.product_id)
-        )
-        yield from self._connection.execute(query, execution_options=STREAMED)
+    def _release_up_to(self, intake: Intake, mark: int) -> bool:
+        unit = ahead_unit.c
+        reached = sa.select(unit.event_id).where(unit.logical_timestamp <= mark, *self._managed(unit))
+        if self._connection.execute(reached.limit(1)).first() is None:
+            return False
+        intake.release_up_to(mark)
+        return True
 
-    def _pending(self) -> sa.ColumnElement[bool]:
+    def _not_acknowledged(self) -> sa.ColumnElement[bool]:
         """Completions NewStore has not acknowledged, of the keys managed here."""
         unit = completed_unit.c
-        return sa.and_(
-            sa.or_(unit.cut.is_(None), unit.cut > self._acknowledged.cut),
-            *(~unit.fulfillment_node_id.like(_like(glob), escape="\\") for glob in self._rules.ignored_nodes),
-            *(~unit.product_id.like(_like(glob), escape="\\") for glob in self._rules.ignored_products),
-        )
+        return sa.and_(sa.or_(unit.cut.is_(None), unit.cut > self._acknowledged.cut), *self._managed(unit))
+
+    def _managed(self, key: t.Any) -> list[sa.ColumnElement[bool]]:
+        nodes, products = self._rules.ignored_nodes, self._rules.ignored_products
+        return [
+            *(~key.fulfillment_node_id.like(_like(glob), escape="\\") for glob in nodes),
+            *(~key.product_id.like(_like(glob), escape="\\") for glob in products),
+        ]
+
+    def _fill_pending(self) -> None:
+        unit = completed_unit.c
+        self._connection.execute(pending.delete())
+        query = sa.select(unit.fulfillment_node_id, unit.product_id, unit.logical_timestamp)
+        self._connection.execute(pending.insert().from_select(pending.c.keys(), query.where(self._not_acknowledged())))
 
     def _mark(self) -> int | None:
         """The highest timestamp this run will declare, or any run declared or tried to."""
-        query = sa.select(sa.func.max(completed_unit.c.logical_timestamp)).where(self._pending())
         known = (
-            self._connection.scalar(query),
+            self._connection.scalar(sa.select(sa.func.max(pending.c.logical_timestamp))),
             self._connection.scalar(sa.select(sa.func.max(cut.c.mark))),
             self._acknowledged.mark,
             self._acknowledged.end,
@@ -109,11 +129,11 @@ class Planner:
         return max((value for value in known if value is not None), default=None)
 
     def _refuse_missing_rows(self) -> None:
-        unit, row = completed_unit.c, on_hand.c
+        unit, row = pending.c, on_hand.c
         query = (
             sa.select(unit.fulfillment_node_id, unit.product_id)
             .distinct()
-            .where(self._pending(), ~sa.exists().where(_same_key(row, unit)))
+            .where(~sa.exists().where(same_key(row, unit)))
             .order_by(unit.fulfillment_node_id, unit.product_id)
         )
         rows = self._connection.execute(query.limit(NAMED_KEYS + 1)).all()
@@ -125,62 +145,61 @@ class Planner:
                 f"ignored_products"
             )
 
-    def _plan_keys(self, mark: int | None) -> None:
+    def _plan_keys(self, mark: int) -> None:
         """Fill `planned`: keys moved by new completions, and keys whose number is new."""
-        row, sent = on_hand.c, stock.c
-        completed, touched = self._completed_since(mark), self._touched()
-        quantity = row.quantity - sa.func.coalesce(completed.c.units, 0)
-        query = (
-            sa.select(
-                row.fulfillment_node_id,
-                row.product_id,
-                quantity,
-                touched.c.product_id.is_not(None),
-            )
-            .select_from(on_hand)
-            .outerjoin(completed, _same_key(row, completed.c))
-            .outerjoin(touched, _same_key(row, touched.c))
-            .outerjoin(stock, _same_key(row, sent))
-            .where(
-                sa.or_(
-                    touched.c.product_id.is_not(None),
-                    sent.cut.is_(None),
-                    sent.cut > self._acknowledged.cut,
-                    sent.quantity != _not_negative(quantity),
-                )
+        self._fill_moved()
+        row, sent = on_hand.c, self._acknowledged.cut
+        in_moved = sa.exists().where(same_key(moved.c, row))
+        new = [row.changed_run == self._ledger.run, row.sent_cut.is_(None), row.sent_cut > sent]
+        if self._rule_is_new():
+            new.append(sa.true())
+        self._plan_from(sa.select(*self._sum(mark), sa.false()).where(sa.or_(*new), ~in_moved))
+        by_units = sa.select(*self._sum(mark), moved.c.touched).select_from(moved.join(on_hand, same_key(row, moved.c)))
+        self._plan_from(by_units)
+
+    def _fill_moved(self) -> None:
+        into = moved.insert()
+        unit = pending.c
+        touched = sa.select(unit.fulfillment_node_id, unit.product_id, sa.true()).distinct()
+        self._connection.execute(into.from_select(moved.c.keys(), touched))
+        ahead = ahead_unit.c
+        known = sa.exists().where(same_key(moved.c, ahead))
+        only_ahead = sa.select(ahead.fulfillment_node_id, ahead.product_id, sa.false()).distinct().where(~known)
+        self._connection.execute(into.from_select(moved.c.keys(), only_ahead))
+
+    def _rule_is_new(self) -> bool:
+        last = self._connection.scalar(sa.select(ledger.c.erp_is_current))
+        return last is not None and last != self._rules.erp_is_current
+
+    def _sum(self, mark: int) -> list[sa.ColumnElement[t.Any]]:
+        row, current = on_hand.c, self._rules.erp_is_current
+        return [
+            row.fulfillment_node_id,
+            row.product_id,
+            row.quantity,
+            row.as_of_logical_timestamp,
+            completed_since(mark, erp_is_current=current).label("completed"),
+            added_back(mark, erp_is_current=current).label("added_back"),
+            row.sent_quantity,
+            row.sent_cut,
+        ]
+
+    def _plan_from(self, summed: sa.Select[t.Any]) -> None:
+        key, product, on_shelf, as_of, completed, back, sent_quantity, sent_cut, touched = summed.subquery().columns
+        quantity = on_shelf - completed + back
+        query = sa.select(key, product, on_shelf, as_of, completed, back, quantity, touched).where(
+            sa.or_(
+                touched,
+                sent_cut.is_(None),
+                sent_cut > self._acknowledged.cut,
+                sent_quantity != not_negative(quantity),
             )
         )
         self._connection.execute(planned.insert().from_select(planned.c.keys(), query))
 
-    def _completed_since(self, mark: int | None) -> sa.Subquery:
-        """Units per key that the ERP's number does not contain, up to the mark."""
-        unit, row = completed_unit.c, on_hand.c
-        counts: sa.ColumnElement[bool] = sa.false()
-        if mark is not None and not self._rules.erp_is_current:
-            not_contained = sa.or_(
-                row.as_of_logical_timestamp.is_(None),
-                unit.logical_timestamp > row.as_of_logical_timestamp,
-                # A late event: the ERP cannot have counted it before its row changes again.
-                sa.and_(unit.late, row.changed_run <= unit.run),
-            )
-            counts = sa.and_(unit.logical_timestamp <= mark, not_contained)
-        return (
-            sa.select(unit.fulfillment_node_id, unit.product_id, sa.func.sum(unit.units).label("units"))
-            .select_from(completed_unit)
-            .join(on_hand, _same_key(row, unit))
-            .where(counts)
-            .group_by(unit.fulfillment_node_id, unit.product_id)
-            .subquery("completed")
-        )
-
-    def _touched(self) -> sa.Subquery:
-        unit = completed_unit.c
-        return (
-            sa.select(unit.fulfillment_node_id, unit.product_id).distinct().where(self._pending()).subquery("touched")
-        )
-
     def _check_negative(self) -> None:
-        negative = sa.select(planned).where(planned.c.quantity < 0)
+        key = (planned.c.fulfillment_node_id, planned.c.product_id)
+        negative = sa.select(*key, planned.c.quantity).where(planned.c.quantity < 0).order_by(*key)
         rows = self._connection.execute(negative.limit(NAMED_KEYS)).all()
         if not rows:
             return
@@ -191,113 +210,6 @@ class Planner:
                 f"negative_on_hand to zero"
             )
         logger.warning("Negative quantities are sent as 0: %s", text)
-
-    def _write_cuts(self, mark: int | None) -> list[Cut]:
-        first = max(self._ledger.last_cut(), self._acknowledged.cut) + 1
-        cuts: list[Cut] = []
-        end = self._highest_end()
-        for part in self._ranges():
-            number = first + len(cuts)
-            size = self._fill_with_touched(number, part)
-            end = part.end if end is None else max(end, part.end)
-            cuts.append(Cut(number, part, size, end, mark))
-        self._fill_with_rest(cuts, first, end, mark)
-        if cuts:
-            self._remember(cuts)
-        return cuts
-
-    def _ranges(self) -> list[TimestampRange]:
-        unit = completed_unit.c
-        touched = sa.select(sa.func.count()).select_from(planned).where(planned.c.touched)
-        if (self._connection.scalar(touched) or 0) <= self._rules.max_cut_items:
-            low, high = sa.func.min(unit.logical_timestamp), sa.func.max(unit.logical_timestamp)
-            start, end = self._connection.execute(sa.select(low, high).where(self._pending())).one()
-            return [] if start is None else [TimestampRange(start, end)]
-        completions = (
-            sa.select(unit.logical_timestamp, unit.fulfillment_node_id, unit.product_id)
-            .where(self._pending())
-            .order_by(unit.logical_timestamp)
-        )
-        rows = self._connection.execute(completions, execution_options=STREAMED)
-        return split_along_timestamps(((row[0], (row[1], row[2])) for row in rows), self._rules.max_cut_items)
-
-    def _fill_with_touched(self, number: int, part: TimestampRange) -> int:
-        """Put every key with a completion in the range into a cut."""
-        unit = completed_unit.c
-        within = sa.and_(self._pending(), unit.logical_timestamp.between(part.start, part.end))
-        keys = sa.select(unit.fulfillment_node_id, unit.product_id).distinct().where(within).subquery()
-        size = self._insert_items(number, sa.select(planned).join(keys, _same_key(planned.c, keys.c)).subquery())
-        self._connection.execute(completed_unit.update().where(within).values(cut=number))
-        if size > self._rules.max_cut_items:
-            logger.warning(
-                "Cut %d has %d records, more than max_cut_items: they share one logical timestamp", number, size
-            )
-        return size
-
-    def _fill_with_rest(self, cuts: list[Cut], first: int, end: int | None, mark: int | None) -> None:
-        """Send keys without new completions along: in the last cut's room, then in cuts of their own."""
-        keys = (planned.c.fulfillment_node_id, planned.c.product_id)
-        rest = sa.select(planned).where(~planned.c.touched).order_by(*keys)
-        done = 0
-        if cuts and (room := self._rules.max_cut_items - cuts[-1].size) > 0:
-            done = self._insert_items(cuts[-1].number, rest.limit(room).subquery())
-            cuts[-1] = dataclasses.replace(cuts[-1], size=cuts[-1].size + done)
-        while True:
-            number = first + len(cuts)
-            part = rest.limit(self._rules.max_cut_items).offset(done).subquery()
-            size = self._insert_items(number, part)
-            if size == 0:
-                return
-            done += size
-            cuts.append(Cut(number, None, size, end, mark))
-
-    def _insert_items(self, number: int, keys: sa.Subquery) -> int:
-        query = sa.select(
-            sa.literal(number), keys.c.fulfillment_node_id, keys.c.product_id, _not_negative(keys.c.quantity)
-        )
-        return self._connection.execute(cut_item.insert().from_select(cut_item.c.keys(), query)).rowcount
-
-    def _highest_end(self) -> int | None:
-        ended = sa.select(sa.func.max(cut.c.logical_timestamp_end))
-        known = (self._connection.scalar(ended), self._acknowledged.end)
-        return max((value for value in known if value is not None), default=None)
-
-    def _remember(self, cuts: Sequence[Cut]) -> None:
-        self._connection.execute(
-            cut.insert(),
-            [
-                {
-                    "cut": part.number,
-                    "run": self._ledger.run,
-                    "logical_timestamp_start": part.range.start if part.range else None,
-                    "logical_timestamp_end": part.range.end if part.range else None,
-                    "mark": part.mark,
-                    "size": part.size,
-                }
-                for part in cuts
-            ],
-        )
-        item = cut_item.c
-        last = (
-            sa.select(item.fulfillment_node_id, item.product_id, sa.func.max(item.quantity), sa.func.max(item.cut))
-            .where(item.cut >= cuts[0].number)
-            .group_by(item.fulfillment_node_id, item.product_id)
-        )
-        insert = self._ledger.insert(stock).from_select(stock.c.keys(), last)
-        self._connection.execute(
-            insert.on_conflict_do_update(
-                index_elements=[stock.c.fulfillment_node_id, stock.c.product_id],
-                set_={"quantity": insert.excluded.quantity, "cut": insert.excluded.cut},
-            )
-        )
-
-
-def _same_key(left: t.Any, right: t.Any) -> sa.ColumnElement[bool]:
-    return sa.and_(left.fulfillment_node_id == right.fulfillment_node_id, left.product_id == right.product_id)
-
-
-def _not_negative(quantity: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
-    return sa.case((quantity < 0, 0), else_=quantity)
 
 
 def _like(glob: str) -> str:

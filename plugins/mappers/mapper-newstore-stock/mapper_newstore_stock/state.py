@@ -16,6 +16,9 @@ if t.TYPE_CHECKING:
 STOCK = "stock"
 REPLICATION_KEY = "logical_timestamp_end"
 
+#: A value of `on_hand_updated_column`, as JSON can carry it.
+Cursor = int | str
+
 
 @dataclasses.dataclass(frozen=True)
 class Acknowledged:
@@ -25,28 +28,46 @@ class Acknowledged:
         cut: The last cut NewStore has; 0 before the first.
         end: Highest logical timestamp declared up to that cut (None: none yet).
         mark: The mark quantities were computed at; it never goes back.
+        ledger: Which ledger, and which of its runs, gave the cut its number.
+        on_hand_cursor: How far the ERP's changes had been read for that cut.
     """
 
     cut: int = 0
     end: int | None = None
     mark: int | None = None
+    ledger: str | None = None
+    on_hand_cursor: Cursor | None = None
 
     @classmethod
     def from_state(cls, state: Mapping[str, t.Any]) -> Acknowledged:
         """Read it; a state without the bookmark means that NewStore has nothing."""
         bookmark = _bookmark(state, STOCK)
         end = bookmark.get("replication_key_value")
-        return cls(cut=int(bookmark.get("cut") or 0), end=end, mark=bookmark.get("mark", end))
+        return cls(
+            cut=int(bookmark.get("cut") or 0),
+            end=end,
+            mark=bookmark.get("mark", end),
+            ledger=bookmark.get("ledger"),
+            on_hand_cursor=bookmark.get("on_hand_cursor"),
+        )
+
+    def forgotten(self) -> Acknowledged:
+        """Give what stays true when nothing is known of the cut: how far ranges have reached."""
+        return Acknowledged(end=self.end, mark=self.mark)
 
     def written_into(self, state: Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Give a copy of a state that carries this bookmark."""
         result = copy.deepcopy(dict(state))
-        result.setdefault("bookmarks", {})[STOCK] = {
+        bookmark = {
             "replication_key": REPLICATION_KEY,
             "replication_key_value": self.end,
             "cut": self.cut,
             "mark": self.mark,
+            "ledger": self.ledger,
         }
+        if self.on_hand_cursor is not None:
+            bookmark["on_hand_cursor"] = self.on_hand_cursor
+        result.setdefault("bookmarks", {})[STOCK] = bookmark
         return result
 
 

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+import datetime as dt
 import typing as t
 
 import singer_sdk.singerlib as singer
+import sqlalchemy as sa
 from singer_sdk import typing as th
 
-from mapper_newstore_stock.errors import MapperError
-from mapper_newstore_stock.events import STREAM, completed_units, read_event
+from mapper_newstore_stock.database import short
+from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.events import COMPLETED, STREAM, completed_units
+from mapper_newstore_stock.intake import Intake
 from mapper_newstore_stock.ledger import Ledger
-from mapper_newstore_stock.on_hand import read_on_hand, without_ignored
+from mapper_newstore_stock.on_hand import OnHandSource
 from mapper_newstore_stock.planning import Planner, Rules
+from mapper_newstore_stock.records import records_of
+from mapper_newstore_stock.retention import forget_old
+from mapper_newstore_stock.shelf import last_cursor, take_rows
 from mapper_newstore_stock.state import STOCK, Acknowledged, Taken
+from mapper_newstore_stock.tenants import OneTenant
 
 if t.TYPE_CHECKING:
     import logging
     from collections.abc import Iterator, Mapping
 
     from mapper_newstore_stock.cuts import Cut
-    from mapper_newstore_stock.events import CompletedUnits
+    from mapper_newstore_stock.events import Event
 
 __all__ = ["STREAM", "StockRun"]
-
-#: Units held in memory before they go to the ledger.
-LARGEST_BATCH = 10_000
 
 STOCK_SCHEMA = th.PropertiesList(
     th.Property("fulfillment_node_id", th.StringType, required=True),
@@ -44,93 +50,115 @@ class StockRun:
     Args:
         config: The mapper's settings.
         logger: Where the run reports.
+        ledger: An open ledger instead of the one behind `ledger_url`; it is closed with the run.
 
     Raises:
         LedgerError: the ledger cannot be opened, or another run holds it.
     """
 
-    def __init__(self, config: Mapping[str, t.Any], logger: logging.Logger) -> None:
+    def __init__(self, config: Mapping[str, t.Any], logger: logging.Logger, ledger: Ledger | None = None) -> None:
         self._config = config
         self._logger = logger
-        self._ledger = Ledger(config["ledger_url"])
+        self._ledger = ledger or Ledger.at(config["ledger_url"])
+        self._intake = Intake(self._ledger)
         self._acknowledged = Acknowledged()
+        self._numbers_used = 0
         self._state: dict[str, t.Any] | None = None
-        self._units: list[CompletedUnits] = []
         self._events = 0
         self._events_begun = False
-        self._tenant: str | None = None
+        self._tenant = OneTenant()
 
     def begin_events(self) -> None:
         """Note that the tap's SCHEMA came: a STATE from here on is no longer its input state."""
         self._events_begun = True
 
-    def take_record(self, record: dict[str, t.Any]) -> None:
+    def take_event(self, event: Event) -> None:
         """Take an event. It counts only once a STATE covers it (design rule 3)."""
         self._events_begun = True
-        event = read_event(record)
-        self._check_tenant(event.tenant)
+        self._tenant.check(event.tenant)
         self._events += 1
-        if event.released:
-            self._units.extend(completed_units(event))
-        if len(self._units) >= LARGEST_BATCH:
-            self._hand_over()
+        if event.event_name == COMPLETED:
+            self._intake.take(completed_units(event), released=event.released)
 
     def take_state(self, state: dict[str, t.Any]) -> None:
         """Take a STATE: the tap's echo of its input state, or what covers the events so far."""
         taken = Taken.from_state(state, STREAM)
         if self._state is None and self._events == 0:
-            self._acknowledged = Acknowledged.from_state(state)
-            # An echo tells what the tap will not send again; a later STATE covers this run's events.
-            self._ledger.check_state(self._acknowledged, Taken() if self._events_begun else taken)
+            said = Acknowledged.from_state(state)
+            self._acknowledged = self._ledger.acknowledge(said, taken, echoed=not self._events_begun)
+            self._numbers_used = said.cut
         if self._events_begun:
-            self._hand_over()
-            self._ledger.commit_taken(taken)
+            self._intake.cover(taken)
         self._state = copy.deepcopy(state)
 
     def finish(self) -> Iterator[singer.Message]:
         """Plan the cuts, write them down, and give the messages that carry them.
 
         Raises:
+            LedgerError: an event is too old, or the database fails.
             OnHandError: the ERP's rows cannot be used.
             QuantityError: a quantity cannot be computed, or must not be sent.
         """
-        self._units.clear()
-        self._ledger.forget_uncommitted()
         if self._state is None:
             self._logger.warning("The tap sent no STATE: nothing was taken from it, and nothing is sent")
             return
-        self._ledger.replace_on_hand(self._on_hand_rows())
-        planner = Planner(self._ledger, self._acknowledged, self._rules())
-        cuts = planner.plan()
+        try:
+            yield from self._finish()
+        except sa.exc.SQLAlchemyError as error:
+            raise LedgerError(f"the ledger cannot be written: {short(error)}. The next run repeats this one") from error
+
+    def close(self) -> None:
+        """Let go of the ledger."""
+        self._ledger.close()
+
+    def _finish(self) -> Iterator[singer.Message]:
+        self._intake.finish()
+        rules = self._rules()
+        source = self._on_hand_source()
+        self._read_on_hand(source)
+        cuts = Planner(self._ledger, self._acknowledged, rules).plan(self._intake, lowest_number=self._numbers_used)
+        self._forget_old(erp_is_current=rules.erp_is_current)
+        self._ledger.connection.commit()
         if not cuts:
             self._logger.info("%d events taken, no quantity changed", self._events)
-            yield self._state_message(self._acknowledged)
+            yield self._state_message(dataclasses.replace(self._acknowledged, on_hand_cursor=source.cursor))
             return
         yield singer.SchemaMessage(
             STOCK, STOCK_SCHEMA, ["fulfillment_node_id", "product_id"], ["logical_timestamp_end"]
         )
         for cut in cuts:
             self._logger.info("Cut %d: %d records, %s, mark %s", cut.number, cut.size, _range(cut), cut.mark)
-            yield from self._record_messages(planner, cut)
-            yield self._state_message(Acknowledged(cut=cut.number, end=cut.end, mark=cut.mark))
+            yield from records_of(self._ledger.connection, cut)
+            cursor = source.cursor if cut is cuts[-1] else self._acknowledged.on_hand_cursor
+            yield self._state_message(Acknowledged(cut.number, cut.end, cut.mark, self._ledger.identity, cursor))
 
-    def close(self) -> None:
-        """Let go of the ledger."""
-        self._ledger.close()
+    def _read_on_hand(self, source: OnHandSource) -> None:
+        """Read the changed rows if both ledger and state say how far the last run had come, else all."""
+        known = last_cursor(self._ledger.connection, source.fingerprint) if source.updated_column else None
+        since = self._acknowledged.on_hand_cursor
+        if known is None or type(known) is not type(since):
+            since = None
+        count = take_rows(self._ledger, source, since)
+        self._logger.info("%d on-hand rows read%s", count, "" if since is None else f", changed since {since}")
 
-    def _hand_over(self) -> None:
-        self._ledger.take(self._units)
-        self._units.clear()
+    def _forget_old(self, *, erp_is_current: bool) -> None:
+        days = self._config["ledger_keep_days"]
+        now = dt.datetime.now(tz=dt.UTC)
+        count = forget_old(self._ledger, self._acknowledged.cut, days, now, erp_is_current=erp_is_current)
+        if count:
+            self._logger.info("%d units older than %d days folded away", count, days)
 
-    def _on_hand_rows(self) -> Iterator[t.Any]:
+    def _on_hand_source(self) -> OnHandSource:
         config = self._config
-        rows = read_on_hand(
+        return OnHandSource(
             config["on_hand_url"],
             table=config.get("on_hand_table"),
             query=config.get("on_hand_query"),
             columns=config["on_hand_columns"],
+            ignored_nodes=config["ignored_nodes"],
+            ignored_products=config["ignored_products"],
+            updated_column=config.get("on_hand_updated_column"),
         )
-        return without_ignored(rows, config["ignored_nodes"], config["ignored_products"])
 
     def _rules(self) -> Rules:
         return Rules(
@@ -141,36 +169,9 @@ class StockRun:
             negative_is_zero=self._config["negative_on_hand"] == "zero",
         )
 
-    def _record_messages(self, planner: Planner, cut: Cut) -> Iterator[singer.RecordMessage]:
-        start, end = cut.range or (None, None)
-        for row in planner.records(cut.number):
-            yield singer.RecordMessage(
-                stream=STOCK,
-                record={
-                    "fulfillment_node_id": row.fulfillment_node_id,
-                    "product_id": row.product_id,
-                    "quantity": row.quantity,
-                    "logical_timestamp_start": start,
-                    "logical_timestamp_end": end,
-                    "cut_id": str(cut.number),
-                    "cut_size": cut.size,
-                },
-            )
-
     def _state_message(self, acknowledged: Acknowledged) -> singer.StateMessage:
         state = self._state or {}
         return singer.StateMessage(value=acknowledged.written_into(state) if acknowledged.cut else state)
-
-    def _check_tenant(self, tenant: str | None) -> None:
-        """Logical timestamps of two tenants cannot be compared; a range would claim too much."""
-        if tenant is None:
-            return
-        if self._tenant not in (None, tenant):
-            raise MapperError(
-                f"events of two tenants in one run: {self._tenant} and {tenant}. Each tenant needs its own "
-                f"receiver, landing store and ledger"
-            )
-        self._tenant = tenant
 
 
 def _range(cut: Cut) -> str:

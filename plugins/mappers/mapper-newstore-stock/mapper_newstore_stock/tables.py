@@ -1,36 +1,67 @@
-"""The ledger's tables. Logical timestamps are int64 and order events; they are not times."""
+"""The ledger's tables. Logical timestamps are int64 and order events; they are not times.
+
+On SQLite the large ones are clustered by their primary key (WITHOUT ROWID): what is written
+in key order stays cheap however large they grow.
+"""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = sa.MetaData()
+#: Tables of one connection; they go with it.
+temporary = sa.MetaData()
 number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
-def _key_columns(*, primary_key: bool) -> list[sa.Column[str]]:
+def _key_columns(*, primary_key: bool = True) -> list[sa.Column[str]]:
     return [
         sa.Column("fulfillment_node_id", sa.Text, primary_key=primary_key, nullable=False),
         sa.Column("product_id", sa.Text, primary_key=primary_key, nullable=False),
     ]
 
 
-#: One row: the schema's version.
-ledger = sa.Table("ledger", metadata, sa.Column("schema_version", sa.Integer, primary_key=True))
+def _unit_columns() -> list[sa.Column[str] | sa.Column[int]]:
+    """A key first, so that the units of one key stand together in timestamp order."""
+    return [
+        *_key_columns(),
+        sa.Column("logical_timestamp", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("event_id", sa.Text, primary_key=True),
+        sa.Column("units", sa.Integer, nullable=False),
+    ]
 
-#: One row per run of the mapper: who it is, and how far it has taken the tap's events.
+
+#: One row. `ledger_id`: tells this ledger from any other, also from one made anew in its
+#: place. `horizon`: highest timestamp of the units folded away (NULL: none yet).
+#: `erp_is_current`: the setting at the last plan; when it changes every number is computed anew.
+ledger = sa.Table(
+    "ledger",
+    metadata,
+    sa.Column("schema_version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("ledger_id", sa.Text, nullable=False),
+    sa.Column("horizon", sa.BigInteger),
+    sa.Column("folded_at", sa.Text, comment="ISO 8601, UTC"),
+    sa.Column("erp_is_current", sa.Boolean),
+    sa.Column("on_hand_cursor", sa.Text, comment="JSON: highest value of on_hand_updated_column read"),
+)
+
+#: One row per run of the mapper: who it is, how far it has taken the tap's events, and which
+#: cut NewStore had when it began. `run_id` tells runs with equal numbers apart, when a ledger
+#: was restored from an older copy and went on from there.
 run = sa.Table(
     "run",
     metadata,
     sa.Column("run", number, primary_key=True, autoincrement=True),
+    sa.Column("run_id", sa.Text, nullable=False),
     sa.Column("host", sa.Text, nullable=False),
     sa.Column("process", sa.Integer, nullable=False),
     sa.Column("started_at", sa.Text, nullable=False, comment="ISO 8601, UTC"),
     sa.Column("taken_through", sa.BigInteger, comment="the tap's bookmark: logical timestamp"),
     sa.Column("taken_position", sa.BigInteger, comment="the tap's bookmark: arrival position"),
     sa.Column("taken_store_id", sa.Text, comment="the landing store the position belongs to"),
+    sa.Column("acknowledged_cut", number),
     sqlite_autoincrement=True,
 )
 
@@ -39,46 +70,41 @@ run = sa.Table(
 completed_unit = sa.Table(
     "completed_unit",
     metadata,
-    sa.Column("event_id", sa.Text, primary_key=True),
-    sa.Column("product_id", sa.Text, primary_key=True),
-    sa.Column("fulfillment_node_id", sa.Text, nullable=False),
-    sa.Column("logical_timestamp", sa.BigInteger, nullable=False),
-    sa.Column("units", sa.Integer, nullable=False),
+    *_unit_columns(),
     sa.Column("late", sa.Boolean, nullable=False),
     sa.Column("run", number, nullable=False),
     sa.Column("cut", number),
-    sa.Index("completed_unit_by_key", "fulfillment_node_id", "product_id", "logical_timestamp"),
-    sa.Index("completed_unit_by_cut", "cut"),
+    sqlite_with_rowid=False,
 )
 
-#: The ERP's rows as last read. `as_of_logical_timestamp`: the highest timestamp the number
-#: contains (NULL: none). `changed_run`: the run that last saw the row change.
+#: Units known ahead of the tap's release mark. They count into no mark and no range; they
+#: become completed units when they are released, or when the mark has reached them.
+ahead_unit = sa.Table("ahead_unit", metadata, *_unit_columns(), sqlite_with_rowid=False)
+
+#: What became of units folded away. `through`: the highest timestamp among them; an ERP row
+#: must contain it.
+folded = sa.Table(
+    "folded",
+    metadata,
+    *_key_columns(),
+    sa.Column("units", sa.BigInteger, nullable=False),
+    sa.Column("through", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: The ERP's rows as last read, and what was last sent for them. `as_of_logical_timestamp`: the
+#: highest timestamp the number contains (NULL: none). `changed_run`: the run that last saw the
+#: row change. `sent_quantity`, `sent_cut`: NULL before the key was ever sent.
 on_hand = sa.Table(
     "on_hand",
     metadata,
-    *_key_columns(primary_key=True),
+    *_key_columns(),
     sa.Column("quantity", sa.BigInteger, nullable=False),
     sa.Column("as_of_logical_timestamp", sa.BigInteger),
     sa.Column("changed_run", number, nullable=False),
-)
-
-#: The ERP's rows while they are being read; empty between runs.
-on_hand_read = sa.Table(
-    "on_hand_read",
-    metadata,
-    *_key_columns(primary_key=False),
-    sa.Column("quantity", sa.BigInteger, nullable=False),
-    sa.Column("as_of_logical_timestamp", sa.BigInteger),
-)
-
-#: Keys the current run sends; empty between runs. `touched`: a completion not yet
-#: acknowledged moved it; other keys go out because their number is new to NewStore.
-planned = sa.Table(
-    "planned",
-    metadata,
-    *_key_columns(primary_key=True),
-    sa.Column("quantity", sa.BigInteger, nullable=False, comment="before a negative one becomes 0"),
-    sa.Column("touched", sa.Boolean, nullable=False),
+    sa.Column("sent_quantity", sa.BigInteger),
+    sa.Column("sent_cut", number),
+    sqlite_with_rowid=False,
 )
 
 #: One row per cut ever planned. It is written before the cut is sent, so that the mark
@@ -94,20 +120,77 @@ cut = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
 )
 
-#: What each cut says.
+#: What each cut says, and the sum that made it: quantity = on_hand - completed + added_back,
+#: never below 0.
 cut_item = sa.Table(
     "cut_item",
     metadata,
-    sa.Column("cut", number, primary_key=True),
-    *_key_columns(primary_key=True),
+    sa.Column("cut", number, primary_key=True, autoincrement=False),
+    *_key_columns(),
     sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("on_hand", sa.BigInteger, nullable=False),
+    sa.Column("as_of_logical_timestamp", sa.BigInteger),
+    sa.Column("completed", sa.BigInteger, nullable=False),
+    sa.Column("added_back", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
-#: What was last sent for each key, and in which cut.
-stock = sa.Table(
-    "stock",
-    metadata,
-    *_key_columns(primary_key=True),
+#: The tap's units as they come. `batch`: how many STATEs had come before; a unit counts only
+#: when another one follows it (design rule 3).
+taken_unit = sa.Table(
+    "taken_unit",
+    temporary,
+    sa.Column("batch", sa.Integer, nullable=False),
+    sa.Column("released", sa.Boolean, nullable=False),
+    *_key_columns(primary_key=False),
+    sa.Column("logical_timestamp", sa.BigInteger, nullable=False),
+    sa.Column("event_id", sa.Text, nullable=False),
+    sa.Column("units", sa.Integer, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+
+#: The ERP's rows as they are read.
+read_row = sa.Table(
+    "read_row",
+    temporary,
+    *_key_columns(primary_key=False),
     sa.Column("quantity", sa.BigInteger, nullable=False),
-    sa.Column("cut", number, nullable=False),
+    sa.Column("as_of_logical_timestamp", sa.BigInteger),
+    prefixes=["TEMPORARY"],
+)
+
+#: Completions NewStore has not acknowledged, of the keys managed here.
+pending = sa.Table(
+    "pending",
+    temporary,
+    *_key_columns(primary_key=False),
+    sa.Column("logical_timestamp", sa.BigInteger, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+
+#: Keys whose units say something new. `touched`: by a pending completion; otherwise only by
+#: units ahead of the mark.
+moved = sa.Table(
+    "moved",
+    temporary,
+    *_key_columns(),
+    sa.Column("touched", sa.Boolean, nullable=False),
+    prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
+)
+
+#: Keys this run sends. `touched` ones belong to a range; the others go out because their
+#: number is new to NewStore. `quantity` is before a negative one becomes 0.
+planned = sa.Table(
+    "planned",
+    temporary,
+    *_key_columns(),
+    sa.Column("on_hand", sa.BigInteger, nullable=False),
+    sa.Column("as_of_logical_timestamp", sa.BigInteger),
+    sa.Column("completed", sa.BigInteger, nullable=False),
+    sa.Column("added_back", sa.BigInteger, nullable=False),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("touched", sa.Boolean, nullable=False),
+    prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
 )

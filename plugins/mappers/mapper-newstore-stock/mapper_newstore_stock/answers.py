@@ -1,0 +1,184 @@
+"""Answers from the ledger, for people: why a number is what it is, and what it was.
+
+Each answer is a `Table`; nothing here is written, so a run may be going on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+import sqlalchemy as sa
+
+from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.quantities import not_contained, not_negative, same_key
+from mapper_newstore_stock.tables import SCHEMA_VERSION, ahead_unit, completed_unit, cut, cut_item, ledger, on_hand, run
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Rows under column names, and a sentence that sums them up."""
+
+    columns: tuple[str, ...]
+    rows: Iterable[tuple[t.Any, ...]]
+    says: str = ""
+
+
+def check_schema(connection: sa.Connection) -> None:
+    """Check that there is a ledger this program can read.
+
+    Raises:
+        LedgerError: there is none, or it has another version.
+    """
+    if not sa.inspect(connection).has_table(ledger.name):
+        raise LedgerError("there is no ledger in this database")
+    version = connection.scalar(sa.select(ledger.c.schema_version))
+    if version != SCHEMA_VERSION:
+        raise LedgerError(f"the ledger has schema version {version}, this program knows {SCHEMA_VERSION}")
+
+
+def explain(connection: sa.Connection, node: str, product: str) -> Table:
+    """Tell how the number last sent for a key came about.
+
+    Raises:
+        LedgerError: the ledger does not know the key.
+    """
+    row = connection.execute(
+        sa.select(on_hand).where(on_hand.c.fulfillment_node_id == node, on_hand.c.product_id == product)
+    ).first()
+    if row is None:
+        raise LedgerError(f"the ledger has no on-hand row for {node}/{product}")
+    current = bool(connection.scalar(sa.select(ledger.c.erp_is_current)))
+    sent = connection.execute(
+        sa.select(cut_item, cut.c.mark, run.c.started_at)
+        .join(cut, cut.c.cut == cut_item.c.cut)
+        .join(run, run.c.run == cut.c.run)
+        .where(
+            cut_item.c.cut == row.sent_cut,
+            cut_item.c.fulfillment_node_id == node,
+            cut_item.c.product_id == product,
+        )
+    ).first()
+    as_of = "every completion" if current else _or_none(row.as_of_logical_timestamp, "no completion")
+    steps: list[tuple[t.Any, ...]] = [("ERP row", None, None, row.quantity, None, f"contains {as_of}")]
+    steps += _completions(connection, node, product, current=current)
+    steps += _units_ahead(connection, node, product, None if sent is None else sent.mark, row, current=current)
+    if sent is None:
+        return Table(_STEPS, steps, f"{node}/{product} has not been sent by a cut the ledger still keeps")
+    steps.append(("sent", None, sent.mark, row.sent_quantity, row.sent_cut, f"by the run of {sent.started_at}"))
+    says = (
+        f"{node}/{product} is {row.sent_quantity}: {sent.on_hand} on hand - {sent.completed} completed since"
+        f" + {sent.added_back} added back, at mark {sent.mark}, in cut {row.sent_cut}"
+    )
+    return Table(_STEPS, steps, says)
+
+
+def quantities_at(connection: sa.Connection, timestamp: int) -> Table:
+    """Give all quantities as of a timestamp, from the ERP's rows as last read.
+
+    Raises:
+        LedgerError: units up to a higher timestamp have been folded away.
+    """
+    horizon = connection.scalar(sa.select(ledger.c.horizon))
+    if horizon is not None and timestamp < horizon:
+        raise LedgerError(
+            f"--timestamp {timestamp}: the ledger has folded away units up to {horizon} (ledger_keep_days); "
+            f"ask for {horizon} or more"
+        )
+    current = bool(connection.scalar(sa.select(ledger.c.erp_is_current)))
+    row, unit, ahead = on_hand.c, completed_unit.c, ahead_unit.c
+    beyond = sa.and_(unit.logical_timestamp > timestamp, sa.true() if current else ~not_contained())
+    since = sa.and_(unit.logical_timestamp <= timestamp, sa.false() if current else not_contained())
+    in_row = sa.true() if current else ahead.logical_timestamp <= row.as_of_logical_timestamp
+    quantity = (
+        row.quantity
+        - _units(completed_unit, since)
+        + _units(completed_unit, beyond)
+        + _units(ahead_unit, sa.and_(ahead.logical_timestamp > timestamp, in_row))
+    )
+    query = sa.select(
+        row.fulfillment_node_id, row.product_id, row.quantity, row.as_of_logical_timestamp, not_negative(quantity)
+    ).order_by(row.fulfillment_node_id, row.product_id)
+    columns = ("fulfillment_node_id", "product_id", "on_hand", "as_of_logical_timestamp", "quantity")
+    rows = connection.execute(query, execution_options={"yield_per": 10_000})
+    return Table(columns, (tuple(line) for line in rows), f"quantities as of logical timestamp {timestamp}")
+
+
+def cuts(connection: sa.Connection) -> Table:
+    """List the cuts, the newest last; acknowledged: as the last run read in the Singer state."""
+    acknowledged = connection.scalar(
+        sa.select(run.c.acknowledged_cut).where(run.c.acknowledged_cut.is_not(None)).order_by(run.c.run.desc()).limit(1)
+    )
+    query = sa.select(cut, run.c.started_at).join(run, run.c.run == cut.c.run).order_by(cut.c.cut)
+    columns = ("cut", "started_at", "logical_timestamp_start", "logical_timestamp_end", "mark", "size", "acknowledged")
+    rows = [
+        (
+            line.cut,
+            line.started_at,
+            line.logical_timestamp_start,
+            line.logical_timestamp_end,
+            line.mark,
+            line.size,
+            line.cut <= (acknowledged or 0),
+        )
+        for line in connection.execute(query)
+    ]
+    return Table(columns, rows, f"the last run's state acknowledged cut {acknowledged or 0}")
+
+
+def sent_quantities(connection: sa.Connection) -> Iterable[tuple[str, str, int]]:
+    """Give the last quantity sent for each key, in key order."""
+    row = on_hand.c
+    query = sa.select(row.fulfillment_node_id, row.product_id, row.sent_quantity).where(row.sent_cut.is_not(None))
+    query = query.order_by(row.fulfillment_node_id, row.product_id)
+    return (tuple(line) for line in connection.execute(query, execution_options={"yield_per": 10_000}))
+
+
+_STEPS = ("step", "event_id", "logical_timestamp", "units", "cut", "why")
+
+
+def _completions(connection: sa.Connection, node: str, product: str, *, current: bool) -> list[tuple[t.Any, ...]]:
+    unit = completed_unit.c
+    query = (
+        sa.select(
+            unit.event_id, unit.logical_timestamp, unit.units, unit.cut, unit.late, not_contained().label("counts")
+        )
+        .join(on_hand, same_key(on_hand.c, unit))
+        .where(unit.fulfillment_node_id == node, unit.product_id == product)
+        .order_by(unit.logical_timestamp)
+    )
+    steps: list[tuple[t.Any, ...]] = []
+    for line in connection.execute(query):
+        counts = line.counts and not current
+        why = ("late: the row cannot contain it yet" if line.late else "after the row") if counts else "in the row"
+        step = "completed" if counts else "not subtracted"
+        steps.append((step, line.event_id, line.logical_timestamp, -line.units if counts else 0, line.cut, why))
+    return steps
+
+
+def _units_ahead(
+    connection: sa.Connection, node: str, product: str, mark: int | None, row: t.Any, *, current: bool
+) -> list[tuple[t.Any, ...]]:
+    unit = ahead_unit.c
+    query = sa.select(ahead_unit).where(unit.fulfillment_node_id == node, unit.product_id == product)
+    steps: list[tuple[t.Any, ...]] = []
+    for line in connection.execute(query.order_by(unit.logical_timestamp)):
+        as_of = row.as_of_logical_timestamp
+        in_row = current or (as_of is not None and line.logical_timestamp <= as_of)
+        counts = in_row and (mark is None or line.logical_timestamp > mark)
+        why = "in the row, and NewStore still subtracts it" if counts else "not released, not in the row"
+        step = "added back" if counts else "ahead"
+        steps.append((step, line.event_id, line.logical_timestamp, line.units if counts else 0, None, why))
+    return steps
+
+
+def _units(table: sa.Table, counts: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    total = sa.cast(sa.func.coalesce(sa.func.sum(table.c.units), 0), sa.BigInteger)
+    return sa.select(total).where(same_key(table.c, on_hand.c), counts).correlate(on_hand).scalar_subquery()
+
+
+def _or_none(value: int | None, none: str) -> str:
+    return none if value is None else f"up to {value}"

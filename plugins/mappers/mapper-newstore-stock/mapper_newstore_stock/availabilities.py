@@ -1,0 +1,83 @@
+"""What NewStore says is available, beside what the ledger sent (newstore-api.md, section 6)."""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+
+import requests
+
+from mapper_newstore_stock.errors import LedgerError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+#: NewStore takes at most 2,000 keys a call.
+KEYS_A_CALL = 1_000
+CALL_SECONDS = 60
+COLUMNS = ("fulfillment_node_id", "product_id", "sent", "atp", "demand")
+
+
+class Availabilities:
+    """Asks NewStore for ATP.
+
+    Args:
+        session: Carries the authorization.
+        api_url: Base URL of the API.
+    """
+
+    def __init__(self, session: requests.Session, api_url: str) -> None:
+        self._session = session
+        self._url = f"{api_url.rstrip('/')}/v0/availabilities"
+
+    def beside(self, sent: Iterable[tuple[str, str, int]]) -> Iterator[tuple[str, str, int, int | None, int | None]]:
+        """Give each key with the number sent, NewStore's ATP, and their difference.
+
+        The difference is what NewStore holds back by itself: open orders, reservations, safety
+        stock, completions beyond the last range. Below 0 NewStore promises more than was sent.
+
+        Raises:
+            LedgerError: NewStore does not answer.
+        """
+        source = iter(sent)
+        while batch := list(itertools.islice(source, KEYS_A_CALL)):
+            found = self._ask(batch)
+            for node, product, quantity in batch:
+                atp = found.get((node, product))
+                yield node, product, quantity, atp, None if atp is None else quantity - atp
+
+    def _ask(self, keys: list[tuple[str, str, int]]) -> dict[tuple[str, str], int]:
+        body = {"atp_keys": [{"product_id": product, "fulfillment_node_id": node} for node, product, _ in keys]}
+        answer = call(self._session, self._url, json=body)
+        return {
+            (str(item["fulfillment_node_id"]), str(item["product_id"])): int(item["atp"])
+            for item in answer.get("items", [])
+        }
+
+
+def signed_in(auth_url: str, client_id: str, client_secret: str) -> requests.Session:
+    """Give a session with a bearer token (newstore-api.md, section 1).
+
+    Raises:
+        LedgerError: the credentials are refused, or nobody answers.
+    """
+    session = requests.Session()
+    form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
+    token = call(session, auth_url, data=form)["access_token"]
+    session.headers["Authorization"] = f"Bearer {token}"
+    return session
+
+
+def call(session: requests.Session, url: str, **body: t.Any) -> dict[str, t.Any]:
+    """Post and give the JSON answer.
+
+    Raises:
+        LedgerError: it is an error, or no JSON; carries what NewStore says.
+    """
+    try:
+        response = session.post(url, timeout=CALL_SECONDS, **body)
+        if not response.ok:
+            raise LedgerError(f"POST {url} answered {response.status_code}: {' '.join(response.text.split())[:300]}")
+        return t.cast("dict[str, t.Any]", response.json())
+    except requests.RequestException as error:
+        raise LedgerError(f"POST {url} failed: {error}") from error

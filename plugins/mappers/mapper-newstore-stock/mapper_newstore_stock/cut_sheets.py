@@ -1,0 +1,158 @@
+"""Writes planned keys down as cuts, each with the timestamps it answers for (design rule 3)."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import typing as t
+
+import sqlalchemy as sa
+
+from mapper_newstore_stock.cuts import Cut, TimestampRange, split_along_timestamps
+from mapper_newstore_stock.database import STREAMED
+from mapper_newstore_stock.quantities import not_negative, same_key
+from mapper_newstore_stock.tables import completed_unit, cut, cut_item, on_hand, pending, planned
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mapper_newstore_stock.ledger import Ledger
+    from mapper_newstore_stock.state import Acknowledged
+
+logger = logging.getLogger("mapper-newstore-stock.planning")
+
+_KEY = (planned.c.fulfillment_node_id, planned.c.product_id)
+_by_timestamp = sa.Index("pending_by_timestamp", pending.c.logical_timestamp)
+# Only a run that is split needs it.
+pending.indexes.discard(_by_timestamp)
+
+
+class CutSheets:
+    """Writes one run's cuts.
+
+    Args:
+        ledger: The run's hold on the ledger; `planned` and `pending` are filled.
+        acknowledged: What NewStore has.
+        max_items: The most stock records one cut should have.
+    """
+
+    def __init__(self, ledger: Ledger, acknowledged: Acknowledged, max_items: int) -> None:
+        self._ledger = ledger
+        self._connection = ledger.connection
+        self._acknowledged = acknowledged
+        self._max_items = max_items
+
+    def write(self, not_acknowledged: sa.ColumnElement[bool], mark: int | None, *, lowest_number: int = 0) -> list[Cut]:
+        """Write all planned keys into cuts, and give the cuts.
+
+        Args:
+            not_acknowledged: The completed units whose cut this is.
+            mark: What all quantities were computed at.
+            lowest_number: Numbers up to it belong to other cuts.
+        """
+        first = max(self._ledger.last_cut(), self._acknowledged.cut, lowest_number) + 1
+        end = self._highest_end()
+        ranges = self._ranges()
+        cuts: list[Cut] = []
+        for part in ranges:
+            end = part.end if end is None else max(end, part.end)
+            number = first + len(cuts)
+            size = self._fill_with_touched(number, part if len(ranges) > 1 else None)
+            cuts.append(Cut(number, part, size, end, mark))
+        if len(ranges) > 1:
+            _by_timestamp.drop(self._connection)
+        self._fill_with_rest(cuts, first, end, mark)
+        self._remember(cuts)
+        self._assign(not_acknowledged, cuts)
+        return cuts
+
+    def _ranges(self) -> list[TimestampRange]:
+        touched = sa.select(sa.func.count()).select_from(planned).where(planned.c.touched)
+        if (self._connection.scalar(touched) or 0) <= self._max_items:
+            timestamp = pending.c.logical_timestamp
+            low_high = sa.select(sa.func.min(timestamp), sa.func.max(timestamp))
+            start, end = self._connection.execute(low_high).one()
+            return [] if start is None else [TimestampRange(start, end)]
+        _by_timestamp.create(self._connection)
+        ranges = split_along_timestamps(self._completions(), self._max_items)
+        if len(ranges) == 1:
+            _by_timestamp.drop(self._connection)
+        return ranges
+
+    def _completions(self) -> Iterator[tuple[int, int]]:
+        """Give (timestamp, key) in timestamp order, a key as its hash: half a million must fit in memory."""
+        unit = pending.c
+        query = sa.select(unit.logical_timestamp, unit.fulfillment_node_id, unit.product_id)
+        rows = self._connection.execute(query.order_by(unit.logical_timestamp), execution_options=STREAMED)
+        return ((timestamp, hash((node, product))) for timestamp, node, product in rows)
+
+    def _fill_with_touched(self, number: int, part: TimestampRange | None) -> int:
+        """Put every key with a completion in the range into a cut; None: every touched key."""
+        if part is None:
+            keys = sa.select(planned).where(planned.c.touched)
+        else:
+            unit = pending.c
+            within = sa.select(unit.fulfillment_node_id, unit.product_id).distinct()
+            within_part = within.where(unit.logical_timestamp.between(part.start, part.end)).subquery()
+            keys = sa.select(planned).join(within_part, same_key(planned.c, within_part.c))
+        size = self._insert_items(number, keys)
+        if size > self._max_items:
+            logger.warning(
+                "Cut %d has %d records, more than max_cut_items: they share one logical timestamp", number, size
+            )
+        return size
+
+    def _fill_with_rest(self, cuts: list[Cut], first: int, end: int | None, mark: int | None) -> None:
+        """Send keys without new completions along: in the last cut's room, then in cuts of their own."""
+        rest = sa.select(planned).where(~planned.c.touched)
+        done = 0
+        if cuts and (room := self._max_items - cuts[-1].size) > 0:
+            done = self._insert_items(cuts[-1].number, rest.order_by(*_KEY).limit(room))
+            cuts[-1] = dataclasses.replace(cuts[-1], size=cuts[-1].size + done)
+        while True:
+            number = first + len(cuts)
+            size = self._insert_items(number, rest.order_by(*_KEY).limit(self._max_items).offset(done))
+            if size == 0:
+                return
+            done += size
+            cuts.append(Cut(number, None, size, end, mark))
+
+    def _insert_items(self, number: int, keys: sa.Select[t.Any]) -> int:
+        key = keys.subquery().c
+        query = sa.select(
+            sa.literal(number),
+            key.fulfillment_node_id,
+            key.product_id,
+            not_negative(key.quantity),
+            key.on_hand,
+            key.as_of_logical_timestamp,
+            key.completed,
+            key.added_back,
+        )
+        statement = cut_item.insert().from_select(cut_item.c.keys(), query)
+        return self._connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
+
+    def _highest_end(self) -> int | None:
+        ended = sa.select(sa.func.max(cut.c.logical_timestamp_end))
+        known = (self._connection.scalar(ended), self._acknowledged.end)
+        return max((value for value in known if value is not None), default=None)
+
+    def _remember(self, cuts: list[Cut]) -> None:
+        """Write down the cuts and, in their order, what they say of each key: the last one counts."""
+        for part in cuts:
+            start, end = part.range or (None, None)
+            values = {"run": self._ledger.run, "mark": part.mark, "size": part.size}
+            values |= {"logical_timestamp_start": start, "logical_timestamp_end": end}
+            self._connection.execute(cut.insert().values(cut=part.number, **values))
+            sent = {"sent_quantity": cut_item.c.quantity, "sent_cut": cut_item.c.cut}
+            item = sa.and_(cut_item.c.cut == part.number, same_key(cut_item.c, on_hand.c))
+            self._connection.execute(on_hand.update().where(item).values(sent))
+
+    def _assign(self, not_acknowledged: sa.ColumnElement[bool], cuts: list[Cut]) -> None:
+        """Note which cut carries each unit; the ranges of one run do not overlap."""
+        if not any(part.range for part in cuts):
+            return
+        timestamp = completed_unit.c.logical_timestamp
+        carries = timestamp.between(cut.c.logical_timestamp_start, cut.c.logical_timestamp_end)
+        number = sa.select(cut.c.cut).where(cut.c.cut >= cuts[0].number, carries).scalar_subquery()
+        self._connection.execute(completed_unit.update().where(not_acknowledged).values(cut=number))

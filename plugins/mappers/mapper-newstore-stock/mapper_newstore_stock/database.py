@@ -1,0 +1,107 @@
+"""Database connections, and rows into them by the thousand.
+
+One code for SQLite and PostgreSQL; what differs between the two stands here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+POSTGRESQL = "postgresql"
+#: Rows that are held in memory while they go to a database or come from it.
+BATCH_ROWS = 10_000
+STREAMED = {"yield_per": BATCH_ROWS}
+#: Pages SQLite may keep in memory, in KiB: most of what this package needs of it.
+CACHE_KIB = 32 * 1024
+
+
+def open_engine(url: str) -> sa.Engine:
+    """Give an engine for a URL; `postgresql://` and `postgres://` mean psycopg 3.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError, ImportError: the URL or its driver is not usable.
+    """
+    parsed = sa.make_url(url)
+    if parsed.drivername in ("postgres", POSTGRESQL):
+        parsed = parsed.set(drivername=f"{POSTGRESQL}+psycopg")
+    return sa.create_engine(parsed)
+
+
+def open_ledger_engine(url: str) -> sa.Engine:
+    """Give an engine whose commits are on disk before they return."""
+    engine = open_engine(url)
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", make_durable)
+    return engine
+
+
+def make_durable(connection: t.Any, _record: object) -> None:
+    """Set SQLite up: durable commits, bounded memory, LIKE that tells upper from lower case."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout = 10000")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA case_sensitive_like = ON")
+    cursor.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    cursor.execute("PRAGMA temp_store = FILE")
+    cursor.execute(f"PRAGMA temp.cache_size = -{CACHE_KIB}")
+    cursor.close()
+
+
+def is_postgresql(connection: sa.Connection) -> bool:
+    """Say which of the two databases a connection leads to."""
+    return connection.dialect.name == POSTGRESQL
+
+
+def insert(connection: sa.Connection, table: sa.Table) -> t.Any:
+    """Give the dialect's INSERT, which knows ON CONFLICT."""
+    return (postgresql if is_postgresql(connection) else sqlite).insert(table)
+
+
+def load(connection: sa.Connection, table: sa.Table, rows: Iterable[tuple[t.Any, ...]]) -> int:
+    """Insert rows, in the order of the table's columns, and give their number.
+
+    They go in by COPY or by the driver's own executemany: SQLAlchemy's parameters would cost
+    more than the database.
+    """
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    if is_postgresql(connection):
+        return _copy(connection, f'COPY "{table.name}" ({names}) FROM STDIN', rows)
+    marks = ", ".join("?" * len(table.columns))
+    statement = f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})'  # noqa: S608 - our own names
+    count = 0
+    for batch in in_batches(rows):
+        connection.exec_driver_sql(statement, batch)
+        count += len(batch)
+    return count
+
+
+def in_batches(rows: Iterable[tuple[t.Any, ...]]) -> Iterator[Sequence[tuple[t.Any, ...]]]:
+    """Give rows in lists of at most BATCH_ROWS."""
+    source = iter(rows)
+    while batch := list(itertools.islice(source, BATCH_ROWS)):
+        yield batch
+
+
+def short(error: Exception) -> str:
+    """Give the driver's own sentence, without SQL, parameters or links."""
+    text = str(getattr(error, "orig", None) or error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def _copy(connection: sa.Connection, statement: str, rows: Iterable[tuple[t.Any, ...]]) -> int:
+    # Begins SQLAlchemy's transaction, which the driver's own cursor then takes part in.
+    connection.execute(sa.select(1))
+    count = 0
+    with connection.connection.cursor() as cursor, cursor.copy(statement) as copy:  # type: ignore[attr-defined]
+        for row in rows:
+            copy.write_row(row)
+            count += 1
+    return count

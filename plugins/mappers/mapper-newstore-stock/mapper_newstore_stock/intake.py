@@ -1,0 +1,136 @@
+"""The tap's events into the ledger.
+
+They are collected in a table of the connection and go over to the ledger in one step, in the
+order the ledger keeps them: so its pages are written once a run, however large it is.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+import sqlalchemy as sa
+
+from mapper_newstore_stock.database import BATCH_ROWS, insert, load
+from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.quantities import same_key
+from mapper_newstore_stock.tables import ahead_unit, completed_unit, ledger, run, taken_unit
+
+if t.TYPE_CHECKING:
+    from mapper_newstore_stock.events import CompletedUnits
+    from mapper_newstore_stock.ledger import Ledger
+    from mapper_newstore_stock.state import Taken
+
+UNIT = ("fulfillment_node_id", "product_id", "logical_timestamp", "event_id", "units")
+
+
+class Intake:
+    """Takes one run's units; what no STATE of the tap covers is left out (design rule 3).
+
+    Args:
+        ledger: The run's hold on the ledger.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._connection = ledger.connection
+        self._rows: list[tuple[t.Any, ...]] = []
+        self._batch = 0
+        self._covered: Taken | None = None
+
+    def take(self, units: list[CompletedUnits], *, released: bool) -> None:
+        """Take the units that left a shelf with one event."""
+        self._rows += [(self._batch, released, *product) for product in units]
+        if len(self._rows) >= BATCH_ROWS:
+            self._hand_over()
+
+    def cover(self, taken: Taken) -> None:
+        """Note the tap's bookmark that covers everything taken so far."""
+        self._batch += 1
+        self._covered = taken
+
+    def finish(self) -> None:
+        """Make what was covered durable, with the bookmark that covers it.
+
+        Events already known change nothing, however often they come.
+
+        Raises:
+            LedgerError: an event is older than what the ledger still tells apart.
+        """
+        if self._covered is None:
+            return
+        self._hand_over()
+        self._refuse_folded()
+        self._add_completed()
+        self._add_ahead()
+        self._connection.execute(
+            run.update()
+            .where(run.c.run == self._ledger.run)
+            .values(
+                taken_through=self._covered.through,
+                taken_position=self._covered.position,
+                taken_store_id=self._covered.store_id,
+            )
+        )
+        self._connection.execute(taken_unit.delete())
+        self._connection.commit()
+
+    def release_up_to(self, mark: int) -> None:
+        """Count units known ahead as completed once the mark has reached them.
+
+        A range up to the mark may have been declared already, and then NewStore no longer
+        subtracts them by itself.
+        """
+        reached = ahead_unit.c.logical_timestamp <= mark
+        self._complete(sa.select(*(ahead_unit.c[name] for name in UNIT)).where(reached))
+        self._connection.execute(ahead_unit.delete().where(reached))
+
+    def _hand_over(self) -> None:
+        if self._rows:
+            load(self._connection, taken_unit, self._rows)
+            self._rows.clear()
+
+    def _came(self, *, released: bool) -> sa.Select[t.Any]:
+        columns = (taken_unit.c[name] for name in UNIT)
+        return sa.select(*columns).where(taken_unit.c.batch < self._batch, taken_unit.c.released == released)
+
+    def _add_completed(self) -> None:
+        self._complete(self._came(released=True))
+
+    def _complete(self, units: sa.Select[t.Any]) -> None:
+        came = units.order_by(*(units.selected_columns[name] for name in UNIT[:4]))
+        seen = self._ledger.seen_through
+        late = sa.false() if seen is None else units.selected_columns.logical_timestamp <= seen
+        came = came.add_columns(late, sa.literal(self._ledger.run), sa.null())
+        statement = insert(self._connection, completed_unit).from_select(completed_unit.c.keys(), came)
+        self._connection.execute(statement.on_conflict_do_nothing())
+
+    def _add_ahead(self) -> None:
+        came = self._came(released=False)
+        statement = insert(self._connection, ahead_unit).from_select(list(UNIT), came)
+        self._connection.execute(statement.on_conflict_do_nothing())
+        known = sa.exists().where(_same_unit(completed_unit.c, ahead_unit.c))
+        self._connection.execute(ahead_unit.delete().where(known))
+
+    def _refuse_folded(self) -> None:
+        horizon = self._connection.scalar(sa.select(ledger.c.horizon))
+        if horizon is None:
+            return
+        unit = taken_unit.c
+        known = sa.exists().where(_same_unit(completed_unit.c, unit))
+        query = sa.select(unit.event_id, unit.logical_timestamp).where(
+            unit.batch < self._batch, unit.logical_timestamp <= horizon, ~known
+        )
+        if row := self._connection.execute(query.limit(1)).first():
+            raise LedgerError(
+                f"event {row.event_id} has logical timestamp {row.logical_timestamp}, and the ledger no longer knows "
+                f"which events up to {horizon} it has counted (ledger_keep_days): counting it again could move stock "
+                f"twice. Set start_logical_timestamp of the tap to {horizon + 1} to leave such events out"
+            )
+
+
+def _same_unit(left: t.Any, right: t.Any) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        same_key(left, right),
+        left.logical_timestamp == right.logical_timestamp,
+        left.event_id == right.event_id,
+    )

@@ -1,0 +1,143 @@
+"""`newstore-stock-ledger`: asks the ledger why a number is what it is."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import logging
+import sys
+import typing as t
+from pathlib import Path
+
+import click
+import sqlalchemy as sa
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from mapper_newstore_stock import answers
+from mapper_newstore_stock.availabilities import COLUMNS, Availabilities, signed_in
+from mapper_newstore_stock.command import report_errors
+from mapper_newstore_stock.database import open_engine, short
+from mapper_newstore_stock.errors import ConfigurationError, LedgerError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+logger = logging.getLogger("newstore-stock-ledger")
+
+_format = click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table")
+
+
+@click.group()
+@click.option("--config", type=click.File(encoding="utf-8"), help="The mapper's configuration: gives `ledger_url`.")
+@click.option("--ledger-url", envvar="MAPPER_NEWSTORE_STOCK_LEDGER_URL", help="SQLAlchemy URL of the ledger.")
+@click.pass_context
+def cli(context: click.Context, config: t.TextIO | None, ledger_url: str | None) -> None:
+    """Ask the ledger of mapper-newstore-stock. Nothing is written; a run may be going on."""
+    if config:
+        ledger_url = json.load(config).get("ledger_url") or ledger_url
+    if not ledger_url:
+        raise ConfigurationError("ledger_url: give --ledger-url, --config or MAPPER_NEWSTORE_STOCK_LEDGER_URL")
+    context.obj = ledger_url
+
+
+@cli.command()
+@click.option("--node", required=True, help="fulfillment_node_id")
+@click.option("--product", required=True, help="product_id")
+@_format
+@click.pass_obj
+def explain(ledger_url: str, node: str, product: str, form: str) -> None:
+    """Why is it 17: the ERP row, each event since, and the cut that carried it."""
+    with _reading(ledger_url) as connection:
+        _show(answers.explain(connection, node, product), form)
+
+
+@cli.command()
+@click.option("--timestamp", type=int, required=True, help="Logical timestamp, included.")
+@_format
+@click.pass_obj
+def at(ledger_url: str, timestamp: int, form: str) -> None:
+    """All quantities as of any timestamp still in the ledger."""
+    with _reading(ledger_url) as connection:
+        _show(answers.quantities_at(connection, timestamp), form)
+
+
+@cli.command()
+@_format
+@click.pass_obj
+def cuts(ledger_url: str, form: str) -> None:
+    """All cuts: range, size, acknowledged or not."""
+    with _reading(ledger_url) as connection:
+        _show(answers.cuts(connection), form)
+
+
+@cli.command()
+@click.option("--api-url", envvar="TARGET_NEWSTORE_STOCK_API_URL", required=True, help="Base URL of NewStore's API.")
+@click.option("--auth-url", envvar="TARGET_NEWSTORE_STOCK_AUTH_URL", required=True, help="The whole token endpoint.")
+@click.option("--client-id", envvar="TARGET_NEWSTORE_STOCK_CLIENT_ID", required=True)
+@click.option("--client-secret", envvar="TARGET_NEWSTORE_STOCK_CLIENT_SECRET", required=True)
+@click.option("--all", "everything", is_flag=True, help="Also keys on which both agree.")
+@_format
+@click.pass_obj
+def diff(  # noqa: PLR0917 - click passes them by name
+    ledger_url: str, api_url: str, auth_url: str, client_id: str, client_secret: str, everything: bool, form: str
+) -> None:
+    """The numbers last sent beside what NewStore says is available.
+
+    `demand` is their difference: open orders, reservations, safety stock and completions that no
+    range has covered yet. Below 0, NewStore promises more than it was sent: exit code 1.
+    """
+    newstore = Availabilities(signed_in(auth_url, client_id, client_secret), api_url)
+    with _reading(ledger_url) as connection:
+        rows = list(newstore.beside(answers.sent_quantities(connection)))
+    differing = [row for row in rows if row[4] != 0]
+    says = f"{len(differing)} of {len(rows)} keys differ"
+    _show(answers.Table(COLUMNS, rows if everything else differing, says), form)
+    oversold = sum(row[4] is not None and row[4] < 0 for row in rows)
+    if oversold:
+        raise LedgerError(f"NewStore promises more than was sent for {oversold} keys (demand below 0)")
+
+
+@contextlib.contextmanager
+def _reading(ledger_url: str) -> Iterator[sa.Connection]:
+    try:
+        engine = open_engine(ledger_url)
+        path = engine.url.database if engine.dialect.name == "sqlite" else None
+        if path and not Path(path).exists():
+            raise LedgerError(f"ledger_url: there is no file {path}")
+        with contextlib.ExitStack() as stack:
+            stack.callback(engine.dispose)
+            connection = stack.enter_context(engine.connect())
+            answers.check_schema(connection)
+            yield connection
+    except (sa.exc.SQLAlchemyError, ImportError) as error:
+        raise LedgerError(f"ledger_url: cannot read the ledger: {short(error)}") from error
+
+
+def _show(table: answers.Table, form: str) -> None:
+    if form == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(table.columns)
+        writer.writerows(table.rows)
+    elif form == "json":
+        click.echo("[", nl=False)
+        for count, row in enumerate(table.rows):
+            line = json.dumps(dict(zip(table.columns, row, strict=True)))
+            click.echo(f",\n{line}" if count else line, nl=False)
+        click.echo("]")
+    else:
+        shown = RichTable(title=table.says or None)
+        for column in table.columns:
+            shown.add_column(column, overflow="fold")
+        for row in table.rows:
+            shown.add_row(*("" if value is None else str(value) for value in row))
+        Console().print(shown)
+
+
+def main() -> None:
+    """Run the command: exit code 0 done, 1 failed, 2 bad configuration."""
+    logging.basicConfig(format="%(levelname)s %(message)s", stream=sys.stderr)
+    for command in (cli, *cli.commands.values()):
+        report_errors(command, logger)
+    cli()

@@ -1,0 +1,43 @@
+"""Stock records of a cut, streamed from the ledger."""
+
+from __future__ import annotations
+
+import typing as t
+
+import singer_sdk.singerlib as singer
+import sqlalchemy as sa
+
+from mapper_newstore_stock.database import STREAMED
+from mapper_newstore_stock.state import STOCK
+from mapper_newstore_stock.tables import cut_item
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mapper_newstore_stock.cuts import Cut
+
+
+def records_of(connection: sa.Connection, cut: Cut) -> Iterator[singer.RecordMessage]:
+    """Give a cut's records in key order.
+
+    Nothing must be committed while they are read: on PostgreSQL that would end the cursor.
+    """
+    start, end = cut.range or (None, None)
+    cut_id = str(cut.number)
+    item = cut_item.c
+    query = (
+        sa.select(item.fulfillment_node_id, item.product_id, item.quantity)
+        .where(item.cut == cut.number)
+        .order_by(item.fulfillment_node_id, item.product_id)
+    )
+    for node, product, quantity in connection.execute(query, execution_options=STREAMED):
+        record = {
+            "fulfillment_node_id": node,
+            "product_id": product,
+            "quantity": quantity,
+            "logical_timestamp_start": start,
+            "logical_timestamp_end": end,
+            "cut_id": cut_id,
+            "cut_size": cut.size,
+        }
+        yield singer.RecordMessage(stream=STOCK, record=record)

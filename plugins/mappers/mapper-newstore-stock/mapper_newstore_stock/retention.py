@@ -1,0 +1,83 @@
+"""What the ledger may forget without a number ever changing.
+
+A unit that NewStore has acknowledged and the ERP's row contains moves nothing any more. It is
+folded away once it is old; what comes from before that horizon is refused from then on,
+because the ledger could not tell whether it had counted it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+
+import sqlalchemy as sa
+
+from mapper_newstore_stock.database import insert
+from mapper_newstore_stock.quantities import not_contained, same_key
+from mapper_newstore_stock.tables import completed_unit, cut, cut_item, folded, ledger, on_hand, run
+
+if t.TYPE_CHECKING:
+    from mapper_newstore_stock.ledger import Ledger
+
+DEFAULT_KEEP_DAYS = 90
+LONGEST_PAUSE = dt.timedelta(days=1)
+
+
+def forget_old(
+    ledger_: Ledger, acknowledged_cut: int, keep_days: int, now: dt.datetime, *, erp_is_current: bool
+) -> int:
+    """Fold old units away, at most once a day, and give their number.
+
+    Args:
+        ledger_: The run's hold on the ledger; the caller commits.
+        acknowledged_cut: The last cut NewStore has.
+        keep_days: Days since a unit was taken.
+        now: The time, with its zone.
+        erp_is_current: The ERP's rows contain every completion.
+    """
+    connection = ledger_.connection
+    keep = dt.timedelta(days=keep_days)
+    if not _is_due(connection, now, min(keep, LONGEST_PAUSE)):
+        return 0
+    last = _last_run_before(connection, now - keep)
+    connection.execute(ledger.update().values(folded_at=now.isoformat(timespec="seconds")))
+    if last is None:
+        return 0
+    unit = completed_unit.c
+    row_contains_it = same_key(on_hand.c, unit)
+    if not erp_is_current:
+        row_contains_it = sa.and_(row_contains_it, ~not_contained())
+    old = sa.and_(unit.run <= last, unit.cut <= acknowledged_cut, sa.exists().where(row_contains_it))
+    _add_up(connection, old)
+    count = connection.execute(completed_unit.delete().where(old)).rowcount
+    old_cuts = sa.select(cut.c.cut).where(cut.c.run <= last, cut.c.cut <= acknowledged_cut)
+    connection.execute(cut_item.delete().where(cut_item.c.cut.in_(old_cuts)))
+    return count
+
+
+def _is_due(connection: sa.Connection, now: dt.datetime, pause: dt.timedelta) -> bool:
+    last = connection.scalar(sa.select(ledger.c.folded_at))
+    return last is None or dt.datetime.fromisoformat(last) <= now - pause
+
+
+def _last_run_before(connection: sa.Connection, moment: dt.datetime) -> int | None:
+    """Give the last run that began by then; ISO 8601 in UTC sorts like time."""
+    before = run.c.started_at <= moment.astimezone(dt.UTC).isoformat(timespec="seconds")
+    last: int | None = connection.scalar(sa.select(sa.func.max(run.c.run)).where(before))
+    return last
+
+
+def _add_up(connection: sa.Connection, old: sa.ColumnElement[bool]) -> None:
+    unit = completed_unit.c
+    key = (unit.fulfillment_node_id, unit.product_id)
+    sums = sa.select(*key, sa.func.sum(unit.units), sa.func.max(unit.logical_timestamp)).where(old).group_by(*key)
+    statement = insert(connection, folded).from_select(folded.c.keys(), sums)
+    new = statement.excluded
+    highest = sa.case((new.through > folded.c.through, new.through), else_=folded.c.through)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[folded.c.fulfillment_node_id, folded.c.product_id],
+            set_={"units": folded.c.units + new.units, "through": highest},
+        )
+    )
+    connection.execute(ledger.update().values(horizon=sa.select(sa.func.max(folded.c.through)).scalar_subquery()))

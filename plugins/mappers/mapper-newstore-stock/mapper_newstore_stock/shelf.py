@@ -1,0 +1,133 @@
+"""The ERP's rows into the ledger: only what changed is written."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import sqlalchemy as sa
+
+from mapper_newstore_stock.database import is_postgresql, load
+from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.quantities import same_key
+from mapper_newstore_stock.tables import folded, on_hand, read_row
+from mapper_newstore_stock.tables import ledger as ledger_table
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mapper_newstore_stock.ledger import Ledger
+    from mapper_newstore_stock.on_hand import OnHandSource
+    from mapper_newstore_stock.state import Cursor
+
+NAMED_KEYS = 20
+#: Fewer rows are found without an index.
+INDEXED_ROWS = 1_000
+_KEY = (read_row.c.fulfillment_node_id, read_row.c.product_id)
+_by_key = sa.Index("read_row_by_key", *_KEY, read_row.c.quantity, read_row.c.as_of_logical_timestamp)
+# It is made after the rows: sorting once is cheaper than finding each one's place.
+read_row.indexes.discard(_by_key)
+
+
+def last_cursor(connection: sa.Connection, fingerprint: str) -> Cursor | None:
+    """Give how far the ERP's changes have been read; None: not at all from this source."""
+    kept = connection.scalar(sa.select(ledger_table.c.on_hand_cursor))
+    source, cursor = json.loads(kept) if kept else (None, None)
+    return cursor if source == fingerprint else None
+
+
+def take_rows(ledger: Ledger, source: OnHandSource, since: Cursor | None) -> int:
+    """Take over the ERP's rows, and remember which of them changed in this run.
+
+    Args:
+        ledger: The run's hold on the ledger.
+        source: Its rows come in any order.
+        since: Read only rows updated since; None: all, so that a key not among them is gone.
+
+    Returns:
+        The number of rows read.
+
+    Raises:
+        OnHandError: a key stands in the source more than once.
+    """
+    connection = ledger.connection
+    connection.execute(read_row.delete())
+    count = load(connection, read_row, source.rows(since))
+    if count > INDEXED_ROWS:
+        _by_key.create(connection)
+    if is_postgresql(connection):
+        connection.exec_driver_sql("ANALYZE read_row")
+    _refuse_duplicates(connection)
+    _change(connection, ledger.run)
+    _add(connection, ledger.run)
+    if since is None:
+        _remove(connection, count)
+    if count > INDEXED_ROWS:
+        _by_key.drop(connection)
+    connection.execute(read_row.delete())
+    if source.updated_column:
+        kept = json.dumps([source.fingerprint, source.cursor])
+        connection.execute(ledger_table.update().values(on_hand_cursor=kept))
+    return count
+
+
+def refuse_rows_below_folded(connection: sa.Connection) -> None:
+    """Refuse rows that no longer contain units the ledger has folded away.
+
+    Raises:
+        OnHandError: names the keys.
+    """
+    row, gone = on_hand.c, folded.c
+    query = (
+        sa.select(row.fulfillment_node_id, row.product_id)
+        .select_from(folded)
+        .join(on_hand, same_key(row, gone))
+        .where(sa.or_(row.as_of_logical_timestamp.is_(None), row.as_of_logical_timestamp < gone.through))
+        .order_by(row.fulfillment_node_id, row.product_id)
+    )
+    if rows := connection.execute(query.limit(NAMED_KEYS)).all():
+        raise OnHandError(
+            f"these on-hand rows say that they contain fewer completions than before, and the ledger no longer knows "
+            f"the units in question (ledger_keep_days): {name_keys(rows)}. Nothing was sent. Correct "
+            f"as_of_logical_timestamp in the on-hand source"
+        )
+
+
+def name_keys(rows: Sequence[sa.Row[t.Any]]) -> str:
+    """Write keys for an error text: "DC01/SKU-1, DC01/SKU-2"."""
+    return ", ".join(f"{row.fulfillment_node_id}/{row.product_id}" for row in rows)
+
+
+def _refuse_duplicates(connection: sa.Connection) -> None:
+    query = sa.select(*_KEY).group_by(*_KEY).having(sa.func.count() > 1).order_by(*_KEY)
+    if rows := connection.execute(query.limit(NAMED_KEYS)).all():
+        raise OnHandError(f"the on-hand source names these keys more than once: {name_keys(rows)}")
+
+
+def _change(connection: sa.Connection, run: int) -> None:
+    read, kept = read_row.c, on_hand.c
+    differs = sa.or_(
+        kept.quantity != read.quantity,
+        kept.as_of_logical_timestamp.is_distinct_from(read.as_of_logical_timestamp),
+    )
+    values = {
+        "quantity": read.quantity,
+        "as_of_logical_timestamp": read.as_of_logical_timestamp,
+        "changed_run": run,
+    }
+    connection.execute(on_hand.update().where(same_key(kept, read), differs).values(values))
+
+
+def _add(connection: sa.Connection, run: int) -> None:
+    read = read_row.c
+    known = sa.exists().where(same_key(on_hand.c, read))
+    new = sa.select(*_KEY, read.quantity, read.as_of_logical_timestamp, sa.literal(run)).where(~known).order_by(*_KEY)
+    connection.execute(on_hand.insert().from_select(on_hand.c.keys()[:5], new))
+
+
+def _remove(connection: sa.Connection, count: int) -> None:
+    """Remove keys the source no longer has; all it has are there by now."""
+    if connection.scalar(sa.select(sa.func.count()).select_from(on_hand)) == count:
+        return
+    still_there = sa.exists().where(same_key(read_row.c, on_hand.c))
+    connection.execute(on_hand.delete().where(~still_there))

@@ -1,0 +1,222 @@
+"""The ledger alone against a naive oracle: after every cut the quantities are the oracle's.
+
+Events come twice, late and again; ERP rows lag, run ahead and go back; runs die between any two
+database statements; states get lost and old; the ledger is deleted. EXAMPLES says how many such
+stories are told (`make fuzz` tells 50,000).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import typing as t
+from pathlib import Path
+
+import sqlalchemy as sa
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from tests.mapper.oracle import Oracle, OracleNewStore
+from tests.mapper.shop_day import STREAM, Ledgers, SentCut, ShopDay, completed
+
+EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "2000"))
+STEPS = 7
+NODE = "DC01"
+PRODUCTS = ("A", "B", "C")
+KEYS = [(NODE, product) for product in PRODUCTS]
+#: Products of an event, how far its timestamp is from the last one, whether it arrives at once.
+Sale = tuple[list[str], int, bool]
+SALES = st.lists(
+    st.tuples(st.lists(st.sampled_from(PRODUCTS), max_size=3), st.integers(1, 2), st.sampled_from([True, True, False])),
+    min_size=1,
+    max_size=4,
+)
+#: Product, the ERP's number, and how far its as-of lags behind the last timestamp (below 0: runs ahead).
+Count = tuple[str, int, int | None]
+COUNTS = st.lists(st.tuples(st.sampled_from(PRODUCTS), st.integers(0, 30), st.none() | st.integers(-2, 5)), max_size=2)
+#: The commit after which a run's events are in the ledger, and the one after which its cuts are.
+EVENTS_TAKEN, CUTS_PLANNED = 3, 4
+_LEDGERS = Ledgers(durable=False)
+
+
+class Died(Exception):  # noqa: N818 - a process does not err when it is killed
+    """The run was killed."""
+
+
+class Killer:
+    """Kills a run before its n-th statement, and counts what it had committed."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.left: int | None = None
+        self.commits = 0
+        sa.event.listen(engine, "before_cursor_execute", self._before)
+        sa.event.listen(engine, "commit", self._committed)
+
+    def arm(self, statements: int | None) -> None:
+        self.left, self.commits = statements, 0
+
+    def _before(self, *_arguments: object) -> None:
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                self.left = None
+                raise Died
+
+    def _committed(self, _connection: object) -> None:
+        self.commits += 1
+
+
+_KILLER = Killer(_LEDGERS.engine)
+
+
+class LedgerStory(RuleBasedStateMachine):
+    """One random story."""
+
+    @initialize(current=st.booleans(), size=st.sampled_from([1, 2, 100]), emit_unreleased=st.booleans())
+    def begin(self, current: bool, size: int, emit_unreleased: bool) -> None:
+        self.directory = tempfile.TemporaryDirectory()
+        path = Path(self.directory.name)
+        as_of = "current" if current else "column"
+        self.day = ShopDay(path, _LEDGERS.new(path), max_cut_items=size, on_hand_as_of=as_of)
+        self.rows: dict[tuple[str, str], tuple[int, int | None]] = {}
+        self.emit_unreleased = emit_unreleased
+        self.oracle = Oracle(current=current)
+        self.newstores = [OracleNewStore(whole_tenant=True), OracleNewStore(whole_tenant=False)]
+        self.clock = 0
+        self.under_way: list[dict[str, t.Any]] = []
+        self.arrived: list[dict[str, t.Any]] = []
+        self.states: list[dict[str, t.Any]] = [{}]
+        for key in KEYS:
+            self._count(key, 20, None)
+
+    def teardown(self) -> None:
+        if hasattr(self, "day"):
+            self._run(through_all=True)
+            self.directory.cleanup()
+
+    @rule(sales=SALES, counts=COUNTS, behind=st.integers(0, 3), acknowledge=st.sampled_from([99, 99, 1, 0]))
+    def run(self, sales: list[Sale], counts: list[Count], behind: int, acknowledge: int) -> None:
+        self._live(sales, counts)
+        self._run(behind=behind, acknowledge=acknowledge)
+
+    @rule(sales=SALES, counts=COUNTS, behind=st.integers(0, 3), statements=st.integers(0, 70))
+    def die(self, sales: list[Sale], counts: list[Count], behind: int, statements: int) -> None:
+        self._live(sales, counts)
+        self._run(behind=behind, acknowledge=0, statements=statements)
+
+    @rule(which=st.integers(0, 20))
+    def go_back_to_an_older_state(self, which: int) -> None:
+        self.day.state = self.states[which % len(self.states)]
+
+    @rule(ledger_too=st.booleans())
+    def lose_the_state(self, ledger_too: bool) -> None:
+        self.day.state = {}
+        if ledger_too:
+            self.day.delete_ledger(_LEDGERS.engine)
+            self.oracle.forget()
+            self.states = [{}]
+
+    def _live(self, sales: list[Sale], counts: list[Count]) -> None:
+        """Let what is under way arrive, sell, and count."""
+        self.arrived += self.under_way[::2]
+        self.under_way = self.under_way[1::2]
+        for products, gap, comes in sales:
+            self.clock += gap
+            event = completed(self.clock, *products) if products else completed(self.clock, items=[])
+            for product in products:
+                for newstore in self.newstores:
+                    newstore.complete((NODE, product), event["event_id"], self.clock)
+            (self.arrived if comes else self.under_way).append(event)
+        for product, quantity, lag in counts:
+            self._count((NODE, product), quantity, None if lag is None else max(self.clock - lag, 0))
+
+    def _count(self, key: tuple[str, str], quantity: int, as_of: int | None) -> None:
+        self.rows[key] = (quantity, as_of)
+        self.day.erp.count(*key, quantity, as_of)
+
+    def _run(
+        self, *, behind: int = 0, acknowledge: int = 99, statements: int | None = None, through_all: bool = False
+    ) -> None:
+        bookmarks = self.day.state.get("bookmarks", {})
+        stock, start = bookmarks.get("stock", {}), bookmarks.get(STREAM, {})
+        acknowledged = stock.get("cut", 0)
+        through = self._release_mark(0 if through_all else behind, start)
+        events = self._events_of_tap(start, through)
+        self.day.bookmark = {"replication_key_value": through, "position": len(self.arrived), "store_id": "store"}
+        seen = self.oracle.seen_through
+        self.oracle.run += 1
+        _KILLER.arm(statements)
+        try:
+            cuts = self.day.run(*events, acknowledge=acknowledge)
+        except Died:
+            cuts = []
+        commits, _KILLER.left = _KILLER.commits, None
+        if commits >= EVENTS_TAKEN:
+            self.oracle.take(events, through)
+        if commits >= CUTS_PLANNED:
+            self.oracle.plan(self.rows, acknowledged, stock.get("mark"), seen)
+            self._judge(cuts, acknowledged, acknowledge, whole=statements is None)
+        self.states.append(self.day.state)
+
+    def _judge(self, cuts: list[SentCut], acknowledged: int, imported: int, *, whole: bool) -> None:
+        for cut in cuts:
+            assert cut.quantities == {key: self.oracle.quantity(key) for key in cut.quantities}
+            if cut.range:
+                inside = [unit for unit in self.oracle.pending(acknowledged) if cut.range[0] <= unit.at <= cut.range[1]]
+                assert {unit.key for unit in inside} <= cut.quantities.keys()
+        for number, covered in self._planned_ranges():
+            self.oracle.assign(number, covered, acknowledged)
+        for cut in cuts[:imported]:
+            for newstore in self.newstores:
+                newstore.apply(cut)
+        if whole and imported >= len(cuts):
+            self._judge_newstore()
+
+    def _judge_newstore(self) -> None:
+        """NewStore has everything: its numbers are the oracle's, and it subtracts only what is beyond the mark."""
+        known = {unit.event_id for unit in self.oracle.units}
+        for newstore in self.newstores:
+            assert newstore.on_hand == {key: self.oracle.quantity(key) for key in KEYS}
+            for key in KEYS:
+                assert not known & newstore.subtracted.get(key, {}).keys()
+
+    def _planned_ranges(self) -> list[tuple[int, tuple[int, int] | None]]:
+        """Give the cuts of the last run, also those that were never sent."""
+        with _LEDGERS.engine.connect() as connection:
+            rows = connection.exec_driver_sql(
+                "SELECT cut, logical_timestamp_start, logical_timestamp_end FROM cut"
+                " WHERE run = (SELECT max(run) FROM run) ORDER BY cut"
+            ).all()
+        return [(row[0], None if row[1] is None else (row[1], row[2])) for row in rows]
+
+    def _release_mark(self, behind: int, start: dict[str, t.Any]) -> int | None:
+        known = sorted(event["logical_timestamp"] for event in self.arrived)
+        mark = known[-1 - behind] if len(known) > behind else None
+        values = [value for value in (mark, start.get("replication_key_value")) if value is not None]
+        return max(values, default=None)
+
+    def _events_of_tap(self, start: dict[str, t.Any], through: int | None) -> list[dict[str, t.Any]]:
+        last, position = start.get("replication_key_value"), start.get("position", 0)
+        released, ahead = [], []
+        for index, event in enumerate(self.arrived):
+            at = event["logical_timestamp"]
+            if through is None or at > through:
+                ahead.append({**event, "released": False})
+            elif last is None or at > last or index >= position:
+                released.append(event)
+        released.sort(key=lambda event: t.cast("int", event["logical_timestamp"]))
+        return [*released, *released[:2], *(ahead if self.emit_unreleased else [])]
+
+
+def test_after_every_cut_the_quantities_are_the_oracles() -> None:
+    run_state_machine_as_test(
+        LedgerStory,
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+        ),
+    )

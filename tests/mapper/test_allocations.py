@@ -1,0 +1,56 @@
+"""The mapping `newstore-allocations`: events as changes of an ERP's stock and allocations."""
+
+from __future__ import annotations
+
+import typing as t
+
+from tests.mapper.shop_day import completed
+from tests.mapper.test_mapper import records, run_mapper, schema, state
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+ALLOCATIONS = {"output": "allocations"}
+
+
+def event(at: int, name: str, *products: str, **fields: t.Any) -> dict[str, t.Any]:
+    return completed(at, *products, name=f"fulfillment_request.{name}", **fields)
+
+
+def test_each_event_becomes_its_deltas_per_product(tmp_path: Path) -> None:
+    events = [
+        event(1, "assigned", "A", "A", "B"),
+        event(2, "items_completed", "A", "B"),
+        event(3, "items_failed", "A"),
+        event(4, "items_ready_for_handover", "A"),
+    ]
+    done = run_mapper(tmp_path, ALLOCATIONS, schema(), *records(*events), state(4, 4))
+    assert done.code == 0
+    assert [message["type"] for message in done.messages] == ["SCHEMA", *["RECORD"] * 5, "STATE"]
+    assert done.messages[0]["stream"] == "stock_changes"
+    assert done.messages[0]["key_properties"] == ["event_id", "fulfillment_node_id", "product_id"]
+    assert done.messages[0]["bookmark_properties"] == ["logical_timestamp"]
+    names = ("logical_timestamp", "product_id", "on_hand_delta", "allocation_delta")
+    assert [tuple(record[name] for name in names) for record in done.records] == [
+        (1, "A", 0, 2),
+        (1, "B", 0, 1),
+        (2, "A", -1, -1),
+        (2, "B", -1, -1),
+        (3, "A", 0, -1),
+    ]
+
+
+def test_the_state_passes_through_as_it_comes(tmp_path: Path) -> None:
+    first, last = state(1, 1), state(4, 4)
+    done = run_mapper(tmp_path, ALLOCATIONS, first, schema(), last)
+    assert done.states == [first["value"], last["value"]]
+
+
+def test_an_event_not_released_yet_is_left_for_the_run_that_releases_it(tmp_path: Path) -> None:
+    done = run_mapper(tmp_path, ALLOCATIONS, schema(), *records(event(5, "assigned", released=False)), state(4, 4))
+    assert done.records == []
+
+
+def test_it_needs_neither_a_ledger_nor_the_erps_numbers(tmp_path: Path) -> None:
+    run_mapper(tmp_path, ALLOCATIONS, schema(), *records(event(1, "assigned")), state(1, 1))
+    assert [path.name for path in tmp_path.iterdir()] == ["mapper-newstore-stock.json"]

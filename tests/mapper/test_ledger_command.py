@@ -1,0 +1,133 @@
+"""`newstore-stock-ledger` as a process, on both databases; and the ledger's SQL views."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import typing as t
+
+import pytest
+from mapper_newstore_stock.database import open_engine
+
+from tests.mapper.shop_day import ShopDay, completed
+from tests.shop.newstore import NewStore
+from tests.shop.process import command, environment
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+SKU = ("DC01", "SKU-1")
+
+
+@pytest.fixture
+def day(tmp_path: Path, database_url: str) -> ShopDay:
+    """Give a ledger after two runs: 10 on hand as of 10, completions at 10, 11 and 12, one ahead at 13."""
+    day = ShopDay(tmp_path, ledger_url=database_url)
+    day.erp.count(*SKU, 10, as_of=10)
+    day.erp.count("DC01", "SKU-2", 5, as_of=13)
+    day.run(completed(10), completed(11))
+    day.run(completed(12), completed(13, "SKU-2", released=False), through=12)
+    return day
+
+
+def ask(day: ShopDay, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [command("newstore-stock-ledger"), "--ledger-url", day.settings["ledger_url"], *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(COLUMNS="200", **variables),
+        check=False,
+    )
+
+
+def answer(day: ShopDay, *arguments: str) -> list[dict[str, t.Any]]:
+    done = ask(day, *arguments, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    return t.cast("list[dict[str, t.Any]]", json.loads(done.stdout))
+
+
+def test_explain_tells_the_row_each_event_since_and_the_cut(day: ShopDay) -> None:
+    steps = answer(day, "explain", "--node", "DC01", "--product", "SKU-1")
+    assert [(step["step"], step["logical_timestamp"], step["units"], step["cut"]) for step in steps] == [
+        ("ERP row", None, 10, None),
+        ("not subtracted", 10, 0, 1),
+        ("completed", 11, -1, 1),
+        ("completed", 12, -1, 2),
+        ("sent", 12, 8, 2),
+    ]
+    shown = ask(day, "explain", "--node", "DC01", "--product", "SKU-1").stdout
+    assert "DC01/SKU-1 is 8: 10 on hand - 2 completed since + 0 added back, at mark 12, in cut 2" in shown
+
+
+def test_explain_tells_what_was_added_back(day: ShopDay) -> None:
+    steps = answer(day, "explain", "--node", "DC01", "--product", "SKU-2")
+    assert [(step["step"], step["units"]) for step in steps] == [("ERP row", 5), ("added back", 1), ("sent", 6)]
+
+
+def test_a_key_the_ledger_does_not_know_is_said_in_one_line(day: ShopDay) -> None:
+    done = ask(day, "explain", "--node", "DC01", "--product", "X")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "ERROR the ledger has no on-hand row for DC01/X\n"
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "quantity", "other"), [(9, 11, 6), (10, 10, 6), (11, 9, 6), (12, 8, 6), (13, 8, 5)]
+)
+def test_at_gives_all_quantities_as_of_any_timestamp(day: ShopDay, timestamp: int, quantity: int, other: int) -> None:
+    rows = answer(day, "at", "--timestamp", str(timestamp))
+    assert {row["product_id"]: row["quantity"] for row in rows} == {"SKU-1": quantity, "SKU-2": other}
+
+
+def test_cuts_are_listed_with_what_newstore_has_acknowledged(day: ShopDay) -> None:
+    done = ask(day, "cuts", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [(row["cut"], row["logical_timestamp_start"], row["size"], row["acknowledged"]) for row in rows] == [
+        ("1", "10", "2", "True"),
+        ("2", "12", "2", "False"),
+    ]
+
+
+def test_diff_shows_demand_and_names_keys_promised_too_high(day: ShopDay, tmp_path: Path) -> None:
+    with NewStore(tmp_path) as newstore:
+        newstore.add_location("DC01")
+        newstore.set_stock("DC01", "SKU-1", 9)
+        newstore.set_stock("DC01", "SKU-2", 6)
+        names = ("api_url", "auth_url", "client_id", "client_secret")
+        variables = {f"TARGET_NEWSTORE_STOCK_{name.upper()}": newstore.target_settings[name] for name in names}
+        done = ask(day, "diff", "--format", "json", **variables)
+    assert json.loads(done.stdout) == [
+        {"fulfillment_node_id": "DC01", "product_id": "SKU-1", "sent": 8, "atp": 9, "demand": -1}
+    ]
+    assert done.returncode == 1
+    assert "NewStore promises more than was sent for 1 keys" in done.stderr
+
+
+def test_without_a_ledger_nothing_is_made(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [command("newstore-stock-ledger"), "--ledger-url", f"sqlite:///{tmp_path / 'none.db'}", "cuts"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(),
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "there is no file" in done.stderr
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_three_views_are_there_for_people_with_their_own_tools(day: ShopDay) -> None:
+    engine = open_engine(day.settings["ledger_url"])
+    with engine.connect() as connection:
+        runs = connection.exec_driver_sql("SELECT run, first_cut, last_cut, records FROM runs ORDER BY run").all()
+        changes = connection.exec_driver_sql(
+            "SELECT cut, on_hand, completed, added_back, quantity FROM changes WHERE product_id = 'SKU-1' ORDER BY cut"
+        ).all()
+        latest = connection.exec_driver_sql("SELECT product_id, quantity, cut FROM latest ORDER BY 1").all()
+    engine.dispose()
+    assert [tuple(row) for row in runs] == [(1, 1, 1, 2), (2, 2, 2, 2)]
+    assert [tuple(row) for row in changes] == [(1, 10, 1, 0, 9), (2, 10, 2, 0, 8)]
+    assert [tuple(row) for row in latest] == [("SKU-1", 8, 2), ("SKU-2", 6, 2)]

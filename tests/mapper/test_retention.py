@@ -1,0 +1,89 @@
+"""What the ledger forgets, and what it refuses from then on."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from mapper_newstore_stock.database import open_engine
+from mapper_newstore_stock.errors import LedgerError, OnHandError
+
+from tests.mapper.shop_day import ShopDay, completed
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+SKU = ("DC01", "SKU-1")
+
+
+@pytest.fixture
+def day(tmp_path: Path, database_url: str) -> ShopDay:
+    day = ShopDay(tmp_path, ledger_url=database_url, ledger_keep_days=0)
+    day.erp.count(*SKU, 10)
+    return day
+
+
+def units_kept(day: ShopDay) -> list[int]:
+    engine = open_engine(day.settings["ledger_url"])
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT logical_timestamp FROM completed_unit ORDER BY 1").all()
+    engine.dispose()
+    return [row[0] for row in rows]
+
+
+def a_day_with_one_unit_folded(day: ShopDay) -> None:
+    day.run(completed(10), completed(11))
+    day.erp.count(*SKU, 9, as_of=10)
+    assert day.run() == []
+    assert units_kept(day) == [11]
+
+
+def test_what_newstore_and_the_erp_both_have_is_folded_away(day: ShopDay) -> None:
+    a_day_with_one_unit_folded(day)
+    (cut,) = day.run(completed(12))
+    assert (cut.quantities, cut.range) == ({SKU: 7}, (12, 12))
+
+
+def test_what_newstore_has_not_acknowledged_stays(day: ShopDay) -> None:
+    day.run(completed(10), acknowledge=0)
+    day.erp.count(*SKU, 9, as_of=10)
+    day.run(acknowledge=0)
+    assert units_kept(day) == [10]
+
+
+def test_what_the_erp_does_not_contain_stays(day: ShopDay) -> None:
+    day.run(completed(10))
+    day.run()
+    assert units_kept(day) == [10]
+
+
+def test_a_late_unit_that_is_still_subtracted_stays(day: ShopDay) -> None:
+    day.erp.count(*SKU, 8, as_of=14)
+    day.run(completed(10), completed(14))
+    day.run(completed(12))
+    day.run()
+    assert units_kept(day) == [12]
+
+
+def test_what_is_younger_than_it_is_kept_stays(tmp_path: Path, database_url: str) -> None:
+    day = ShopDay(tmp_path, ledger_url=database_url, ledger_keep_days=1)
+    day.erp.count(*SKU, 9, as_of=10)
+    day.run(completed(10))
+    day.run()
+    assert units_kept(day) == [10]
+
+
+def test_a_replay_from_before_the_horizon_is_refused(day: ShopDay) -> None:
+    a_day_with_one_unit_folded(day)
+    day.state = {}
+    with pytest.raises(LedgerError, match="start_logical_timestamp of the tap to 11"):
+        day.run(completed(10), completed(11))
+    (cut,) = day.run(completed(11))
+    assert (cut.quantities, cut.range) == ({SKU: 8}, (11, 11))
+
+
+def test_an_erp_row_that_goes_back_before_what_was_folded_is_refused(day: ShopDay) -> None:
+    a_day_with_one_unit_folded(day)
+    day.erp.count(*SKU, 10, as_of=9)
+    with pytest.raises(OnHandError, match=r"fewer completions than before.*DC01/SKU-1"):
+        day.run()
