@@ -202,3 +202,9 @@ def test_a_plain_postgresql_url_needs_no_driver_in_it(tmp_path: Path, postgresql
     url = postgresql.new_database().replace("postgresql+psycopg://", "postgresql://")
     assert len(a_day(tmp_path, url).run(completed(10))) == 1
     assert len(a_day(tmp_path, url.replace("postgresql://", "postgres://")).state) == 1
+
+
+def test_the_next_run_may_begin_the_moment_the_last_one_has_ended(tmp_path: Path, database_url: str) -> None:
+    for _ in range(20):
+        Ledger.at(database_url).close()
+    assert len(a_day(tmp_path, database_url).run(completed(10))) == 1

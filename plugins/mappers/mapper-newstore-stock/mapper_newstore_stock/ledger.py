@@ -74,7 +74,8 @@ class Ledger:
     def close(self) -> None:
         """Let go of the ledger; what was not committed is undone."""
         # What is not committed is undone before another run may begin.
-        self.connection.close()
+        with contextlib.suppress(sa.exc.SQLAlchemyError):
+            self.connection.rollback()
         self._resources.close()
 
     def acknowledge(self, acknowledged: Acknowledged, taken: Taken, *, echoed: bool) -> Acknowledged:

@@ -6,6 +6,7 @@ holder blocks nobody.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import hashlib
@@ -88,8 +89,14 @@ def _lock_schema(connection: sa.Connection, me: Holder) -> Callable[[], None]:
     connection.commit()
     if not taken:
         raise Held(holder or UNKNOWN)
-    # The session, that is the connection, holds it until it closes.
-    return _nothing
+    return lambda: _unlock_schema(connection, key)
+
+
+def _unlock_schema(connection: sa.Connection, key: int) -> None:
+    """Let go at once: the server ends a closed session only a moment later, a dead one by itself."""
+    with contextlib.suppress(sa.exc.SQLAlchemyError):
+        connection.execute(sa.select(sa.func.pg_advisory_unlock(sa.literal(key, sa.BigInteger))))
+        connection.commit()
 
 
 def _session_with(connection: sa.Connection, key: int) -> str | None:
