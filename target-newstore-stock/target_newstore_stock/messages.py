@@ -47,10 +47,10 @@ class MessageReader(SingerReader):
         with self.reading():
             try:
                 counts = super().process_lines(t.cast("t.IO[str]", lines), callbacks)
-                counts[SingerMessageType.RECORD] += self.taken()
-                return counts
             except UnicodeDecodeError as error:
                 raise InputError(f"the input is not UTF-8: {error}") from error
+            counts[SingerMessageType.RECORD] += self.taken()
+            return counts
 
     def deserialize_json(self, line: str) -> dict[str, t.Any]:
         """Read one line."""
