@@ -7,7 +7,7 @@ import itertools
 import typing as t
 
 import msgspec
-from singer_sdk.io_base import SingerReader
+from singer_sdk.io_base import SingerMessageType, SingerReader
 
 from target_newstore_stock.errors import InputError
 
@@ -27,10 +27,12 @@ class MessageReader(SingerReader):
 
     Attributes:
         take: Takes a line itself, if it can; the SDK reads the others.
+        taken: Gives how many it has taken.
         reading: Entered while lines are read.
     """
 
     take: Callable[[str], bool] = staticmethod(_take_nothing)
+    taken: Callable[[], int] = staticmethod(int)
     reading: Callable[[], contextlib.AbstractContextManager[None]] = staticmethod(contextlib.nullcontext)
 
     def process_lines(
@@ -44,9 +46,11 @@ class MessageReader(SingerReader):
         lines = itertools.filterfalse(self.take, file_input or self.default_input)
         with self.reading():
             try:
-                return super().process_lines(t.cast("t.IO[str]", lines), callbacks)
+                counts = super().process_lines(t.cast("t.IO[str]", lines), callbacks)
             except UnicodeDecodeError as error:
                 raise InputError(f"the input is not UTF-8: {error}") from error
+            counts[SingerMessageType.RECORD] += self.taken()
+            return counts
 
     def deserialize_json(self, line: str) -> dict[str, t.Any]:
         """Read one line."""

@@ -32,6 +32,8 @@ TYPES = {
     "cut_id": "string",
     "cut_size": "integer",
 }
+#: Counting them one by one would take as long as reading them.
+COUNTED_AT_ONCE = 500
 #: What a schema may say without narrowing what a stock record may be.
 SCHEMA_WORDS = {"$schema", "type", "title", "description", "properties", "required", "additionalProperties"}
 PROPERTY_WORDS = {"type", "title", "description"}
@@ -73,6 +75,8 @@ class ShortWay:
         self._target = target
         self._streams: dict[str, _Stream] = {}
         self._decode = msgspec.json.Decoder(_Line).decode
+        self._sink: StockSink | None = None
+        self._uncounted = 0
         self.taken = 0
 
     def open_or_close(self, name: str) -> None:
@@ -101,13 +105,26 @@ class ShortWay:
         try:
             message = self._decode(line)
         except msgspec.DecodeError:
+            self.count()
             return False
         stream, record = self._streams.get(message.stream), message.record
         if stream is None or None in stream.present(record) or stream.absent(record) != stream.nothing:
+            self.count()
             return False
-        self.taken += 1
-        self._target.take(stream.sink, record)
+        if stream.sink is not self._sink or self._uncounted >= COUNTED_AT_ONCE:
+            self.count()
+            self._sink = stream.sink
+        self._uncounted += 1
+        self._target.take(record)
         return True
+
+    def count(self) -> int:
+        """Count the records taken since the last time; called before anything else happens. Gives all taken so far."""
+        if self._sink and self._uncounted:
+            taken, self._uncounted = self._uncounted, 0
+            self.taken += taken
+            self._target.count_taken(self._sink, taken)
+        return self.taken
 
     def _unchanged_stream(self, name: str) -> StockSink | None:
         """Give the sink of a stream whose records nothing changes on their way to it."""

@@ -81,19 +81,21 @@ class StockFile:
 
     def add(self, record: StockRecord, item: bytes) -> None:
         """Add a record, given also as `encode_item` gives it."""
-        self.json_bytes += self.growth(record, item)
-        if record.fulfillment_node_id not in self.nodes:
-            self.nodes.add(record.fulfillment_node_id)
-        self._keys.add((record.fulfillment_node_id, record.product_id))
+        node = record.fulfillment_node_id
+        size = len(item)
+        self.json_bytes += size
+        self.item_bytes += size
+        if node not in self.nodes:
+            self.nodes.add(node)
+            self.json_bytes += _location_bytes(node)
+        self._keys.add((node, record.product_id))
         self._spool.write(item)
-        self.item_bytes += len(item)
         self._count += 1
 
     def growth(self, record: StockRecord, item: bytes) -> int:
         """Give how much larger the file is with this record; a store id is taken to be as long as its node."""
-        if record.fulfillment_node_id in self.nodes:
-            return len(item)
-        return len(item) + LOCATION_BYTES + 2 * len(_encode(record.fulfillment_node_id))
+        node = record.fulfillment_node_id
+        return len(item) + (0 if node in self.nodes else _location_bytes(node))
 
     def refuse_repeated_keys(self) -> None:
         """Raise RecordError when a key stands twice: which number holds would be unknown."""
@@ -161,6 +163,10 @@ class StockFile:
 
     def _spooled(self) -> Iterator[Item]:
         return map(_decode_item, self._lines())
+
+
+def _location_bytes(node: str) -> int:
+    return LOCATION_BYTES + 2 * len(_encode(node))
 
 
 def key_of(item: Item) -> Key:

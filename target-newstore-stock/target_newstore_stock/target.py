@@ -53,6 +53,7 @@ class TargetNewStoreStock(Target):
         self._short_way = ShortWay(self)
         if isinstance(self.message_reader, MessageReader):
             self.message_reader.take = self._short_way.take
+            self.message_reader.taken = self._short_way.count
             self.message_reader.reading = lambda: self.summary.ending(is_last_step=False)
 
     def run(self, cut: CutHead, file: StockFile) -> None:
@@ -65,12 +66,16 @@ class TargetNewStoreStock(Target):
         kind = DryRun if self.config["dry_run"] else StockImport
         return kind(self.config, self.summary)
 
-    def take(self, sink: StockSink, record: StockRecord) -> None:
-        """Take a record that needs none of the SDK's general way."""
-        sink.tally_record_read()
+    def take(self, record: StockRecord) -> None:
+        """Take a record that needs none of the SDK's general way; it is counted later."""
         self.intake.add(record)
-        sink.record_counter_metric.increment()
-        self._emit_state()
+        if self._held_state is not None:
+            self._emit_state()
+
+    def count_taken(self, sink: StockSink, records: int) -> None:
+        """Count records that were taken, as the SDK's general way does for each."""
+        sink.tally_record_read(records)
+        sink.record_counter_metric.increment(records)
         self._handle_max_record_age()
 
     def _process_schema_message(self, message_dict: dict[str, t.Any]) -> None:
@@ -112,6 +117,7 @@ class TargetNewStoreStock(Target):
     def process_endofpipe(self) -> None:
         """Import the plain records that wait; refuse a cut the input has not completed (design rule 8)."""
         with self.summary.ending(is_last_step=True):
+            self._short_way.count()
             self.intake.refuse_open_cut()
             super().process_endofpipe()
             self._emit_state()

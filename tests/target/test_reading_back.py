@@ -169,6 +169,7 @@ def test_a_run_ends_with_one_line_for_machines(newstore: NewStore, tmp_path: Pat
 def test_the_sdks_metrics_are_there(newstore: NewStore, tmp_path: Path) -> None:
     done = run_target(newstore, tmp_path, *a_cut(1, {"A": 7, "B": 1}), a_record("C", 1))
     assert '"metric":"record_count","value":3' in done.log
+    assert "(1 schemas, 3 records, 0 batch manifests" in done.log
     assert '"metric":"batch_processing_time"' in done.log
 
 
