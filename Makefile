@@ -7,6 +7,8 @@ PROJECTS := $(PACKAGES:%=%/pyproject.toml)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Trust the certificates this machine trusts, as pip does.
 export UV_SYSTEM_CERTS := 1
+# Compiled once at installation; where Python may not write bytecode, each start would compile everything anew.
+export UV_COMPILE_BYTECODE := 1
 
 BENCH ?= --size 100000 --size 1000000
 
