@@ -5,10 +5,10 @@ from __future__ import annotations
 import collections
 import typing as t
 
+import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from tap_newstore_fulfillment.landing_database import LandingDatabase
+from tap_newstore_fulfillment.landing_database import WRITER_LOCK, LandingDatabase
 from tap_newstore_fulfillment.landing_tables import fulfillment_event, landing_store
 from tap_newstore_fulfillment.quarantine import Quarantine
 from tap_newstore_fulfillment.release import Bookmark, ReleasePlan
@@ -21,7 +21,25 @@ if t.TYPE_CHECKING:
     from tap_newstore_fulfillment.events import FulfillmentEvent
 
 ROWS_AT_ONCE = 2_000
-INSERT_ROWS = 500
+# A whole group goes in as one JSON text: one statement, in which the database works alone. Row by
+# row, this thread would have to get Python's lock back from the busy event loop for each of them.
+INSERT_ON_SQLITE = """
+INSERT INTO fulfillment_event (event_id, event_name, logical_timestamp, received_at, body)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), ?,
+  json_extract(value, '$[3]')
+FROM json_each(?) WHERE true ORDER BY key
+ON CONFLICT (event_id) DO NOTHING RETURNING event_name
+"""
+# The sort needs all of its input, and with it the lock, before the first position is given.
+INSERT_ON_POSTGRESQL = """
+WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(%s::bigint))
+INSERT INTO fulfillment_event (event_id, event_name, logical_timestamp, received_at, body)
+SELECT event ->> 0, event ->> 1, (event ->> 2)::bigint,
+  coalesce(%s::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint), event ->> 3
+FROM locked, json_array_elements(%s::json) WITH ORDINALITY AS events (event, number) ORDER BY number
+ON CONFLICT (event_id) DO NOTHING RETURNING event_name
+"""
+_encode = msgspec.json.Encoder().encode
 
 
 class Arrival(t.NamedTuple):
@@ -77,12 +95,14 @@ class LandingStore:
         Raises:
             StoreUnavailableError: nothing was kept.
         """
+        text = _encode([(event.event_id, event.event_name, event.logical_timestamp, event.body) for event in events])
+        if self._database.is_postgresql:
+            rows = self._database.execute_alone(INSERT_ON_POSTGRESQL, (WRITER_LOCK, received_at, text.decode()))
+            return collections.Counter(row[0] for row in rows)
         with self._database.writing() as connection:
             moment = self._database.now(connection) if received_at is None else received_at
-            new: collections.Counter[str] = collections.Counter()
-            for first in range(0, len(events), INSERT_ROWS):
-                new += self._add(connection, events[first : first + INSERT_ROWS], moment)
-        return new
+            inserted = connection.exec_driver_sql(INSERT_ON_SQLITE, (moment, text.decode()))
+            return collections.Counter(inserted.scalars())
 
     def add_rejected(self, body: bytes, *, path: str, reason: str, received_at: int) -> None:
         """Keep a refused body in quarantine.
@@ -151,31 +171,6 @@ class LandingStore:
             result = connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE})
             for rows in result.partitions():
                 yield t.cast("Sequence[Arrival]", rows)
-
-    def _add(
-        self, connection: sa.Connection, events: Sequence[FulfillmentEvent], received_at: int
-    ) -> collections.Counter[str]:
-        before = connection.scalar(sa.select(sa.func.max(fulfillment_event.c.position))) or 0
-        rows = [
-            {
-                "event_id": event.event_id,
-                "event_name": event.event_name,
-                "logical_timestamp": event.logical_timestamp,
-                "received_at": received_at,
-                "body": event.body,
-            }
-            for event in events
-        ]
-        if connection.execute(self._insert_new(), rows).rowcount == len(events):
-            return collections.Counter(event.event_name for event in events)
-        event = fulfillment_event.c
-        new = sa.select(event.event_name, sa.func.count()).where(event.position > before).group_by(event.event_name)
-        return collections.Counter(dict(connection.execute(new).tuples().all()))
-
-    def _insert_new(self) -> postgresql.Insert | sqlite.Insert:
-        dialect = postgresql if self._database.is_postgresql else sqlite
-        insert: postgresql.Insert | sqlite.Insert = dialect.insert(fulfillment_event)
-        return insert.on_conflict_do_nothing(index_elements=["event_id"])
 
 
 def _arrivals(plan: ReleasePlan) -> sa.Select[t.Any]:

@@ -43,6 +43,8 @@ class LandingDatabase:
     def __init__(self, url: str) -> None:
         try:
             self._engine = _create_engine(url)
+            # One round trip for each statement, where the other engine needs four more.
+            self._alone = _create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=False)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
             raise TapError(f"landing_url: cannot open the landing store: {_short(error)}") from error
         self.is_postgresql = self._engine.dialect.name == "postgresql"
@@ -60,6 +62,7 @@ class LandingDatabase:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+        self._alone.dispose()
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sa.Connection]:
@@ -73,6 +76,23 @@ class LandingDatabase:
                 yield connection
         except sa.exc.SQLAlchemyError as error:
             raise StoreUnavailableError(f"the landing store did not take it: {_short(error)}") from error
+
+    def execute_alone(self, statement: str, parameters: tuple[t.Any, ...]) -> list[t.Any]:
+        """Run one statement that is a transaction of its own, and give its rows; for PostgreSQL.
+
+        It must change nothing when it is run twice: after a lost connection it is.
+
+        Raises:
+            StoreUnavailableError: it is not certain that anything was kept.
+        """
+        for is_last in (False, True):
+            try:
+                with self._alone.connect() as connection:
+                    return list(connection.exec_driver_sql(statement, parameters))
+            except sa.exc.SQLAlchemyError as error:
+                if is_last or not getattr(error, "connection_invalidated", False):
+                    raise StoreUnavailableError(f"the landing store did not take it: {_short(error)}") from error
+        raise AssertionError("unreachable")
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -105,17 +125,17 @@ class LandingDatabase:
             yield connection
 
 
-def _create_engine(url: str) -> sa.Engine:
+def _create_engine(url: str, **options: t.Any) -> sa.Engine:
     address = sa.make_url(url)
     if address.drivername in ("postgres", "postgresql"):
         address = address.set(drivername="postgresql+psycopg")
     if address.get_backend_name() != "postgresql":
-        engine = sa.create_engine(address)
+        engine = sa.create_engine(address, **options)
         sa.event.listen(engine, "connect", _make_durable)
         return engine
     timeout = {} if "connect_timeout" in address.query else {"connect_timeout": CONNECT_SECONDS}
     # A pooled connection may be from before the server's restart.
-    engine = sa.create_engine(address, pool_pre_ping=True, connect_args=timeout)
+    engine = sa.create_engine(address, connect_args=timeout, **{"pool_pre_ping": True, **options})
     sa.event.listen(engine, "connect", _limit_waiting)
     return engine
 
@@ -149,7 +169,8 @@ def _limit_waiting(connection: t.Any, _record: object) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
         cursor.execute("SET synchronous_commit = on")
-    connection.commit()
+    if not connection.autocommit:
+        connection.commit()
 
 
 def _short(error: Exception) -> str:

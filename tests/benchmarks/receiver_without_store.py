@@ -31,6 +31,7 @@ class NoStore:
 def main() -> None:
     """Serve on a free port until stopped."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     print("listening on http://{}:{}".format(*listener.getsockname()), flush=True)
     uvicorn.Server(uvicorn.Config(create_app(NoStore(), ()), log_config=None, access_log=False)).run(sockets=[listener])
 

@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import sqlalchemy as sa
 from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing import LandingStore
+from tap_newstore_fulfillment.landing import INSERT_ON_POSTGRESQL, LandingStore
+from tap_newstore_fulfillment.landing_database import WRITER_LOCK
 from tap_newstore_fulfillment.release import Bookmark
 
 from tests.faults.sender import Sender
@@ -184,7 +185,8 @@ def test_f5_a_position_is_given_only_when_all_lower_ones_are_committed(postgresq
     with contextlib.closing(LandingStore(url)) as first, contextlib.closing(LandingStore(url)) as second:
         with ThreadPoolExecutor(1) as pool:
             with first.transaction() as connection:
-                first._add(connection, [event(10)], 0)
+                parameters = (WRITER_LOCK, 0, json.dumps([["a", "b", 10, json.dumps(an_event(10))]]))
+                connection.exec_driver_sql(INSERT_ON_POSTGRESQL, parameters)
                 waiting = pool.submit(second.add, [event(11)], 0)
                 wait_until(lambda: is_waiting_for_the_lock(connection), "the second writer at the lock")
                 assert release(first, Bookmark())[0] == []
