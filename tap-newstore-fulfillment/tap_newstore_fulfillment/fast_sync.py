@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 
     from singer_sdk import Stream
 
-_encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 def is_plain(stream: Stream) -> bool:
@@ -35,18 +35,34 @@ def is_plain(stream: Stream) -> bool:
     )
 
 
+class _RecordMessage(msgspec.Struct):
+    """A RECORD message, its fields in the SDK's order."""
+
+    type: str
+    stream: str
+    record: msgspec.Struct
+    time_extracted: str
+
+
+class _VersionedMessage(msgspec.Struct):
+    """The same for a stream with a version."""
+
+    type: str
+    stream: str
+    record: msgspec.Struct
+    version: int
+    time_extracted: str
+
+
 def write_records(stream_name: str, records: Sequence[msgspec.Struct], *, version: int | None) -> None:
     """Write one RECORD message for each record, with a single flush."""
-    head, tail = _frame(stream_name, dt.datetime.now(tz=dt.UTC), version)
-    out = sys.stdout.buffer
+    moment = dt.datetime.now(tz=dt.UTC).isoformat()
+    messages: list[msgspec.Struct]
+    if version is None:
+        messages = [_RecordMessage("RECORD", stream_name, record, moment) for record in records]
+    else:
+        messages = [_VersionedMessage("RECORD", stream_name, record, version, moment) for record in records]
     # What the SDK wrote before, such as SCHEMA, stands in the text layer above.
     sys.stdout.flush()
-    out.write(b"".join([head + _encode(record) + tail for record in records]))
-    out.flush()
-
-
-def _frame(stream_name: str, moment: dt.datetime, version: int | None) -> tuple[bytes, bytes]:
-    """Give what stands before and after the record in a message's line."""
-    message: dict[str, t.Any] = {} if version is None else {"version": version}
-    tail = _encode(message | {"time_extracted": moment.isoformat()})
-    return b'{"type":"RECORD","stream":' + _encode(stream_name) + b',"record":', b"," + tail[1:] + b"\n"
+    sys.stdout.buffer.write(_encode_lines(messages))
+    sys.stdout.buffer.flush()

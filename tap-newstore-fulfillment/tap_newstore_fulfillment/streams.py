@@ -43,15 +43,14 @@ class LandingStream(Stream):
     _plan: ReleasePlan | None = None
 
     @abc.abstractmethod
-    def rows_of(self, event: EventRecord) -> Sequence[msgspec.Struct]:
-        """Give the records of this stream that one event makes."""
+    def rows_of(self, events: list[EventRecord]) -> Sequence[msgspec.Struct]:
+        """Give the records of this stream that events make."""
 
     def get_records(self, context: Context | None) -> Iterable[Record]:
         """Yield what this run may release, in timestamp order."""
         for events in self._events(context):
-            for event in events:
-                for row in self.rows_of(event):
-                    yield to_dict(row)
+            for row in self.rows_of(events):
+                yield to_dict(row)
 
     def _events(self, context: Context | None) -> Iterator[list[EventRecord]]:
         """Give the run's events, some at a time; at the end the bookmark is the plan's."""
@@ -100,7 +99,7 @@ class LandingStream(Stream):
         until_state = self.STATE_MSG_FREQUENCY
         with self.get_record_counter() as counter, self.get_sync_timer():
             for events in self._events(context):
-                rows = [row for event in events for row in self.rows_of(event)]
+                rows = self.rows_of(events)
                 while len(rows) >= until_state:
                     self._write_rows(rows[:until_state], counter, context)
                     self._write_state_message()
@@ -166,9 +165,9 @@ class FulfillmentEventsStream(LandingStream):
         th.Property("items", th.ArrayType(UNIT), required=True, description="One entry per unit"),
     ).to_dict()
 
-    def rows_of(self, event: EventRecord) -> Sequence[msgspec.Struct]:
-        """Give the event itself."""
-        return (event,)
+    def rows_of(self, events: list[EventRecord]) -> Sequence[msgspec.Struct]:
+        """Give the events themselves."""
+        return events
 
 
 class FulfillmentEventItemsStream(LandingStream):
@@ -193,6 +192,6 @@ class FulfillmentEventItemsStream(LandingStream):
         th.Property("product_id", th.StringType, required=True),
     ).to_dict()
 
-    def rows_of(self, event: EventRecord) -> Sequence[msgspec.Struct]:
-        """Give one record for each unit of the event."""
-        return item_records(event)
+    def rows_of(self, events: list[EventRecord]) -> Sequence[msgspec.Struct]:
+        """Give one record for each unit of the events."""
+        return [row for event in events for row in item_records(event)]

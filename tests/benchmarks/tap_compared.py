@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 import typing as t
 
@@ -57,8 +58,10 @@ class PlainTap(Tap):
 def run_loop(size: int) -> None:
     """Encode each record as a message and write many at a time."""
     encode, out, lines = msgspec.json.Encoder().encode, sys.stdout.buffer, []
+    moment = dt.datetime.now(tz=dt.UTC).isoformat()
     for record in records(size):
-        lines.append(encode({"type": "RECORD", "stream": "fulfillment_events", "record": record}))
+        message = {"type": "RECORD", "stream": "fulfillment_events", "record": record, "time_extracted": moment}
+        lines.append(encode(message))
         if len(lines) == WRITTEN_AT_ONCE:
             out.write(b"\n".join(lines) + b"\n")
             lines.clear()
