@@ -224,3 +224,29 @@ def test_configuration_that_cannot_be_read_ends_with_2_and_one_line(tmp_path: Pa
     assert "cannot be read" in done.log
     assert said in done.log
     assert "Traceback" not in done.log
+
+
+def summary(done: Finished) -> dict[str, t.Any]:
+    (line,) = (line for line in done.log.splitlines() if '"run_summary"' in line)
+    said = t.cast("dict[str, t.Any]", json.loads(line[line.index("{") :]))
+    assert said.pop("seconds") >= 0
+    return said
+
+
+def test_one_line_at_the_end_says_what_came_of_the_run(tmp_path: Path, settings: dict[str, t.Any]) -> None:
+    done = run_mapper(tmp_path, settings, schema(), *records(completed(10), completed(11)), state(11, 2))
+    assert summary(done) == {
+        "event": "run_summary",
+        "plugin": "mapper-newstore-stock",
+        "events": 2,
+        "cuts": 1,
+        "records": 1,
+        "exit_code": 0,
+        "reason": "done",
+    }
+
+
+def test_a_run_that_fails_says_why_at_the_end(tmp_path: Path, settings: dict[str, t.Any]) -> None:
+    said = summary(run_mapper(tmp_path, settings, schema(), *records(completed(10, "X")), state(10, 1)))
+    assert (said["exit_code"], said["events"], said["cuts"]) == (1, 1, 0)
+    assert "no on-hand row for keys with completed units: DC01/X" in said["reason"]

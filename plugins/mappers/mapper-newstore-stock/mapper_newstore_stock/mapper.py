@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 import singer_sdk.singerlib as singer
@@ -14,6 +15,7 @@ from mapper_newstore_stock.errors import ConfigurationError
 from mapper_newstore_stock.events import read_event
 from mapper_newstore_stock.messages import MessageReader, MessageWriter
 from mapper_newstore_stock.on_hand import is_sql
+from mapper_newstore_stock.run_summary import RunSummary
 from mapper_newstore_stock.settings import ALLOCATIONS, SETTINGS
 from mapper_newstore_stock.stock_run import STREAM, StockRun
 
@@ -52,8 +54,10 @@ class MapperNewStoreStock(InlineMapper):
             raise ConfigurationError(f"the configuration cannot be read: {error}") from error
         if self.config["output"] == ALLOCATIONS:
             self._allocations = AllocationsRun()
+        self._summary = RunSummary()
         if isinstance(self.message_reader, MessageReader):
             self.message_reader.take_event = self._take_event
+            self.message_reader.reading = functools.partial(self._summary.step, is_last=False)
 
     def map_schema_message(self, message_dict: dict[str, t.Any]) -> Iterable[singer.Message]:
         """Take note of the tap's schema; the mapper's output has its own."""
@@ -88,6 +92,10 @@ class MapperNewStoreStock(InlineMapper):
 
     def process_endofpipe(self) -> None:
         """Compute the cuts and send them."""
+        with self._summary.step(is_last=True):
+            self._finish()
+
+    def _finish(self) -> None:
         if self._allocations:
             return
         if self._stock_run is None:
@@ -95,20 +103,21 @@ class MapperNewStoreStock(InlineMapper):
             return
         for message in self._stock_run.finish():
             self.write_message(message)
+        self._summary.cuts, self._summary.records = self._stock_run.cuts, self._stock_run.records
         self._stock_run.close()
 
     def _map_event(self, event: Event) -> Iterable[singer.Message]:
+        self._summary.events += 1
         if self._allocations:
-            return self._allocations.changes(event)
+            changes = list(self._allocations.changes(event))
+            self._summary.records += sum(isinstance(change, singer.RecordMessage) for change in changes)
+            return changes
         self._run.take_event(event)
         return []
 
     def _take_event(self, event: Event) -> None:
         """Take an event the reader has decoded already."""
-        if self._allocations:
-            self._write_messages(self._allocations.changes(event))
-        else:
-            self._run.take_event(event)
+        self._write_messages(self._map_event(event))
 
     @property
     def _run(self) -> StockRun:

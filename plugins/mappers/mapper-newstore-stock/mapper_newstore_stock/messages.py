@@ -5,6 +5,7 @@ What is not an event of the stream that counts takes the SDK's general way.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import typing as t
 
@@ -43,8 +44,10 @@ class MessageReader(SingerReader):
     Attributes:
         take_event: Called with each event instead of the RECORD callback; None: nothing is
             decoded on the way.
+        reading: Entered while lines are read.
     """
 
+    reading: Callable[[], contextlib.AbstractContextManager[None]] = staticmethod(contextlib.nullcontext)
     take_event: Callable[[Event], None] | None = None
 
     def process_lines(
@@ -55,6 +58,12 @@ class MessageReader(SingerReader):
         Raises:
             InputError: one of them is not a Singer message.
         """
+        with self.reading():
+            return self._read(file_input, callbacks)
+
+    def _read(
+        self, file_input: t.IO[str] | None, callbacks: dict[str, Callable[[dict[str, t.Any]], None]]
+    ) -> t.Counter[str]:
         source = file_input or self.default_input
         other = _OtherLines(getattr(source, "buffer", source), self.take_event)
         try:

@@ -52,6 +52,10 @@ class StockRun:
         logger: Where the run reports.
         ledger: An open ledger instead of the one behind `ledger_url`; it is closed with the run.
 
+    Attributes:
+        cuts: How many have been given so far.
+        records: How many stock records they had.
+
     Raises:
         LedgerError: the ledger cannot be opened, or another run holds it.
     """
@@ -63,6 +67,8 @@ class StockRun:
         self._intake = Intake(self._ledger)
         self._acknowledged = Acknowledged()
         self._numbers_used = 0
+        self.cuts = 0
+        self.records = 0
         self._state: dict[str, t.Any] | None = None
         self._events = 0
         self._events_begun = False
@@ -129,6 +135,7 @@ class StockRun:
         for cut in cuts:
             self._logger.info("Cut %d: %d records, %s, mark %s", cut.number, cut.size, _range(cut), cut.mark)
             yield from records_of(self._ledger.connection, cut)
+            self.cuts, self.records = self.cuts + 1, self.records + cut.size
             cursor = source.cursor if cut is cuts[-1] else self._acknowledged.on_hand_cursor
             yield self._state_message(Acknowledged(cut.number, cut.end, cut.mark, self._ledger.identity, cursor))
 
