@@ -133,3 +133,12 @@ def test_a_store_of_another_schema_version_is_refused(store: LandingStore, datab
 def test_an_unknown_database_is_a_clear_error() -> None:
     with pytest.raises(TapError, match="landing_url: cannot open the landing store"):
         LandingStore("nosql://x")
+
+
+def test_a_body_comes_out_as_it_came_in_whatever_stands_in_it(store: LandingStore) -> None:
+    odd = r'"\u0000 \\ \" \ud83d\ude00 é 😀 $[0] \n"'
+    raw = json.dumps(an_event(2**63 - 1)).replace('"order-1"', odd) + "\n"
+    event = check_event(raw.encode())
+    store.add([event], received_at=0)
+    (arrival,) = (arrival for part in store.released(store.plan_release(Bookmark(), now=1)) for arrival in part)
+    assert (arrival.body, arrival.event_id, arrival.logical_timestamp) == (raw, event.event_id, 2**63 - 1)
