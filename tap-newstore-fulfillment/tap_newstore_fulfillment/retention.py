@@ -6,10 +6,10 @@ with is what its target has confirmed; only below all of those may a body go.
 
 from __future__ import annotations
 
+import importlib
 import typing as t
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from tap_newstore_fulfillment.landing_tables import fulfillment_event, reader
 
@@ -45,8 +45,8 @@ class Retention:
         """Remember the bookmark a reader came back with; without one there is nothing to remember."""
         if confirmed.through is None or confirmed.reader_id is None:
             return
-        dialect = postgresql if self._database.is_postgresql else sqlite
-        insert = dialect.insert(reader)
+        dialect = "postgresql" if self._database.is_postgresql else "sqlite"
+        insert = importlib.import_module(f"sqlalchemy.dialects.{dialect}").insert(reader)
         with self._database.writing() as connection:
             row = {
                 "reader_id": confirmed.reader_id,

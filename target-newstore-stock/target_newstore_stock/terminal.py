@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from rich import box
-from rich.console import Console
-from rich.table import Table as RichTable
-
+# rich is imported by what prints: a run that prints nothing starts sooner.
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from rich.console import Console
 
 
 class Table(t.NamedTuple):
@@ -27,6 +26,9 @@ LOG_WIDTH = 240
 
 def print_table(table: Table) -> None:
     """Print a table."""
+    from rich import box  # noqa: PLC0415
+    from rich.table import Table as RichTable  # noqa: PLC0415
+
     console = _console()
     shown = RichTable(title=table.title, title_justify="left", box=box.ROUNDED if console.is_terminal else None)
     for column in table.columns:
@@ -48,5 +50,7 @@ def progress(text: str) -> Iterator[Callable[[str], None]]:
 
 
 def _console() -> Console:
+    from rich.console import Console  # noqa: PLC0415
+
     console = Console(stderr=True, markup=False, emoji=False)
     return console if console.is_terminal else Console(stderr=True, markup=False, emoji=False, width=LOG_WIDTH)

@@ -133,7 +133,7 @@ class ShopDay:
             run.take_state(self.state)
         run.begin_events()
         for event in events:
-            run.take_event(read_event(event))
+            run.take_events([read_event(event)])
         if not lose_last_state:
             run.take_state(self._state_after(events, through))
         cuts = read_cuts([message.to_dict() for message in run.finish()])

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from mapper_newstore_stock.cuts import Cut, TimestampRange, split_along_timestamps
 from mapper_newstore_stock.database import STREAMED
 from mapper_newstore_stock.quantities import not_negative, same_key
-from mapper_newstore_stock.tables import completed_unit, cut, cut_item, on_hand, pending, planned
+from mapper_newstore_stock.tables import completed_unit, cut, cut_item, moved, on_hand, pending, planned
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ class CutSheets:
     """Writes one run's cuts.
 
     Args:
-        ledger: The run's hold on the ledger; `planned` and `pending` are filled.
+        ledger: The run's hold on the ledger; `planned` and `moved` are filled.
         acknowledged: What NewStore has.
         max_items: The most stock records one cut should have.
     """
@@ -42,17 +42,16 @@ class CutSheets:
         self._acknowledged = acknowledged
         self._max_items = max_items
 
-    def write(self, not_acknowledged: sa.ColumnElement[bool], mark: int | None, *, lowest_number: int = 0) -> list[Cut]:
+    def write(self, not_acknowledged: sa.ColumnElement[bool], mark: int | None, first: int) -> list[Cut]:
         """Write all planned keys into cuts, and give the cuts.
 
         Args:
             not_acknowledged: The completed units whose cut this is.
             mark: What all quantities were computed at.
-            lowest_number: Numbers up to it belong to other cuts.
+            first: The first cut's number.
         """
-        first = max(self._ledger.last_cut(), self._acknowledged.cut, lowest_number) + 1
         end = self._highest_end()
-        ranges = self._ranges()
+        ranges = self._ranges(not_acknowledged)
         cuts: list[Cut] = []
         for part in ranges:
             end = part.end if end is None else max(end, part.end)
@@ -61,23 +60,30 @@ class CutSheets:
             cuts.append(Cut(number, part, size, end, mark))
         if len(ranges) > 1:
             _by_timestamp.drop(self._connection)
+            self._connection.execute(pending.delete())
         self._fill_with_rest(cuts, first, end, mark)
         self._remember(cuts)
         self._assign(not_acknowledged, cuts)
         return cuts
 
-    def _ranges(self) -> list[TimestampRange]:
+    def _ranges(self, not_acknowledged: sa.ColumnElement[bool]) -> list[TimestampRange]:
         touched = sa.select(sa.func.count()).select_from(planned).where(planned.c.touched)
         if (self._connection.scalar(touched) or 0) <= self._max_items:
-            timestamp = pending.c.logical_timestamp
-            low_high = sa.select(sa.func.min(timestamp), sa.func.max(timestamp))
+            low_high = sa.select(sa.func.min(moved.c.lowest), sa.func.max(moved.c.highest))
             start, end = self._connection.execute(low_high).one()
             return [] if start is None else [TimestampRange(start, end)]
+        self._fill_pending(not_acknowledged)
         _by_timestamp.create(self._connection)
         ranges = split_along_timestamps(self._completions(), self._max_items)
         if len(ranges) == 1:
             _by_timestamp.drop(self._connection)
         return ranges
+
+    def _fill_pending(self, not_acknowledged: sa.ColumnElement[bool]) -> None:
+        unit = completed_unit.c
+        self._connection.execute(pending.delete())
+        query = sa.select(unit.fulfillment_node_id, unit.product_id, unit.logical_timestamp)
+        self._connection.execute(pending.insert().from_select(pending.c.keys(), query.where(not_acknowledged)))
 
     def _completions(self) -> Iterator[tuple[int, int]]:
         """Give (timestamp, key) in timestamp order, a key as its hash: half a million must fit in memory."""
@@ -149,10 +155,20 @@ class CutSheets:
             self._connection.execute(on_hand.update().where(item).values(sent))
 
     def _assign(self, not_acknowledged: sa.ColumnElement[bool], cuts: list[Cut]) -> None:
-        """Note which cut carries each unit; the ranges of one run do not overlap."""
-        if not any(part.range for part in cuts):
+        """Note which cut carries each unit; the ranges of one run do not overlap.
+
+        With one cut, most units came with its number, and are not written again.
+        """
+        unit = completed_unit.c
+        ranged = [part for part in cuts if part.range]
+        if not ranged:
             return
-        timestamp = completed_unit.c.logical_timestamp
-        carries = timestamp.between(cut.c.logical_timestamp_start, cut.c.logical_timestamp_end)
-        number = sa.select(cut.c.cut).where(cut.c.cut >= cuts[0].number, carries).scalar_subquery()
-        self._connection.execute(completed_unit.update().where(not_acknowledged).values(cut=number))
+        carried = not_acknowledged
+        number: sa.ColumnElement[int] = sa.literal(ranged[0].number)
+        if len(ranged) == 1:
+            carried = sa.and_(carried, unit.cut.is_distinct_from(number))
+        else:
+            carries = unit.logical_timestamp.between(cut.c.logical_timestamp_start, cut.c.logical_timestamp_end)
+            of_run = cut.c.cut >= ranged[0].number
+            number = sa.select(cut.c.cut).where(of_run, carries).scalar_subquery()
+        self._connection.execute(completed_unit.update().where(carried).values(cut=number))

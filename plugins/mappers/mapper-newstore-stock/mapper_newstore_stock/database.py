@@ -5,11 +5,11 @@ One code for SQLite and PostgreSQL; what differs between the two stands here.
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import typing as t
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -62,7 +62,9 @@ def is_postgresql(connection: sa.Connection) -> bool:
 
 def insert(connection: sa.Connection, table: sa.Table) -> t.Any:
     """Give the dialect's INSERT, which knows ON CONFLICT."""
-    return (postgresql if is_postgresql(connection) else sqlite).insert(table)
+    # Both dialects at every start would cost more than the one that is used.
+    dialect = importlib.import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
+    return dialect.insert(table)
 
 
 def load(connection: sa.Connection, table: sa.Table, rows: Iterable[tuple[t.Any, ...]]) -> int:

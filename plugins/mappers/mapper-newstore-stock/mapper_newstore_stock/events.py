@@ -33,14 +33,9 @@ class Event(msgspec.Struct, gc=False):
     items: list[Item] = []
 
 
-class CompletedUnits(t.NamedTuple):
-    """Units of one product that left one shelf with one event."""
-
-    fulfillment_node_id: str
-    product_id: str
-    logical_timestamp: int
-    event_id: str
-    units: int
+#: Units of one product that left one shelf with one event: fulfillment_node_id, product_id,
+#: logical_timestamp, event_id, units.
+CompletedUnits = tuple[str, str, int, str, int]
 
 
 def read_event(record: dict[str, t.Any]) -> Event:
@@ -64,12 +59,9 @@ def completed_units(event: Event) -> list[CompletedUnits]:
         return []
     node = node_of(event)
     if len(event.items) == 1:
-        return [CompletedUnits(node, event.items[0].product_id, event.logical_timestamp, event.event_id, 1)]
+        return [(node, event.items[0].product_id, event.logical_timestamp, event.event_id, 1)]
     count = collections.Counter(item.product_id for item in event.items)
-    return [
-        CompletedUnits(node, product, event.logical_timestamp, event.event_id, units)
-        for product, units in count.items()
-    ]
+    return [(node, product, event.logical_timestamp, event.event_id, units) for product, units in count.items()]
 
 
 def node_of(event: Event) -> str:

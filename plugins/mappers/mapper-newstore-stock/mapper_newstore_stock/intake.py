@@ -12,11 +12,12 @@ import sqlalchemy as sa
 
 from mapper_newstore_stock.database import BATCH_ROWS, insert, load
 from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.events import COMPLETED, completed_units
 from mapper_newstore_stock.quantities import same_key
 from mapper_newstore_stock.tables import ahead_unit, completed_unit, ledger, run, taken_unit
 
 if t.TYPE_CHECKING:
-    from mapper_newstore_stock.events import CompletedUnits
+    from mapper_newstore_stock.events import Event
     from mapper_newstore_stock.ledger import Ledger
     from mapper_newstore_stock.state import Taken
 
@@ -37,9 +38,13 @@ class Intake:
         self._batch = 0
         self._covered: Taken | None = None
 
-    def take(self, units: list[CompletedUnits], *, released: bool) -> None:
-        """Take the units that left a shelf with one event."""
-        self._rows += [(self._batch, released, *product) for product in units]
+    def take(self, events: list[Event]) -> None:
+        """Take the units that left a shelf with these events."""
+        batch, add = self._batch, self._rows.append
+        for event in events:
+            if event.event_name == COMPLETED:
+                for units in completed_units(event):
+                    add((batch, event.released, *units))
         if len(self._rows) >= BATCH_ROWS:
             self._hand_over()
 
@@ -48,10 +53,13 @@ class Intake:
         self._batch += 1
         self._covered = taken
 
-    def finish(self) -> None:
+    def finish(self, cut: int) -> None:
         """Make what was covered durable, with the bookmark that covers it.
 
         Events already known change nothing, however often they come.
+
+        Args:
+            cut: The cut that is to carry them; writing it down now spares writing every unit again.
 
         Raises:
             LedgerError: an event is older than what the ledger still tells apart.
@@ -60,7 +68,7 @@ class Intake:
             return
         self._hand_over()
         self._refuse_folded()
-        self._add_completed()
+        self._complete(self._came(released=True), cut)
         self._add_ahead()
         self._connection.execute(
             run.update()
@@ -74,14 +82,14 @@ class Intake:
         self._connection.execute(taken_unit.delete())
         self._connection.commit()
 
-    def release_up_to(self, mark: int) -> None:
+    def release_up_to(self, mark: int, cut: int) -> None:
         """Count units known ahead as completed once the mark has reached them.
 
         A range up to the mark may have been declared already, and then NewStore no longer
         subtracts them by itself.
         """
         reached = ahead_unit.c.logical_timestamp <= mark
-        self._complete(sa.select(*(ahead_unit.c[name] for name in UNIT)).where(reached))
+        self._complete(sa.select(*(ahead_unit.c[name] for name in UNIT)).where(reached), cut)
         self._connection.execute(ahead_unit.delete().where(reached))
 
     def _hand_over(self) -> None:
@@ -93,14 +101,11 @@ class Intake:
         columns = (taken_unit.c[name] for name in UNIT)
         return sa.select(*columns).where(taken_unit.c.batch < self._batch, taken_unit.c.released == released)
 
-    def _add_completed(self) -> None:
-        self._complete(self._came(released=True))
-
-    def _complete(self, units: sa.Select[t.Any]) -> None:
+    def _complete(self, units: sa.Select[t.Any], cut: int) -> None:
         came = units.order_by(*(units.selected_columns[name] for name in UNIT[:4]))
         seen = self._ledger.seen_through
         late = sa.false() if seen is None else units.selected_columns.logical_timestamp <= seen
-        came = came.add_columns(late, sa.literal(self._ledger.run), sa.null())
+        came = came.add_columns(late, sa.literal(self._ledger.run), sa.literal(cut))
         statement = insert(self._connection, completed_unit).from_select(completed_unit.c.keys(), came)
         self._connection.execute(statement.on_conflict_do_nothing())
 

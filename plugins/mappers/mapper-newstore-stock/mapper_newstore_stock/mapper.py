@@ -56,7 +56,7 @@ class MapperNewStoreStock(InlineMapper):
             self._allocations = AllocationsRun()
         self._summary = RunSummary()
         if isinstance(self.message_reader, MessageReader):
-            self.message_reader.take_event = self._take_event
+            self.message_reader.take_events = self._take_events
             self.message_reader.reading = functools.partial(self._summary.step, is_last=False)
 
     def map_schema_message(self, message_dict: dict[str, t.Any]) -> Iterable[singer.Message]:
@@ -112,12 +112,17 @@ class MapperNewStoreStock(InlineMapper):
             changes = list(self._allocations.changes(event))
             self._summary.records += sum(isinstance(change, singer.RecordMessage) for change in changes)
             return changes
-        self._run.take_event(event)
+        self._run.take_events([event])
         return []
 
-    def _take_event(self, event: Event) -> None:
-        """Take an event the reader has decoded already."""
-        self._write_messages(self._map_event(event))
+    def _take_events(self, events: list[Event]) -> None:
+        """Take events the reader has decoded already."""
+        if self._allocations:
+            for event in events:
+                self._write_messages(self._map_event(event))
+            return
+        self._summary.events += len(events)
+        self._run.take_events(events)
 
     @property
     def _run(self) -> StockRun:

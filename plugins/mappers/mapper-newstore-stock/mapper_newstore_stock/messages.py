@@ -6,6 +6,7 @@ What is not an event of the stream that counts takes the SDK's general way.
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 import typing as t
 
@@ -14,14 +15,15 @@ from singer_sdk.io_base import SingerReader, SingerWriter
 from singer_sdk.singerlib import RecordMessage
 
 from mapper_newstore_stock.errors import InputError
-from mapper_newstore_stock.events import STREAM, Event
+from mapper_newstore_stock.events import Event
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from singer_sdk.singerlib import Message
 
 SHOWN_CHARACTERS = 200
+READ_BYTES = 1 << 18
 WRITTEN_BYTES = 1 << 16
 
 
@@ -34,21 +36,20 @@ class EventLine(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(dict[str, t.Any]).decode
-_decode_event = msgspec.json.Decoder(EventLine).decode
-_STREAM = STREAM.encode()
+_decode_events = msgspec.json.Decoder(EventLine).decode_lines
 
 
 class MessageReader(SingerReader):
     """The SDK's reader, without its traceback.
 
     Attributes:
-        take_event: Called with each event instead of the RECORD callback; None: nothing is
-            decoded on the way.
+        take_events: Called with events in their order instead of the RECORD callback; None:
+            nothing is decoded on the way.
         reading: Entered while lines are read.
     """
 
     reading: Callable[[], contextlib.AbstractContextManager[None]] = staticmethod(contextlib.nullcontext)
-    take_event: Callable[[Event], None] | None = None
+    take_events: Callable[[list[Event]], None] | None = None
 
     def process_lines(
         self, file_input: t.IO[str] | None, callbacks: dict[str, Callable[[dict[str, t.Any]], None]]
@@ -64,8 +65,8 @@ class MessageReader(SingerReader):
     def _read(
         self, file_input: t.IO[str] | None, callbacks: dict[str, Callable[[dict[str, t.Any]], None]]
     ) -> t.Counter[str]:
-        source = file_input or self.default_input
-        other = _OtherLines(getattr(source, "buffer", source), self.take_event)
+        source: t.Any = file_input or self.default_input
+        other = _OtherLines(getattr(source, "buffer", source), self.take_events)
         try:
             counter = super().process_lines(t.cast("t.IO[str]", other), callbacks)
         except UnicodeDecodeError as error:
@@ -88,27 +89,54 @@ class MessageReader(SingerReader):
 
 
 class _OtherLines:
-    """Hands events over as they are read, and gives the lines that are none."""
+    """Hands events over as they are read, and gives the lines that are none.
 
-    def __init__(self, lines: Iterable[str | bytes], take_event: Callable[[Event], None] | None) -> None:
-        self._lines = lines
-        self._take_event = take_event
+    Whole blocks of events are decoded in one call; a block with anything else in it is read
+    line by line.
+    """
+
+    def __init__(self, source: t.IO[bytes], take_events: Callable[[list[Event]], None] | None) -> None:
+        self._source = source
+        self._take_events = take_events
         self.events = 0
 
     def __iter__(self) -> t.Iterator[str | bytes]:
-        take = self._take_event
-        for line in self._lines:
-            if take is not None and isinstance(line, bytes) and _STREAM in line[:100]:
-                try:
-                    message = _decode_event(line)
-                except (msgspec.DecodeError, UnicodeDecodeError):
-                    # The general way says what is wrong with it, if anything is.
-                    yield line
-                    continue
-                self.events += 1
-                take(message.record)
-            else:
+        take = self._take_events
+        if take is None or not hasattr(self._source, "read1"):
+            yield from self._source
+            return
+        for block in _blocks(self._source):
+            try:
+                self._take(take, block)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                yield from self._others(take, block)
+
+    def _others(self, take: Callable[[list[Event]], None], block: bytes) -> t.Iterator[bytes]:
+        for line in io.BytesIO(block):
+            try:
+                self._take(take, line)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                # The general way says what is wrong with it, if anything is.
                 yield line
+
+    def _take(self, take: Callable[[list[Event]], None], lines: bytes) -> None:
+        events = [line.record for line in _decode_events(lines)]
+        self.events += len(events)
+        take(events)
+
+
+def _blocks(source: t.Any) -> t.Iterator[bytes]:
+    """Give what can be read without waiting, in whole lines."""
+    begun: list[bytes] = []
+    while block := source.read1(READ_BYTES):
+        end = block.rfind(b"\n") + 1
+        if end:
+            yield b"".join([*begun, block[:end]])
+            begun.clear()
+        if end < len(block):
+            begun.append(block[end:])
+    if begun:
+        yield b"".join(begun)
 
 
 class MessageWriter(SingerWriter):

@@ -16,7 +16,7 @@ from mapper_newstore_stock.cut_sheets import CutSheets
 from mapper_newstore_stock.errors import QuantityError
 from mapper_newstore_stock.quantities import NO_MARK, added_back, completed_since, not_negative, same_key
 from mapper_newstore_stock.shelf import NAMED_KEYS, name_keys, refuse_rows_below_folded
-from mapper_newstore_stock.tables import ahead_unit, completed_unit, cut, ledger, moved, on_hand, pending, planned
+from mapper_newstore_stock.tables import ahead_unit, completed_unit, cut, ledger, moved, on_hand, planned
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,45 +65,49 @@ class Planner:
         self._acknowledged = acknowledged
         self._rules = rules
 
-    def plan(self, intake: Intake, *, lowest_number: int = 0) -> list[Cut]:
+    def plan(self, intake: Intake, first_number: int) -> list[Cut]:
         """Decide the cuts of this run; the caller commits before they are sent.
 
         Args:
             intake: Where units ahead of the mark are released when the mark has reached them.
-            lowest_number: Numbers up to it belong to other cuts.
+            first_number: Of the run's first cut.
 
         Raises:
             QuantityError: a key has no on-hand row, or is negative and must not be.
             OnHandError: a row no longer contains units that were folded away.
         """
-        self._fill_pending()
+        self._fill_moved()
         mark = self._mark()
-        if mark is not None and self._release_up_to(intake, mark):
-            self._fill_pending()
+        if mark is not None and self._release_up_to(intake, mark, first_number):
+            self._fill_moved()
         self._refuse_missing_rows()
         if not self._rules.erp_is_current:
             refuse_rows_below_folded(self._connection)
         self._plan_keys(NO_MARK if mark is None else mark)
         self._check_negative()
         sheets = CutSheets(self._ledger, self._acknowledged, self._rules.max_cut_items)
-        cuts = sheets.write(self._not_acknowledged(), mark, lowest_number=lowest_number)
+        cuts = sheets.write(self._not_acknowledged(), mark, first_number)
+        self._forget_cuts_of_ignored()
         self._connection.execute(ledger.update().values(erp_is_current=self._rules.erp_is_current))
-        for table in (pending, moved, planned):
+        for table in (moved, planned):
             self._connection.execute(table.delete())
         return cuts
 
-    def _release_up_to(self, intake: Intake, mark: int) -> bool:
+    def _release_up_to(self, intake: Intake, mark: int, number: int) -> bool:
         unit = ahead_unit.c
         reached = sa.select(unit.event_id).where(unit.logical_timestamp <= mark, *self._managed(unit))
         if self._connection.execute(reached.limit(1)).first() is None:
             return False
-        intake.release_up_to(mark)
+        intake.release_up_to(mark, number)
         return True
 
     def _not_acknowledged(self) -> sa.ColumnElement[bool]:
         """Completions NewStore has not acknowledged, of the keys managed here."""
+        return sa.and_(self._beyond_acknowledged(), *self._managed(completed_unit.c))
+
+    def _beyond_acknowledged(self) -> sa.ColumnElement[bool]:
         unit = completed_unit.c
-        return sa.and_(sa.or_(unit.cut.is_(None), unit.cut > self._acknowledged.cut), *self._managed(unit))
+        return sa.or_(unit.cut.is_(None), unit.cut > self._acknowledged.cut)
 
     def _managed(self, key: t.Any) -> list[sa.ColumnElement[bool]]:
         nodes, products = self._rules.ignored_nodes, self._rules.ignored_products
@@ -112,16 +116,10 @@ class Planner:
             *(~key.product_id.like(_like(glob), escape="\\") for glob in products),
         ]
 
-    def _fill_pending(self) -> None:
-        unit = completed_unit.c
-        self._connection.execute(pending.delete())
-        query = sa.select(unit.fulfillment_node_id, unit.product_id, unit.logical_timestamp)
-        self._connection.execute(pending.insert().from_select(pending.c.keys(), query.where(self._not_acknowledged())))
-
     def _mark(self) -> int | None:
         """The highest timestamp this run will declare, or any run declared or tried to."""
         known = (
-            self._connection.scalar(sa.select(sa.func.max(pending.c.logical_timestamp))),
+            self._connection.scalar(sa.select(sa.func.max(moved.c.highest))),
             self._connection.scalar(sa.select(sa.func.max(cut.c.mark))),
             self._acknowledged.mark,
             self._acknowledged.end,
@@ -129,12 +127,11 @@ class Planner:
         return max((value for value in known if value is not None), default=None)
 
     def _refuse_missing_rows(self) -> None:
-        unit, row = pending.c, on_hand.c
+        key = moved.c
         query = (
-            sa.select(unit.fulfillment_node_id, unit.product_id)
-            .distinct()
-            .where(~sa.exists().where(same_key(row, unit)))
-            .order_by(unit.fulfillment_node_id, unit.product_id)
+            sa.select(key.fulfillment_node_id, key.product_id)
+            .where(key.touched, ~sa.exists().where(same_key(on_hand.c, key)))
+            .order_by(key.fulfillment_node_id, key.product_id)
         )
         rows = self._connection.execute(query.limit(NAMED_KEYS + 1)).all()
         if rows:
@@ -147,7 +144,6 @@ class Planner:
 
     def _plan_keys(self, mark: int) -> None:
         """Fill `planned`: keys moved by new completions, and keys whose number is new."""
-        self._fill_moved()
         row, sent = on_hand.c, self._acknowledged.cut
         in_moved = sa.exists().where(same_key(moved.c, row))
         new = [row.changed_run == self._ledger.run, row.sent_cut.is_(None), row.sent_cut > sent]
@@ -158,14 +154,16 @@ class Planner:
         self._plan_from(by_units)
 
     def _fill_moved(self) -> None:
+        self._connection.execute(moved.delete())
         into = moved.insert()
-        unit = pending.c
-        touched = sa.select(unit.fulfillment_node_id, unit.product_id, sa.true()).distinct()
-        self._connection.execute(into.from_select(moved.c.keys(), touched))
+        unit = completed_unit.c
+        key, at = (unit.fulfillment_node_id, unit.product_id), unit.logical_timestamp
+        touched = sa.select(*key, sa.true(), sa.func.min(at), sa.func.max(at)).group_by(*key)
+        self._connection.execute(into.from_select(moved.c.keys(), touched.where(self._not_acknowledged())))
         ahead = ahead_unit.c
         known = sa.exists().where(same_key(moved.c, ahead))
         only_ahead = sa.select(ahead.fulfillment_node_id, ahead.product_id, sa.false()).distinct().where(~known)
-        self._connection.execute(into.from_select(moved.c.keys(), only_ahead))
+        self._connection.execute(into.from_select(moved.c.keys()[:3], only_ahead))
 
     def _rule_is_new(self) -> bool:
         last = self._connection.scalar(sa.select(ledger.c.erp_is_current))
@@ -196,6 +194,14 @@ class Planner:
             )
         )
         self._connection.execute(planned.insert().from_select(planned.c.keys(), query))
+
+    def _forget_cuts_of_ignored(self) -> None:
+        """No cut carries units of keys that are not managed here, until they are."""
+        managed = self._managed(completed_unit.c)
+        if managed:
+            unit = completed_unit.c
+            ignored = sa.and_(unit.cut > self._acknowledged.cut, ~sa.and_(*managed))
+            self._connection.execute(completed_unit.update().where(ignored).values(cut=None))
 
     def _check_negative(self) -> None:
         key = (planned.c.fulfillment_node_id, planned.c.product_id)

@@ -13,7 +13,7 @@ from singer_sdk import typing as th
 
 from mapper_newstore_stock.database import short
 from mapper_newstore_stock.errors import LedgerError
-from mapper_newstore_stock.events import COMPLETED, STREAM, completed_units
+from mapper_newstore_stock.events import STREAM
 from mapper_newstore_stock.intake import Intake
 from mapper_newstore_stock.ledger import Ledger
 from mapper_newstore_stock.on_hand import OnHandSource
@@ -78,13 +78,13 @@ class StockRun:
         """Note that the tap's SCHEMA came: a STATE from here on is no longer its input state."""
         self._events_begun = True
 
-    def take_event(self, event: Event) -> None:
-        """Take an event. It counts only once a STATE covers it (design rule 3)."""
+    def take_events(self, events: list[Event]) -> None:
+        """Take events. They count only once a STATE covers them (design rule 3)."""
         self._events_begun = True
-        self._tenant.check(event.tenant)
-        self._events += 1
-        if event.event_name == COMPLETED:
-            self._intake.take(completed_units(event), released=event.released)
+        for tenant in dict.fromkeys([event.tenant for event in events]):
+            self._tenant.check(tenant)
+        self._events += len(events)
+        self._intake.take(events)
 
     def take_state(self, state: dict[str, t.Any]) -> None:
         """Take a STATE: the tap's echo of its input state, or what covers the events so far."""
@@ -118,11 +118,13 @@ class StockRun:
         self._ledger.close()
 
     def _finish(self) -> Iterator[singer.Message]:
-        self._intake.finish()
+        # What the state names is another ledger's, if not this one's: its numbers are not used again.
+        first_number = max(self._ledger.last_cut(), self._acknowledged.cut, self._numbers_used) + 1
+        self._intake.finish(first_number)
         rules = self._rules()
         source = self._on_hand_source()
         self._read_on_hand(source)
-        cuts = Planner(self._ledger, self._acknowledged, rules).plan(self._intake, lowest_number=self._numbers_used)
+        cuts = Planner(self._ledger, self._acknowledged, rules).plan(self._intake, first_number)
         self._forget_old(erp_is_current=rules.erp_is_current)
         self._ledger.connection.commit()
         if not cuts:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = sa.MetaData()
 #: Tables of one connection; they go with it.
@@ -16,10 +16,14 @@ temporary = sa.MetaData()
 number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
+#: Compared byte by byte on both databases; the rules of a language cost PostgreSQL much more.
+text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+
 def _key_columns(*, primary_key: bool = True) -> list[sa.Column[str]]:
     return [
-        sa.Column("fulfillment_node_id", sa.Text, primary_key=primary_key, nullable=False),
-        sa.Column("product_id", sa.Text, primary_key=primary_key, nullable=False),
+        sa.Column("fulfillment_node_id", text, primary_key=primary_key, nullable=False),
+        sa.Column("product_id", text, primary_key=primary_key, nullable=False),
     ]
 
 
@@ -28,7 +32,7 @@ def _unit_columns() -> list[sa.Column[str] | sa.Column[int]]:
     return [
         *_key_columns(),
         sa.Column("logical_timestamp", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("event_id", sa.Text, primary_key=True),
+        sa.Column("event_id", text, primary_key=True),
         sa.Column("units", sa.Integer, nullable=False),
     ]
 
@@ -66,7 +70,8 @@ run = sa.Table(
 )
 
 #: Units that left a shelf, per event and product. `late`: the event came below the tap's
-#: bookmark of an earlier run. `cut`: the last cut that carried it (none yet: NULL).
+#: bookmark of an earlier run. `cut`: the last cut that carried it, or is to (none: NULL, while
+#: its key is not managed here).
 completed_unit = sa.Table(
     "completed_unit",
     metadata,
@@ -144,7 +149,7 @@ taken_unit = sa.Table(
     sa.Column("released", sa.Boolean, nullable=False),
     *_key_columns(primary_key=False),
     sa.Column("logical_timestamp", sa.BigInteger, nullable=False),
-    sa.Column("event_id", sa.Text, nullable=False),
+    sa.Column("event_id", text, nullable=False),
     sa.Column("units", sa.Integer, nullable=False),
     prefixes=["TEMPORARY"],
 )
@@ -159,7 +164,8 @@ read_row = sa.Table(
     prefixes=["TEMPORARY"],
 )
 
-#: Completions NewStore has not acknowledged, of the keys managed here.
+#: Completions NewStore has not acknowledged, of the keys managed here, when they need more
+#: than one cut.
 pending = sa.Table(
     "pending",
     temporary,
@@ -175,6 +181,8 @@ moved = sa.Table(
     temporary,
     *_key_columns(),
     sa.Column("touched", sa.Boolean, nullable=False),
+    sa.Column("lowest", sa.BigInteger, comment="logical timestamp of its pending completions"),
+    sa.Column("highest", sa.BigInteger),
     prefixes=["TEMPORARY"],
     sqlite_with_rowid=False,
 )
