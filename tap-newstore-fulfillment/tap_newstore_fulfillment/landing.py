@@ -21,14 +21,15 @@ if t.TYPE_CHECKING:
     from tap_newstore_fulfillment.events import FulfillmentEvent
 
 ROWS_AT_ONCE = 2_000
-# A whole group goes in as one JSON text: one statement, in which the database works alone. Row by
-# row, this thread would have to get Python's lock back from the busy event loop for each of them.
+# A whole group goes in as one JSON text: one statement, in which the database works alone. For each
+# row it was given or gave back, this thread would have to wait for Python's lock, which the busy
+# event loop holds.
 INSERT_ON_SQLITE = """
 INSERT INTO fulfillment_event (event_id, event_name, logical_timestamp, received_at, body)
 SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), ?,
   json_extract(value, '$[3]')
 FROM json_each(?) WHERE true ORDER BY key
-ON CONFLICT (event_id) DO NOTHING RETURNING event_name
+ON CONFLICT (event_id) DO NOTHING
 """
 # The sort needs all of its input, and with it the lock, before the first position is given.
 INSERT_ON_POSTGRESQL = """
@@ -101,8 +102,14 @@ class LandingStore:
             return collections.Counter(row[0] for row in rows)
         with self._database.writing() as connection:
             moment = self._database.now(connection) if received_at is None else received_at
-            inserted = connection.exec_driver_sql(INSERT_ON_SQLITE, (moment, text.decode()))
-            return collections.Counter(inserted.scalars())
+            inserted = connection.exec_driver_sql(
+                INSERT_ON_SQLITE, (moment, text.decode()), execution_options={"preserve_rowcount": True}
+            )
+            if inserted.rowcount == len(events):
+                return collections.Counter(event.event_name for event in events)
+            # What this transaction added has the highest positions.
+            newest = sa.select(fulfillment_event.c.event_name).order_by(fulfillment_event.c.position.desc())
+            return collections.Counter(connection.scalars(newest.limit(inserted.rowcount)))
 
     def add_rejected(self, body: bytes, *, path: str, reason: str, received_at: int) -> None:
         """Keep a refused body in quarantine.

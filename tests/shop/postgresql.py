@@ -14,6 +14,8 @@ import psycopg
 if t.TYPE_CHECKING:
     from types import ModuleType
 
+LOG_FILES = 6
+
 
 class PostgreSql:
     """A server on a Unix socket. Use it in a `with` block."""
@@ -36,6 +38,15 @@ class PostgreSql:
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}"'.encode())
         return str(self._server.get_uri(database=name, driver="psycopg"))
+
+    def make_write_ahead_log(self) -> None:
+        """Make the server's log files, as one that has run for a while has them: it uses them again and again."""
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute("CREATE TABLE something (number integer)")
+            for _ in range(LOG_FILES):
+                connection.execute("INSERT INTO something VALUES (1)")
+                connection.execute("SELECT pg_switch_wal()")
+            connection.execute("CHECKPOINT")
 
     def restart(self) -> None:
         """Stop the server, cutting all its connections, and start it again."""
