@@ -126,6 +126,7 @@ class OneProcess(Story):
         self._death = _databases.death
         self._death.plan()
         self._erp = Erp(directory / "on_hand.csv")
+        self._rows_to_write: dict[Key, tuple[int, int | None]] = {}
         self._mapper = self._mapper_settings(directory)
         self._items: dict[str, list[str]] = {}
         self._seen = 0
@@ -182,7 +183,8 @@ class OneProcess(Story):
             self._newstore.work()
 
     def write_erp(self, rows: dict[Key, ErpRow]) -> None:
-        self._erp.replace({key: (row.quantity, row.as_of) for key, row in rows.items()})
+        """Nobody reads it before the next run."""
+        self._rows_to_write = {key: (row.quantity, row.as_of) for key, row in rows.items()}
 
     def kill_receiver(self) -> None:
         """There is none: the landing store is called directly."""
@@ -196,6 +198,7 @@ class OneProcess(Story):
         self._fault, self._calls = run.fault, 0
         self._meanwhile = list(run.meanwhile)
         self._run_basis = self.basis()
+        self._erp.replace(self._rows_to_write)
         self._begin_faults()
         lines = self._map(*self._tap())
         states = self._import(lines)
@@ -296,7 +299,9 @@ class OneProcess(Story):
             for at, state in states:
                 if at == len(records):
                     run.take_state(state)
-            lines += (_encode(message.to_dict()) for message in run.finish())
+            for message in run.finish():
+                self._death.step("mapper")
+                lines.append(_encode(message.to_dict()))
         except MapperError as error:
             self.verdict.counts["runs the mapper refused"] += 1
             self.tell(f"  mapper: {error}")

@@ -236,7 +236,7 @@ class _Maker:
             "emit_unreleased": chance.random() < 0.5,
             "erp": chance.choice(["follows", "follows", "ships", "ships", "current"]),
             "job_order": chance.choice(["fifo", "lifo"]),
-            "breaks_the_promise": chance.random() < 0.3,
+            "breaks_the_promise": chance.random() < 0.4,
         }
         self._options = Options(**(drawn | fixed))
         stock = {key: chance.randint(3, 12) for key in KEYS}
@@ -292,8 +292,8 @@ class _Maker:
     def _deliveries(self) -> Deliveries:
         """Mostly at once, sometimes as late as promised, twice, or (if the promise is broken) later still."""
         first = self._chance.choice([0.0, 0.0, 0.02, self._chance.random(), 1.0])
-        if self._options.breaks_the_promise and self._chance.random() < 0.2:
-            first = 1 + 2 * self._chance.random()
+        if self._options.breaks_the_promise and self._chance.random() < 0.3:
+            first = 1 + 3 * self._chance.random()
         repeats = self._chance.choice([0, 0, 0, 1, 2])
         return (first, *(first + self._chance.random() for _ in range(repeats)))
 
@@ -311,7 +311,7 @@ class _Maker:
         return ErpDrops(self._key())
 
     def _wait(self) -> Wait:
-        return Wait(self._chance.choice([0.1, 0.3, 0.6, 1.0, 1.2]), self._chance.random() < 0.7)
+        return Wait(self._chance.choice([0.1, 0.3, 0.6, 1.0, 1.2, 1.5]), self._chance.random() < 0.7)
 
     def _run(self) -> Run:
         meanwhile = []
@@ -328,7 +328,7 @@ class _Maker:
         if part == "tap":
             return RunFault(part, self._chance.randint(0, 6), self._chance.choice(["with STATE", "without"]))
         if part == "mapper":
-            return RunFault(part, self._chance.randint(0, 75))
+            return RunFault(part, self._chance.randint(0, 90))
         if part == "target":
             return RunFault(part, self._chance.randint(0, 32))
         how, times = self._chance.choice(NEWSTORE_FAULTS), self._chance.choice([1, 1, 2, 8])

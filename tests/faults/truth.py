@@ -84,6 +84,12 @@ class Truth:
         return {event for event, done in self.completions.items() if done.due < now and done.arrived is None}
 
 
+    def late_keys(self) -> set[Key]:
+        """Give the keys of events that came later than promised."""
+        late = [done for done in self.completions.values() if done.arrived is not None and done.arrived > done.due]
+        return {key for done in late for key in done.units}
+
+
 @dataclasses.dataclass(frozen=True)
 class ErpRow:
     """A row of the ERP, and the `level` it was computed from."""
