@@ -2,7 +2,8 @@
 
 After an import no key may promise more than is free, as far as the ERP knew when the run read it: a
 stock-take that came later cannot be in the numbers. Only an event later than the promised 15 minutes
-excuses more, until a run that knows the event has sent the key; that is counted apart.
+excuses more, and only as long as nothing could know better: until a run that knows the event has sent the
+key, or, when the ERP's row wrongly claims to contain it, until the row is written again. That is counted apart.
 """
 
 from __future__ import annotations
@@ -25,10 +26,13 @@ class Basis:
     Attributes:
         levels: Per key, what the ERP's row had been computed from.
         overdue: Completions that had not arrived although they were promised to.
+        claimed: Per key, late completions the ERP's row wrongly claims to contain, and no earlier run of the
+            mapper had passed: it cannot know that they are late.
     """
 
     levels: Mapping[Key, int]
     overdue: frozenset[str]
+    claimed: Mapping[Key, frozenset[str]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +91,7 @@ class Judge:
         self._levels = dict(truth.level)
         #: Overdue completions a range has covered, by the keys that have not been sent since.
         self._excused: dict[Key, set[str]] = collections.defaultdict(set)
+        self._claimed: dict[Key, frozenset[str]] = {}
 
     def after_import(
         self, step: int, keys: Collection[Key], covered: tuple[int, int] | None, basis: Basis, detail: str
@@ -103,6 +108,7 @@ class Judge:
         for key in keys:
             self._levels[key] = basis.levels[key]
             self._excused[key] &= basis.overdue
+            self._claimed[key] = basis.claimed.get(key, frozenset())
         self._excuse(covered, basis)
         for key in self._truth.shelf:
             self._judge(step, key, detail)
@@ -140,7 +146,8 @@ class Judge:
             return
         truth = self._truth
         known = max(self._levels[key] - truth.shipped[key], 0) - truth.open[key]
-        late = sum(truth.completions[event].units[key] for event in self._excused[key])
+        excused = self._excused[key] | self._claimed.get(key, frozenset())
+        late = sum(truth.completions[event].units.get(key, 0) for event in excused)
         if atp > known + late:
             wrong = Wrong(self._verdict.seed, step, "oversold", key, atp, known, atp - known, detail)
             self._verdict.oversold.append(wrong)

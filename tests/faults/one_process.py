@@ -134,6 +134,7 @@ class OneProcess(Story):
         self._job_basis: dict[str, Basis] = {}
         self._fault: RunFault | None = None
         self._calls = 0
+        self._mapper_is_well = True
         self._meanwhile: list[t.Any] = []
         self._newstore = self._open_newstore()
 
@@ -200,7 +201,14 @@ class OneProcess(Story):
         self._run_basis = self.basis()
         self._erp.replace(self._rows_to_write)
         self._begin_faults()
-        lines = self._map(*self._tap())
+        records, tap_states = self._tap()
+        self.tell(f"  the tap sends {[(r['logical_timestamp'], r['released']) for r in records]}, {tap_states}")
+        self.tell(f"  the ERP says {self._rows_to_write}")
+        begun = self._clock
+        lines = self._map(records, tap_states)
+        if self._mapper_is_well and tap_states and not (run.fault and run.fault.part == "tap"):
+            bookmark = tap_states[-1][1]["bookmarks"][STREAM]
+            self.note_passed(bookmark["replication_key_value"], begun)
         states = self._import(lines)
         self._newstore.faults = Faults()
         self._death.plan()
@@ -287,6 +295,7 @@ class OneProcess(Story):
         """Give the lines the mapper wrote until it ended or died."""
         lines: list[bytes] = []
         run = None
+        self._mapper_is_well = True
         try:
             run = StockRun(self._mapper, logging.getLogger("mapper-newstore-stock"), Ledger(self._engine))
             if self.state:
@@ -304,9 +313,11 @@ class OneProcess(Story):
                 lines.append(_encode(message.to_dict()))
         except MapperError as error:
             self.verdict.counts["runs the mapper refused"] += 1
+            self._mapper_is_well = False
             self.tell(f"  mapper: {error}")
         except Died:
             self.verdict.counts["kills of the mapper"] += 1
+            self._mapper_is_well = False
             self.tell("  the mapper dies")
         finally:
             if run:

@@ -74,6 +74,8 @@ class Story(abc.ABC):
         self._open: dict[str, tuple[str, list[str]]] = {}
         self._published: list[Published] = []
         self._last = 0
+        self._passed = 0
+        self._came_late: dict[str, bool] = {}
 
     def play(self) -> Verdict:
         """Play all steps, then let everything come to rest."""
@@ -143,7 +145,25 @@ class Story(abc.ABC):
     def basis(self) -> Basis:
         """Give what a run that begins now can know."""
         levels = {key: row.level for key, row in self._rows.items()}
-        return Basis(levels, frozenset(self.truth.overdue(self.now())))
+        late = {event for event in self.truth.completions if self._is_known_to_be_late(event)}
+        claimed = {key: row.claimed - late for key, row in self._rows.items()}
+        return Basis(levels, frozenset(self.truth.overdue(self.now())), claimed)
+
+    def note_passed(self, through: int | None, arrived_by: float) -> None:
+        """Remember how far a run has come in which neither tap nor mapper failed.
+
+        Args:
+            through: The tap's bookmark.
+            arrived_by: When the run began (seconds).
+        """
+        for event, done in self.truth.completions.items():
+            if done.arrived is not None and done.arrived <= arrived_by:
+                self._came_late.setdefault(event, done.at <= self._passed)
+        self._passed = max(self._passed, through or 0)
+
+    def _is_known_to_be_late(self, event: str) -> bool:
+        """Say whether the mapper can know that an event is late: an earlier run had passed it."""
+        return self._came_late.get(event, self.truth.completions[event].at <= self._passed)
 
     def note_arrival(self, event: Published) -> None:
         """Remember that an event was answered 200."""
@@ -152,6 +172,7 @@ class Story(abc.ABC):
             done.arrived = self.now()
             if done.arrived > done.due:
                 self.verdict.counts["late events"] += 1
+                self.tell(f"  late: {done.at}")
 
     def do_meanwhile(self, step: Order | Ship | Fail) -> None:
         """Play a step in the middle of a run."""
@@ -195,6 +216,7 @@ class Story(abc.ABC):
         at = self.move(step.order, COMPLETED, len(units))
         for event in self.published():
             self.truth.ship(event.event_id, keys, at, self.now() + self.promise)
+            self.tell(f"  shipped at {at}: {keys}")
             self._last = event.at
             if self.options.erp == "current":
                 # Its numbers contain the units before anybody can be told of them.

@@ -81,8 +81,7 @@ class Truth:
 
     def overdue(self, now: float) -> set[str]:
         """Give the completions that have not arrived although they were promised to."""
-        return {event for event, done in self.completions.items() if done.due < now and done.arrived is None}
-
+        return {event for event, done in self.completions.items() if done.due <= now and done.arrived is None}
 
     def late_keys(self) -> set[Key]:
         """Give the keys of events that came later than promised."""
@@ -92,11 +91,17 @@ class Truth:
 
 @dataclasses.dataclass(frozen=True)
 class ErpRow:
-    """A row of the ERP, and the `level` it was computed from."""
+    """A row of the ERP.
+
+    Attributes:
+        level: What it was computed from.
+        claimed: Completions its as-of says it contains although they had not arrived: nobody could know.
+    """
 
     quantity: int
     as_of: int | None
     level: int
+    claimed: frozenset[str] = frozenset()
 
 
 def row_following_the_tap(truth: Truth, key: Key, settled: float) -> ErpRow:
@@ -112,7 +117,8 @@ def row_following_the_tap(truth: Truth, key: Key, settled: float) -> ErpRow:
     if mark is None:
         return ErpRow(truth.level[key], None, truth.level[key])
     units = sum(done.units.get(key, 0) for done in arrived if done.at <= mark)
-    return ErpRow(truth.level[key] - units, mark, truth.level[key])
+    claimed = {event for event, done in truth.completions.items() if done.at <= mark and done.arrived is None}
+    return ErpRow(truth.level[key] - units, mark, truth.level[key], frozenset(claimed))
 
 
 def row_as_of(truth: Truth, key: Key, as_of: int) -> ErpRow:
