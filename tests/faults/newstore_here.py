@@ -62,11 +62,11 @@ class SessionHere:
 
     Args:
         newstore: Who answers.
-        around: Told of each call, and how to carry it out; gives the answer.
+        around: Given how to carry a call out; gives the answer.
     """
 
     def __init__(
-        self, newstore: NewStoreHere, around: Callable[[Call, Callable[[], requests.Response]], requests.Response]
+        self, newstore: NewStoreHere, around: Callable[[Callable[[], requests.Response]], requests.Response]
     ) -> None:
         self._calls = _Calls(newstore)
         self._around = around
@@ -75,7 +75,7 @@ class SessionHere:
         """Answer a call."""
         query = {name: str(value) for name, value in (given.get("params") or {}).items()}
         call = Call(method, urllib.parse.urlsplit(url).path, query, given.get("json"))
-        return self._around(call, lambda: self._answer(call))
+        return self._around(lambda: self._answer(call))
 
     def close(self) -> None:
         """Nothing is open."""

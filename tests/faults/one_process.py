@@ -18,8 +18,6 @@ from pathlib import Path
 import fsspec
 import msgspec
 import requests
-import sqlalchemy as sa
-from mapper_newstore_stock import tables
 from mapper_newstore_stock.errors import MapperError
 from mapper_newstore_stock.events import read_event
 from mapper_newstore_stock.ledger import Ledger
@@ -36,20 +34,20 @@ from target_newstore_stock.stock_import import StockImport
 from target_newstore_stock.target import TargetNewStoreStock
 
 from tests.faults.death import Death, Died
-from tests.faults.newstore_here import IMPORT, STAGING, NewStoreHere, SessionHere, an_answer
+from tests.faults.newstore_here import STAGING, NewStoreHere, SessionHere, an_answer
 from tests.faults.schedules import NODES, make_schedule
-from tests.faults.story import Published, Story, as_published
+from tests.faults.story import Published, Story, as_published, units_in
 from tests.mapper.shop_day import Ledgers
 from tests.shop.erp import Erp
 
 if t.TYPE_CHECKING:
+    import sqlalchemy as sa
     from collections.abc import Callable, Iterator
 
     from newstore_sandbox.import_jobs import Job
     from newstore_sandbox.stock_file import StockFile
 
     from tests.faults.judge import Basis, Verdict
-    from tests.faults.newstore_here import Call
     from tests.faults.schedules import Key, Run, RunFault, Schedule
     from tests.faults.story import State
     from tests.faults.truth import ErpRow
@@ -103,9 +101,7 @@ def play(seed: int, **options: t.Any) -> Verdict:
 
 def play_schedule(schedule: Schedule, tell: Callable[[str], None] | None = None) -> Verdict:
     """Play a schedule; `tell` is told each step."""
-    with tempfile.TemporaryDirectory() as directory, OneProcess(schedule, Path(directory)) as story:
-        if tell:
-            story.tell = tell  # type: ignore[method-assign]
+    with tempfile.TemporaryDirectory() as directory, OneProcess(schedule, Path(directory), tell) as story:
         return story.play()
 
 
@@ -115,10 +111,11 @@ class OneProcess(Story):
     Args:
         schedule: What happens.
         directory: For the ledger and the ERP's CSV.
+        tell: Told what happens.
     """
 
-    def __init__(self, schedule: Schedule, directory: Path) -> None:
-        super().__init__(schedule, PROMISE_SECONDS)
+    def __init__(self, schedule: Schedule, directory: Path, tell: Callable[[str], None] | None = None) -> None:
+        super().__init__(schedule, PROMISE_SECONDS, tell)
         self._clock = float(BEGIN)
         self._under_way: list[tuple[float, int, Published]] = []
         self._landing = LandingStore("sqlite://")
@@ -165,6 +162,9 @@ class OneProcess(Story):
     def move(self, order: str, name: str, units: int) -> int:
         items, self._items[order] = self._items[order][:units], self._items[order][units:]
         return int(self._newstore.move_units(order, name, items)["logical_timestamp"])
+
+    def move_goods(self, key: Key, units: int) -> None:
+        self._newstore.stock.shelf[key] += units
 
     def published(self) -> Iterator[Published]:
         events = self._newstore.publisher.published
@@ -217,13 +217,7 @@ class OneProcess(Story):
         return states[-1] if states else None
 
     def ledger_units(self) -> dict[str, dict[Key, int]]:
-        unit = tables.completed_unit.c
-        kept: dict[str, dict[Key, int]] = {}
-        with self._engine.connect() as connection:
-            query = sa.select(unit.event_id, unit.fulfillment_node_id, unit.product_id, unit.units)
-            for event, node, product, units in connection.execute(query):
-                kept.setdefault(event, {})[node, product] = units
-        return kept
+        return units_in(self._engine)
 
     def _open_newstore(self) -> NewStoreHere:
         options = Options(range_scope=self.options.range_scope, job_order=self.options.job_order, import_seconds=0)
@@ -232,7 +226,7 @@ class OneProcess(Story):
             newstore.add_location(node, node if kind == "store" else "")
         newstore.stock.on_hand.update(self.schedule.stock)
         newstore.stock.shelf.update(self.schedule.stock)
-        newstore.on_import = self._judge_import  # type: ignore[method-assign]
+        newstore.on_import = self._judge_import
         return newstore
 
     def _mapper_settings(self, directory: Path) -> dict[str, t.Any]:
@@ -351,7 +345,7 @@ class OneProcess(Story):
     def _time_of_day(self) -> dt.datetime:
         return dt.datetime.fromtimestamp(self._clock, tz=dt.UTC)
 
-    def _around_call(self, call: Call, answer: Callable[[], requests.Response]) -> requests.Response:
+    def _around_call(self, answer: Callable[[], requests.Response]) -> requests.Response:
         self._death.step("target")
         self._calls += 1
         if self._meanwhile and self._calls % 2 == 0:
@@ -399,6 +393,3 @@ class _States(io.StringIO):
         self._death.step("target")
         self.states += [json.loads(line) for line in text.splitlines()]
         return len(text)
-
-
-__all__ = ["IMPORT", "OneProcess", "play", "play_schedule"]

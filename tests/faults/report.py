@@ -5,9 +5,10 @@ from __future__ import annotations
 import collections
 import json
 import typing as t
-from pathlib import Path
 
 if t.TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.faults.judge import Verdict
 
 #: What stands in every report, also when it is 0.

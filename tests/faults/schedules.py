@@ -269,11 +269,10 @@ class _Maker:
         self._orders += 1
         order = f"order-{self._orders}"
         node, product = self._key()
-        products = [product]
-        for _ in range(self._chance.choice([0, 0, 1, 2])):
-            products.append(self._chance.choice([product, *PRODUCTS]))
+        more = self._chance.choice([0, 0, 1, 2])
+        products = (product, *(self._chance.choice([product, *PRODUCTS]) for _ in range(more)))
         self._open.append(order)
-        return Order(order, node, tuple(products), self._deliveries())
+        return Order(order, node, products, self._deliveries())
 
     def _ship(self) -> Ship | None:
         if not self._open:

@@ -8,7 +8,9 @@ import json
 import random
 import typing as t
 
-from newstore_sandbox.events import ASSIGNED, COMPLETED, FAILED
+import sqlalchemy as sa
+from mapper_newstore_stock import tables
+from newstore_sandbox.events import COMPLETED, FAILED
 from tap_newstore_fulfillment.events import event_id
 
 from tests.faults.judge import Basis, Judge, Verdict
@@ -31,7 +33,7 @@ from tests.faults.schedules import (
 from tests.faults.truth import ErpRow, Truth, current_row, row_as_of, row_following_the_tap
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tests.faults.schedules import Deliveries, Key, Schedule, Step
 
@@ -53,16 +55,27 @@ class Story(abc.ABC):
     Args:
         schedule: What happens.
         promise: The promised 15 minutes, in seconds of this story's clock.
+        tell: Told what happens.
+        settle: How long the tap waits, in the same seconds; default: as long as was promised.
 
     Attributes:
         verdict: What the judge found so far.
         step: The step that is being played, from 0.
     """
 
-    def __init__(self, schedule: Schedule, promise: float) -> None:
+    def __init__(
+        self,
+        schedule: Schedule,
+        promise: float,
+        tell: Callable[[str], None] | None = None,
+        *,
+        settle: float | None = None,
+    ) -> None:
         self.schedule = schedule
         self.options = schedule.options
         self.promise = promise
+        self.settle = settle or promise
+        self.tell = tell or (lambda _: None)
         self.verdict = Verdict(schedule.seed)
         self.truth = Truth(schedule.stock)
         self.judge = Judge(self.truth, self.verdict, self.atp)
@@ -74,6 +87,21 @@ class Story(abc.ABC):
         self._open: dict[str, tuple[str, list[str]]] = {}
         self._published: list[Published] = []
         self._last = 0
+        self._handlers: dict[type, Callable[[t.Any], None]] = {
+            Order: self._order,
+            Ship: self._ship,
+            Fail: self._fail,
+            Receive: self._receive,
+            Correct: self._correct,
+            ErpWrites: self._erp_writes,
+            ErpDrops: self._erp_drops,
+            Wait: self._wait,
+            Run: self._run,
+            LoseState: self._lose_state,
+            RestoreState: self._restore_state,
+            Redeliver: self._redeliver,
+            KillReceiver: self._kill_receiver,
+        }
         self._passed = 0
         self._came_late: dict[str, bool] = {}
 
@@ -82,17 +110,14 @@ class Story(abc.ABC):
         for key in KEYS:
             self._write_row(key, 0)
         self.write_erp(self._rows)
-        for self.step, step in enumerate(self.schedule.steps):
+        for step in self.schedule.steps:
             self.tell(f"step {self.step}: {step}")
             self._do(step)
-        self.step += 1
+            self.step += 1
         self.tell(f"step {self.step}: come to rest")
         self._come_to_rest()
         self.verdict.counts["schedules"] += 1
         return self.verdict
-
-    def tell(self, what: str) -> None:
-        """Show what happens; nothing by default."""
 
     @abc.abstractmethod
     def now(self) -> float:
@@ -109,6 +134,10 @@ class Story(abc.ABC):
     @abc.abstractmethod
     def move(self, order: str, name: str, units: int) -> int:
         """Ship or fail the first open units of an order; give the timestamp of the event."""
+
+    @abc.abstractmethod
+    def move_goods(self, key: Key, units: int) -> None:
+        """Note units that came or got lost on NewStore's own copy of the shelf, which nothing here is judged by."""
 
     @abc.abstractmethod
     def published(self) -> Iterable[Published]:
@@ -180,21 +209,7 @@ class Story(abc.ABC):
         self._do(step)
 
     def _do(self, step: Step) -> None:
-        {
-            Order: self._order,
-            Ship: self._ship,
-            Fail: self._fail,
-            Receive: self._receive,
-            Correct: self._correct,
-            ErpWrites: self._erp_writes,
-            ErpDrops: self._erp_drops,
-            Wait: self._wait,
-            Run: self._run,
-            LoseState: self._lose_state,
-            RestoreState: self._restore_state,
-            Redeliver: self._redeliver,
-            KillReceiver: self._kill_receiver,
-        }[type(step)](step)
+        self._handlers[type(step)](step)
 
     def _order(self, step: Order) -> None:
         at = self.place(step.order, step.node, list(step.products))
@@ -215,7 +230,7 @@ class Story(abc.ABC):
         self._open[step.order] = (node, products[len(units) :])
         at = self.move(step.order, COMPLETED, len(units))
         for event in self.published():
-            self.truth.ship(event.event_id, keys, at, self.now() + self.promise)
+            self.truth.ship(event.event_id, keys, at, self.now() + self.settle)
             self.tell(f"  shipped at {at}: {keys}")
             self._last = event.at
             if self.options.erp == "current":
@@ -233,11 +248,11 @@ class Story(abc.ABC):
             self._publish(step.deliveries)
 
     def _receive(self, step: Receive) -> None:
-        self.truth.move(step.key, step.units)
+        self._move(step.key, step.units)
 
     def _correct(self, step: Correct) -> None:
         lost = min(step.units, max(self.truth.free(step.key), 0))
-        self.truth.move(step.key, -lost)
+        self._move(step.key, -lost)
         self._write_row(step.key, 0)
         self.write_erp(self._rows)
 
@@ -283,21 +298,25 @@ class Story(abc.ABC):
         self.end_faults()
         # Also an ERP that stays behind must end in right numbers.
         behind = self.schedule.seed % 2 * 3
+        self.pass_time(2 * self.promise)
         for changes in (set(), self.truth.late_keys()):
-            self.pass_time(2 * self.promise)
             for key in KEYS:
                 # Late events at or below a row's as-of count until the row changes (design rule 4).
-                self.truth.move(key, key in changes)
+                self._move(key, int(key in changes))
                 self._write_row(key, behind)
             self.write_erp(self._rows)
             self._run(Run())
         self.judge.at_rest(self.step)
         self.judge.events(self.ledger_units())
 
+    def _move(self, key: Key, units: int) -> None:
+        self.truth.move(key, units)
+        self.move_goods(key, units)
+
     def _write_row(self, key: Key, behind: int) -> None:
         self._known_levels[key] = self.truth.level[key]
         if self.options.erp == "follows":
-            row = row_following_the_tap(self.truth, key, self.now() - self.promise)
+            row = row_following_the_tap(self.truth, key, self.now() - self.settle)
         elif self.options.erp == "ships":
             row = row_as_of(self.truth, key, self._last - behind)
         else:
@@ -322,11 +341,19 @@ class Story(abc.ABC):
         self.verdict.counts["duplicates"] += len(deliveries) - 1
 
 
+def units_in(engine: sa.Engine) -> dict[str, dict[Key, int]]:
+    """Give the units a ledger has counted, by event."""
+    unit = tables.completed_unit.c
+    kept: dict[str, dict[Key, int]] = {}
+    with engine.connect() as connection:
+        query = sa.select(unit.event_id, unit.fulfillment_node_id, unit.product_id, unit.units)
+        for event, node, product, units in connection.execute(query):
+            kept.setdefault(event, {})[node, product] = units
+    return kept
+
+
 def as_published(body: dict[str, t.Any]) -> Published:
     """Give an event NewStore has published, from the body it sends."""
     payload = body["payload"]
     known = event_id(body["name"], payload["id"], payload["logical_timestamp"])
     return Published(known, payload["logical_timestamp"], json.dumps(body).encode())
-
-
-__all__ = ["ASSIGNED", "COMPLETED", "FAILED", "Published", "State", "Story", "as_published"]

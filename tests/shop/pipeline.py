@@ -36,20 +36,34 @@ class Pipeline:
     Args:
         directory: For everything that is written.
         mapper: Settings of the mapper, beside ledger and on-hand.
+        tap: Settings of tap and receiver.
+        target: Settings of the target.
+        delivers: NewStore sends its events to the receiver by itself.
         options: Options of the sandbox.
     """
 
-    def __init__(self, directory: Path, mapper: dict[str, t.Any] | None = None, **options: t.Any) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        mapper: dict[str, t.Any] | None = None,
+        tap: dict[str, t.Any] | None = None,
+        target: dict[str, t.Any] | None = None,
+        *,
+        delivers: bool = True,
+        **options: t.Any,
+    ) -> None:
         self._directory = directory
-        self.receiver = Receiver(directory)
-        self.newstore = NewStore(directory, webhook_url=self.receiver.events_url, import_seconds=0, **options)
+        self._receiver_settings = tap or {}
+        self.receiver = Receiver(directory, **self._receiver_settings)
+        webhook = {"webhook_url": self.receiver.events_url} if delivers else {}
+        self.newstore = NewStore(directory, import_seconds=0, **webhook, **options)
         self.erp = Erp(directory / "on_hand.csv")
         self.state: dict[str, t.Any] | None = None
         ledger = {"ledger_url": f"sqlite:///{directory / 'ledger.db'}", "on_hand_url": str(self.erp.path)}
         self._settings = {
-            "tap-newstore-fulfillment": {"landing_url": self.receiver.landing_url, "settle_seconds": 0},
+            "tap-newstore-fulfillment": {"landing_url": self.receiver.landing_url, "settle_seconds": 0, **(tap or {})},
             "mapper-newstore-stock": {**ledger, **(mapper or {})},
-            "target-newstore-stock": self.newstore.target_settings,
+            "target-newstore-stock": {**self.newstore.target_settings, **(target or {})},
         }
 
     def __enter__(self) -> t.Self:
@@ -73,6 +87,12 @@ class Pipeline:
         for line in output.splitlines():
             self.state = json.loads(line)
         return Run(codes, self._log().read_text(encoding="utf-8"))
+
+    def kill_receiver(self) -> None:
+        """Kill the receiver and start it again, on the port it had."""
+        port = int(self.receiver.url.rpartition(":")[2])
+        self.receiver.process.kill()
+        self.receiver = Receiver(self._directory, receiver_port=port, **self._receiver_settings)
 
     def start(self, parts: tuple[str, ...] = PARTS) -> list[subprocess.Popen[str]]:
         """Start some of the three, joined by pipes; the last one's stdout is a pipe too."""
@@ -104,6 +124,11 @@ class Pipeline:
         state = self._directory / "state.json"
         state.write_text(json.dumps(self.state), encoding="utf-8")
         return ["--config", str(config), "--state", str(state)]
+
+    @property
+    def log(self) -> str:
+        """What the last run has logged so far."""
+        return self._log().read_text(encoding="utf-8", errors="replace")
 
     def _log(self) -> Path:
         return self._directory / "run.log"
