@@ -105,13 +105,22 @@ class Judge:
             basis: What its run knew.
             detail: Shown with what is wrong.
         """
+        self.take_levels(keys, basis)
         for key in keys:
-            self._levels[key] = basis.levels[key]
             self._excused[key] &= basis.overdue
             self._claimed[key] = basis.claimed.get(key, frozenset())
         self._excuse(covered, basis)
         for key in self._truth.shelf:
             self._judge(step, key, detail)
+
+    def take_levels(self, keys: Collection[Key], basis: Basis) -> None:
+        """Remember what the numbers of an import were computed from."""
+        for key in keys:
+            self._levels[key] = basis.levels[key]
+
+    def unknown_losses(self, key: Key) -> int:
+        """Give the units lost since NewStore's number of a key was computed."""
+        return max(self._levels[key] - self._truth.level[key], 0)
 
     def at_rest(self, step: int) -> None:
         """Judge every key when everything is known: equal, to the unit."""

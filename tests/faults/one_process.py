@@ -41,9 +41,9 @@ from tests.mapper.shop_day import Ledgers
 from tests.shop.erp import Erp
 
 if t.TYPE_CHECKING:
-    import sqlalchemy as sa
     from collections.abc import Callable, Iterator
 
+    import sqlalchemy as sa
     from newstore_sandbox.import_jobs import Job
     from newstore_sandbox.stock_file import StockFile
 

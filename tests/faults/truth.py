@@ -83,6 +83,11 @@ class Truth:
         """Give the completions that have not arrived although they were promised to."""
         return {event for event, done in self.completions.items() if done.due <= now and done.arrived is None}
 
+    def late_units(self, key: Key) -> int:
+        """Give the units of a key whose events came later than promised, or have yet to come."""
+        late = (done for done in self.completions.values() if done.arrived is None or done.arrived > done.due)
+        return sum(done.units.get(key, 0) for done in late)
+
     def late_keys(self) -> set[Key]:
         """Give the keys of events that came later than promised."""
         late = [done for done in self.completions.values() if done.arrived is not None and done.arrived > done.due]

@@ -55,7 +55,7 @@ class Pipeline:
         self._directory = directory
         self._receiver_settings = tap or {}
         self.receiver = Receiver(directory, **self._receiver_settings)
-        webhook = {"webhook_url": self.receiver.events_url} if delivers else {}
+        webhook: dict[str, t.Any] = {"webhook_url": self.receiver.events_url} if delivers else {}
         self.newstore = NewStore(directory, import_seconds=0, **webhook, **options)
         self.erp = Erp(directory / "on_hand.csv")
         self.state: dict[str, t.Any] | None = None
@@ -84,9 +84,14 @@ class Pipeline:
         processes = self.start()
         output, _ = processes[-1].communicate(timeout=RUN_SECONDS)
         codes = tuple(process.wait(RUN_SECONDS) for process in processes)
-        for line in output.splitlines():
-            self.state = json.loads(line)
-        return Run(codes, self._log().read_text(encoding="utf-8"))
+        for state in self.read_states(output):
+            self.state = state
+        return Run(codes, self.log)
+
+    @staticmethod
+    def read_states(output: str) -> list[dict[str, t.Any]]:
+        """Give the states a target has written; a line that is cut off is none."""
+        return [json.loads(line) for line in output.splitlines(keepends=True) if line.endswith("\n")]
 
     def kill_receiver(self) -> None:
         """Kill the receiver and start it again, on the port it had."""
