@@ -10,6 +10,7 @@ from tests.faults import one_process, real_processes
 from tests.faults.report import Report
 from tests.faults.schedules import make_schedule
 from tests.shop.postgresql import PostgreSql
+from tests.shop.warm_start import Forks
 
 
 def main() -> int:
@@ -19,14 +20,17 @@ def main() -> int:
     worlds = ["real-processes", "one-process", "late-events"]
     parser.add_argument("--world", choices=worlds, default=worlds[0])
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite", help="of real processes")
+    parser.add_argument("--scope", choices=["tenant", "file"], help="what a range covers; default: left to the seed")
     given = parser.parse_args()
+    options = {"range_scope": given.scope} if given.scope else {}
     report = Report(f"Seed {given.seed}, {given.world}")
     with contextlib.ExitStack() as stack:
         if given.world == "real-processes":
             server = stack.enter_context(PostgreSql()) if given.database == "postgresql" else None
-            report.add(real_processes.play(given.seed, server.new_database if server else None, _tell))
+            new_database = server.new_database if server else None
+            report.add(real_processes.play(given.seed, new_database, _tell, stack.enter_context(Forks()), **options))
         else:
-            schedule = make_schedule(given.seed, breaks_the_promise=given.world == "late-events")
+            schedule = make_schedule(given.seed, breaks_the_promise=given.world == "late-events", **options)
             _tell(f"{schedule.options}\n{schedule.stock}")
             report.add(one_process.play_schedule(schedule, _tell))
     print(report.table())

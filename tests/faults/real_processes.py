@@ -25,13 +25,13 @@ from tests.faults.story import Story, as_published, units_in
 from tests.shop.pipeline import PARTS, RUN_SECONDS, Pipeline
 
 if t.TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator
 
     from tests.faults.judge import Basis, Verdict
     from tests.faults.schedules import Key, Run, RunFault, Schedule
     from tests.faults.story import Published, State
     from tests.faults.truth import ErpRow
+    from tests.shop.warm_start import Forks
 
 SETTLE_SECONDS = 1
 #: The longest delay of an event that keeps the promise; less than the above, because a busy machine delays more.
@@ -70,6 +70,7 @@ def play(
     seed: int,
     new_database: NewDatabase | None = None,
     tell: Callable[[str], None] | None = None,
+    forks: Forks | None = None,
     **options: t.Any,
 ) -> Verdict:
     """Play the schedule of a seed, and give the judge's verdict.
@@ -78,6 +79,7 @@ def play(
         seed: Of the schedule.
         new_database: Gives SQLAlchemy URLs of empty databases; None: SQLite.
         tell: Told what happens.
+        forks: Starts tap, mapper and target; None: each is a fresh process.
         options: Fields of `schedules.Options` that are not left to the seed.
     """
     database = "postgresql" if new_database else "sqlite"
@@ -85,7 +87,7 @@ def play(
     with tempfile.TemporaryDirectory() as directory:
         here = Path(directory)
         urls = [new_database() if new_database else f"sqlite:///{here / name}" for name in ("landing.db", "ledger.db")]
-        with RealProcesses(schedule, here, urls[0], urls[1], tell) as story:
+        with RealProcesses(schedule, here, (urls[0], urls[1]), tell, forks) as story:
             return story.play()
 
 
@@ -95,25 +97,25 @@ class RealProcesses(Story):
     Args:
         schedule: What happens.
         directory: For everything that is written.
-        landing_url: An empty database.
-        ledger_url: Another one.
+        urls: Of landing store and ledger, two empty databases.
         tell: Told what happens.
+        forks: Starts tap, mapper and target.
     """
 
     def __init__(
         self,
         schedule: Schedule,
         directory: Path,
-        landing_url: str,
-        ledger_url: str,
+        urls: tuple[str, str],
         tell: Callable[[str], None] | None = None,
+        forks: Forks | None = None,
     ) -> None:
         super().__init__(schedule, PROMISE_SECONDS, tell, settle=SETTLE_SECONDS)
-        self._ledger_url = ledger_url
+        landing_url, self._ledger_url = urls
         self._shop = Pipeline(
             directory,
             mapper={
-                "ledger_url": ledger_url,
+                "ledger_url": self._ledger_url,
                 "max_cut_items": self.options.max_cut_items,
                 "on_hand_as_of": "current" if self.options.erp == "current" else "column",
             },
@@ -124,6 +126,7 @@ class RealProcesses(Story):
             },
             target={"import_timeout_seconds": 2},
             delivers=False,
+            forks=forks,
             range_scope=self.options.range_scope,
             job_order=self.options.job_order,
         )
@@ -238,7 +241,7 @@ class RealProcesses(Story):
         elif fault.how == "is slow":
             self._newstore.set_faults(hold_jobs=True)
 
-    def _watch(self, processes: list[subprocess.Popen[str]], run: Run) -> None:
+    def _watch(self, processes: list[t.Any], run: Run) -> None:
         """Let the run go on, with what happens meanwhile, until all have ended or one was killed."""
         meanwhile = list(run.meanwhile)
         begun = last = self.now()
@@ -262,14 +265,14 @@ class RealProcesses(Story):
             return re.search(MAPPER_SAYS[fault.at % len(MAPPER_SAYS)], self._shop.log) is not None
         return fault.part == "target" and self._newstore.faults()["calls"][0]["times"] == 0
 
-    def _kill(self, processes: list[subprocess.Popen[str]], fault: RunFault) -> None:
+    def _kill(self, processes: list[t.Any], fault: RunFault) -> None:
         number = next(number for number, name in enumerate(PARTS) if name.startswith(fault.part))
         if processes[number].poll() is None:
             os.kill(processes[number].pid, signal.SIGKILL)
             self.verdict.counts[f"kills of the {fault.part}"] += 1
             self.tell(f"  the {fault.part} is killed")
 
-    def _end(self, processes: list[subprocess.Popen[str]]) -> list[State]:
+    def _end(self, processes: list[t.Any]) -> list[State]:
         """Wait for the three, and give the STATEs that came out whole."""
         output, _ = processes[-1].communicate(timeout=RUN_SECONDS)
         for process in processes:

@@ -15,6 +15,8 @@ from tests.shop.receiver import Receiver
 if t.TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.shop.warm_start import Forks
+
 RUN_SECONDS = 120
 PARTS = ("tap-newstore-fulfillment", "mapper-newstore-stock", "target-newstore-stock")
 
@@ -39,6 +41,7 @@ class Pipeline:
         tap: Settings of tap and receiver.
         target: Settings of the target.
         delivers: NewStore sends its events to the receiver by itself.
+        forks: Starts the three; None: each is a fresh process.
         options: Options of the sandbox.
     """
 
@@ -50,9 +53,11 @@ class Pipeline:
         target: dict[str, t.Any] | None = None,
         *,
         delivers: bool = True,
+        forks: Forks | None = None,
         **options: t.Any,
     ) -> None:
         self._directory = directory
+        self._forks = forks
         self._receiver_settings = tap or {}
         self.receiver = Receiver(directory, **self._receiver_settings)
         webhook: dict[str, t.Any] = {"webhook_url": self.receiver.events_url} if delivers else {}
@@ -99,21 +104,15 @@ class Pipeline:
         self.receiver.process.kill()
         self.receiver = Receiver(self._directory, receiver_port=port, **self._receiver_settings)
 
-    def start(self, parts: tuple[str, ...] = PARTS) -> list[subprocess.Popen[str]]:
+    def start(self, parts: tuple[str, ...] = PARTS) -> list[t.Any]:
         """Start some of the three, joined by pipes; the last one's stdout is a pipe too."""
         self._log().write_bytes(b"")
-        processes: list[subprocess.Popen[str]] = []
+        processes: list[t.Any] = []
         stdin = None
         for name in parts:
+            arguments = [command(name), *self._arguments(name)]
             with self._log().open("ab") as log:
-                process = subprocess.Popen(
-                    [command(name), *self._arguments(name)],
-                    stdin=stdin or subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    env=environment(),
-                    text=True,
-                )
+                process = self._forks.start(arguments, stdin, log) if self._forks else _started(arguments, stdin, log)
             if stdin:
                 # Only the reader may hold the pipe, so that its end is seen when it dies.
                 stdin.close()
@@ -137,3 +136,14 @@ class Pipeline:
 
     def _log(self) -> Path:
         return self._directory / "run.log"
+
+
+def _started(arguments: list[str], stdin: t.IO[str] | None, log: t.IO[bytes]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        arguments,
+        stdin=stdin or subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        env=environment(),
+        text=True,
+    )
