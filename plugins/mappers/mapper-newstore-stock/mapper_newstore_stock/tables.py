@@ -66,6 +66,7 @@ run = sa.Table(
     sa.Column("taken_position", sa.BigInteger, comment="the tap's bookmark: arrival position"),
     sa.Column("taken_store_id", sa.Text, comment="the landing store the position belongs to"),
     sa.Column("acknowledged_cut", number),
+    sa.Column("has_read_on_hand", sa.Boolean, comment="NULL: it died before its plan was written"),
     sqlite_autoincrement=True,
 )
 
