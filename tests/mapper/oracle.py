@@ -80,6 +80,10 @@ class Oracle:
             row = self.rows.get(key)
             if row is None or (row.quantity, row.as_of) != (quantity, as_of):
                 self.rows[key] = OracleRow(quantity, as_of, self.run)
+        for unit in self.units:
+            if unit.cut is None:
+                # What a died run took has not been beside the ERP's rows before.
+                unit.run = self.run
         declared = [unit.at for unit in self.pending(acknowledged)]
         self.mark = _highest(self.mark, state_mark, *declared)
         for unit in [unit for unit in self.ahead if self.mark is not None and unit.at <= self.mark]:

@@ -37,7 +37,7 @@ def last_cursor(connection: sa.Connection, fingerprint: str) -> Cursor | None:
 
 
 def take_rows(ledger: Ledger, source: OnHandSource, since: Cursor | None) -> int:
-    """Take over the ERP's rows, and remember which of them changed in this run.
+    """Take over the ERP's rows, and remember since which run they may have changed.
 
     Args:
         ledger: The run's hold on the ledger.
@@ -58,8 +58,9 @@ def take_rows(ledger: Ledger, source: OnHandSource, since: Cursor | None) -> int
     if is_postgresql(connection):
         connection.exec_driver_sql("ANALYZE read_row")
     _refuse_duplicates(connection)
-    _change(connection, ledger.run)
-    _add(connection, ledger.run)
+    # What a died run took may be younger than a change it did not read: see `not_contained`.
+    _change(connection, ledger.unread_since)
+    _add(connection, ledger.unread_since)
     if since is None:
         _remove(connection, count)
     if count > INDEXED_ROWS:

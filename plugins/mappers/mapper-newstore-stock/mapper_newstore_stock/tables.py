@@ -93,8 +93,9 @@ folded = sa.Table(
 )
 
 #: The ERP's rows as last read, and what was last sent for them. `as_of_logical_timestamp`: the
-#: highest timestamp the number contains (NULL: none). `changed_run`: the run that last saw the
-#: row change. `sent_quantity`, `sent_cut`: NULL before the key was ever sent.
+#: highest timestamp the number contains (NULL: none). `changed_run`: the first run in which the
+#: row may have changed, after the rows had last been read. `sent_quantity`, `sent_cut`: NULL
+#: before the key was ever sent.
 on_hand = sa.Table(
     "on_hand",
     metadata,
