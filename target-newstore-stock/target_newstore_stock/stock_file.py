@@ -209,7 +209,7 @@ def make_head(store_mapping: Mapping[str, str], covered: tuple[int, int] | None,
         }
     if mode:
         head["mode"] = mode
-    jsonschema.validate({"head": head, "items": []}, stock_schema())
+    _validator().validate({"head": head, "items": []})
     return head
 
 
@@ -219,3 +219,12 @@ def stock_schema() -> dict[str, t.Any]:
     text = importlib.resources.files("target_newstore_stock").joinpath("schemas/stock.json").read_text("utf-8")
     schema: dict[str, t.Any] = json.loads(text)
     return schema
+
+
+@functools.cache
+def _validator() -> jsonschema.protocols.Validator:
+    """Give what checks a file; the schema itself is checked once."""
+    schema = stock_schema()
+    kind = jsonschema.validators.validator_for(schema)
+    kind.check_schema(schema)
+    return kind(schema)

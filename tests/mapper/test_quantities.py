@@ -8,7 +8,8 @@ import typing as t
 import pytest
 from mapper_newstore_stock.errors import MapperError, OnHandError, QuantityError
 
-from tests.mapper.shop_day import ShopDay, completed
+from tests.faults.death import Death, Died
+from tests.mapper.shop_day import Ledgers, ShopDay, completed
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -112,6 +113,26 @@ def test_a_late_event_lowers_the_start_of_the_next_range(day: ShopDay) -> None:
     day.run(completed(10), completed(14))
     (cut,) = day.run(completed(12), completed(15))
     assert (cut.quantities, cut.range) == ({SKU: 6}, (12, 15))
+
+
+@pytest.mark.parametrize("dies_before", range(10, 70, 4))
+def test_a_late_event_of_a_run_that_died_is_subtracted_from_a_row_written_before_it(
+    tmp_path: Path, dies_before: int
+) -> None:
+    ledgers, death = Ledgers(durable=False), Death()
+    death.watch(ledgers.engine)
+    day = ShopDay(tmp_path, ledgers.new(tmp_path))
+    day.erp.count("DC01", "SKU-1", 10)
+    day.run(completed(5), completed(10))
+    day.erp.count("DC01", "SKU-1", 8, as_of=10)
+    death.plan("mapper", dies_before)
+    try:
+        cuts = day.run(completed(7))
+    except Died:
+        death.plan()
+        cuts = day.run(completed(7))
+    (cut,) = cuts
+    assert cut.quantities == {("DC01", "SKU-1"): 7}
 
 
 def test_a_late_events_cut_is_computed_at_the_mark_that_never_goes_back(day: ShopDay) -> None:

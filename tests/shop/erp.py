@@ -32,9 +32,17 @@ class Erp:
         """Set a number that is written with the next change."""
         self._rows[node, product] = (quantity, as_of)
 
+    def replace(self, rows: dict[tuple[str, str], tuple[int, int | None]]) -> None:
+        """Set all numbers; keys that are not named are gone."""
+        self._rows = dict(rows)
+        self._write()
+
     def _write(self) -> None:
-        with self.path.open("w", newline="", encoding="utf-8") as file:
+        # In one step: a run may be reading it.
+        new = self.path.with_suffix(".new")
+        with new.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(HEADER)
             for (node, product), (quantity, as_of) in self._rows.items():
                 writer.writerow([node, product, quantity, "" if as_of is None else as_of])
+        new.replace(self.path)

@@ -15,6 +15,8 @@ from tests.shop.receiver import Receiver
 if t.TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.shop.warm_start import Forks
+
 RUN_SECONDS = 120
 PARTS = ("tap-newstore-fulfillment", "mapper-newstore-stock", "target-newstore-stock")
 
@@ -36,20 +38,37 @@ class Pipeline:
     Args:
         directory: For everything that is written.
         mapper: Settings of the mapper, beside ledger and on-hand.
+        tap: Settings of tap and receiver.
+        target: Settings of the target.
+        delivers: NewStore sends its events to the receiver by itself.
+        forks: Starts the three; None: each is a fresh process.
         options: Options of the sandbox.
     """
 
-    def __init__(self, directory: Path, mapper: dict[str, t.Any] | None = None, **options: t.Any) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        mapper: dict[str, t.Any] | None = None,
+        tap: dict[str, t.Any] | None = None,
+        target: dict[str, t.Any] | None = None,
+        *,
+        delivers: bool = True,
+        forks: Forks | None = None,
+        **options: t.Any,
+    ) -> None:
         self._directory = directory
-        self.receiver = Receiver(directory)
-        self.newstore = NewStore(directory, webhook_url=self.receiver.events_url, import_seconds=0, **options)
+        self._forks = forks
+        self._receiver_settings = tap or {}
+        self.receiver = Receiver(directory, **self._receiver_settings)
+        webhook: dict[str, t.Any] = {"webhook_url": self.receiver.events_url} if delivers else {}
+        self.newstore = NewStore(directory, import_seconds=0, **webhook, **options)
         self.erp = Erp(directory / "on_hand.csv")
         self.state: dict[str, t.Any] | None = None
         ledger = {"ledger_url": f"sqlite:///{directory / 'ledger.db'}", "on_hand_url": str(self.erp.path)}
         self._settings = {
-            "tap-newstore-fulfillment": {"landing_url": self.receiver.landing_url, "settle_seconds": 0},
+            "tap-newstore-fulfillment": {"landing_url": self.receiver.landing_url, "settle_seconds": 0, **(tap or {})},
             "mapper-newstore-stock": {**ledger, **(mapper or {})},
-            "target-newstore-stock": self.newstore.target_settings,
+            "target-newstore-stock": {**self.newstore.target_settings, **(target or {})},
         }
 
     def __enter__(self) -> t.Self:
@@ -70,25 +89,30 @@ class Pipeline:
         processes = self.start()
         output, _ = processes[-1].communicate(timeout=RUN_SECONDS)
         codes = tuple(process.wait(RUN_SECONDS) for process in processes)
-        for line in output.splitlines():
-            self.state = json.loads(line)
-        return Run(codes, self._log().read_text(encoding="utf-8"))
+        for state in self.read_states(output):
+            self.state = state
+        return Run(codes, self.log)
 
-    def start(self, parts: tuple[str, ...] = PARTS) -> list[subprocess.Popen[str]]:
+    @staticmethod
+    def read_states(output: str) -> list[dict[str, t.Any]]:
+        """Give the states a target has written; a line that is cut off is none."""
+        return [json.loads(line) for line in output.splitlines(keepends=True) if line.endswith("\n")]
+
+    def kill_receiver(self) -> None:
+        """Kill the receiver and start it again, on the port it had."""
+        port = int(self.receiver.url.rpartition(":")[2])
+        self.receiver.process.kill()
+        self.receiver = Receiver(self._directory, receiver_port=port, **self._receiver_settings)
+
+    def start(self, parts: tuple[str, ...] = PARTS) -> list[t.Any]:
         """Start some of the three, joined by pipes; the last one's stdout is a pipe too."""
         self._log().write_bytes(b"")
-        processes: list[subprocess.Popen[str]] = []
+        processes: list[t.Any] = []
         stdin = None
         for name in parts:
+            arguments = [command(name), *self._arguments(name)]
             with self._log().open("ab") as log:
-                process = subprocess.Popen(
-                    [command(name), *self._arguments(name)],
-                    stdin=stdin or subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    env=environment(),
-                    text=True,
-                )
+                process = self._forks.start(arguments, stdin, log) if self._forks else _started(arguments, stdin, log)
             if stdin:
                 # Only the reader may hold the pipe, so that its end is seen when it dies.
                 stdin.close()
@@ -105,5 +129,21 @@ class Pipeline:
         state.write_text(json.dumps(self.state), encoding="utf-8")
         return ["--config", str(config), "--state", str(state)]
 
+    @property
+    def log(self) -> str:
+        """What the last run has logged so far."""
+        return self._log().read_text(encoding="utf-8", errors="replace")
+
     def _log(self) -> Path:
         return self._directory / "run.log"
+
+
+def _started(arguments: list[str], stdin: t.IO[str] | None, log: t.IO[bytes]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        arguments,
+        stdin=stdin or subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        env=environment(),
+        text=True,
+    )

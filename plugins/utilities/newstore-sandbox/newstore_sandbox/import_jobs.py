@@ -23,6 +23,8 @@ _CREATE_FIELDS: dict[str, type | tuple[type, ...]] = {
     "full": bool,
 }
 _OPTIONAL = {"name"}
+#: Fields of a job that its object does not show.
+_PRIVATE = {"errors", "file"}
 
 JobOrder = t.Literal["fifo", "lifo", "random"]
 
@@ -48,10 +50,9 @@ class Job:
 
     def public(self, state: str | None = None) -> dict[str, t.Any]:
         """Give the job object of the wire contract."""
-        row = dataclasses.asdict(self)
-        for private in ("errors", "file"):
-            del row[private]
-        return row | {"state": state or self.state}
+        return {name: value for name, value in vars(self).items() if name not in _PRIVATE} | {
+            "state": state or self.state
+        }
 
     def end(self, state: str, reason: str | None = None, rows: t.Iterable[str] = ()) -> None:
         """Finish or fail."""

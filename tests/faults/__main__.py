@@ -1,0 +1,47 @@
+"""`make faults SEED=…`: plays one schedule and shows each step."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+
+from tests.faults import one_process, real_processes
+from tests.faults.report import Report
+from tests.faults.schedules import make_schedule
+from tests.shop.postgresql import PostgreSql
+from tests.shop.warm_start import Forks
+
+
+def main() -> int:
+    """Play it, and give 0 when nothing is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("seed", type=int)
+    worlds = ["real-processes", "one-process", "late-events"]
+    parser.add_argument("--world", choices=worlds, default=worlds[0])
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite", help="of real processes")
+    parser.add_argument("--scope", choices=["tenant", "file"], help="what a range covers; default: left to the seed")
+    given = parser.parse_args()
+    options = {"range_scope": given.scope} if given.scope else {}
+    report = Report(f"Seed {given.seed}, {given.world}")
+    with contextlib.ExitStack() as stack:
+        if given.world == "real-processes":
+            server = stack.enter_context(PostgreSql()) if given.database == "postgresql" else None
+            new_database = server.new_database if server else None
+            report.add(real_processes.play(given.seed, new_database, _tell, stack.enter_context(Forks()), **options))
+        else:
+            schedule = make_schedule(given.seed, breaks_the_promise=given.world == "late-events", **options)
+            _tell(f"{schedule.options}\n{schedule.stock}")
+            report.add(one_process.play_schedule(schedule, _tell))
+    print(report.table())
+    print(*report.failures, sep="\n")
+    return 1 if report.failures else 0
+
+
+def _tell(what: str) -> None:
+    # The target's stdout is read in one process, so this is stderr.
+    print(what, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""NewStore in this process: the sandbox's core behind a session that needs no socket, on a clock of ours."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing as t
+import urllib.parse
+
+import fsspec
+import requests
+from newstore_sandbox.errors import CallError
+from newstore_sandbox.newstore_endpoints import _Calls, error_answer
+from newstore_sandbox.sandbox import Sandbox
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from newstore_sandbox.import_jobs import Job
+    from newstore_sandbox.stock_file import StockFile
+
+STAGING = "memory://staging"
+IMPORT = "/v0/d/import"
+
+
+class NewStoreHere(Sandbox):
+    """The sandbox without its threads: jobs run when `work` is called.
+
+    Attributes:
+        on_import: Called with each job after it was applied.
+    """
+
+    on_import: Callable[[Job, StockFile], None] = staticmethod(lambda _job, _file: None)
+
+    def work(self) -> None:
+        """Run the jobs that wait, one after the other."""
+        while not self.faults.hold_jobs and (job := self.jobs.next_waiting(self.options.job_order)):
+            job.state = "running"
+            self._run(job)
+
+    def _fetch(self, uri: str) -> bytes:
+        return t.cast("bytes", fsspec.filesystem("memory").cat_file(uri))
+
+    def _apply(self, job: Job, file: StockFile) -> None:
+        super()._apply(job, file)
+        self.on_import(job, file)
+
+
+@dataclasses.dataclass
+class Call:
+    """A call of NewStore's API, as the session sees it."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    body: t.Any
+
+
+class SessionHere:
+    """Stands in for a `requests.Session`: answers from the sandbox's own endpoints.
+
+    Args:
+        newstore: Who answers.
+        around: Given how to carry a call out; gives the answer.
+    """
+
+    def __init__(
+        self, newstore: NewStoreHere, around: Callable[[Callable[[], requests.Response]], requests.Response]
+    ) -> None:
+        self._calls = _Calls(newstore)
+        self._around = around
+
+    def request(self, method: str, url: str, **given: t.Any) -> requests.Response:
+        """Answer a call."""
+        query = {name: str(value) for name, value in (given.get("params") or {}).items()}
+        call = Call(method, urllib.parse.urlsplit(url).path, query, given.get("json"))
+        return self._around(lambda: self._answer(call))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _answer(self, call: Call) -> requests.Response:
+        import_id, _, rest = call.path.removeprefix(IMPORT).strip("/").partition("/")
+        request: t.Any = types.SimpleNamespace(query_params=call.query, path_params={"id": import_id})
+        endpoints: dict[tuple[str, str], Callable[[t.Any, t.Any], t.Any]] = {
+            ("POST", ""): self._calls.create_import,
+            ("GET", ""): self._calls.list_imports,
+            ("GET", "one"): self._calls.show_import,
+            ("GET", "errors"): self._calls.import_errors,
+            ("POST", "start"): self._calls.start_import,
+            ("POST", "set_fail"): self._calls.fail_import,
+        }
+        try:
+            if call.path == "/v0/locations":
+                answer = self._calls.locations(request, None)
+            elif call.path == "/v0/availabilities":
+                answer = self._calls.availabilities(request, call.body)
+            else:
+                answer = endpoints[call.method, rest or ("one" if import_id else "")](request, call.body)
+        except CallError as error:
+            answer = error_answer(error)
+        return an_answer(answer.status_code, bytes(answer.body))
+
+
+def an_answer(status: int, body: bytes | dict[str, t.Any], **headers: str) -> requests.Response:
+    """Give an answer as `requests` would."""
+    answer = requests.Response()
+    answer.status_code = status
+    answer._content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    answer.headers.update(headers)
+    answer.encoding = "utf-8"
+    answer.request = requests.Request("GET", "http://newstore/").prepare()
+    return answer

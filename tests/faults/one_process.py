@@ -1,0 +1,395 @@
+"""A schedule in one process, on a clock that goes on only when it is told to: for volume.
+
+The product is the real one (landing store, release, records, mapper, target, import jobs), and so are
+NewStore's rules (the sandbox's core). Dying is an exception between any two steps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import io
+import json
+import logging
+import tempfile
+import typing as t
+from pathlib import Path
+
+import fsspec
+import msgspec
+import requests
+from mapper_newstore_stock.errors import MapperError
+from mapper_newstore_stock.events import read_event
+from mapper_newstore_stock.ledger import Ledger
+from mapper_newstore_stock.mapper import MapperNewStoreStock
+from mapper_newstore_stock.stock_run import STREAM, StockRun
+from newstore_sandbox.errors import CallError
+from newstore_sandbox.sandbox import Faults, Options
+from tap_newstore_fulfillment.events import check_event
+from tap_newstore_fulfillment.landing import LandingStore
+from tap_newstore_fulfillment.records import read_record, to_dict
+from tap_newstore_fulfillment.release import Bookmark
+from target_newstore_stock.errors import TargetError
+from target_newstore_stock.stock_import import StockImport
+from target_newstore_stock.target import TargetNewStoreStock
+
+from tests.faults.death import Death, Died
+from tests.faults.newstore_here import STAGING, NewStoreHere, SessionHere, an_answer
+from tests.faults.schedules import NODES, make_schedule
+from tests.faults.story import Published, Story, as_published, units_in
+from tests.mapper.shop_day import Ledgers
+from tests.shop.erp import Erp
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import sqlalchemy as sa
+    from newstore_sandbox.import_jobs import Job
+    from newstore_sandbox.stock_file import StockFile
+
+    from tests.faults.judge import Basis, Verdict
+    from tests.faults.schedules import Key, Run, RunFault, Schedule
+    from tests.faults.story import State
+    from tests.faults.truth import ErpRow
+
+PROMISE_SECONDS = 900
+#: Seconds since the epoch when every story begins.
+BEGIN = 1_750_000_000
+QUIET = ("target-newstore-stock", "mapper-newstore-stock", "mapper_newstore_stock", "newstore-sandbox")
+TARGET = {
+    "tenant": "demo",
+    "client_id": "here",
+    "client_secret": "here",
+    "api_url": "http://newstore",
+    "auth_url": "http://newstore/token",
+    "staging_url": STAGING,
+    "staging_link": "uri",
+    "import_timeout_seconds": 120,
+}
+_encode = msgspec.json.Encoder().encode
+
+
+class Databases:
+    """Where ledgers are kept: one engine for all stories, so that statements are compiled once.
+
+    Attributes:
+        death: Strikes the mapper between two statements.
+    """
+
+    def __init__(self) -> None:
+        self._ledgers = Ledgers(durable=False)
+        self.death = Death()
+        self.death.watch(self._ledgers.engine)
+
+    def ledger(self, directory: Path) -> sa.Engine:
+        """Give the engine, which from now on leads to a new ledger in the directory."""
+        return self._ledgers.new(directory)
+
+
+_databases = Databases()
+
+
+def play(seed: int, **options: t.Any) -> Verdict:
+    """Play the schedule of a seed, and give the judge's verdict.
+
+    Args:
+        seed: Of the schedule.
+        options: Fields of `schedules.Options` that are not left to the seed.
+    """
+    return play_schedule(make_schedule(seed, **options))
+
+
+def play_schedule(schedule: Schedule, tell: Callable[[str], None] | None = None) -> Verdict:
+    """Play a schedule; `tell` is told each step."""
+    with tempfile.TemporaryDirectory() as directory, OneProcess(schedule, Path(directory), tell) as story:
+        return story.play()
+
+
+class OneProcess(Story):
+    """One shop in this process. Use it in a `with` block.
+
+    Args:
+        schedule: What happens.
+        directory: For the ledger and the ERP's CSV.
+        tell: Told what happens.
+    """
+
+    def __init__(self, schedule: Schedule, directory: Path, tell: Callable[[str], None] | None = None) -> None:
+        super().__init__(schedule, PROMISE_SECONDS, tell)
+        self._clock = float(BEGIN)
+        self._under_way: list[tuple[float, int, Published]] = []
+        self._landing = LandingStore("sqlite://")
+        self._engine = _databases.ledger(directory)
+        self._death = _databases.death
+        self._death.plan()
+        self._erp = Erp(directory / "on_hand.csv")
+        self._rows_to_write: dict[Key, tuple[int, int | None]] = {}
+        self._mapper = self._mapper_settings(directory)
+        self._items: dict[str, list[str]] = {}
+        self._seen = 0
+        self._run_basis = self.basis()
+        self._job_basis: dict[str, Basis] = {}
+        self._fault: RunFault | None = None
+        self._calls = 0
+        self._mapper_is_well = True
+        self._meanwhile: list[t.Any] = []
+        self._newstore = self._open_newstore()
+
+    def __enter__(self) -> t.Self:
+        for name in QUIET:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._death.plan()
+        self._landing.close()
+        fsspec.filesystem("memory").store.clear()
+
+    def now(self) -> float:
+        return self._clock
+
+    def atp(self, key: Key) -> int | None:
+        return self._newstore.stock.atp(key)
+
+    def place(self, order: str, node: str, products: list[str]) -> int | None:
+        try:
+            answer = self._newstore.place_order(node, products, order_id=order, service_level="STANDARD", force=False)
+        except CallError:
+            return None
+        self._items[order] = [item["id"] for item in answer["items"]]
+        return int(answer["logical_timestamp"])
+
+    def move(self, order: str, name: str, units: int) -> int:
+        items, self._items[order] = self._items[order][:units], self._items[order][units:]
+        return int(self._newstore.move_units(order, name, items)["logical_timestamp"])
+
+    def move_goods(self, key: Key, units: int) -> None:
+        self._newstore.stock.shelf[key] += units
+
+    def published(self) -> Iterator[Published]:
+        events = self._newstore.publisher.published
+        while self._seen < len(events):
+            self._seen += 1
+            yield as_published(events[self._seen - 1].body)
+
+    def deliver(self, event: Published, due: float) -> None:
+        self._under_way.append((due, len(self._under_way), event))
+        self._receive_until(self._clock)
+
+    def pass_time(self, seconds: float, *, newstore_works: bool = True) -> None:
+        end = self._clock + seconds
+        self._receive_until(end)
+        self._clock = end
+        if newstore_works:
+            self._newstore.work()
+
+    def write_erp(self, rows: dict[Key, ErpRow]) -> None:
+        """Nobody reads it before the next run."""
+        self._rows_to_write = {key: (row.quantity, row.as_of) for key, row in rows.items()}
+
+    def kill_receiver(self) -> None:
+        """There is none: the landing store is called directly."""
+
+    def end_faults(self) -> None:
+        self._newstore.faults = Faults()
+        last = max((due for due, _, _ in self._under_way), default=self._clock)
+        self.pass_time(max(last - self._clock, 0))
+
+    def run(self, run: Run) -> State | None:
+        self._fault, self._calls = run.fault, 0
+        self._meanwhile = list(run.meanwhile)
+        self._run_basis = self.basis()
+        self._erp.replace(self._rows_to_write)
+        self._begin_faults()
+        records, tap_states = self._tap()
+        self.tell(f"  the tap sends {[(r['logical_timestamp'], r['released']) for r in records]}, {tap_states}")
+        self.tell(f"  the ERP says {self._rows_to_write}")
+        begun = self._clock
+        lines = self._map(records, tap_states)
+        if self._mapper_is_well and tap_states and not (run.fault and run.fault.part == "tap"):
+            bookmark = tap_states[-1][1]["bookmarks"][STREAM]
+            self.note_passed(bookmark["replication_key_value"], begun)
+        states = self._import(lines)
+        self._newstore.faults = Faults()
+        self._death.plan()
+        for step in self._meanwhile:
+            self.do_meanwhile(step)
+        return states[-1] if states else None
+
+    def ledger_units(self) -> dict[str, dict[Key, int]]:
+        return units_in(self._engine)
+
+    def _open_newstore(self) -> NewStoreHere:
+        options = Options(range_scope=self.options.range_scope, job_order=self.options.job_order, import_seconds=0)
+        newstore = NewStoreHere(options)
+        for node, kind in NODES.items():
+            newstore.add_location(node, node if kind == "store" else "")
+        newstore.stock.on_hand.update(self.schedule.stock)
+        newstore.stock.shelf.update(self.schedule.stock)
+        newstore.on_import = self._judge_import
+        return newstore
+
+    def _mapper_settings(self, directory: Path) -> dict[str, t.Any]:
+        settings = {
+            "ledger_url": f"sqlite:///{directory / 'ledger.db'}",
+            "on_hand_url": str(self._erp.path),
+            "max_cut_items": self.options.max_cut_items,
+            "on_hand_as_of": "current" if self.options.erp == "current" else "column",
+        }
+        return dict(MapperNewStoreStock(config=settings).config)
+
+    def _receive_until(self, end: float) -> None:
+        """Deliver what is due, each event at its time."""
+        due = sorted(entry for entry in self._under_way if entry[0] <= end)
+        self._under_way = [entry for entry in self._under_way if entry[0] > end]
+        for moment, _, event in due:
+            before, self._clock = self._clock, max(moment, self._clock)
+            self._landing.add([check_event(event.body)], int(self._clock * 1000))
+            self.note_arrival(event)
+            self._clock = before
+
+    def _begin_faults(self) -> None:
+        fault = self._fault
+        if fault and fault.part in ("mapper", "target"):
+            self._death.plan(fault.part, fault.at)
+        if fault and fault.how == "fails the import":
+            self._newstore.faults.fail_next_import = "NewStore is tired"
+        if fault and fault.how == "refuses an item":
+            self._newstore.faults.next_import_errors = ["an item is wrong"]
+        if fault and fault.how == "is slow":
+            self._newstore.faults.hold_jobs = True
+
+    def _tap(self) -> tuple[list[dict[str, t.Any]], list[tuple[int, State]]]:
+        """Give the tap's records, and its STATEs, each with the number of records before it."""
+        state = self.state or {}
+        bookmark = Bookmark.from_state(state.get("bookmarks", {}).get(STREAM, {}), new_reader="here")
+        self._landing.retention.note(bookmark)
+        plan = self._landing.plan_release(bookmark, settle_ms=PROMISE_SECONDS * 1000, now=int(self._clock * 1000))
+        arrivals = [arrival for part in self._landing.released(plan) for arrival in part]
+        records = [to_dict(read_record(arrival, released=True)) for arrival in arrivals]
+        end = self._tap_state(plan.end)
+        if self._fault and self._fault.part == "tap":
+            self.verdict.counts["kills of the tap"] += 1
+            records = records[: self._fault.at]
+            if not records or self._fault.how == "without":
+                return records, []
+            last = plan.bookmark_before(records[-1]["logical_timestamp"])
+            return records, [(len(records), self._tap_state(last))]
+        ahead = []
+        if self.options.emit_unreleased:
+            arrivals = [arrival for part in self._landing.unreleased(plan) for arrival in part]
+            ahead = [to_dict(read_record(arrival, released=False)) for arrival in arrivals]
+        return records + ahead, [(len(records) + len(ahead), end)]
+
+    def _tap_state(self, bookmark: Bookmark) -> State:
+        bookmarks = (self.state or {}).get("bookmarks", {})
+        return {"bookmarks": {**bookmarks, STREAM: bookmark.to_state()}}
+
+    def _map(self, records: list[dict[str, t.Any]], states: list[tuple[int, State]]) -> list[bytes]:
+        """Give the lines the mapper wrote until it ended or died."""
+        lines: list[bytes] = []
+        run = None
+        self._mapper_is_well = True
+        try:
+            run = StockRun(self._mapper, logging.getLogger("mapper-newstore-stock"), Ledger(self._engine))
+            if self.state:
+                run.take_state(self.state)
+            run.begin_events()
+            for number, record in enumerate(records, 1):
+                run.take_event(read_event(record))
+                for _ in (state for at, state in states if at == number < len(records)):
+                    run.take_state(_)
+            for at, state in states:
+                if at == len(records):
+                    run.take_state(state)
+            for message in run.finish():
+                self._death.step("mapper")
+                lines.append(_encode(message.to_dict()))
+        except MapperError as error:
+            self.verdict.counts["runs the mapper refused"] += 1
+            self._mapper_is_well = False
+            self.tell(f"  mapper: {error}")
+        except Died:
+            self.verdict.counts["kills of the mapper"] += 1
+            self._mapper_is_well = False
+            self.tell("  the mapper dies")
+        finally:
+            if run:
+                run.close()
+        return lines
+
+    def _import(self, lines: list[bytes]) -> list[State]:
+        """Feed the target; give the STATEs it wrote until it ended or died."""
+        target = TargetNewStoreStock(config=TARGET)
+        importer = StockImport(target.config, target.summary, self._sleep, self.now, self._time_of_day)
+        session: t.Any = SessionHere(self._newstore, self._around_call)
+        importer._client._session = session
+        target.importer = importer
+        output = _States(self._death)
+        try:
+            with contextlib.redirect_stdout(output):
+                target.listen(io.StringIO("".join(line.decode() + "\n" for line in lines)))
+        except TargetError as error:
+            self.verdict.counts["runs the target refused"] += 1
+            self.tell(f"  target: {error}")
+        except Died:
+            self.verdict.counts["kills of the target"] += 1
+            self.tell("  the target dies")
+        finally:
+            target.intake.close()
+        return output.states
+
+    def _sleep(self, seconds: float) -> None:
+        self.pass_time(seconds)
+
+    def _time_of_day(self) -> dt.datetime:
+        return dt.datetime.fromtimestamp(self._clock, tz=dt.UTC)
+
+    def _around_call(self, answer: Callable[[], requests.Response]) -> requests.Response:
+        self._death.step("target")
+        self._calls += 1
+        if self._meanwhile and self._calls % 2 == 0:
+            self.do_meanwhile(self._meanwhile.pop(0))
+        fault = self._fault
+        if fault and fault.part == "newstore" and fault.at <= self._calls - 1 < fault.at + fault.times:
+            given = self._faulty_answer(fault.how, answer)
+        else:
+            given = answer()
+        for import_id in self._newstore.jobs.all:
+            self._job_basis.setdefault(import_id, self._run_basis)
+        self._death.step("target")
+        return given
+
+    def _faulty_answer(self, how: str, answer: Callable[[], requests.Response]) -> requests.Response:
+        if how == "refuses":
+            return an_answer(503, {"message": "come back later"})
+        if how == "is limited":
+            return an_answer(429, {"message": "too many"}, **{"Retry-After": "2"})
+        if how == "has no answer":
+            raise requests.ConnectionError
+        given = answer()
+        if how == "loses the answer":
+            for import_id in self._newstore.jobs.all:
+                self._job_basis.setdefault(import_id, self._run_basis)
+            raise requests.ReadTimeout
+        return given
+
+    def _judge_import(self, job: Job, file: StockFile) -> None:
+        self.verdict.counts["imports"] += 1
+        detail = f" (after {job.name}, {file.quantities})"
+        self.tell(f"  imported {job.name}: {file.quantities}")
+        self.judge.after_import(self.step, file.quantities.keys(), file.range, self._job_basis[job.import_id], detail)
+
+
+class _States(io.StringIO):
+    """The target's stdout: a STATE counts when its line was written whole."""
+
+    def __init__(self, death: Death) -> None:
+        super().__init__()
+        self._death = death
+        self.states: list[State] = []
+
+    def write(self, text: str) -> int:
+        self._death.step("target")
+        self.states += [json.loads(line) for line in text.splitlines()]
+        return len(text)

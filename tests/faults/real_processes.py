@@ -1,0 +1,313 @@
+"""A schedule with sandbox, receiver, tap, mapper and target as processes, each killed with SIGKILL.
+
+The clock is scaled: the promised 15 minutes are a second.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import tempfile
+import threading
+import time
+import typing as t
+from pathlib import Path
+
+import requests
+from mapper_newstore_stock.database import open_engine
+from newstore_sandbox.events import COMPLETED
+
+from tests.faults.courier import Courier
+from tests.faults.judge import Wrong
+from tests.faults.schedules import NODES, make_schedule
+from tests.faults.story import Story, as_published, units_in
+from tests.shop.pipeline import PARTS, RUN_SECONDS, Pipeline
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.faults.judge import Basis, Verdict
+    from tests.faults.schedules import Key, Run, RunFault, Schedule
+    from tests.faults.story import Published, State
+    from tests.faults.truth import ErpRow
+    from tests.shop.warm_start import Forks
+
+SETTLE_SECONDS = 1
+#: The longest delay of an event that keeps the promise; less than the above, because a busy machine delays more.
+PROMISE_SECONDS = 0.5
+STEPS = 16
+LOOK_SECONDS = 0.02
+#: How far the steps that happen in the middle of a run are apart.
+MEANWHILE_SECONDS = 0.3
+IMPORT = "/v0/d/import"
+#: Where the target waits for NewStore when it is killed; with a status, before NewStore has done what was asked.
+CALLS: tuple[dict[str, t.Any], ...] = (
+    {"method": "POST", "path": "/auth/*"},
+    {"method": "GET", "path": "/v0/locations"},
+    {"method": "GET", "path": IMPORT},
+    {"method": "POST", "path": IMPORT, "status": 500},
+    {"method": "POST", "path": IMPORT},
+    {"method": "POST", "path": f"{IMPORT}/*/start", "status": 500},
+    {"method": "POST", "path": f"{IMPORT}/*/start"},
+    {"method": "GET", "path": f"{IMPORT}/*"},
+    {"method": "GET", "path": f"{IMPORT}/*/errors"},
+)
+FAULTS: dict[str, dict[str, t.Any]] = {
+    "refuses": {"status": 503, "body": {"message": "come back later"}},
+    "is limited": {"status": 429, "headers": {"Retry-After": "1"}},
+    "has no answer": {"status": 500, "cut_off": True},
+    "loses the answer": {"happens": True, "cut_off": True},
+}
+#: What the mapper has logged when it is killed; the tap, after so many parts of a second.
+MAPPER_SAYS = ("on-hand rows read", "Cut \\d+: ", "run_summary")
+PARTS_OF_A_SECOND = 20
+
+NewDatabase = t.Callable[[], str]
+
+
+def play(
+    seed: int,
+    new_database: NewDatabase | None = None,
+    tell: Callable[[str], None] | None = None,
+    forks: Forks | None = None,
+    **options: t.Any,
+) -> Verdict:
+    """Play the schedule of a seed, and give the judge's verdict.
+
+    Args:
+        seed: Of the schedule.
+        new_database: Gives SQLAlchemy URLs of empty databases; None: SQLite.
+        tell: Told what happens.
+        forks: Starts tap, mapper and target; None: each is a fresh process.
+        options: Fields of `schedules.Options` that are not left to the seed.
+    """
+    database = "postgresql" if new_database else "sqlite"
+    schedule = make_schedule(seed, STEPS, database=database, **options)
+    with tempfile.TemporaryDirectory() as directory:
+        here = Path(directory)
+        urls = [new_database() if new_database else f"sqlite:///{here / name}" for name in ("landing.db", "ledger.db")]
+        with RealProcesses(schedule, here, (urls[0], urls[1]), tell, forks) as story:
+            return story.play()
+
+
+class RealProcesses(Story):
+    """One shop as processes. Use it in a `with` block.
+
+    Args:
+        schedule: What happens.
+        directory: For everything that is written.
+        urls: Of landing store and ledger, two empty databases.
+        tell: Told what happens.
+        forks: Starts tap, mapper and target.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        directory: Path,
+        urls: tuple[str, str],
+        tell: Callable[[str], None] | None = None,
+        forks: Forks | None = None,
+    ) -> None:
+        super().__init__(schedule, PROMISE_SECONDS, tell, settle=SETTLE_SECONDS)
+        landing_url, self._ledger_url = urls
+        self._shop = Pipeline(
+            directory,
+            mapper={
+                "ledger_url": self._ledger_url,
+                "max_cut_items": self.options.max_cut_items,
+                "on_hand_as_of": "current" if self.options.erp == "current" else "column",
+            },
+            tap={
+                "landing_url": landing_url,
+                "settle_seconds": SETTLE_SECONDS,
+                "emit_unreleased": self.options.emit_unreleased,
+            },
+            target={"import_timeout_seconds": 2},
+            delivers=False,
+            forks=forks,
+            range_scope=self.options.range_scope,
+            job_order=self.options.job_order,
+        )
+        self._newstore = self._shop.newstore
+        self._items: dict[str, list[str]] = {}
+        self._jobs: dict[str, Basis] = {}
+        self._judged = self._applied = 0
+        self._counting = threading.Lock()
+        self._courier = Courier(self._shop.receiver.events_url, self._note)
+
+    def __enter__(self) -> t.Self:
+        for node, kind in NODES.items():
+            self._newstore.add_location(node, kind)
+        for (node, product), units in self.schedule.stock.items():
+            self._newstore.set_stock(node, product, units)
+        self._courier.__enter__()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._courier.__exit__()
+        self._shop.__exit__()
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def atp(self, key: Key) -> int | None:
+        return t.cast("int | None", self._newstore.numbers(*key)["atp"])
+
+    def place(self, order: str, node: str, products: list[str]) -> int | None:
+        items = [{"product_id": product} for product in products]
+        body = {"fulfillment_node_id": node, "items": items, "order_id": order}
+        answer = requests.post(f"{self._newstore.url}/sandbox/orders", json=body, timeout=30)
+        if answer.status_code == 409:
+            return None
+        placed = answer.json()
+        self._items[order] = [item["id"] for item in placed["items"]]
+        return int(placed["logical_timestamp"])
+
+    def move(self, order: str, name: str, units: int) -> int:
+        items, self._items[order] = self._items[order][:units], self._items[order][units:]
+        move = "ship" if name == COMPLETED else "fail"
+        url = f"{self._newstore.url}/sandbox/orders/{order}/{move}"
+        answer = requests.post(url, json={"item_ids": items}, timeout=30)
+        return int(answer.json()["logical_timestamp"])
+
+    def move_goods(self, key: Key, units: int) -> None:
+        self._newstore.receive_goods(*key, units)
+
+    def published(self) -> Iterator[Published]:
+        url = f"{self._newstore.url}/sandbox/events?after={len(self._published)}"
+        for event in requests.get(url, timeout=30).json()["events"]:
+            yield as_published(event["body"])
+
+    def deliver(self, event: Published, due: float) -> None:
+        self._courier.deliver(event, due)
+
+    def pass_time(self, seconds: float, *, newstore_works: bool = True) -> None:
+        del newstore_works
+        threading.Event().wait(seconds)
+
+    def write_erp(self, rows: dict[Key, ErpRow]) -> None:
+        self._shop.erp.replace({key: (row.quantity, row.as_of) for key, row in rows.items()})
+
+    def kill_receiver(self) -> None:
+        self._shop.kill_receiver()
+        self.verdict.counts["kills of the receiver"] += 1
+
+    def end_faults(self) -> None:
+        self._newstore.set_faults(hold_jobs=False, calls=[])
+        self._courier.finish()
+
+    def run(self, run: Run) -> State | None:
+        """Run the three, kill one of them or disturb NewStore, and judge the imports."""
+        basis, begun = self.basis(), self.now()
+        self._newstore.set_faults(hold_jobs=False, calls=[])
+        self._shop.state = self.state
+        if run.fault:
+            self._disturb(run.fault)
+        processes = self._shop.start()
+        self._watch(processes, run)
+        states = self._end(processes)
+        self._newstore.set_faults(calls=[])
+        self._newstore.let_jobs_work()
+        self._judge_imports(basis)
+        self.tell(f"  exit codes {[process.returncode for process in processes]}, {len(states)} states")
+        if processes[0].returncode == processes[1].returncode == 0 and states:
+            self.note_passed(states[-1]["bookmarks"]["fulfillment_events"]["replication_key_value"], begun)
+        return states[-1] if states else None
+
+    def ledger_units(self) -> dict[str, dict[Key, int]]:
+        engine = open_engine(self._ledger_url)
+        try:
+            return units_in(engine)
+        finally:
+            engine.dispose()
+
+    def _note(self, event: Published) -> None:
+        with self._counting:
+            self.note_arrival(event)
+
+    def _disturb(self, fault: RunFault) -> None:
+        call = CALLS[fault.at % len(CALLS)]
+        if fault.part == "target":
+            self._newstore.set_faults(calls=[{**call, "delay_seconds": 60}])
+        elif fault.how in FAULTS:
+            kind = {"method": call["method"], "path": call["path"], "times": min(fault.times, 2)}
+            self._newstore.set_faults(calls=[{**kind, **FAULTS[fault.how]}])
+        elif fault.how == "fails the import":
+            self._newstore.set_faults(fail_next_import="NewStore is tired")
+        elif fault.how == "refuses an item":
+            self._newstore.set_faults(next_import_errors=["an item is wrong"])
+        elif fault.how == "is slow":
+            self._newstore.set_faults(hold_jobs=True)
+
+    def _watch(self, processes: list[t.Any], run: Run) -> None:
+        """Let the run go on, with what happens meanwhile, until all have ended or one was killed."""
+        meanwhile = list(run.meanwhile)
+        begun = last = self.now()
+        pause = threading.Event()
+        while any(process.poll() is None for process in processes):
+            assert self.now() - begun < RUN_SECONDS, f"a run does not end:\n{self._shop.log}"
+            if run.fault and self._is_time(run.fault, self.now() - begun):
+                self._kill(processes, run.fault)
+                break
+            if meanwhile and self.now() - last > MEANWHILE_SECONDS:
+                self.do_meanwhile(meanwhile.pop(0))
+                last = self.now()
+            pause.wait(LOOK_SECONDS)
+        for step in meanwhile:
+            self.do_meanwhile(step)
+
+    def _is_time(self, fault: RunFault, seconds: float) -> bool:
+        if fault.part == "tap":
+            return seconds > (1 + fault.at) / PARTS_OF_A_SECOND * 3
+        if fault.part == "mapper":
+            return re.search(MAPPER_SAYS[fault.at % len(MAPPER_SAYS)], self._shop.log) is not None
+        return fault.part == "target" and self._newstore.faults()["calls"][0]["times"] == 0
+
+    def _kill(self, processes: list[t.Any], fault: RunFault) -> None:
+        number = next(number for number, name in enumerate(PARTS) if name.startswith(fault.part))
+        if processes[number].poll() is None:
+            os.kill(processes[number].pid, signal.SIGKILL)
+            self.verdict.counts[f"kills of the {fault.part}"] += 1
+            self.tell(f"  the {fault.part} is killed")
+
+    def _end(self, processes: list[t.Any]) -> list[State]:
+        """Wait for the three, and give the STATEs that came out whole."""
+        output, _ = processes[-1].communicate(timeout=RUN_SECONDS)
+        for process in processes:
+            process.wait(RUN_SECONDS)
+        return self._shop.read_states(output)
+
+    def _judge_imports(self, basis: Basis) -> None:
+        """Look at what NewStore has imported since the last run."""
+        imports = self._newstore.imports()
+        for job in imports:
+            self._jobs.setdefault(job["import_id"], basis)
+        finished = [job for job in imports if job["state"] == "finished"]
+        self.verdict.counts["imports"] += len(finished) - self._applied
+        found = self._newstore.truth()["oversold"]
+        for job in finished[self._applied :]:
+            self.tell(f"  imported {job['name']}: {_quantities(job)}")
+            self.judge.take_levels(_quantities(job), self._jobs[job["import_id"]])
+            for row in found[self._judged :]:
+                if row["import_id"] == job["import_id"]:
+                    self._judge_row(row)
+        self._applied, self._judged = len(finished), len(found)
+
+    def _judge_row(self, row: dict[str, t.Any]) -> None:
+        """Judge a key NewStore promised too much of, on what could be known."""
+        key = (row["fulfillment_node_id"], row["product_id"])
+        units = row["atp"] - row["free"] - self.judge.unknown_losses(key)
+        if units <= 0:
+            return
+        if units <= self.truth.late_units(key):
+            self.verdict.counts["oversold by late events"] += units
+            return
+        detail = f" (after import {row['import_id']})"
+        wrong = Wrong(self.verdict.seed, self.step, "oversold", key, row["atp"], row["free"], units, detail)
+        self.verdict.oversold.append(wrong)
+
+
+def _quantities(job: dict[str, t.Any]) -> dict[Key, int]:
+    return {(item["fulfillment_node_id"], item["product_id"]): item["quantity"] for item in job["items"]}

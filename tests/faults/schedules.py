@@ -1,0 +1,346 @@
+"""What happens to a shop, as a list of steps that a seed decides: pure, and the same every time.
+
+A schedule says what people, NewStore, the network and the ERP do, and when something dies. Whether an
+order is taken is NewStore's to say: steps on an order it refused do nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import typing as t
+
+#: (fulfillment node, product)
+Key = tuple[str, str]
+Database = t.Literal["sqlite", "postgresql"]
+Scope = t.Literal["tenant", "file"]
+#: How the ERP learns of completions: from the tap's released events; from its own warehouse, behind or
+#: ahead of the events; or so fast that its numbers always contain all of them (`on_hand_as_of: current`).
+ErpKind = t.Literal["follows", "ships", "current"]
+Part = t.Literal["tap", "mapper", "target", "newstore"]
+
+NODES = {"DC01": "dc", "NYC1": "store", "BOS1": "store"}
+PRODUCTS = ("SHIRT", "SHOES", "SOCKS")
+#: A few keys make most of the sales.
+SALES = (32, 16, 8, 8, 4, 4, 2, 1, 1)
+KEYS: tuple[Key, ...] = tuple((node, product) for product in PRODUCTS for node in NODES)
+STEPS = 26
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How the shop is built.
+
+    Attributes:
+        max_cut_items: The mapper's setting.
+        breaks_the_promise: Some events come later than the 15 minutes.
+    """
+
+    database: Database = "sqlite"
+    range_scope: Scope = "tenant"
+    max_cut_items: int = 100
+    emit_unreleased: bool = False
+    erp: ErpKind = "follows"
+    job_order: t.Literal["fifo", "lifo"] = "fifo"
+    breaks_the_promise: bool = False
+
+
+#: When an event is delivered, in parts of the promised 15 minutes after it was published; more than one: duplicates.
+Deliveries = tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """A customer orders one unit of each product named, from one node."""
+
+    order: str
+    node: str
+    products: tuple[str, ...]
+    deliveries: Deliveries
+
+
+@dataclasses.dataclass(frozen=True)
+class Ship:
+    """The first open units of an order leave the shelf."""
+
+    order: str
+    units: int
+    deliveries: Deliveries
+
+
+@dataclasses.dataclass(frozen=True)
+class Fail:
+    """What is open of an order will not be shipped; its units stay on the shelf."""
+
+    order: str
+    deliveries: Deliveries
+
+
+@dataclasses.dataclass(frozen=True)
+class Receive:
+    """Goods arrive on the shelf; the ERP learns of them with its next row."""
+
+    key: Key
+    units: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Correct:
+    """A stock-take finds fewer units, never ones that are ordered, and the ERP writes that down at once."""
+
+    key: Key
+    units: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ErpWrites:
+    """The ERP brings rows up to date.
+
+    Attributes:
+        behind: How many logical timestamps an ERP that ships by itself is behind NewStore (0: it has all).
+    """
+
+    keys: tuple[Key, ...]
+    behind: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ErpDrops:
+    """A row is missing in the ERP until it is written again."""
+
+    key: Key
+
+
+@dataclasses.dataclass(frozen=True)
+class Wait:
+    """Time passes, in parts of the promised 15 minutes."""
+
+    promises: float
+    newstore_works: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFault:
+    """What goes wrong in a run.
+
+    Attributes:
+        part: Who dies, or does not do what it is asked.
+        at: Before which of its steps, from 0.
+        how: For the tap "with STATE" or "without"; for NewStore one of NEWSTORE_FAULTS.
+        times: For how many calls NewStore goes on with it.
+    """
+
+    part: Part
+    at: int
+    how: str = ""
+    times: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """The pipeline runs once.
+
+    Attributes:
+        meanwhile: What happens in the shop while it imports.
+    """
+
+    fault: RunFault | None = None
+    meanwhile: tuple[Order | Ship | Fail, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class LoseState:
+    """The Singer state is gone."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RestoreState:
+    """An older Singer state comes back: the one so many runs ago."""
+
+    back: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Redeliver:
+    """NewStore delivers everything once more, in any order."""
+
+    deliveries: Deliveries
+
+
+@dataclasses.dataclass(frozen=True)
+class KillReceiver:
+    """The receiver is killed and started again; where there is none, nothing happens."""
+
+
+Step = (
+    Order
+    | Ship
+    | Fail
+    | Receive
+    | Correct
+    | ErpWrites
+    | ErpDrops
+    | Wait
+    | Run
+    | LoseState
+    | RestoreState
+    | Redeliver
+    | KillReceiver
+)
+
+NEWSTORE_FAULTS = (
+    "refuses",
+    "is limited",
+    "has no answer",
+    "loses the answer",
+    "fails the import",
+    "refuses an item",
+    "is slow",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """A shop, its first stock, and what happens to it."""
+
+    seed: int
+    options: Options
+    stock: dict[Key, int]
+    steps: tuple[Step, ...]
+
+
+def make_schedule(seed: int, steps: int = STEPS, **options: t.Any) -> Schedule:
+    """Make the schedule of a seed.
+
+    Args:
+        seed: Everything comes from it.
+        steps: How many.
+        options: Fields of `Options` that are not left to the seed.
+    """
+    return _Maker(random.Random(seed), steps).make(seed, options)
+
+
+class _Maker:
+    def __init__(self, chance: random.Random, steps: int) -> None:
+        self._chance = chance
+        self._count = steps
+        self._options = Options()
+        self._open: list[str] = []
+        self._orders = 0
+
+    def make(self, seed: int, fixed: dict[str, t.Any]) -> Schedule:
+        chance = self._chance
+        drawn: dict[str, t.Any] = {
+            "range_scope": chance.choice(["tenant", "file"]),
+            "max_cut_items": chance.choice([1, 1, 2, 3, 100]),
+            "emit_unreleased": chance.random() < 0.5,
+            "erp": chance.choice(["follows", "follows", "ships", "ships", "current"]),
+            "job_order": chance.choice(["fifo", "lifo"]),
+            "breaks_the_promise": chance.random() < 0.4,
+        }
+        self._options = Options(**(drawn | fixed))
+        stock = {key: chance.randint(3, 12) for key in KEYS}
+        first = [self._order() for _ in range(4)]
+        rest = [self._step() for _ in range(self._count)]
+        return Schedule(seed, self._options, stock, (*first, *(step for step in rest if step is not None)))
+
+    def _step(self) -> Step | None:
+        steps: dict[t.Callable[[], Step | None], float] = {
+            self._order: 5,
+            self._ship: 6,
+            self._fail: 1,
+            self._receive: 1.5,
+            self._correct: 1,
+            self._erp_writes: 3,
+            self._erp_drops: 0.2,
+            self._wait: 5,
+            self._run: 3.2,
+            self._lose_state: 0.3,
+            self._restore_state: 0.5,
+            self._redeliver: 0.3,
+            self._kill_receiver: 0.4,
+        }
+        return self._chance.choices(list(steps), list(steps.values()))[0]()
+
+    def _key(self) -> Key:
+        return self._chance.choices(KEYS, SALES)[0]
+
+    def _order(self) -> Order:
+        self._orders += 1
+        order = f"order-{self._orders}"
+        node, product = self._key()
+        more = self._chance.choice([0, 0, 1, 2])
+        products = (product, *(self._chance.choice([product, *PRODUCTS]) for _ in range(more)))
+        self._open.append(order)
+        return Order(order, node, products, self._deliveries())
+
+    def _ship(self) -> Ship | None:
+        if not self._open:
+            return None
+        order = self._chance.choice(self._open)
+        units = self._chance.choice([1, 3, 3])
+        if units > 1:
+            self._open.remove(order)
+        return Ship(order, units, self._deliveries())
+
+    def _fail(self) -> Fail | None:
+        if not self._open:
+            return None
+        return Fail(self._open.pop(self._chance.randrange(len(self._open))), self._deliveries())
+
+    def _deliveries(self) -> Deliveries:
+        """Mostly at once, sometimes as late as promised, twice, or (if the promise is broken) later still."""
+        first = self._chance.choice([0.0, 0.0, 0.02, self._chance.random(), 1.0])
+        if self._options.breaks_the_promise and self._chance.random() < 0.3:
+            first = 1 + 3 * self._chance.random()
+        repeats = self._chance.choice([0, 0, 0, 1, 2])
+        return (first, *(first + self._chance.random() for _ in range(repeats)))
+
+    def _receive(self) -> Receive:
+        return Receive(self._key(), self._chance.randint(1, 5))
+
+    def _correct(self) -> Correct:
+        return Correct(self._key(), self._chance.randint(1, 2))
+
+    def _erp_writes(self) -> ErpWrites:
+        keys = {self._key() for _ in range(self._chance.choice([1, 2, 9]))}
+        return ErpWrites(tuple(sorted(keys)), self._chance.choice([0, 0, 1, 3, 9]))
+
+    def _erp_drops(self) -> ErpDrops:
+        return ErpDrops(self._key())
+
+    def _wait(self) -> Wait:
+        return Wait(self._chance.choice([0.1, 0.3, 0.6, 1.0, 1.2, 1.5]), self._chance.random() < 0.7)
+
+    def _run(self) -> Run:
+        meanwhile = []
+        for _ in range(self._chance.choice([0, 0, 1, 3])):
+            step = self._chance.choice([self._order, self._ship, self._ship, self._fail])()
+            if step is not None:
+                meanwhile.append(step)
+        return Run(self._fault(), tuple(meanwhile))
+
+    def _fault(self) -> RunFault | None:
+        part: Part | None = self._chance.choice([None, None, "tap", "mapper", "mapper", "target", "target", "newstore"])
+        if part is None:
+            return None
+        if part == "tap":
+            return RunFault(part, self._chance.randint(0, 6), self._chance.choice(["with STATE", "without"]))
+        if part == "mapper":
+            return RunFault(part, self._chance.randint(0, 90))
+        if part == "target":
+            return RunFault(part, self._chance.randint(0, 32))
+        how, times = self._chance.choice(NEWSTORE_FAULTS), self._chance.choice([1, 1, 2, 8])
+        return RunFault(part, self._chance.randint(0, 12), how, times)
+
+    def _lose_state(self) -> LoseState:
+        return LoseState()
+
+    def _restore_state(self) -> RestoreState:
+        return RestoreState(self._chance.randint(1, 4))
+
+    def _redeliver(self) -> Redeliver:
+        return Redeliver(tuple(self._chance.random() for _ in range(self._chance.choice([1, 3]))))
+
+    def _kill_receiver(self) -> KillReceiver:
+        return KillReceiver()

@@ -1,0 +1,40 @@
+"""Thousands of shops on a virtual clock, within NewStore's promise: never oversold, at rest exact.
+
+SCHEDULES says how many; `make faults SEED=… WORLD=one-process` plays one and shows each step.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from tests.faults.one_process import play
+from tests.faults.reporting import play_all, reporting, seeds
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.faults.report import Report
+
+SHARDS = 20
+SEEDS = seeds("SCHEDULES_IN_ONE_PROCESS", 1000)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
+    yield from reporting(
+        "Shops in one process, every event within the promised 15 minutes",
+        "one_process.json",
+        tmp_path_factory.mktemp("faults"),
+    )
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_newstore_never_promises_too_much_and_at_rest_exactly_what_is_free(shard: int, report: Report) -> None:
+    play_all(
+        report,
+        SEEDS[shard::SHARDS],
+        lambda seed: play(seed, breaks_the_promise=False),
+        "make faults SEED={seed} WORLD=one-process",
+    )

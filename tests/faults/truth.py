@@ -1,0 +1,139 @@
+"""What is really so: the shelf, the orders, and what the ERP wrote about them.
+
+Only the steps of a schedule change it; nothing that is tested does.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import typing as t
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tests.faults.schedules import Key
+
+
+@dataclasses.dataclass
+class Completion:
+    """Units that left the shelf with one event.
+
+    Attributes:
+        arrived: When it was first answered 200 (seconds); None: not yet.
+        due: When it must have arrived, as promised (seconds).
+    """
+
+    at: int
+    units: dict[Key, int]
+    due: float
+    arrived: float | None = None
+
+
+class Truth:
+    """The shelf, unit by unit.
+
+    Attributes:
+        shelf: Units that are there.
+        open: Units that are ordered and neither shipped nor failed.
+        level: What has ever been received and not been lost; shipping does not change it.
+        completions: By event id.
+    """
+
+    def __init__(self, stock: Mapping[Key, int]) -> None:
+        self.shelf = dict(stock)
+        self.level = dict(stock)
+        self.open: dict[Key, int] = collections.Counter()
+        self.shipped: dict[Key, int] = collections.Counter()
+        self.completions: dict[str, Completion] = {}
+
+    def free(self, key: Key) -> int:
+        """Give what is there and not ordered."""
+        return self.shelf[key] - self.open[key]
+
+    def order(self, keys: Iterable[Key]) -> None:
+        """Promise a unit of each key to a customer."""
+        for key in keys:
+            self.open[key] += 1
+
+    def ship(self, event_id: str, keys: Iterable[Key], at: int, due: float) -> None:
+        """Take a unit of each key off the shelf."""
+        units = collections.Counter(keys)
+        self.completions[event_id] = Completion(at, dict(units), due)
+        for key, count in units.items():
+            self.open[key] -= count
+            self.shelf[key] -= count
+            self.shipped[key] += count
+
+    def fail(self, keys: Iterable[Key]) -> None:
+        """Free a unit of each key."""
+        for key in keys:
+            self.open[key] -= 1
+
+    def move(self, key: Key, units: int) -> None:
+        """Receive units, or lose them."""
+        self.shelf[key] += units
+        self.level[key] += units
+
+    def shipped_up_to(self, key: Key, at: int) -> int:
+        """Give the units of a key with a timestamp up to this one."""
+        return sum(done.units.get(key, 0) for done in self.completions.values() if done.at <= at)
+
+    def overdue(self, now: float) -> set[str]:
+        """Give the completions that have not arrived although they were promised to."""
+        return {event for event, done in self.completions.items() if done.due <= now and done.arrived is None}
+
+    def late_units(self, key: Key) -> int:
+        """Give the units of a key whose events came later than promised, or have yet to come."""
+        late = (done for done in self.completions.values() if done.arrived is None or done.arrived > done.due)
+        return sum(done.units.get(key, 0) for done in late)
+
+    def late_keys(self) -> set[Key]:
+        """Give the keys of events that came later than promised."""
+        late = [done for done in self.completions.values() if done.arrived is not None and done.arrived > done.due]
+        return {key for done in late for key in done.units}
+
+
+@dataclasses.dataclass(frozen=True)
+class ErpRow:
+    """A row of the ERP.
+
+    Attributes:
+        level: What it was computed from.
+        claimed: Completions its as-of says it contains although they had not arrived: nobody could know.
+    """
+
+    quantity: int
+    as_of: int | None
+    level: int
+    claimed: frozenset[str] = frozenset()
+
+
+def row_following_the_tap(truth: Truth, key: Key, settled: float) -> ErpRow:
+    """Give the row of an ERP that is fed by released events.
+
+    Args:
+        truth: The shelf.
+        key: Whose row.
+        settled: What arrived by then (seconds) counts as settled.
+    """
+    arrived = [done for done in truth.completions.values() if done.arrived is not None]
+    mark = max((done.at for done in arrived if t.cast("float", done.arrived) <= settled), default=None)
+    if mark is None:
+        return ErpRow(truth.level[key], None, truth.level[key])
+    units = sum(done.units.get(key, 0) for done in arrived if done.at <= mark)
+    claimed = {event for event, done in truth.completions.items() if done.at <= mark and done.arrived is None}
+    return ErpRow(truth.level[key] - units, mark, truth.level[key], frozenset(claimed))
+
+
+def row_as_of(truth: Truth, key: Key, as_of: int) -> ErpRow:
+    """Give the row of an ERP that ships by itself and has written down everything up to a timestamp."""
+    level = truth.level[key]
+    if as_of < 1:
+        return ErpRow(level, None, level)
+    return ErpRow(level - truth.shipped_up_to(key, as_of), as_of, level)
+
+
+def current_row(truth: Truth, level: int, key: Key) -> ErpRow:
+    """Give the row of an ERP whose numbers contain every completion."""
+    return ErpRow(level - truth.shipped[key], None, level)

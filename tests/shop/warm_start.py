@@ -1,0 +1,156 @@
+"""Plugins as processes that need not import everything anew: forked from one that has.
+
+Each is a real process with pipes of its own, killed like any other; only its start is a fortieth of a
+second instead of most of a second. `Forks` is the caller's side; `python -m tests.shop.warm_start` the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+from tests.shop.process import environment
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STOP_SECONDS = 30
+MOST_BYTES = 1 << 16
+
+
+class Forks:
+    """Starts plugins. Use it in a `with` block."""
+
+    def __enter__(self) -> t.Self:
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with theirs:
+            command = [sys.executable, "-m", "tests.shop.warm_start", str(theirs.fileno())]
+            self._server = subprocess.Popen(
+                command, pass_fds=[theirs.fileno()], env=environment(), cwd=Path(__file__).parents[2]
+            )
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._socket.close()
+        self._server.wait(STOP_SECONDS)
+
+    def start(self, arguments: Sequence[str], stdin: t.Any, stderr: t.IO[bytes]) -> ForkedProcess:
+        """Start a plugin by its command and arguments; its stdout is a pipe.
+
+        Args:
+            arguments: The command, as `command` gives it, and its arguments.
+            stdin: A file, or None for none.
+            stderr: A file.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        reading, writing = os.pipe()
+        with theirs, contextlib.ExitStack() as stack:
+            stack.callback(os.close, writing)
+            source = stack.enter_context(Path(os.devnull).open("rb")) if stdin is None else stdin
+            files = [source.fileno(), writing, stderr.fileno(), theirs.fileno()]
+            socket.send_fds(self._socket, [json.dumps(list(arguments)).encode()], files)
+            assert self._socket.recv(1), "the forking process has ended"
+        return ForkedProcess(ours, os.fdopen(reading, encoding="utf-8"))
+
+
+class ForkedProcess:
+    """A plugin that runs; the part of `subprocess.Popen` a pipeline needs.
+
+    Attributes:
+        pid: Its process id.
+        stdout: What it writes.
+        returncode: How it ended; negative when a signal ended it, None while it runs.
+    """
+
+    def __init__(self, control: socket.socket, stdout: t.TextIO) -> None:
+        self._control = control.makefile("r")
+        self._socket = control
+        self.pid = int(self._control.readline())
+        self.stdout = stdout
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """Give how it ended, or None."""
+        return self._look(0)
+
+    def wait(self, timeout: float) -> int:
+        """Wait until it ends, and give how."""
+        code = self._look(timeout)
+        assert code is not None, f"process {self.pid} does not end within {timeout} s"
+        return code
+
+    def communicate(self, timeout: float) -> tuple[str, None]:
+        """Read what it writes until it ends."""
+        with self.stdout:
+            output = self.stdout.read()
+        self.wait(timeout)
+        return output, None
+
+    def _look(self, seconds: float) -> int | None:
+        if self.returncode is None:
+            self._socket.settimeout(seconds)
+            with contextlib.suppress(BlockingIOError, TimeoutError):
+                status = self._socket.recv(MOST_BYTES)
+                self.returncode = os.waitstatus_to_exitcode(int(status))
+                self._control.close()
+                self._socket.close()
+        return self.returncode
+
+
+def serve(requests: socket.socket) -> None:
+    """Fork a plugin for each request, until the caller goes."""
+    commands = _commands()
+    # Who has forked a plugin waits for it, and nobody for him.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        body, files, _, _ = socket.recv_fds(requests, MOST_BYTES, 4)
+        if not body:
+            return
+        if os.fork() == 0:
+            requests.close()
+            _supervise(commands, json.loads(body), files)
+        for file in files:
+            os.close(file)
+        requests.send(b".")
+
+
+def _supervise(commands: dict[str, t.Callable[[], object]], arguments: list[str], files: list[int]) -> t.NoReturn:
+    """Fork the plugin, say its id, wait, and say how it ended."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    pid = os.fork()
+    if pid == 0:
+        for number, file in enumerate(files[:3]):
+            os.dup2(file, number)
+        for file in files:
+            os.close(file)
+        sys.argv = arguments
+        sys.exit(commands[Path(arguments[0]).name]())  # type: ignore[arg-type]
+    control = files.pop()
+    for file in files:
+        os.close(file)
+    os.write(control, f"{pid}\n".encode())
+    _, status = os.waitpid(pid, 0)
+    os.write(control, str(status).encode())
+    os._exit(0)
+
+
+def _commands() -> dict[str, t.Callable[[], object]]:
+    """Import all that the plugins need."""
+    from mapper_newstore_stock.mapper import MapperNewStoreStock  # noqa: PLC0415 - only this process needs them
+    from tap_newstore_fulfillment.tap import TapNewStoreFulfillment  # noqa: PLC0415
+    from target_newstore_stock.target import TargetNewStoreStock  # noqa: PLC0415
+
+    plugins = (TapNewStoreFulfillment, MapperNewStoreStock, TargetNewStoreStock)
+    return {plugin.name: plugin.cli for plugin in plugins}
+
+
+if __name__ == "__main__":
+    with socket.socket(fileno=int(sys.argv[1])) as _requests:
+        serve(_requests)
