@@ -23,12 +23,14 @@ class Bookmark:
         through: Logical timestamp (int64, not a time); None before the first release.
         position: Arrival position in the store `store_id`.
         reader_id: Identity of the pipeline that carries this bookmark.
+        complete: The run that made it has sent all it releases; the next run does not ask.
     """
 
     through: int | None = None
     position: int = 0
     store_id: str | None = None
     reader_id: str | None = None
+    complete: bool = True
 
     @classmethod
     def from_state(cls, state: Mapping[str, t.Any], new_reader: str | None = None) -> Bookmark:
@@ -53,6 +55,7 @@ class Bookmark:
             "position": self.position,
             "store_id": self.store_id,
             "reader_id": self.reader_id,
+            "complete": self.complete,
         }
 
 
@@ -91,15 +94,17 @@ class ReleasePlan:
         if start.store_id != store_id or start.position > position:
             start = dataclasses.replace(start, position=0, store_id=store_id)
         known = [value for value in (mark, start.through) if value is not None]
-        end = dataclasses.replace(start, through=max(known) if known else None, position=position)
+        through = max(known, default=None)
+        end = dataclasses.replace(start, through=through, position=position, complete=True)
         return cls(start, end, oldest)
 
     def bookmark_before(self, logical_timestamp: int) -> Bookmark:
         """Give the bookmark that holds while events of this timestamp are being emitted.
 
         All lower timestamps are out by then; of equal ones it is not known. While late
-        events are emitted the bookmark stays where it was.
+        events are emitted the bookmark stays where it was. Who computes something from a run
+        that ended here can tell that there is more.
         """
         if self.start.through is not None and logical_timestamp <= self.start.through:
-            return self.start
-        return dataclasses.replace(self.end, through=logical_timestamp - 1)
+            return dataclasses.replace(self.start, complete=False)
+        return dataclasses.replace(self.end, through=logical_timestamp - 1, complete=False)

@@ -296,7 +296,7 @@ class OneProcess(Story):
                 run.take_state(self.state)
             run.begin_events()
             for number, record in enumerate(records, 1):
-                run.take_event(read_event(record))
+                run.take_events([read_event(record)])
                 for _ in (state for at, state in states if at == number < len(records)):
                     run.take_state(_)
             for at, state in states:

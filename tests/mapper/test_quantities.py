@@ -152,6 +152,18 @@ def test_a_late_event_below_the_rows_as_of_counts_until_the_row_changes(day: Sho
     assert day.run() == []
 
 
+def test_a_late_event_of_a_run_that_failed_counts_although_the_row_changed_before(day: ShopDay) -> None:
+    day.run(completed(10), completed(14))
+    day.erp.count(*SKU, 8, as_of=14)
+    with pytest.raises(QuantityError, match="no on-hand row"):
+        day.run(completed(12), completed(15, "NEW"))
+    day.erp.count("DC01", "NEW", 5)
+    (cut,) = day.run()
+    assert (cut.quantities, cut.range) == ({SKU: 7, ("DC01", "NEW"): 4}, (12, 15))
+    day.erp.count(*SKU, 7, as_of=15)
+    assert day.run() == []
+
+
 def test_a_negative_quantity_is_sent_as_zero(day: ShopDay, caplog: pytest.LogCaptureFixture) -> None:
     day.erp.count(*SKU, 1)
     (cut,) = day.run(completed(10), completed(11))

@@ -53,6 +53,11 @@ class Intake:
         self._batch += 1
         self._covered = taken
 
+    @property
+    def is_complete(self) -> bool:
+        """The tap has sent all its run releases, as far as its bookmark tells."""
+        return self._covered is None or self._covered.complete
+
     def finish(self, cut: int) -> None:
         """Make what was covered durable, with the bookmark that covers it.
 

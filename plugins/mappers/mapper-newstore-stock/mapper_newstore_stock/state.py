@@ -79,11 +79,13 @@ class Taken:
         through: Logical timestamp of the tap's bookmark (None: no bookmark).
         position: Arrival position of the tap's bookmark.
         store_id: The landing store that gave the position.
+        complete: The tap's run has sent all it releases.
     """
 
     through: int | None = None
     position: int = 0
     store_id: str | None = None
+    complete: bool = True
 
     @classmethod
     def from_state(cls, state: Mapping[str, t.Any], stream: str) -> Taken:
@@ -93,6 +95,7 @@ class Taken:
             through=bookmark.get("replication_key_value"),
             position=int(bookmark.get("position") or 0),
             store_id=bookmark.get("store_id"),
+            complete=bookmark.get("complete") is not False,
         )
 
 

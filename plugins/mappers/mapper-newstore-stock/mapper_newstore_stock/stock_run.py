@@ -20,7 +20,7 @@ from mapper_newstore_stock.on_hand import OnHandSource
 from mapper_newstore_stock.planning import Planner, Rules
 from mapper_newstore_stock.records import records_of
 from mapper_newstore_stock.retention import forget_old
-from mapper_newstore_stock.shelf import date_late_units, last_cursor, take_rows
+from mapper_newstore_stock.shelf import last_cursor, take_rows
 from mapper_newstore_stock.state import STOCK, Acknowledged, Taken
 from mapper_newstore_stock.tenants import OneTenant
 
@@ -121,6 +121,11 @@ class StockRun:
         # What the state names is another ledger's, if not this one's: its numbers are not used again.
         first_number = max(self._ledger.last_cut(), self._acknowledged.cut, self._numbers_used) + 1
         self._intake.finish(first_number)
+        if not self._intake.is_complete:
+            # A range may have been declared beyond these events that neither ledger nor state remembers.
+            self._logger.warning("The tap ended before it had sent all it releases: its events are kept, none is sent")
+            yield self._state_message(self._acknowledged)
+            return
         rules = self._rules()
         source = self._on_hand_source()
         self._read_on_hand(source)
@@ -148,7 +153,6 @@ class StockRun:
         if known is None or type(known) is not type(since):
             since = None
         count = take_rows(self._ledger, source, since)
-        date_late_units(self._ledger)
         self._logger.info("%d on-hand rows read%s", count, "" if since is None else f", changed since {since}")
 
     def _forget_old(self, *, erp_is_current: bool) -> None:

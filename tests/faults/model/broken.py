@@ -1,0 +1,216 @@
+"""The model, deliberately broken: for each of the design's rules 1 to 9 what happens when it is not kept."""
+
+from __future__ import annotations
+
+import typing as t
+
+from mapper_newstore_stock.cuts import TimestampRange
+from mapper_newstore_stock.state import Acknowledged, Taken
+
+from tests.faults.model.landing import Arrival, Landing, Sale
+from tests.faults.model.ledger import Key, Ledger, PlannedCut
+from tests.faults.model.shop import Parts, Shop, State
+from tests.mapper.oracle import Oracle, OracleRow, OracleUnit, _units
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_newstore_fulfillment.release import Bookmark
+
+    from tests.faults.model.newstore import Job
+    from tests.faults.model.readings import Ending
+
+Part = tuple[TimestampRange | None, dict[Key, int]]
+
+
+class PlainMaximum(Landing):
+    def settled(self, now: int) -> int | None:
+        del now
+        return max((arrival.sale.at for arrival in self.arrivals), default=None)
+
+
+class ForgottenPosition(Landing):
+    def is_new_below(self, arrival: Arrival, start: Bookmark) -> bool:
+        del arrival, start
+        return False
+
+
+class PositionFromTheBeginning(Landing):
+    def position_of(self, sale: Sale) -> int:
+        return sale.number
+
+
+class SplitAlongKeys(Ledger):
+    def split(self, pending: list[OracleUnit], touched: set[Key], numbers: dict[Key, int]) -> Iterator[Part]:
+        keys = sorted(touched)
+        for begin in range(0, len(keys), self.max_items):
+            part = {key: numbers[key] for key in keys[begin : begin + self.max_items]}
+            yield TimestampRange(pending[0].at, pending[-1].at), part
+
+
+class SplitInsideATimestamp(Ledger):
+    def split(self, pending: list[OracleUnit], touched: set[Key], numbers: dict[Key, int]) -> Iterator[Part]:
+        del touched
+        for unit in pending:
+            yield TimestampRange(unit.at, unit.at), {unit.key: numbers[unit.key]}
+
+
+class WholeRangeOnEachPart(Ledger):
+    def split(self, pending: list[OracleUnit], touched: set[Key], numbers: dict[Key, int]) -> Iterator[Part]:
+        for _, quantities in super().split(pending, touched, numbers):
+            yield TimestampRange(pending[0].at, pending[-1].at), quantities
+
+
+class AsOfItsOwnEnd(Ledger):
+    def number_of_part(self, key: Key, part: TimestampRange, numbers: dict[Key, int]) -> int:
+        return numbers[key] + _beyond(self.oracle, key, part.end)
+
+
+class BelowTheMark(Ledger):
+    def number(self, key: Key, pending: list[OracleUnit]) -> int:
+        number = super().number(key, pending)
+        return number + _beyond(self.oracle, key, pending[-1].at) if pending else number
+
+
+class _NeverContained(Oracle):
+    @staticmethod
+    def _is_missing_in(row: OracleRow, unit: OracleUnit) -> bool:
+        del row, unit
+        return True
+
+
+class AsOfIgnored(Ledger):
+    oracle_class = _NeverContained
+
+
+class _LateLikeOthers(Oracle):
+    @staticmethod
+    def _is_missing_in(row: OracleRow, unit: OracleUnit) -> bool:
+        return row.as_of is None or unit.at > row.as_of
+
+
+class LateEventsInTheRow(Ledger):
+    oracle_class = _LateLikeOthers
+
+
+class _AllAheadAddedBack(Oracle):
+    def quantity(self, key: Key) -> int:
+        return super().quantity(key) + sum(
+            unit.units
+            for unit in self.ahead
+            if unit.key == key and not self.current and self._is_missing_in(self.rows[key], unit)
+        )
+
+
+class AheadAddedBackUnseen(Ledger):
+    oracle_class = _AllAheadAddedBack
+
+
+class OnlyEvents(Ledger):
+    def is_new(self, key: Key, number: int, acknowledged_cut: int) -> bool:
+        del number, acknowledged_cut
+        return key not in self._sent
+
+
+class RangeOfTheErp(Ledger):
+    def range_without_events(self) -> TimestampRange | None:
+        highest = max((row.as_of for row in self.oracle.rows.values() if row.as_of is not None), default=None)
+        return None if highest is None else TimestampRange(0, highest)
+
+
+class _CountsEachTime(Oracle):
+    def take(self, events: list[dict[str, t.Any]], through: int | None) -> None:
+        for event in events:
+            if event["released"]:
+                self.units += _units(event, self.seen_through, self.run)
+        self.seen_through = max([value for value in (self.seen_through, through) if value is not None], default=None)
+
+
+class CountedEachTime(Ledger):
+    oracle_class = _CountsEachTime
+
+
+class SentOnce(Ledger):
+    def pending(self, acknowledged: Acknowledged) -> list[OracleUnit]:
+        return [unit for unit in super().pending(acknowledged) if unit.cut is None]
+
+
+class PlannedIsImported(Ledger):
+    def acknowledge(self, said: Acknowledged, taken: Taken) -> Acknowledged:
+        super().acknowledge(said, taken)
+        last = max(self.cuts, default=0)
+        return Acknowledged(last, said.end, said.mark, self.cuts.get(last))
+
+
+class StateBeforeTheEnd(Shop):
+    def ends_well(self, job: Job, ending: Ending, state: State) -> bool:
+        self.state = state
+        return super().ends_well(job, ending, state)
+
+
+class PartialCuts(Shop):
+    def file_of(self, cut: PlannedCut, came: dict[Key, int]) -> dict[Key, int] | None:
+        del cut
+        return came
+
+
+class EarlierJobStillOpen(Shop):
+    def clear_the_way(self, *, hangs: bool) -> bool:
+        del hangs
+        return True
+
+
+class AllAtOnce(Shop):
+    def ends_well(self, job: Job, ending: Ending, state: State) -> bool:
+        if ending != "whole":
+            return super().ends_well(job, ending, state)
+        self.state = state
+        return True
+
+
+class OnAfterAFailure(Shop):
+    def ends_well(self, job: Job, ending: Ending, state: State) -> bool:
+        return super().ends_well(job, ending, state) or ending == "job fails"
+
+
+def _beyond(oracle: Oracle, key: Key, end: int) -> int:
+    """Give the units a number at the mark subtracts and one as of `end` does not."""
+    row = oracle.rows[key]
+    return sum(
+        unit.units
+        for unit in oracle.units
+        if unit.key == key and unit.at > end and not oracle.current and oracle._is_missing_in(row, unit)
+    )
+
+
+def _with(part: type[Landing | Ledger | Shop]) -> Parts:
+    parts = Parts()
+    kind = next(kind for kind in (Landing, Ledger, Shop) if issubclass(part, kind))
+    setattr(parts, kind.__name__.lower(), part)
+    return parts
+
+
+#: By rule and what is not kept of it.
+BROKEN: dict[str, Parts] = {
+    "1: the plain maximum is the release mark": _with(PlainMaximum),
+    "2: the bookmark forgets the arrival position": _with(ForgottenPosition),
+    "2: positions are not in commit order": _with(PositionFromTheBeginning),
+    "3: a cut is split along keys": _with(SplitAlongKeys),
+    "3: equal timestamps are split": _with(SplitInsideATimestamp),
+    "3: each part carries the whole range": _with(WholeRangeOnEachPart),
+    "4: each part is computed as of its own end": _with(AsOfItsOwnEnd),
+    "4: a late event's cut goes below the mark": _with(BelowTheMark),
+    "4: what the ERP's number contains is ignored": _with(AsOfIgnored),
+    "4: a late event counts as contained in a row that is older": _with(LateEventsInTheRow),
+    "4: units ahead are added back to rows that do not contain them": _with(AheadAddedBackUnseen),
+    "5: changes of the ERP alone are not sent": _with(OnlyEvents),
+    "5: a run without events declares what the ERP contains": _with(RangeOfTheErp),
+    "6: the same event counts each time it comes": _with(CountedEachTime),
+    "6: what was planned once is not repeated": _with(SentOnce),
+    "7: what was planned counts as imported": _with(PlannedIsImported),
+    "7: the state goes out before the import ends": _with(StateBeforeTheEnd),
+    "8: what came of a cut is imported": _with(PartialCuts),
+    "9: a run begins while an earlier job is open": _with(EarlierJobStillOpen),
+    "9: parts are imported without waiting for each other": _with(AllAtOnce),
+    "9: after a failed part the next one is imported": _with(OnAfterAFailure),
+}

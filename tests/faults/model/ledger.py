@@ -1,0 +1,179 @@
+"""The ledger in memory: which keys go out, in which cuts, and what a state acknowledges (design rules 3 to 7).
+
+The SQL of the mapper's `planning`, `cut_sheets` and `ledger` in Python; the numbers are the oracle's.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import itertools
+import typing as t
+
+from mapper_newstore_stock.cuts import TimestampRange, split_along_timestamps
+from mapper_newstore_stock.state import Acknowledged, Taken
+
+from tests.mapper.oracle import Oracle, OracleUnit
+
+Key = tuple[str, str]
+_identities = itertools.count(1)
+
+
+class Refused(Exception):  # noqa: N818 - the mapper's refusal, not an error of the model
+    """The ledger is older than the Singer state."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedCut:
+    """A cut as it is sent.
+
+    Attributes:
+        acknowledged: The mapper's bookmark in the STATE that follows it.
+    """
+
+    number: int
+    range: TimestampRange | None
+    quantities: dict[Key, int]
+    acknowledged: Acknowledged
+
+
+class Ledger:
+    """What the mapper remembers.
+
+    Args:
+        current: The ERP's numbers always contain every completion.
+        max_items: The most stock records one cut should have.
+    """
+
+    oracle_class: type[Oracle] = Oracle
+
+    def __init__(self, *, current: bool, max_items: int) -> None:
+        self.oracle = self.oracle_class(current=current)
+        self.max_items = max_items
+        self.run_id = ""
+        self.cuts: dict[int, str] = {}
+        self.end: int | None = None
+        self._id = str(next(_identities))
+        self._taken: list[Taken] = []
+        self._sent: dict[Key, tuple[int, int]] = {}
+        self._seen: int | None = None
+
+    def copied(self) -> Ledger:
+        """Give a backup."""
+        other = copy.copy(self)
+        other.oracle = copy.copy(self.oracle)
+        other.oracle.units = [copy.copy(unit) for unit in self.oracle.units]
+        other.oracle.ahead = [copy.copy(unit) for unit in self.oracle.ahead]
+        other.oracle.rows = dict(self.oracle.rows)
+        other.cuts, other._taken, other._sent = dict(self.cuts), list(self._taken), dict(self._sent)
+        return other
+
+    def begin(self) -> None:
+        """Begin a run."""
+        self.oracle.run += 1
+        self.run_id = f"{self._id}.{next(_identities)}"
+        self._seen = self.oracle.seen_through
+
+    def acknowledge(self, said: Acknowledged, taken: Taken) -> Acknowledged:
+        """Say what of the tap's input state holds for this ledger.
+
+        Raises:
+            Refused: the state counts events as read that this ledger does not have.
+        """
+        known = taken.through is None or any(_covers(run, taken) for run in self._taken)
+        if not known:
+            raise Refused
+        return said if self.has_made(said) else said.forgotten()
+
+    def has_made(self, said: Acknowledged) -> bool:
+        """Say whether a cut is one this ledger planned, in the very run the state names."""
+        return said.cut == 0 or self.cuts.get(said.cut) == said.ledger
+
+    def take(self, events: list[dict[str, t.Any]], taken: Taken) -> None:
+        """Take what a STATE of the tap covers."""
+        self.oracle.take(events, taken.through)
+        self._taken.append(taken)
+
+    def plan(
+        self, rows: dict[Key, tuple[int, int | None]], acknowledged: Acknowledged, lowest_number: int
+    ) -> list[PlannedCut]:
+        """Decide the cuts of this run."""
+        marks = [value for value in (acknowledged.mark, acknowledged.end) if value is not None]
+        self.oracle.plan(rows, acknowledged.cut, max(marks, default=None), self._seen)
+        pending = sorted(self.pending(acknowledged), key=lambda unit: unit.at)
+        touched = {unit.key for unit in pending}
+        numbers = {key: self.number(key, pending) for key in sorted(rows)}
+        first = max([*self.cuts, acknowledged.cut, lowest_number], default=0) + 1
+        parts = [*self.split(pending, touched, numbers)]
+        rest = [key for key in numbers if key not in touched and self.is_new(key, numbers[key], acknowledged.cut)]
+        self._fill_with_rest(parts, rest, numbers)
+        cuts = [self._cut(first + index, *part, acknowledged) for index, part in enumerate(parts)]
+        for cut in cuts:
+            self._remember(cut, acknowledged)
+        return cuts
+
+    def pending(self, acknowledged: Acknowledged) -> list[OracleUnit]:
+        """Give the units NewStore has not acknowledged."""
+        return self.oracle.pending(acknowledged.cut)
+
+    def number(self, key: Key, pending: list[OracleUnit]) -> int:
+        """Give a key's number: at the mark, whatever is pending."""
+        del pending
+        return self.oracle.quantity(key)
+
+    def split(
+        self, pending: list[OracleUnit], touched: set[Key], numbers: dict[Key, int]
+    ) -> t.Iterator[tuple[TimestampRange | None, dict[Key, int]]]:
+        """Give each range with the numbers of all keys completed in it."""
+        if not pending:
+            return
+        if len(touched) <= self.max_items:
+            yield TimestampRange(pending[0].at, pending[-1].at), {key: numbers[key] for key in touched}
+            return
+        for part in split_along_timestamps(((unit.at, unit.key) for unit in pending), self.max_items):
+            keys = {unit.key for unit in pending if part.start <= unit.at <= part.end}
+            yield part, {key: self.number_of_part(key, part, numbers) for key in keys}
+
+    def number_of_part(self, key: Key, part: TimestampRange, numbers: dict[Key, int]) -> int:
+        """Give a key's number in one part: the same in all parts of a run, at the mark."""
+        del part
+        return numbers[key]
+
+    def is_new(self, key: Key, number: int, acknowledged_cut: int) -> bool:
+        """Say whether NewStore does not have a key's number."""
+        sent = self._sent.get(key)
+        return sent is None or sent[1] > acknowledged_cut or sent[0] != number
+
+    def _fill_with_rest(
+        self, parts: list[tuple[TimestampRange | None, dict[Key, int]]], rest: list[Key], numbers: dict[Key, int]
+    ) -> None:
+        room = self.max_items - len(parts[-1][1]) if parts else 0
+        if room > 0:
+            parts[-1][1].update({key: numbers[key] for key in rest[:room]})
+            rest = rest[room:]
+        parts.extend(
+            (self.range_without_events(), {key: numbers[key] for key in rest[begin : begin + self.max_items]})
+            for begin in range(0, len(rest), self.max_items)
+        )
+
+    def range_without_events(self) -> TimestampRange | None:
+        """Give what a cut without completions declares: nothing (design rule 5)."""
+        return None
+
+    def _cut(
+        self, number: int, part: TimestampRange | None, quantities: dict[Key, int], acknowledged: Acknowledged
+    ) -> PlannedCut:
+        ends = [value for value in (self.end, acknowledged.end, part and part.end) if value is not None]
+        self.end = max(ends, default=None)
+        said = Acknowledged(number, self.end, self.oracle.mark, self.run_id)
+        return PlannedCut(number, part, quantities, said)
+
+    def _remember(self, cut: PlannedCut, acknowledged: Acknowledged) -> None:
+        self.cuts[cut.number] = self.run_id
+        self._sent |= {key: (number, cut.number) for key, number in cut.quantities.items()}
+        self.oracle.assign(cut.number, cut.range, acknowledged.cut)
+
+
+def _covers(run: Taken, taken: Taken) -> bool:
+    through, other = run.through, taken.through
+    return through is not None and other is not None and through >= other and run.position >= taken.position

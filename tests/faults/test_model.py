@@ -1,0 +1,136 @@
+"""The pure model under every reading of what is unknown: never a unit promised that is not there.
+
+10,000 schedules here, MODEL_SCHEDULES of them in `make soak`. What is found is told at its shortest.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import json
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from tests.faults.model.judge import Account, WrongNumberError
+from tests.faults.model.landing import SETTLE
+from tests.faults.model.readings import KEYS, PRODUCTS, Readings
+from tests.faults.model.schedules import ENDINGS, play, readings_of, steps_of, story
+from tests.faults.model.shop import Parts
+
+SCHEDULES = int(os.environ.get("MODEL_SCHEDULES", "10000"))
+#: Told by hypothesis; the others come from a seed, which is ten times as fast.
+STORIES = 200
+#: So that several processes can share the work.
+PARTS = 2
+KEY = st.sampled_from(KEYS)
+UNITS = st.integers(1, 4)
+RIGHT = Parts()
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_schedule_oversells_and_at_rest_all_numbers_are_equal(part: int, tmp_path: Path) -> None:
+    accounts: dict[str, Account] = collections.defaultdict(Account)
+    for seed in range(part, SCHEDULES - STORIES, PARTS):
+        readings, steps = readings_of(seed), steps_of(seed)
+        try:
+            shop = play(readings, steps, RIGHT)
+        except WrongNumberError:
+            pytest.fail(f"seed {seed}: {story(readings, steps, RIGHT)}")
+        accounts[_setting(readings)].add(shop.judge.account)
+    report(accounts, Path(os.environ.get("FAULT_REPORTS") or tmp_path) / f"model-{part}.json")
+
+
+class ModelStory(RuleBasedStateMachine):
+    """One story, told and shortened by hypothesis."""
+
+    @initialize(
+        scope=st.sampled_from(["tenant", "file"]),
+        readings=st.tuples(st.booleans(), st.booleans(), st.booleans(), st.booleans()),
+        max_items=st.sampled_from([1, 2, 3, 100]),
+    )
+    def begin(
+        self, scope: t.Literal["tenant", "file"], readings: tuple[bool, bool, bool, bool], max_items: int
+    ) -> None:
+        gap_free, beyond, unreleased, current = readings
+        self.shop = RIGHT.make_shop(Readings(scope, gap_free, beyond, unreleased, current, max_items))
+
+    @invariant()
+    def newstore_promises_no_unit_that_is_not_there(self) -> None:
+        self.shop.judge.check()
+
+    def teardown(self) -> None:
+        if hasattr(self, "shop"):
+            self.shop.come_to_rest()
+
+    @rule(
+        node=st.sampled_from(sorted(PRODUCTS)),
+        products=st.lists(st.integers(0, 1), min_size=1, max_size=2),
+        delay=st.integers(0, 4 * SETTLE),
+        gap=st.integers(1, 3),
+    )
+    def sell(self, node: str, products: list[int], delay: int, gap: int) -> None:
+        self.shop.sell(node, [PRODUCTS[node][number] for number in products], delay, gap)
+
+    @rule(which=st.integers(0, 9))
+    def deliver_again(self, which: int) -> None:
+        self.shop.deliver_again(which)
+
+    @rule(key=KEY, units=UNITS, gone=st.booleans())
+    def move_goods(self, key: tuple[str, str], units: int, gone: bool) -> None:
+        (self.shop.lose_goods if gone else self.shop.receive_goods)(key, units)
+
+    @rule(key=KEY, counts=st.booleans())
+    def erp(self, key: tuple[str, str], counts: bool) -> None:
+        (self.shop.erp_counts if counts else self.shop.erp_applies)(key)
+
+    @rule(ticks=st.integers(1, SETTLE + 1))
+    def pass_time(self, ticks: int) -> None:
+        self.shop.pass_time(ticks)
+
+    @rule(ending=st.sampled_from(ENDINGS), number=st.integers(0, 4), records=st.integers(0, 3))
+    def run(self, ending: t.Any, number: int, records: int) -> None:
+        self.shop.run(ending, number, records)
+
+    @rule(which=st.integers(0, 20))
+    def restore_a_state(self, which: int) -> None:
+        self.shop.restore_a_state(which)
+
+    @rule(what=st.sampled_from(["lose_the_state", "lose_the_ledger", "back_up_the_ledger", "restore_the_ledger"]))
+    def disaster(self, what: str) -> None:
+        getattr(self.shop, what)()
+
+
+def test_no_story_of_hypothesis_oversells_and_at_rest_all_numbers_are_equal() -> None:
+    run_state_machine_as_test(
+        ModelStory,
+        settings=settings(
+            max_examples=STORIES,
+            stateful_step_count=24,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+        ),
+    )
+
+
+def report(accounts: dict[str, Account], path: Path) -> None:
+    """Show the accounts as a table, and write them as JSON."""
+    rows = {name: dataclasses.asdict(account) for name, account in sorted(accounts.items())}
+    path.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    columns = [field.name for field in dataclasses.fields(Account)]
+    width = max(map(len, rows), default=0)
+    print(f"\n{'units x minutes of the model':<{width}}", *(f"{column:>13}" for column in columns))
+    for name, row in rows.items():
+        print(f"{name:<{width}}", *(f"{row[column]:>13,}" for column in columns))
+
+
+def _setting(readings: Readings) -> str:
+    sent = "with emit_unreleased" if readings.emit_unreleased else "without emit_unreleased"
+    erp = "current ERP" if readings.current else "lagging ERP"
+    return f"{sent}, {erp}, {'events beyond the promise' if readings.beyond_the_promise else 'promise kept'}"
