@@ -98,7 +98,7 @@ class ForkedShop:
         """Run the three once and keep the state; one of them may be killed at one of its writes."""
         log = self.directory / "run.log"
         log.write_bytes(b"")
-        codes = tuple(self._run_part(name, at_write if name == killed else 0) for name in PLUGINS)
+        codes = tuple(self.run_part(name, at_write if name == killed else 0) for name in PLUGINS)
         for line in _whole_lines(self.directory / f"{TARGET}.out"):
             self.state = json.loads(line)
         return Run(codes, log.read_text(encoding="utf-8"))
@@ -109,7 +109,7 @@ class ForkedShop:
     ) -> Iterator[subprocess.Popen[str]]:
         """Run tap and mapper, and start the target on what they gave, with variables and settings of its own."""
         for name in (TAP, MAPPER):
-            assert self._run_part(name, 0) == 0
+            assert self.run_part(name) == 0
         messages, config = self.directory / "messages.jsonl", self.directory / "hanging.json"
         shutil.copy(self.directory / f"{MAPPER}.out", messages)
         config.write_text(json.dumps({**self.settings[TARGET], **target}), encoding="utf-8")
@@ -132,7 +132,8 @@ class ForkedShop:
         assert [row for row in self.newstore.truth()["keys"] if row["atp"] != row["free"]] == []
         assert self.newstore.open_jobs() == []
 
-    def _run_part(self, name: str, at_write: int) -> int:
+    def run_part(self, name: str, at_write: int = 0) -> int:
+        """Run one of the three on what the one before gave last; give its exit code."""
         config = self.directory / f"{name}.json"
         config.write_text(json.dumps(self.settings[name]), encoding="utf-8")
         arguments = ["--config", str(config)]
@@ -156,7 +157,11 @@ def _run(name: str, arguments: list[str], streams: tuple[str, str, str], at_writ
     """Be the plugin, in a process of its own."""
     source, output, log = streams
     for number, (path, flags) in enumerate(
-        [(source, os.O_RDONLY), (output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), (log, os.O_WRONLY | os.O_APPEND)]
+        [
+            (source, os.O_RDONLY),
+            (output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
+            (log, os.O_WRONLY | os.O_CREAT | os.O_APPEND),
+        ]
     ):
         os.dup2(os.open(path, flags, 0o600), number)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - it lives as long as the process

@@ -137,7 +137,7 @@ def test_f16_any_older_state_ends_in_right_numbers(shop: ForkedShop) -> None:
 
 
 @pytest.mark.fault("F16")
-def test_f16_the_state_of_another_environment_does_no_harm(shop: ForkedShop, tmp_path: Path, database_url: str) -> None:
+def test_f16_the_state_of_another_environment_does_no_harm(shop: ForkedShop, tmp_path: Path) -> None:
     """The other shop is younger, then older than this one."""
     (tmp_path / "other").mkdir()
     with ForkedShop(tmp_path / "other", f"sqlite:///{tmp_path / 'other.db'}") as other:

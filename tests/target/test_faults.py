@@ -9,9 +9,10 @@ import dataclasses
 import typing as t
 
 import pytest
+from target_newstore_stock.target import TargetNewStoreStock
 
 from tests.target.runs import Clock, Ended, run_here
-from tests.target.stock_messages import a_cut, a_schema, a_state
+from tests.target.stock_messages import a_cut, a_record, a_schema, a_state
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -207,3 +208,25 @@ def test_a_running_job_past_the_time_out_is_left_and_waited_for(
     assert newstore.open_jobs() == ["waiting"]
     newstore.set_faults(hold_jobs=False, state_word=None)
     assert run_here(newstore, clock, MESSAGES, capsys).acknowledged == ALL
+
+
+@pytest.mark.fault("F8")
+def test_f8_a_drain_for_every_record_inside_a_cut_changes_nothing(
+    newstore: NewStore, clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK's time is up and its sink is full after each record."""
+    drains: list[object] = []
+    drain_all = TargetNewStoreStock.drain_all
+
+    def counted(target: TargetNewStoreStock, *arguments: t.Any, **options: t.Any) -> None:
+        drains.append(target)
+        drain_all(target, *arguments, **options)
+
+    monkeypatch.setattr(TargetNewStoreStock, "drain_all", counted)
+    monkeypatch.setattr(TargetNewStoreStock, "_MAX_RECORD_AGE_IN_MINUTES", -1.0)
+    cuts = [*a_cut(1, {"A": 7, "B": 3}, (1, 2)), a_state(1), *a_cut(2, {"A": 5, "B": 3, "C": 1}, (3, 4)), a_state(2)]
+    # A plain record between the cuts, which may be drained, shows that the SDK would.
+    ended = run_here(newstore, clock, [a_schema(), *cuts, a_record("D", 1)], capsys, batch_size_rows=1)
+    assert (ended.error, ended.acknowledged) == ("", ALL)
+    assert [job["size"] for job in newstore.imports()] == [2, 3, 1]
+    assert len(drains) > 1
