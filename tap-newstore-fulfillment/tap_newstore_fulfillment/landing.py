@@ -13,6 +13,8 @@ from tap_newstore_fulfillment.landing_tables import fulfillment_event, landing_s
 from tap_newstore_fulfillment.quarantine import Quarantine
 from tap_newstore_fulfillment.release import Bookmark, ReleasePlan
 from tap_newstore_fulfillment.retention import Retention
+from tap_newstore_fulfillment.settling import Settled
+from tap_newstore_fulfillment.store_clock import StoreClock
 
 if t.TYPE_CHECKING:
     import contextlib
@@ -67,6 +69,7 @@ class LandingStore:
     Attributes:
         quarantine: Bodies that are no events.
         retention: Who has read how far, and what may go.
+        clock: Tells which events have settled, whatever the clock does.
 
     Raises:
         TapError: the URL cannot be opened, or another version made the schema.
@@ -78,6 +81,7 @@ class LandingStore:
         self.store_id = self._database.store_id
         self.quarantine = Quarantine(self._database)
         self.retention = Retention(self._database)
+        self.clock = StoreClock(self._database)
 
     def close(self) -> None:
         """Close all connections."""
@@ -133,7 +137,13 @@ class LandingStore:
             connection.execute(sa.select(landing_store.c.store_id))
 
     def plan_release(
-        self, start: Bookmark, *, settle_ms: int = 0, oldest: int | None = None, now: int | None = None
+        self,
+        start: Bookmark,
+        *,
+        settle_ms: int = 0,
+        oldest: int | None = None,
+        now: int | None = None,
+        settled: Settled | None = None,
     ) -> ReleasePlan:
         """Decide what one run of the tap releases (design rules 1 and 2).
 
@@ -142,18 +152,22 @@ class LandingStore:
             settle_ms: Milliseconds; what was received later than that ago is not settled.
             oldest: Ignore events with a lower logical timestamp (None: ignore none).
             now: Epoch milliseconds; None: now, by the store's clock.
+            settled: What `clock` says instead of `settle_ms` and `now`, which believe the time of day.
         """
         event = fulfillment_event.c
         with self._database.reading() as connection:
             # The order matters: what is received after the clock was read cannot count as settled.
-            moment = self._database.now(connection) if now is None else now
+            if settled is None:
+                moment = self._database.now(connection) if now is None else now
+                settled = Settled.by_wall(moment - settle_ms)
             position = connection.scalar(sa.select(sa.func.max(event.position))) or 0
-            settled = (
+            by_wall = sa.and_(event.received_at <= settled.received_at, event.position <= settled.within)
+            query = (
                 sa.select(event.logical_timestamp)
-                .where(event.received_at <= moment - settle_ms, event.position <= position)
+                .where(sa.or_(event.position <= settled.position, by_wall), event.position <= position)
                 .order_by(event.logical_timestamp.desc())
             )
-            mark = connection.scalar(settled.limit(1))
+            mark = connection.scalar(query.limit(1))
         return ReleasePlan.make(start, mark=mark, position=position, store_id=self.store_id, oldest=oldest)
 
     def released(self, plan: ReleasePlan) -> Iterator[Sequence[Arrival]]:

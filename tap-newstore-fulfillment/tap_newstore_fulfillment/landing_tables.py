@@ -54,3 +54,18 @@ reader = sa.Table(
     sa.Column("position", sa.BigInteger, nullable=False),
     sa.Column("seen_at", sa.BigInteger, nullable=False, comment="epoch milliseconds of its last run"),
 )
+
+#: What the clock that stamps events said when somebody looked, beside one that never jumps; see
+#: settling.py. Older programs do not look for it, and leave it alone.
+clock_check = sa.Table(
+    "clock_check",
+    metadata,
+    sa.Column("check_id", position_type, primary_key=True, autoincrement=True),
+    sa.Column("clock", sa.Text, nullable=False),
+    sa.Column("boot_id", sa.Text, nullable=False, comment="a start of a host"),
+    sa.Column("boot_ms", sa.BigInteger, nullable=False, comment="milliseconds since then"),
+    sa.Column("wall_ms", sa.BigInteger, nullable=False, comment="epoch milliseconds by the clock"),
+    sa.Column("position", sa.BigInteger, nullable=False, comment="everything up to it was kept by then"),
+    sa.Index("clock_check_by_host", "clock", "boot_id", "boot_ms"),
+    sqlite_autoincrement=True,
+)

@@ -77,7 +77,8 @@ def _serve(store: LandingStore, api_keys: Sequence[str], listener: socket.socket
     # The thread that commits must not wait long for Python's lock while the event loop is busy.
     sys.setswitchinterval(SWITCH_SECONDS)
     click.echo(f"newstore-event-receiver listening on http://{host}:{port}")
-    uvicorn.Server(config).run(sockets=[listener])
+    with store.clock.checking():
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:

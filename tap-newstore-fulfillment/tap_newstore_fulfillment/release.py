@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from tap_newstore_fulfillment.errors import TapError
+
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -39,10 +41,13 @@ class Bookmark:
         Args:
             state: The stream's part of the Singer state.
             new_reader: The identity to take when the state has none yet.
+
+        Raises:
+            TapError: a value is none the tap writes.
         """
         return cls(
-            through=state.get("replication_key_value"),
-            position=state.get("position") or 0,
+            through=_integer(state, "replication_key_value"),
+            position=_integer(state, "position") or 0,
             store_id=state.get("store_id"),
             reader_id=state.get("reader_id") or new_reader,
         )
@@ -108,3 +113,13 @@ class ReleasePlan:
         if self.start.through is not None and logical_timestamp <= self.start.through:
             return dataclasses.replace(self.start, complete=False)
         return dataclasses.replace(self.end, through=logical_timestamp - 1, complete=False)
+
+
+def _integer(state: Mapping[str, t.Any], name: str) -> int | None:
+    value = state.get(name)
+    if value is None or type(value) is int:
+        return value
+    raise TapError(
+        f"the Singer state's bookmark has the {name} {value!r}, expected a whole number. Restore the state, or send "
+        f"all events again: meltano run --full-refresh"
+    )

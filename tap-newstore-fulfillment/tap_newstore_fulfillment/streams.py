@@ -79,9 +79,8 @@ class LandingStream(Stream):
             store.retention.note(bookmark)
         return store.plan_release(
             bookmark,
-            settle_ms=waiting_time(self.config),
             oldest=self.config.get("start_logical_timestamp"),
-            now=ready_at,
+            settled=store.clock.settled(waiting_time(self.config), ready_at),
         )
 
     def _sync_records(

@@ -110,6 +110,10 @@ class VerificationError(TargetError):
         self.table = Table("NewStore's ATP contradicts the import", columns, rows[:SHOWN_ROWS])
 
 
+class SecondRunError(TargetError):
+    """Another run imports for the same tenant."""
+
+
 class ConfigurationError(TargetError):
     """Settings that are missing or contradict each other."""
 

@@ -12,10 +12,11 @@ from target_newstore_stock.atp import AtpReader
 from target_newstore_stock.auth import NewStoreAuthenticator
 from target_newstore_stock.changes import refuse_emptying
 from target_newstore_stock.client import NewStoreClient
-from target_newstore_stock.errors import ApiError, TargetError, VerificationError
+from target_newstore_stock.errors import ApiError, SecondRunError, TargetError, VerificationError
 from target_newstore_stock.import_api import NAME_PREFIX, OPEN_STATES
 from target_newstore_stock.import_jobs import ImportJobs
 from target_newstore_stock.locations import Location, read_locations, store_ids
+from target_newstore_stock.one_run import OtherRuns
 from target_newstore_stock.reports import ImportReport, Made
 from target_newstore_stock.staged_names import ZIP, OwnNames, StagedName, utc_now
 from target_newstore_stock.staging import Staging
@@ -58,7 +59,7 @@ class StockImport:
         self._sleep = sleep
         self._clock = clock
         self._now = now
-        self._client = NewStoreClient(_api_url(config), _authenticator(config), sleep=sleep)
+        self._client = NewStoreClient(api_url(config), _authenticator(config), sleep=sleep)
         self._jobs = ImportJobs(
             self._client,
             provider=config["provider"],
@@ -80,6 +81,7 @@ class StockImport:
         self._own = OwnNames(config["provider"], config["tenant"])
         self._report = ImportReport(config.get("report_path"))
         self._locations: dict[str, Location] | None = None
+        self._other_runs = OtherRuns(self._own, ())
         self._last_start: float | None = None
 
     def run(self, cut: CutHead, file: StockFile) -> None:
@@ -113,20 +115,32 @@ class StockImport:
         head = self._head(made.name.cut, file)
         made.bytes = checked_size(file, head, float(self._config["max_file_mb"]))
         if is_first:
+            self._other_runs = OtherRuns(self._own, self._staging.names())
             self._clear_the_way()
+        self._other_runs.refuse(self._staging.names())
         if (percent := self._config.get("max_zeroed_percent")) is not None:
             refuse_emptying(file, float(percent), self._atp)
         expected = [] if self._config["verify"] == "off" else self._verification.before(file)
         with progress(f"Uploading {made.file}: {made.items} items, {made.bytes / BYTES_PER_MB:.1f} MB of JSON"):
             link = self._staging.write(made.file, lambda target: file.write_zip(target, head))
         made.bytes = file.written_bytes
+        self._other_runs.add_own(made.file)
         self._keep_distance()
+        self._give_way(made)
         self._last_start = self._clock()
         with progress(f"NewStore imports {made.name.label}"):
             self._run_job(made, link)
         if is_first:
             self._clean()
         return self._verified(made, expected) if expected else None
+
+    def _give_way(self, made: Made) -> None:
+        """Look for another run after the own file is there, so that of two at least one sees the other."""
+        try:
+            self._other_runs.refuse(self._staging.names())
+        except SecondRunError:
+            self._staging.remove([made.file])
+            raise
 
     def _run_job(self, made: Made, link: str) -> None:
         stem = made.file.removesuffix(ZIP)
@@ -197,7 +211,8 @@ class StockImport:
             logger.info("Removed %d files older than %g days from the staging place", len(removed), days)
 
 
-def _api_url(config: Mapping[str, t.Any]) -> str:
+def api_url(config: Mapping[str, t.Any]) -> str:
+    """Give the base URL of the API."""
     return str(config.get("api_url") or f"https://{config['tenant']}.p.newstore.net")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import typing as t
@@ -14,13 +15,16 @@ from target_newstore_stock.dry_run import DryRun
 from target_newstore_stock.errors import ConfigurationError
 from target_newstore_stock.intake import Intake
 from target_newstore_stock.messages import MessageReader
+from target_newstore_stock.one_run import RunLock
 from target_newstore_stock.reports import RunSummary
 from target_newstore_stock.settings import settings_schema
 from target_newstore_stock.short_way import ShortWay
 from target_newstore_stock.sinks import StockSink
-from target_newstore_stock.stock_import import StockImport
+from target_newstore_stock.staged_names import OwnNames
+from target_newstore_stock.stock_import import StockImport, api_url
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
     import click
@@ -54,7 +58,7 @@ class TargetNewStoreStock(Target):
         if isinstance(self.message_reader, MessageReader):
             self.message_reader.take = self._short_way.take
             self.message_reader.taken = self._short_way.count
-            self.message_reader.reading = lambda: self.summary.ending(is_last_step=False)
+            self.message_reader.reading = self._reading
 
     def run(self, cut: CutHead, file: StockFile) -> None:
         """Import a stock file (NewStore is first called when there is one)."""
@@ -78,7 +82,24 @@ class TargetNewStoreStock(Target):
         sink.record_counter_metric.increment(records)
         self._handle_max_record_age()
 
+    @functools.cached_property
+    def _run_lock(self) -> RunLock:
+        owner = OwnNames(self.config["provider"], self.config["tenant"]).owner
+        return RunLock(owner, api_url(self.config), self.config["staging_url"])
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            with self.summary.ending(is_last_step=False):
+                yield
+        except BaseException:
+            self._run_lock.release()
+            raise
+
     def _process_schema_message(self, message_dict: dict[str, t.Any]) -> None:
+        """Take note of a stream; from the first one on no other run may import here (design rule 10)."""
+        if not self.config["dry_run"]:
+            self._run_lock.acquire()
         super()._process_schema_message(message_dict)
         self._short_way.open_or_close(message_dict["stream"])
 
@@ -116,11 +137,14 @@ class TargetNewStoreStock(Target):
 
     def process_endofpipe(self) -> None:
         """Import the plain records that wait; refuse a cut the input has not completed (design rule 8)."""
-        with self.summary.ending(is_last_step=True):
-            self._short_way.count()
-            self.intake.refuse_open_cut()
-            super().process_endofpipe()
-            self._emit_state()
+        try:
+            with self.summary.ending(is_last_step=True):
+                self._short_way.count()
+                self.intake.refuse_open_cut()
+                super().process_endofpipe()
+                self._emit_state()
+        finally:
+            self._run_lock.release()
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """End at once, without a drain: what is not imported comes again."""

@@ -23,10 +23,12 @@ from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
 from target_newstore_stock.target import TargetNewStoreStock
 
 from tests.end_to_end.demo import PROJECT, Story
-from tests.shop.process import Process, command, environment
+from tests.shop.pipeline import Pipeline
+from tests.shop.process import Process, command, environment, wait_until
 from tests.tap.events import ASSIGNED, an_event
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.shop.postgresql import PostgreSql
@@ -176,6 +178,70 @@ def run_meltano(directory: Path, *arguments: str, **variables: str) -> None:
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Pipeline]:
+    """A shop with one sale, whose import jobs do not begin."""
+    with Pipeline(tmp_path) as shop:
+        shop.newstore.add_location("DC01")
+        shop.stock("DC01", "SKU-1", 10)
+        shop.newstore.sell("DC01", "SKU-1")
+        shop.newstore.wait_for_delivery()
+        shop.newstore.set_faults(hold_jobs=True)
+        yield shop
+
+
+def meltano_run(directory: Path, shop: Pipeline, *options: str) -> subprocess.Popen[str]:
+    """Begin `meltano run newstore-stock-sync` on a shop."""
+    target = {f"TARGET_NEWSTORE_STOCK_{name.upper()}": value for name, value in shop.newstore.target_settings.items()}
+    variables = {
+        **{name: str(value) for name, value in target.items()},
+        "MELTANO_DATABASE_URI": f"sqlite:///{directory / 'meltano.db'}",
+        "TAP_NEWSTORE_FULFILLMENT_LANDING_URL": shop.receiver.landing_url,
+        "TARGET_NEWSTORE_STOCK_POLL_SECONDS": "1",
+        "TARGET_NEWSTORE_STOCK_IMPORT_TIMEOUT_SECONDS": "600",
+        "MAPPER_NEWSTORE_STOCK_LEDGER_URL": f"sqlite:///{directory / 'ledger.db'}",
+        "MAPPER_NEWSTORE_STOCK_ON_HAND_URL": str(shop.erp.path),
+    }
+    return subprocess.Popen(
+        [command("meltano"), "run", *options, "newstore-stock-sync"],
+        cwd=PROJECT,
+        env=environment(**variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.mark.fault("F7")
+def test_f7_a_run_that_times_out_says_nothing_of_what_is_not_imported(shop: Pipeline, tmp_path: Path) -> None:
+    with meltano_run(tmp_path, shop, "--timeout=10") as run:
+        output, _ = run.communicate(timeout=120)
+    assert run.returncode == 1, output
+    assert shop.newstore.imports("finished") == []
+    shop.newstore.set_faults(hold_jobs=False)
+    # The next run has no state to go on from: the same cut goes out.
+    with meltano_run(tmp_path, shop) as run:
+        output, _ = run.communicate(timeout=120)
+    assert run.returncode == 0, output
+    assert shop.newstore.truth()["oversold"] == []
+    assert shop.newstore.numbers("DC01", "SKU-1")["atp"] == 9
+
+
+@pytest.mark.fault("F15")
+def test_f15_a_forced_second_run_is_refused_and_the_first_goes_on(shop: Pipeline, tmp_path: Path) -> None:
+    with meltano_run(tmp_path, shop) as first:
+        wait_until(lambda: shop.newstore.imports("waiting"), "waiting import")
+        with meltano_run(tmp_path, shop, "--force") as second:
+            output, _ = second.communicate(timeout=120)
+        assert second.returncode == 1, output
+        assert "another run imports for newstore-stock-sync-demo: process" in output
+        shop.newstore.set_faults(hold_jobs=False)
+        output, _ = first.communicate(timeout=120)
+        assert first.returncode == 0, output
+    assert len(shop.newstore.imports()) == 1
+    assert shop.newstore.numbers("DC01", "SKU-1")["atp"] == 9
 
 
 def a_landing_store(directory: Path) -> dict[str, str]:

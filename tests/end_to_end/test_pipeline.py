@@ -78,6 +78,7 @@ def test_replaying_the_same_events_changes_no_quantity(shop: Pipeline) -> None:
     assert_in_sync(shop.newstore)
 
 
+@pytest.mark.fault("F16")
 def test_losing_the_state_changes_no_quantity(shop: Pipeline) -> None:
     shop.stock("DC01", "SKU-1", 10)
     shop.stock("DC01", "SKU-2", 5)
@@ -90,6 +91,7 @@ def test_losing_the_state_changes_no_quantity(shop: Pipeline) -> None:
     assert_in_sync(shop.newstore)
 
 
+@pytest.mark.fault("F16")
 def test_an_older_state_ends_in_right_numbers(shop: Pipeline) -> None:
     shop.stock("DC01", "SKU-1", 10)
     shop.newstore.sell("DC01", "SKU-1")
@@ -104,6 +106,8 @@ def test_an_older_state_ends_in_right_numbers(shop: Pipeline) -> None:
     assert_in_sync(shop.newstore)
 
 
+@pytest.mark.fault("F11")
+@pytest.mark.adapter_mistake("logged errors and reported success")
 def test_a_failed_job_is_repeated_by_the_next_run(shop: Pipeline) -> None:
     shop.stock("DC01", "SKU-1", 10)
     sold = shop.newstore.sell("DC01", "SKU-1")
@@ -115,6 +119,8 @@ def test_a_failed_job_is_repeated_by_the_next_run(shop: Pipeline) -> None:
     assert_in_sync(shop.newstore)
 
 
+@pytest.mark.fault("F14")
+@pytest.mark.adapter_mistake("went on without the bad part, under a claim for all")
 def test_missing_on_hand_imports_nothing_until_the_row_is_there(shop: Pipeline) -> None:
     shop.stock("DC01", "SKU-1", 10)
     shop.newstore.set_stock("DC01", "SKU-2", 5)
@@ -129,6 +135,7 @@ def test_missing_on_hand_imports_nothing_until_the_row_is_there(shop: Pipeline) 
     assert_in_sync(shop.newstore)
 
 
+@pytest.mark.adapter_mistake("declared the whole range with every part")
 @pytest.mark.parametrize("scope", ["tenant", "file"])
 def test_a_split_cut_that_stops_half_way_never_oversells(tmp_path: Path, scope: str) -> None:
     with Pipeline(tmp_path, mapper={"max_cut_items": 2}, range_scope=scope) as shop:
@@ -160,6 +167,7 @@ def run_until_first_state(shop: Pipeline) -> list[dict[str, t.Any]]:
     return states[:1]
 
 
+@pytest.mark.fault("F6", "F7")
 def test_killing_the_mapper_in_mid_cut_imports_nothing_of_it(tmp_path: Path) -> None:
     """A cut too large for the pipe: the mapper is killed while it writes, after the target has begun to read."""
     with Pipeline(tmp_path) as shop:
@@ -189,6 +197,8 @@ def test_killing_the_mapper_in_mid_cut_imports_nothing_of_it(tmp_path: Path) -> 
         assert shop.newstore.numbers("DC01", "SKU-0000")["atp"] == 9
 
 
+@pytest.mark.fault("F9")
+@pytest.mark.adapter_mistake("moved its bookmark when the job was queued")
 def test_killing_the_target_before_its_import_ends_repeats_the_cut(tmp_path: Path) -> None:
     with Pipeline(tmp_path) as shop:
         shop.newstore.add_location("DC01")
@@ -208,6 +218,7 @@ def test_killing_the_target_before_its_import_ends_repeats_the_cut(tmp_path: Pat
         assert_in_sync(shop.newstore)
 
 
+@pytest.mark.fault("F4")
 def test_a_late_event_is_made_good_by_the_next_run(shop: Pipeline) -> None:
     shop.stock("DC01", "SKU-1", 10)
     first = shop.newstore.sell("DC01", "SKU-1")

@@ -11,6 +11,7 @@ import threading
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 import sqlalchemy as sa
 from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing import INSERT_ON_POSTGRESQL, LandingStore
@@ -44,6 +45,7 @@ def event(at: int) -> t.Any:
     return check_event(json.dumps(an_event(at, request=f"fr-{at}")).encode())
 
 
+@pytest.mark.fault("F1")
 def test_f1_sigkill_of_the_receiver_in_a_burst_loses_nothing(tmp_path: Path, database_url: str) -> None:
     receiver = Receiver(tmp_path, landing_url=database_url)
     port = int(receiver.url.rpartition(":")[2])
@@ -60,6 +62,7 @@ def test_f1_sigkill_of_the_receiver_in_a_burst_loses_nothing(tmp_path: Path, dat
     assert emitted(tmp_path, database_url) == list(range(KILLS * EVENTS_PER_KILL))
 
 
+@pytest.mark.fault("F2")
 def test_f2_a_database_restarted_under_load_loses_nothing(tmp_path: Path, postgresql: PostgreSql) -> None:
     url = postgresql.new_database()
     with Receiver(tmp_path, landing_url=url) as receiver:
@@ -72,6 +75,7 @@ def test_f2_a_database_restarted_under_load_loses_nothing(tmp_path: Path, postgr
     assert emitted(tmp_path, url) == list(range(400))
 
 
+@pytest.mark.fault("F2")
 def test_f2_a_full_disk_is_answered_503_and_recovers_by_itself(tmp_path: Path) -> None:
     with Receiver(tmp_path) as receiver:
         sender = Sender(receiver.events_url)
@@ -92,6 +96,7 @@ def limit_file_size(receiver: Receiver, size: int) -> None:
     resource.prlimit(receiver.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
+@pytest.mark.fault("F2")
 def test_f2_a_locked_store_is_answered_503_and_recovers_by_itself(tmp_path: Path) -> None:
     with Receiver(tmp_path) as receiver:
         engine = sa.create_engine(receiver.landing_url)
@@ -104,6 +109,7 @@ def test_f2_a_locked_store_is_answered_503_and_recovers_by_itself(tmp_path: Path
     assert emitted(tmp_path, receiver.landing_url) == [10]
 
 
+@pytest.mark.fault("F2")
 def test_f2_a_read_only_store_is_answered_503(tmp_path: Path, postgresql: PostgreSql) -> None:
     url = postgresql.new_database()
     with Receiver(tmp_path, landing_url=url) as receiver:
@@ -128,6 +134,7 @@ def set_read_only(url: str, *, is_read_only: bool) -> None:
     engine.dispose()
 
 
+@pytest.mark.fault("F3")
 def test_f3_duplicates_a_hundred_times_in_another_field_order_are_one_event(tmp_path: Path, database_url: str) -> None:
     body = an_event(10)
     other_order = dict(reversed(list(body.items()))) | {"payload": dict(reversed(list(body["payload"].items())))}
@@ -137,6 +144,7 @@ def test_f3_duplicates_a_hundred_times_in_another_field_order_are_one_event(tmp_
     assert emitted(tmp_path, database_url) == [10]
 
 
+@pytest.mark.fault("F4")
 def test_f4_any_order_comes_out_in_order_and_what_is_too_late_comes_once(tmp_path: Path, database_url: str) -> None:
     del tmp_path
     chance = random.Random(4)
@@ -161,6 +169,7 @@ def release(store: LandingStore, bookmark: Bookmark) -> tuple[list[int], Bookmar
     return [arrival.logical_timestamp for part in store.released(plan) for arrival in part], plan.end
 
 
+@pytest.mark.fault("F5")
 def test_f5_writers_that_commit_out_of_order_lose_nothing(database_url: str) -> None:
     """Each writer pauses between its insert and its commit; a reader runs all the while."""
     chance, pause, store = random.Random(5), threading.Event(), LandingStore(database_url)
@@ -180,6 +189,7 @@ def test_f5_writers_that_commit_out_of_order_lose_nothing(database_url: str) -> 
     assert sorted(out) == list(range(240))
 
 
+@pytest.mark.fault("F5")
 def test_f5_a_position_is_given_only_when_all_lower_ones_are_committed(postgresql: PostgreSql) -> None:
     url = postgresql.new_database()
     with contextlib.closing(LandingStore(url)) as first, contextlib.closing(LandingStore(url)) as second:

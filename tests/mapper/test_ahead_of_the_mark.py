@@ -25,6 +25,7 @@ def ahead(at: int, *products: str) -> dict[str, t.Any]:
     return completed(at, *products, released=False)
 
 
+@pytest.mark.fault("F14")
 def test_known_units_the_row_contains_already_are_added_back(day: ShopDay) -> None:
     day.erp.count(*SKU, 7, as_of=12)
     (cut,) = day.run(completed(10), ahead(11), ahead(12), through=10)
@@ -37,6 +38,7 @@ def test_units_the_row_does_not_contain_yet_are_not_added_back(day: ShopDay) -> 
     assert cut.quantities == {SKU: 9}
 
 
+@pytest.mark.fault("F14")
 def test_unknown_units_are_not_added_back(day: ShopDay) -> None:
     day.erp.count(*SKU, 7, as_of=12)
     (cut,) = day.run(completed(10), through=10)

@@ -79,6 +79,7 @@ def test_the_connection_test_reads_the_prefix(object_store: ObjectStore, tap: Ex
     assert "1 export files below" in done.log
 
 
+@pytest.mark.fault("F21")
 def test_a_store_that_does_not_answer_ends_with_1_and_one_line(tmp_path: Path, object_store: ObjectStore) -> None:
     nobody = {**object_store.variables, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     done = ExportTap(tmp_path, f"s3://{object_store.bucket}/events", nobody).try_to_run()
@@ -88,6 +89,7 @@ def test_a_store_that_does_not_answer_ends_with_1_and_one_line(tmp_path: Path, o
     assert done.records == []
 
 
+@pytest.mark.fault("F6")
 def test_a_tap_killed_while_it_reads_loses_and_repeats_nothing(tmp_path: Path) -> None:
     exports = ExportDirectory(tmp_path / "exports")
     files, events = 8, 4_000

@@ -41,6 +41,7 @@ def look_after(directory: Path, url: str, *arguments: str) -> Finished:
     return run_plugin("newstore-event-receiver", directory, None, *arguments, TAP_NEWSTORE_FULFILLMENT_LANDING_URL=url)
 
 
+@pytest.mark.adapter_mistake("deleted its input before the import was there")
 def test_nothing_is_pruned_before_a_target_has_confirmed_it(store: LandingStore) -> None:
     keep(store, 10, 11, received_at=0)
     assert store.retention.prune(0) == 0
@@ -79,6 +80,7 @@ def test_a_late_event_nobody_has_confirmed_stays(store: LandingStore) -> None:
     assert released(store, bookmark)[0] == [12]
 
 
+@pytest.mark.fault("F3")
 def test_a_redelivery_of_a_pruned_event_is_still_a_duplicate(store: LandingStore) -> None:
     keep(store, 10, received_at=0)
     _, bookmark = released(store)

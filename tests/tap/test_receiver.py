@@ -57,6 +57,7 @@ def test_both_webhooks_keep_the_same_event_once(receiver: Receiver, directory: P
     assert kept(directory, 103) == 1
 
 
+@pytest.mark.adapter_mistake("let anybody post to the webhook")
 @pytest.mark.parametrize("key", ["wrong", KEY[:-1], KEY + "x"])
 def test_a_wrong_key_is_answered_401_and_nothing_is_kept(receiver: Receiver, directory: Path, key: str) -> None:
     assert receiver.post(an_event(104), key=key).status_code == 401
@@ -67,6 +68,7 @@ def test_a_missing_key_is_answered_401(receiver: Receiver) -> None:
     assert requests.post(receiver.events_url, json=an_event(105), timeout=30).status_code == 401
 
 
+@pytest.mark.fault("F19")
 def test_a_malformed_body_is_answered_400_with_the_field_and_kept_byte_for_byte(
     receiver: Receiver, directory: Path
 ) -> None:
@@ -86,6 +88,7 @@ def test_the_receiver_goes_on_after_a_rejected_body(receiver: Receiver) -> None:
     assert [receiver.post(b"temp").status_code, receiver.post(an_event(107)).status_code] == [400, 200]
 
 
+@pytest.mark.fault("F19")
 def test_a_body_beyond_the_limit_is_answered_413(receiver: Receiver) -> None:
     assert receiver.post(b" " * (10 * 2**20 + 1)).status_code == 413
 
@@ -110,6 +113,7 @@ def test_what_was_answered_200_survives_a_kill(tmp_path: Path) -> None:
     assert rows(tmp_path, "SELECT count(*) FROM fulfillment_event") == [(50,)]
 
 
+@pytest.mark.fault("F2")
 def test_a_store_that_cannot_be_written_is_answered_503_and_nothing_is_lost(tmp_path: Path) -> None:
     with Receiver(tmp_path) as receiver:
         rows(tmp_path, "ALTER TABLE fulfillment_event RENAME TO away")
@@ -126,6 +130,7 @@ def start_failing(settings: dict[str, t.Any], directory: Path) -> tuple[int, str
     return process.wait(), process.output
 
 
+@pytest.mark.adapter_mistake("let anybody post to the webhook")
 def test_off_the_loopback_interface_a_key_is_required(tmp_path: Path) -> None:
     code, output = start_failing(
         {"landing_url": f"sqlite:///{tmp_path / 'landing.db'}", "receiver_host": "0.0.0.0"}, tmp_path

@@ -53,6 +53,7 @@ def run_tap(
     return covered, since, state
 
 
+@pytest.mark.fault("F6")
 @pytest.mark.parametrize("end_with", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_signal_in_mid_run_loses_and_repeats_nothing_beyond_the_last_state(
     tmp_path: Path, end_with: signal.Signals

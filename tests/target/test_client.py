@@ -122,6 +122,7 @@ def test_a_token_is_renewed_ahead_of_its_end(
     assert tokens(server) == ["token-1", then]
 
 
+@pytest.mark.fault("F13")
 @pytest.mark.parametrize("refusal", [Answer(401, b""), Answer(403, JSON_ERROR)])
 def test_a_refused_token_is_renewed_once(
     client: NewStoreClient, server: Server, pauses: list[float], refusal: Answer
@@ -139,6 +140,7 @@ def test_a_call_that_stays_forbidden_shows_newstores_own_words(client: NewStoreC
     assert len(server.calls) == 2
 
 
+@pytest.mark.fault("F13")
 def test_a_limited_ip_address_waits_five_minutes(client: NewStoreClient, server: Server, pauses: list[float]) -> None:
     server.script = [Answer(403, b"<html>")]
     assert client.get("/x") == {"ok": True}
@@ -146,12 +148,14 @@ def test_a_limited_ip_address_waits_five_minutes(client: NewStoreClient, server:
     assert tokens(server) == ["token-1", "token-1"]
 
 
+@pytest.mark.fault("F13")
 def test_a_429_waits_as_long_as_newstore_asks(client: NewStoreClient, server: Server, pauses: list[float]) -> None:
     server.script = [Answer(429, JSON_ERROR, {"Retry-After": "7"})]
     assert client.get("/x") == {"ok": True}
     assert pauses == [7]
 
 
+@pytest.mark.fault("F13")
 @pytest.mark.parametrize("fault", [Answer(500, b"oops"), Answer(503, JSON_ERROR), Answer(None)])
 def test_a_passing_fault_is_tried_again_with_growing_pauses(
     client: NewStoreClient, server: Server, pauses: list[float], fault: Answer

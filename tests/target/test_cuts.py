@@ -61,12 +61,14 @@ def test_cuts_are_imported_in_the_order_they_come(intake: Intake, importer: Impo
     assert importer.imported == [("3", (1, 1), 1), ("4", None, 1), ("5", (2, 9), 1)]
 
 
+@pytest.mark.fault("F8")
 def test_a_plain_drain_leaves_an_open_cut_alone(intake: Intake, importer: Importer) -> None:
     feed(intake, *a_cut(3, {"A": 1, "B": 1}, size=3))
     intake.import_plain()
     assert importer.imported == []
 
 
+@pytest.mark.fault("F7")
 def test_an_input_that_ends_inside_a_cut_is_refused(intake: Intake, importer: Importer) -> None:
     feed(intake, *a_cut(3, {"A": 1, "B": 1}, size=3))
     with pytest.raises(IncompleteCutError, match="inside cut 3, after 2 of 3 records: nothing of it was imported"):
@@ -139,6 +141,8 @@ def test_plain_records_that_could_not_be_imported_still_wait(intake: Intake, imp
     assert not intake.is_empty
 
 
+@pytest.mark.adapter_mistake("sent a null location, which creates one")
+@pytest.mark.adapter_mistake("cut off the decimals of numbers")
 @pytest.mark.parametrize(
     ("fields", "said"),
     [

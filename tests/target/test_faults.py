@@ -9,9 +9,10 @@ import dataclasses
 import typing as t
 
 import pytest
+from target_newstore_stock.target import TargetNewStoreStock
 
 from tests.target.runs import Clock, Ended, run_here
-from tests.target.stock_messages import a_cut, a_schema, a_state
+from tests.target.stock_messages import a_cut, a_record, a_schema, a_state
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,6 +107,16 @@ CASES = [
 ]
 
 
+#: How a case's name begins, and the fault of the catalogue it is; the rest is F13.
+FAULTS = {"create: answer": "F10", "create: 429": "F10", "job": "F11", "download": "F20", "all at once": "F22"}
+
+
+def marked(case: Case) -> t.Any:
+    """Give a case with its fault."""
+    number = next((number for begin, number in FAULTS.items() if case.name.startswith(begin)), "F13")
+    return pytest.param(case, id=case.name, marks=pytest.mark.fault(number) if case.faults else ())
+
+
 @pytest.fixture(scope="module")
 def table() -> Iterator[list[str]]:
     """Collects the outcomes, and prints them when all are there."""
@@ -129,7 +140,7 @@ def assert_in_order(newstore: NewStore) -> None:
     assert applied == sorted(applied)
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+@pytest.mark.parametrize("case", [marked(case) for case in CASES])
 def test_a_fault_ends_with_the_right_stock_or_a_clear_error_and_a_rerun_repairs_it(
     newstore: NewStore, clock: Clock, capsys: pytest.CaptureFixture[str], table: list[str], case: Case
 ) -> None:
@@ -160,6 +171,7 @@ def row_of(case: Case, ended: Ended, clock: Clock, newstore: NewStore) -> str:
     return f"{case.name:45} state {ended.acknowledged!s:7} {clock.now:6.0f} s waited  {jobs:32} {outcome}"
 
 
+@pytest.mark.fault("F11", "F12")
 def test_a_state_word_never_seen_is_waited_for_by_the_next_run(
     newstore: NewStore, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -184,6 +196,7 @@ def test_a_state_word_never_seen_is_waited_for_by_the_next_run(
     assert [path.suffix for path in newstore.staging.iterdir()] == [".zip"] * 3
 
 
+@pytest.mark.fault("F11", "F12")
 def test_a_running_job_past_the_time_out_is_left_and_waited_for(
     newstore: NewStore, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -195,3 +208,25 @@ def test_a_running_job_past_the_time_out_is_left_and_waited_for(
     assert newstore.open_jobs() == ["waiting"]
     newstore.set_faults(hold_jobs=False, state_word=None)
     assert run_here(newstore, clock, MESSAGES, capsys).acknowledged == ALL
+
+
+@pytest.mark.fault("F8")
+def test_f8_a_drain_for_every_record_inside_a_cut_changes_nothing(
+    newstore: NewStore, clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK's time is up and its sink is full after each record."""
+    drains: list[object] = []
+    drain_all = TargetNewStoreStock.drain_all
+
+    def counted(target: TargetNewStoreStock, *arguments: t.Any, **options: t.Any) -> None:
+        drains.append(target)
+        drain_all(target, *arguments, **options)
+
+    monkeypatch.setattr(TargetNewStoreStock, "drain_all", counted)
+    monkeypatch.setattr(TargetNewStoreStock, "_MAX_RECORD_AGE_IN_MINUTES", -1.0)
+    cuts = [*a_cut(1, {"A": 7, "B": 3}, (1, 2)), a_state(1), *a_cut(2, {"A": 5, "B": 3, "C": 1}, (3, 4)), a_state(2)]
+    # A plain record between the cuts, which may be drained, shows that the SDK would.
+    ended = run_here(newstore, clock, [a_schema(), *cuts, a_record("D", 1)], capsys, batch_size_rows=1)
+    assert (ended.error, ended.acknowledged) == ("", ALL)
+    assert [job["size"] for job in newstore.imports()] == [2, 3, 1]
+    assert len(drains) > 1

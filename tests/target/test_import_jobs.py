@@ -115,6 +115,7 @@ def test_a_job_is_created_started_and_watched_to_its_end(real_jobs: ImportJobs, 
     assert (job["import_id"], job["state"], job["revision"]) == (import_id, "finished", 123)
 
 
+@pytest.mark.fault("F9")
 def test_what_an_earlier_run_created_and_never_started_is_failed(
     jobs: ImportJobs, newstore: NewStore, uri: str
 ) -> None:
@@ -123,6 +124,7 @@ def test_what_an_earlier_run_created_and_never_started_is_failed(
     assert states(newstore) == {left: "failed"}
 
 
+@pytest.mark.adapter_mistake("restarted all waiting jobs, other people's too")
 @pytest.mark.parametrize(("provider", "name"), [("theirs", NAME_PREFIX + "cut 1"), (OURS, "a nightly stock import")])
 def test_nobody_elses_job_is_touched(jobs: ImportJobs, newstore: NewStore, uri: str, provider: str, name: str) -> None:
     theirs = create(newstore, provider, name, uri)
@@ -130,6 +132,7 @@ def test_nobody_elses_job_is_touched(jobs: ImportJobs, newstore: NewStore, uri: 
     assert states(newstore) == {theirs: "received"}
 
 
+@pytest.mark.fault("F12")
 def test_an_earlier_job_that_is_still_waiting_is_waited_for(
     jobs: ImportJobs, clock: Clock, newstore: NewStore, uri: str
 ) -> None:
@@ -142,6 +145,7 @@ def test_an_earlier_job_that_is_still_waiting_is_waited_for(
     assert states(newstore) == {earlier: "finished"}
 
 
+@pytest.mark.fault("F11", "F12")
 def test_an_earlier_job_that_never_ends_stops_the_run(
     jobs: ImportJobs, clock: Clock, newstore: NewStore, uri: str
 ) -> None:
@@ -152,6 +156,7 @@ def test_an_earlier_job_that_never_ends_stops_the_run(
         jobs.clear_the_way()
 
 
+@pytest.mark.fault("F10")
 @pytest.mark.parametrize("status", [None, 502, 429])
 def test_a_create_whose_answer_was_lost_is_adopted_and_not_repeated(
     real_jobs: ImportJobs, client: LossyClient, newstore: NewStore, uri: str, status: int | None
@@ -179,6 +184,7 @@ def test_a_create_that_newstore_refuses_is_not_repeated(jobs: ImportJobs, client
     assert len(client.lost) == 1
 
 
+@pytest.mark.fault("F10")
 def test_twenty_open_jobs_of_others_are_waited_for(
     jobs: ImportJobs, clock: Clock, newstore: NewStore, uri: str
 ) -> None:
@@ -195,6 +201,7 @@ def test_twenty_open_jobs_of_others_are_waited_for(
     assert [states(newstore)[theirs[number]] for number in range(1, 20)] == ["received"] * 19
 
 
+@pytest.mark.fault("F10")
 def test_a_429_that_created_the_job_all_the_same_is_adopted(
     real_jobs: ImportJobs, newstore: NewStore, uri: str
 ) -> None:
@@ -214,6 +221,7 @@ def test_a_start_whose_answer_was_lost_is_not_repeated(client: LossyClient, news
     assert states(newstore)[import_id] in ("waiting", "running", "finished")
 
 
+@pytest.mark.fault("F11")
 def test_an_unknown_state_means_still_open(jobs: ImportJobs, clock: Clock, newstore: NewStore, uri: str) -> None:
     newstore.set_faults(hold_jobs=True, state_word="transforming")
     clock.on_sleep = [lambda: None, lambda: clock.sleep(601)]

@@ -53,6 +53,7 @@ def stock(newstore: NewStore) -> dict[str, t.Any]:
     return {row["product_id"]: row["on_hand"] for row in newstore.truth()["keys"]}
 
 
+@pytest.mark.fault("F9")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
 @pytest.mark.parametrize("step", STEPS)
 def test_a_target_killed_in_mid_job_is_repaired_by_the_next_run(

@@ -127,6 +127,7 @@ def test_memory_does_not_grow_with_the_file(file: StockFile, is_sorted: bool) ->
     assert peak < 6_000_000
 
 
+@pytest.mark.fault("F21")
 def test_a_full_temporary_disk_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     full = Path("/dev/full")
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: full.open("r+b", buffering=0))

@@ -25,5 +25,9 @@ class ConfigurationError(MapperError):
     exit_code = 2
 
 
+class StateError(MapperError):
+    """A bookmark of the Singer state is not what the tap and this mapper write."""
+
+
 class InputError(MapperError):
     """A line of the input is not a Singer message."""

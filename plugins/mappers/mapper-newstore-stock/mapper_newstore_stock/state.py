@@ -10,6 +10,8 @@ import copy
 import dataclasses
 import typing as t
 
+from mapper_newstore_stock.errors import StateError
+
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -40,14 +42,20 @@ class Acknowledged:
 
     @classmethod
     def from_state(cls, state: Mapping[str, t.Any]) -> Acknowledged:
-        """Read it; a state without the bookmark means that NewStore has nothing."""
+        """Read it; a state without the bookmark means that NewStore has nothing.
+
+        Raises:
+            StateError: a value is none this mapper writes.
+        """
         bookmark = _bookmark(state, STOCK)
-        end = bookmark.get("replication_key_value")
+        end = _integer(bookmark, STOCK, "replication_key_value")
+        mark = _integer(bookmark, STOCK, "mark")
+        ledger = bookmark.get("ledger")
         return cls(
-            cut=int(bookmark.get("cut") or 0),
+            cut=_integer(bookmark, STOCK, "cut") or 0,
             end=end,
-            mark=bookmark.get("mark", end),
-            ledger=bookmark.get("ledger"),
+            mark=end if mark is None else mark,
+            ledger=ledger if isinstance(ledger, str) else None,
             on_hand_cursor=bookmark.get("on_hand_cursor"),
         )
 
@@ -89,11 +97,15 @@ class Taken:
 
     @classmethod
     def from_state(cls, state: Mapping[str, t.Any], stream: str) -> Taken:
-        """Read the tap's bookmark for a stream."""
+        """Read the tap's bookmark for a stream.
+
+        Raises:
+            StateError: a value is none the tap writes.
+        """
         bookmark = _bookmark(state, stream)
         return cls(
-            through=bookmark.get("replication_key_value"),
-            position=int(bookmark.get("position") or 0),
+            through=_integer(bookmark, stream, "replication_key_value"),
+            position=_integer(bookmark, stream, "position") or 0,
             store_id=bookmark.get("store_id"),
             complete=bookmark.get("complete") is not False,
         )
@@ -102,3 +114,13 @@ class Taken:
 def _bookmark(state: Mapping[str, t.Any], stream: str) -> Mapping[str, t.Any]:
     bookmark = (state.get("bookmarks") or {}).get(stream) or {}
     return bookmark if isinstance(bookmark, dict) else {}
+
+
+def _integer(bookmark: Mapping[str, t.Any], stream: str, name: str) -> int | None:
+    value = bookmark.get(name)
+    if value is None or type(value) is int:
+        return value
+    raise StateError(
+        f"the Singer state's bookmarks.{stream}.{name} is {value!r}, expected a whole number. Restore the state, or "
+        f"let the tap send all events again: meltano run --full-refresh"
+    )

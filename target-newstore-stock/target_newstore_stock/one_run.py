@@ -1,0 +1,97 @@
+"""One run at a time imports into one NewStore (design rules 9 and 10).
+
+The mapper's hold on its ledger ends with the mapper, and that is before the target's last
+imports: a second run could bring newer numbers between two of them, and the first would put
+older ones on top. On one machine a lock keeps the second run out. It belongs to the process and
+goes with it, so a killed run blocks nobody. Runs on two machines see each other's files in the
+staging place: whoever finds that another run has begun since gives way, because its numbers are
+the older ones.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+import socket
+import tempfile
+import typing as t
+from pathlib import Path
+
+import filelock
+
+from target_newstore_stock.errors import SecondRunError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from target_newstore_stock.staged_names import OwnNames
+
+
+class RunLock:
+    """The lock of this machine's runs of one provider into one tenant, through one staging place.
+
+    Args:
+        owner: Provider and tenant.
+        places: Where the API and the staging place are.
+    """
+
+    def __init__(self, owner: str, *places: str) -> None:
+        self._owner = owner
+        digest = hashlib.sha256("\n".join((owner, *places)).encode()).hexdigest()[:16]
+        # Each user has a lock of its own: nobody may write another user's file there.
+        user = os.getuid() if hasattr(os, "getuid") else 0
+        self._path = Path(tempfile.gettempdir()) / f"target-newstore-stock-{user}-{digest}.lock"
+        self._lock = filelock.FileLock(self._path, timeout=0)
+
+    def acquire(self) -> None:
+        """Take it, or keep it.
+
+        Raises:
+            SecondRunError: another run has it.
+        """
+        if self._lock.is_locked:
+            return
+        try:
+            self._lock.acquire()
+        except filelock.Timeout:
+            raise SecondRunError(
+                f"another run imports for {self._owner}: {self._holder()}. Nothing was imported; run again when "
+                f"that run has ended"
+            ) from None
+        since = dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds")
+        me = f"process {os.getpid()} on host {socket.gethostname()}, since {since}"
+        self._path.write_text(f"{me}\n", encoding="utf-8")
+
+    def release(self) -> None:
+        """Let go of it."""
+        self._lock.release()
+
+    def _holder(self) -> str:
+        return self._path.read_text(encoding="utf-8").strip() or "its name is not written down yet"
+
+
+class OtherRuns:
+    """Tells from the staging place whether another run has begun since this one did.
+
+    Args:
+        own: Tells our files from others.
+        names: The file names there when this run began.
+    """
+
+    def __init__(self, own: OwnNames, names: Iterable[str]) -> None:
+        self._own = own
+        self._known = set(names)
+
+    def add_own(self, name: str) -> None:
+        """Note a file of this run."""
+        self._known.add(name)
+
+    def refuse(self, names: Iterable[str]) -> None:
+        """Raise SecondRunError when the staging place has a stock file of another run that is newer than this one."""
+        others = sorted(name for name in names if name not in self._known and self._own.is_earlier_file(name))
+        if others:
+            raise SecondRunError(
+                f"another run has begun since: it has staged {others[0]}. Its numbers are newer, so this run imports "
+                f"nothing more; the next one goes on from what NewStore has"
+            )

@@ -1,0 +1,45 @@
+"""Tap, mapper and target killed at each of their writes in turn: the next run ends in right numbers (fault F6)."""
+
+from __future__ import annotations
+
+import signal
+import typing as t
+
+import pytest
+
+from tests.faults.forked_shop import MAPPER, TAP, TARGET, ForkedShop
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+#: The target keeps nothing in a database.
+POSTGRESQL = [("postgresql", TAP), ("postgresql", MAPPER)]
+#: A loop that ended sooner would not have seen all.
+FEWEST_WRITES = {TAP: 12, MAPPER: 18, TARGET: 20}
+
+
+@pytest.mark.fault("F6")
+@pytest.mark.parametrize(("database", "killed"), [("sqlite", TAP), ("sqlite", MAPPER), ("sqlite", TARGET), *POSTGRESQL])
+def test_f6_killed_at_every_write_the_next_run_ends_in_right_numbers(
+    request: pytest.FixtureRequest, tmp_path: Path, database: str, killed: str
+) -> None:
+    """Each run has two imports to make; the loop ends when the plugin came to its end alive."""
+    url = f"sqlite:///{tmp_path / 'database.db'}"
+    if database == "postgresql":
+        url = request.getfixturevalue("postgresql").new_database()
+    with ForkedShop(tmp_path, url) as shop:
+        shop.settings[MAPPER]["max_cut_items"] = 1
+        for product in ("A", "B"):
+            shop.stock(product, 1000)
+        assert shop.run().codes == (0, 0, 0)
+        write, was_killed = 0, True
+        while was_killed:
+            write += 1
+            shop.sell("A")
+            shop.sell("A", "B")
+            was_killed = -signal.SIGKILL in shop.run(killed, write).codes
+            shop.assert_never_oversold()
+            again = shop.run()
+            assert again.codes == (0, 0, 0), again.log
+            shop.assert_in_sync()
+        assert write > FEWEST_WRITES[killed]

@@ -1,0 +1,100 @@
+"""A second run at once fails at once, and the first goes on (fault F15)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import typing as t
+
+import pytest
+from mapper_newstore_stock.ledger import Ledger
+
+from tests.faults.forked_shop import MAPPER, ForkedShop
+from tests.shop.process import wait_until
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.shop.postgresql import PostgreSql
+
+
+def split(shop: ForkedShop) -> None:
+    """Sell, so that the next run has two cuts; the second one contains both keys."""
+    shop.settings[MAPPER]["max_cut_items"] = 1
+    for product in ("A", "B"):
+        shop.stock(product, 100)
+    assert shop.run().codes == (0, 0, 0)
+    shop.sell("A")
+    shop.sell("B")
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[ForkedShop]:
+    with ForkedShop(tmp_path, f"sqlite:///{tmp_path / 'database.db'}") as shop:
+        split(shop)
+        yield shop
+
+
+def wait_for_an_import(shop: ForkedShop) -> None:
+    """Wait until the run that begins now has imported its first cut; until its next one no job is open."""
+    wait_until(lambda: shop.newstore.ranges()[-1:] != [None], "the first import")
+
+
+@pytest.mark.fault("F15")
+def test_f15_a_second_run_between_two_imports_is_refused_and_the_first_goes_on(shop: ForkedShop) -> None:
+    """The mapper of the first has let go of the ledger by then, so it is the target that refuses."""
+    with shop.run_that_hangs(import_interval_seconds=4) as first:
+        wait_for_an_import(shop)
+        shop.sell("B")
+        second = shop.run()
+        assert second.codes == (0, 0, 1)
+        assert f"another run imports for newstore-stock-sync-demo: process {first.pid} on host" in second.log
+        assert "Traceback" not in second.log
+        assert first.wait(60) == 0
+    shop.assert_never_oversold()
+    assert shop.run().codes == (0, 0, 0)
+    shop.assert_in_sync()
+
+
+@pytest.mark.fault("F15")
+def test_f15_of_two_runs_on_two_hosts_the_one_with_older_numbers_gives_way(shop: ForkedShop, tmp_path: Path) -> None:
+    """Another temporary directory stands for another host: the lock is not seen there."""
+    (tmp_path / "other-host").mkdir()
+    with shop.run_that_hangs({"TMPDIR": str(tmp_path / "other-host")}, import_interval_seconds=4) as first:
+        wait_for_an_import(shop)
+        shop.sell("B")
+        assert shop.run().codes == (0, 0, 0)
+        assert first.wait(60) == 1
+        assert first.stderr
+        assert "another run has begun since: it has staged newstore-stock-sync-demo-" in first.stderr.read()
+    shop.assert_in_sync()
+
+
+@pytest.mark.fault("F15")
+def test_f15_a_killed_run_blocks_nobody(shop: ForkedShop) -> None:
+    with shop.run_that_hangs(import_interval_seconds=60) as first:
+        wait_for_an_import(shop)
+        first.kill()
+        first.wait(60)
+    assert shop.run().codes == (0, 0, 0)
+    shop.assert_in_sync()
+
+
+@pytest.mark.fault("F15")
+def test_f15_a_ledger_held_from_another_host_is_refused_and_the_host_named(
+    tmp_path: Path, postgresql: PostgreSql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ForkedShop(tmp_path, postgresql.new_database()) as shop:
+        shop.stock("A", 10)
+        shop.sell("A")
+        with monkeypatch.context() as other_host:
+            other_host.setattr(socket, "gethostname", lambda: "other-host")
+            held = Ledger.at(shop.url)
+        refused = shop.run()
+        assert refused.codes == (0, 1, 0)
+        assert f"the ledger is in use: process {os.getpid()} on host other-host, since" in refused.log
+        assert shop.newstore.imports() == []
+        held.close()
+        assert shop.run().codes == (0, 0, 0)
+        shop.assert_in_sync()
