@@ -7,6 +7,10 @@ import typing as t
 import sqlalchemy as sa
 from newstore_erp_postgresql import stock
 
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Beyond every logical timestamp of a test.
 ALL = 2**62
 
 #: event_id, node, product, logical timestamp, on_hand_delta, allocation_delta
@@ -28,6 +32,12 @@ class ErpDatabase:
     def count(self, node: str, product: str, counted: int, through: int | None = None) -> None:
         """Enter a counted number."""
         self._do("SELECT newstore.count_stock(:a, :b, :c, :d)", a=node, b=product, c=counted, d=through)
+
+    def count_all(self, counted: Mapping[tuple[str, str], int]) -> None:
+        """Enter many counted numbers."""
+        rows = [{"a": node, "b": product, "c": units} for (node, product), units in counted.items()]
+        with self.engine.begin() as connection:
+            connection.execute(sa.text("SELECT newstore.count_stock(:a, :b, :c)"), rows)
 
     def receive_goods(self, node: str, product: str, units: int) -> None:
         """Put units on the books."""
@@ -59,6 +69,14 @@ class ErpDatabase:
             "FROM newstore.stock_on_hand"
         )
         return {(row["fulfillment_node_id"], row["product_id"]): dict(row) for row in self.rows(query)}
+
+    def busiest_keys(self, most: int) -> list[tuple[str, str]]:
+        """Give the keys most changes came for."""
+        query = (
+            "SELECT fulfillment_node_id, product_id FROM newstore.stock_movement GROUP BY 1, 2 "
+            f"ORDER BY count(*) DESC, 1, 2 LIMIT {most}"
+        )
+        return [(row["fulfillment_node_id"], row["product_id"]) for row in self.rows(query)]
 
     def rows(self, query: str) -> list[t.Any]:
         """Give the rows of a query."""
