@@ -12,7 +12,7 @@ export UV_COMPILE_BYTECODE := 1
 
 BENCH ?= --size 100000 --size 1000000
 
-.PHONY: demo demo-erp test fuzz soak bench lint install requirements clean
+.PHONY: demo demo-erp docs test fuzz soak bench lint install requirements clean
 
 demo: .meltano/.installed
 	python -m tests.end_to_end.demo
@@ -37,6 +37,9 @@ lint: .venv/.installed
 	ruff check .
 	ruff format --check .
 	mypy
+
+docs: .venv/.installed
+	python -m tests.documentation.written
 
 install: .meltano/.installed
 

@@ -81,7 +81,7 @@ def test_a_day_ends_with_erp_ledger_and_newstore_equal(tmp_path: Path) -> None:
 
 def test_a_day_notices_a_wrong_number(tmp_path: Path) -> None:
     told = io.StringIO()
-    day = Day(tmp_path / "day", Console(file=told, width=120), ("delivery",))
+    day = Day(tmp_path / "day", Console(file=told, width=120), ("delivery", "evening"))
     day.units_lost_by_the_erp = 1
     assert not day.live()
     assert "wrong: LON1/SKU-200" in told.getvalue()

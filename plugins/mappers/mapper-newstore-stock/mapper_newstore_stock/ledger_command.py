@@ -30,6 +30,7 @@ _format = click.option("--format", "form", type=click.Choice(["table", "json", "
 
 
 @click.group()
+@click.version_option(package_name="mapper-newstore-stock")
 @click.option("--config", type=click.File(encoding="utf-8"), help="The mapper's configuration: gives `ledger_url`.")
 @click.option("--ledger-url", envvar="MAPPER_NEWSTORE_STOCK_LEDGER_URL", help="SQLAlchemy URL of the ledger.")
 @click.pass_context
