@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := tap-newstore-fulfillment target-newstore-stock plugins/mappers/mapper-newstore-stock plugins/utilities/newstore-sandbox
+PACKAGES := tap-newstore-fulfillment target-newstore-stock plugins/mappers/mapper-newstore-stock plugins/utilities/newstore-sandbox plugins/utilities/newstore-erp-postgresql
 PROJECTS := $(PACKAGES:%=%/pyproject.toml)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Trust the certificates this machine trusts, as pip does.
@@ -12,10 +12,13 @@ export UV_COMPILE_BYTECODE := 1
 
 BENCH ?= --size 100000 --size 1000000
 
-.PHONY: demo test fuzz soak bench lint install requirements clean
+.PHONY: demo demo-erp docs test fuzz soak bench lint install requirements clean
 
 demo: .meltano/.installed
 	python -m tests.end_to_end.demo
+
+demo-erp: .meltano/.installed
+	python -m tests.end_to_end.demo_erp
 
 test: lint .meltano/.installed
 	pytest --numprocesses=auto --dist=loadfile
@@ -35,6 +38,9 @@ lint: .venv/.installed
 	ruff check .
 	ruff format --check .
 	mypy
+
+docs: .venv/.installed
+	python -m tests.documentation.written
 
 install: .meltano/.installed
 

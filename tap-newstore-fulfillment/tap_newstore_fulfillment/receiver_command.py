@@ -12,6 +12,7 @@ import click
 import uvicorn
 
 from tap_newstore_fulfillment import registration_command
+from tap_newstore_fulfillment.backlog_command import backlog_command
 from tap_newstore_fulfillment.command import report_errors
 from tap_newstore_fulfillment.configuration import config_option, read_settings
 from tap_newstore_fulfillment.errors import ConfigurationError
@@ -42,7 +43,7 @@ def receive(context: click.Context, config_files: tuple[str, ...]) -> None:
         _serve_until_stopped(read_settings(config_files))
 
 
-for command in (*registration_command.COMMANDS, prune, quarantine):
+for command in (*registration_command.COMMANDS, backlog_command, prune, quarantine):
     receive.add_command(command)
 
 

@@ -49,7 +49,7 @@ def prune(config_files: tuple[str, ...], keep_days: int, forget_reader: str | No
         click.echo(json.dumps({"pruned": pruned, "readers": readers}))
         return
     click.echo(f"{pruned} events pruned")
-    _print_table("Pipelines that read this store", ("reader_id", "through", "position", "seen_at"), readers)
+    print_table("Pipelines that read this store", ("reader_id", "through", "position", "seen_at"), readers)
 
 
 @click.group()
@@ -69,7 +69,7 @@ def list_bodies(config_files: tuple[str, ...], limit: int, output: str) -> None:
     if output == "json":
         click.echo(json.dumps({"count": count, "bodies": rows}))
         return
-    _print_table(f"Quarantine: {len(rows)} of {count}", ("id", "received_at", "path", "bytes", "reason"), rows)
+    print_table(f"Quarantine: {len(rows)} of {count}", ("id", "received_at", "path", "bytes", "reason"), rows)
 
 
 @quarantine.command("show")
@@ -150,7 +150,8 @@ def _shown(rejected: Rejected) -> dict[str, t.Any]:
     }
 
 
-def _print_table(title: str, columns: Sequence[str], rows: Sequence[dict[str, t.Any]]) -> None:
+def print_table(title: str, columns: Sequence[str], rows: Sequence[dict[str, t.Any]]) -> None:
+    """Print the columns of these rows."""
     table = Table(*columns, title=title)
     for row in rows:
         table.add_row(*(str(row[column]) for column in columns))

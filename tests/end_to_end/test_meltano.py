@@ -23,6 +23,7 @@ from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
 from target_newstore_stock.target import TargetNewStoreStock
 
 from tests.end_to_end.demo import PROJECT, Story
+from tests.end_to_end.demo_erp import Day
 from tests.shop.pipeline import Pipeline
 from tests.shop.process import Process, command, environment, wait_until
 from tests.tap.events import ASSIGNED, an_event
@@ -72,6 +73,22 @@ def test_the_demo_notices_a_wrong_number(tmp_path: Path) -> None:
     assert "wrong: after run 2" in told.getvalue()
 
 
+def test_a_day_ends_with_erp_ledger_and_newstore_equal(tmp_path: Path) -> None:
+    told = io.StringIO()
+    day = Day(tmp_path / "day", Console(file=told, width=120), ("morning", "delivery", "count", "evening"))
+    assert day.live(), told.getvalue()
+    assert "equal to the unit in 600 keys" in told.getvalue()
+    assert "Keys that differ from NewStore" in day.page.read_text(encoding="utf-8")
+
+
+def test_a_day_notices_a_wrong_number(tmp_path: Path) -> None:
+    told = io.StringIO()
+    day = Day(tmp_path / "day", Console(file=told, width=120), ("delivery", "evening"))
+    day.units_lost_by_the_erp = 1
+    assert not day.live()
+    assert "wrong: LON1/SKU-200" in told.getvalue()
+
+
 def test_names_are_the_ones_others_rely_on(project: dict[str, t.Any]) -> None:
     assert plugin(project, "extractors")["name"] == "tap-newstore-fulfillment"
     assert plugin(project, "loaders")["name"] == "target-newstore-stock"
@@ -83,6 +100,8 @@ def test_names_are_the_ones_others_rely_on(project: dict[str, t.Any]) -> None:
     assert plugin(project, "utilities")["name"] == "newstore-sandbox"
     jobs = {job["name"]: job["tasks"] for job in project["jobs"]}
     assert jobs["newstore-stock-sync"] == ["tap-newstore-fulfillment newstore-stock target-newstore-stock"]
+    assert jobs["newstore-erp-sync"][0] == "tap-newstore-fulfillment newstore-allocations target-postgres"
+    assert jobs["newstore-both-ways"] == jobs["newstore-stock-sync"] + jobs["newstore-erp-sync"]
     assert project["default_environment"] == "sandbox"
     assert [environment["name"] for environment in project["environments"]] == ["sandbox", "production"]
     assert project["send_anonymous_usage_stats"] is False

@@ -9,6 +9,7 @@ import requests
 from tests.shop.process import Process, command, wait_until
 
 if t.TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 CALL_SECONDS = 30
@@ -70,9 +71,13 @@ class NewStore:
 
     def set_stock(self, node: str, product: str, on_hand: int) -> None:
         """Set NewStore's number, and the true shelf with it."""
-        key = {"fulfillment_node_id": node, "product_id": product}
-        self._post("stock", {"items": [{**key, "on_hand": on_hand}]})
-        self._post("shelf", {"items": [{**key, "quantity": on_hand}]})
+        self.set_all_stock({(node, product): on_hand})
+
+    def set_all_stock(self, on_hand: Mapping[tuple[str, str], int]) -> None:
+        """Set NewStore's numbers, and the true shelves with them."""
+        keys = [({"fulfillment_node_id": key[0], "product_id": key[1]}, units) for key, units in on_hand.items()]
+        self._post("stock", {"items": [{**key, "on_hand": units} for key, units in keys]})
+        self._post("shelf", {"items": [{**key, "quantity": units} for key, units in keys]})
 
     def receive_goods(self, node: str, product: str, units: int) -> None:
         """Put units on the true shelf."""

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from mapper_newstore_stock import answers
+from mapper_newstore_stock import answers, report_command
 from mapper_newstore_stock.availabilities import COLUMNS, Availabilities, signed_in
 from mapper_newstore_stock.command import report_errors
 from mapper_newstore_stock.database import open_engine, short
@@ -30,6 +30,7 @@ _format = click.option("--format", "form", type=click.Choice(["table", "json", "
 
 
 @click.group()
+@click.version_option(package_name="mapper-newstore-stock")
 @click.option("--config", type=click.File(encoding="utf-8"), help="The mapper's configuration: gives `ledger_url`.")
 @click.option("--ledger-url", envvar="MAPPER_NEWSTORE_STOCK_LEDGER_URL", help="SQLAlchemy URL of the ledger.")
 @click.pass_context
@@ -97,6 +98,31 @@ def diff(  # noqa: PLR0917 - click passes them by name
     oversold = sum(row[4] is not None and row[4] < 0 for row in rows)
     if oversold:
         raise LedgerError(f"NewStore promises more than was sent for {oversold} keys (demand below 0)")
+
+
+@cli.command()
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write.")
+@click.option("--key", "keys", multiple=True, metavar="NODE/PRODUCT", help="Key to show over time; may be repeated.")
+@click.option("--events", metavar="FILE", help="The tap's messages, as it writes them; `-` reads stdin.")
+@click.option("--receiver-url", help="Base URL of an event receiver: gives the bodies in quarantine.")
+@click.option("--api-url", envvar="TARGET_NEWSTORE_STOCK_API_URL", help="Base URL of NewStore's API.")
+@click.option("--auth-url", envvar="TARGET_NEWSTORE_STOCK_AUTH_URL", help="The whole token endpoint.")
+@click.option("--client-id", envvar="TARGET_NEWSTORE_STOCK_CLIENT_ID")
+@click.option("--client-secret", envvar="TARGET_NEWSTORE_STOCK_CLIENT_SECRET")
+@click.pass_obj
+def report(
+    ledger_url: str,
+    /,
+    html: Path,
+    keys: tuple[str, ...],
+    events: str | None,
+    receiver_url: str | None,
+    **newstore: str | None,
+) -> None:
+    """Write one self-contained HTML page: imports, chosen keys, differences, lag, late events."""
+    with _reading(ledger_url) as connection:
+        gathered = report_command.gather(connection, keys, events=events, receiver_url=receiver_url, newstore=newstore)
+    report_command.write(gathered, html)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,69 @@
+"""HTML and SVG from values: everything that is not markup is escaped."""
+
+from __future__ import annotations
+
+import html
+import typing as t
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+#: Elements that have no end tag in HTML.
+VOID = frozenset({"meta", "link", "br"})
+
+
+class Markup(str):
+    """Text that is markup already."""
+
+    __slots__ = ()
+
+
+def element(tag: str, *children: object, **attributes: object) -> Markup:
+    """Give an element.
+
+    Args:
+        tag: Its name.
+        children: Markup as it is, anything else escaped; None gives nothing.
+        attributes: `_` stands for `-`, a trailing one is dropped; None leaves the attribute out.
+    """
+    shown = "".join(
+        f' {_name(key)}="{html.escape(str(value))}"' for key, value in attributes.items() if value is not None
+    )
+    if tag in VOID:
+        return Markup(f"<{tag}{shown}>")
+    return Markup(f"<{tag}{shown}>{joined(children)}</{tag}>")
+
+
+def joined(children: Iterable[object]) -> Markup:
+    """Put children one after the other."""
+    return Markup("".join(_text(child) for child in children))
+
+
+def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
+    """Give a table that scrolls sideways by keyboard too; a row's first cell heads it."""
+    head = element("tr", *(element("th", column, scope="col") for column in columns))
+    body = [
+        element("tr", element("th", _cell(row[0]), scope="row"), *(element("td", _cell(value)) for value in row[1:]))
+        for row in rows
+    ]
+    shown = element("table", element("caption", caption), element("thead", head), element("tbody", *body))
+    return scrolling(caption, shown)
+
+
+def scrolling(label: str, *children: object) -> Markup:
+    """Give a box for what may be wider than a phone."""
+    return element("div", *children, class_="wide", role="region", aria_label=label, tabindex=0)
+
+
+def _name(key: str) -> str:
+    return key.rstrip("_").replace("_", "-") if key != "viewBox" else key
+
+
+def _text(child: object) -> str:
+    if child is None:
+        return ""
+    return child if isinstance(child, Markup) else html.escape(str(child))
+
+
+def _cell(value: object) -> object:
+    return "-" if value is None else value

@@ -1,0 +1,123 @@
+"""`newstore-stock-ledger report`: gathers what the page shows, and writes it."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import re
+import sys
+import typing as t
+from pathlib import Path
+
+import requests
+
+from mapper_newstore_stock import answers
+from mapper_newstore_stock.availabilities import Availabilities, signed_in
+from mapper_newstore_stock.errors import ConfigurationError, LedgerError
+from mapper_newstore_stock.report_data import read_ledger
+from mapper_newstore_stock.report_events import Events
+from mapper_newstore_stock.report_page import Report, page
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import sqlalchemy as sa
+
+    from mapper_newstore_stock.report_events import Key
+    from mapper_newstore_stock.report_page import Difference
+
+CALL_SECONDS = 30
+QUARANTINED = re.compile(r"^newstore_bodies_quarantined_total (\S+)$", re.MULTILINE)
+
+
+def gather(
+    connection: sa.Connection,
+    keys: Sequence[str],
+    *,
+    events: str | None,
+    receiver_url: str | None,
+    newstore: Mapping[str, str | None],
+) -> Report:
+    """Gather what the page shows.
+
+    Args:
+        connection: To the ledger.
+        keys: "NODE/PRODUCT"; none: the ones most imports carried.
+        events: File with the tap's messages, `-` for stdin; None: none.
+        receiver_url: Base URL of a receiver; None: it is not asked.
+        newstore: api_url, auth_url, client_id and client_secret; without api_url it is not asked.
+
+    Raises:
+        LedgerError, ConfigurationError: something of it cannot be had; says what.
+    """
+    ledger = read_ledger(connection, [_key(text) for text in keys])
+    chosen = [history.key for history in ledger.histories]
+    return Report(
+        written_at=f"{dt.datetime.now(tz=dt.UTC):%Y-%m-%d %H:%M} UTC",
+        ledger=ledger,
+        events=None if events is None else _read_events(events, chosen),
+        differences=_differences(connection, newstore),
+        quarantined=None if receiver_url is None else _quarantined(receiver_url),
+    )
+
+
+def write(report: Report, path: Path) -> None:
+    """Write the page, whole or not at all.
+
+    Raises:
+        LedgerError: the file cannot be written.
+    """
+    try:
+        beside = path.with_name(f".{path.name}.part")
+        beside.write_text(page(report), encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        raise LedgerError(f"--html: cannot write {path}: {error.strerror or error}") from error
+
+
+def _key(text: str) -> Key:
+    node, slash, product = text.partition("/")
+    if not (node and slash and product):
+        raise ConfigurationError(f"--key {text}: expected NODE/PRODUCT")
+    return node, product
+
+
+def _read_events(path: str, keys: list[Key]) -> Events:
+    try:
+        with _opened(path) as lines:
+            return Events(lines, keys)
+    except OSError as error:
+        raise LedgerError(f"--events: cannot read {path}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[t.BinaryIO]:
+    if path == "-":
+        yield sys.stdin.buffer
+    else:
+        with Path(path).open("rb") as file:
+            yield file
+
+
+def _differences(connection: sa.Connection, newstore: Mapping[str, str | None]) -> list[Difference] | None:
+    if not newstore["api_url"]:
+        return None
+    needed = ("auth_url", "client_id", "client_secret")
+    missing = [f"--{name.replace('_', '-')}" for name in needed if not newstore[name]]
+    if missing:
+        raise ConfigurationError(f"--api-url needs {', '.join(missing)} too")
+    session = signed_in(*(t.cast("str", newstore[name]) for name in needed))
+    return list(Availabilities(session, newstore["api_url"]).beside(answers.sent_quantities(connection)))
+
+
+def _quarantined(receiver_url: str) -> int:
+    url = f"{receiver_url.rstrip('/')}/metrics"
+    try:
+        response = requests.get(url, timeout=CALL_SECONDS)
+        response.raise_for_status()
+    except requests.RequestException as error:
+        raise LedgerError(f"--receiver-url: {error}") from error
+    found = QUARANTINED.search(response.text)
+    if not found:
+        raise LedgerError(f"--receiver-url: {url} is not a receiver's")
+    return int(float(found[1]))

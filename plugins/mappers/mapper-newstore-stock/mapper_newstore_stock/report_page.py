@@ -1,0 +1,223 @@
+"""The report as one HTML page that needs no network: for a phone, a keyboard, a screen reader, dark or light."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.resources
+import math
+import typing as t
+
+from mapper_newstore_stock import report_charts as charts
+from mapper_newstore_stock.markup import Markup, element, joined, table
+from mapper_newstore_stock.report_events import LAG_CLASSES
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mapper_newstore_stock.report_data import KeyHistory, LedgerFigures
+    from mapper_newstore_stock.report_events import Events
+
+SHOWN_DIFFERENCES = 200
+SECTIONS = {
+    "imports": "Imports",
+    "keys": "Keys over logical time",
+    "differences": "Keys that differ from NewStore",
+    "lag": "How late events came",
+    "exceptions": "Late and quarantined events",
+}
+KEY_LEGEND = (
+    "Solid line: the number sent, a dot for each import. Dashed line: available to promise, as the events tell it. "
+    "Below, events: a filled triangle down is completed, a hollow one up assigned, a cross failed. A square is a "
+    "change of the ERP's row."
+)
+#: Node, product, number sent, ATP, and how much NewStore holds back.
+Difference = tuple[str, str, int, int | None, int | None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Everything the page shows.
+
+    Attributes:
+        written_at: When, for people.
+        ledger: What the ledger says.
+        events: What the tap's messages say; None: not given.
+        differences: Every key's number beside NewStore's; None: NewStore was not asked.
+        quarantined: Bodies the receiver has answered 400 since its start; None: it was not asked.
+    """
+
+    written_at: str
+    ledger: LedgerFigures
+    events: Events | None = None
+    differences: Sequence[Difference] | None = None
+    quarantined: int | None = None
+
+
+def page(report: Report) -> str:
+    """Write the page."""
+    style = importlib.resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8")
+    parts = [_imports(report), _keys(report), _differences(report), _lag(report), _exceptions(report)]
+    sections = [
+        element("section", element("h2", title, id=f"{name}-title"), *part, id=name, aria_labelledby=f"{name}-title")
+        for (name, title), part in zip(SECTIONS.items(), parts, strict=True)
+    ]
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name_="viewport", content="width=device-width, initial-scale=1"),
+        # Nothing may be fetched, whatever stands in the data.
+        element("meta", http_equiv="Content-Security-Policy", content="default-src 'none'; style-src 'unsafe-inline'"),
+        element("title", "NewStore stock sync"),
+        element("style", Markup(style)),
+    )
+    body = element("body", _skip_link(), _header(report), element("main", *sections, id="main"))
+    return f"<!DOCTYPE html>\n{element('html', head, body, lang='en')}\n"
+
+
+def _skip_link() -> Markup:
+    return element("a", "To the figures", href="#main", class_="skip")
+
+
+def _header(report: Report) -> Markup:
+    ledger = report.ledger
+    unconfirmed = sum(not cut.is_acknowledged for cut in ledger.cuts)
+    figures = {
+        "Written": report.written_at,
+        "Last run": f"{charts.moment(ledger.last_run_at)} UTC" if ledger.last_run_at else "none yet",
+        "Events taken up to": ledger.taken_through if ledger.taken_through is not None else "none yet",
+        "Imports": ledger.all_cuts,
+        "Not confirmed yet": unconfirmed,
+        "Late events": ledger.all_late,
+    }
+    shown = element(
+        "dl", *(element("div", element("dt", name), element("dd", value)) for name, value in figures.items())
+    )
+    links = element("ul", *(element("li", element("a", title, href=f"#{name}")) for name, title in SECTIONS.items()))
+    return element("header", element("h1", "NewStore stock sync"), shown, element("nav", links, aria_label="Sections"))
+
+
+def _imports(report: Report) -> list[Markup]:
+    cuts = report.ledger.cuts
+    if not cuts:
+        return [_note("Nothing has been sent yet.")]
+    rows = [
+        (
+            cut.cut,
+            charts.moment(cut.started_at),
+            "none" if cut.start is None else f"{cut.start}-{cut.end}",
+            cut.mark,
+            cut.size,
+            "yes" if cut.is_acknowledged else "not yet",
+        )
+        for cut in reversed(cuts)
+    ]
+    left_out = report.ledger.all_cuts - len(cuts)
+    columns = ("import", "run of (UTC)", "range", "mark", "keys", "confirmed")
+    return [
+        _note(
+            "A bar is the range of logical timestamps an import answers for, a diamond an import without one. Filled: "
+            "the last run knew that NewStore has it; hollow and dashed: it did not yet."
+        ),
+        charts.imports_over_time(cuts),
+        _note(f"{left_out} older ones are left out.") if left_out else Markup(""),
+        _folded("As a table", table("Imports, the newest first", columns, rows)),
+    ]
+
+
+def _keys(report: Report) -> list[Markup]:
+    if not report.ledger.histories:
+        return [_note("No key has been sent yet.")]
+    source = "" if report.events else " Without the tap's events (--events) there is no dashed line."
+    return [_note(KEY_LEGEND + source), *(_key(report, history) for history in report.ledger.histories)]
+
+
+def _key(report: Report, history: KeyHistory) -> Markup:
+    name = "/".join(history.key)
+    rows = [(each.cut, each.mark, each.on_hand, each.as_of, each.quantity) for each in reversed(history.sent)]
+    columns = ("import", "mark", "ERP's number", "as of", "number sent")
+    moves = report.events.moves[history.key] if report.events else None
+    parts = (
+        charts.key_over_time(history, moves),
+        _folded("As a table", table(f"Numbers sent for {name}", columns, rows)),
+    )
+    return joined((element("h3", name), *parts))
+
+
+def _differences(report: Report) -> list[Markup]:
+    if report.differences is None:
+        return [_note("NewStore was not asked (--api-url).")]
+    differing = [row for row in report.differences if row[4] != 0]
+    # What is promised beyond the number sent comes first.
+    differing.sort(key=lambda row: (math.inf if row[4] is None else row[4], row[:2]))
+    says = f"{len(differing)} of {len(report.differences)} keys differ from the number last sent. "
+    meaning = (
+        "A positive difference is what NewStore holds back: open orders, reservations, safety stock. A negative one is "
+        "promised without stock: look at it first."
+    )
+    rows = [
+        (f"{node}/{product}", sent, atp, difference, _word(difference))
+        for node, product, sent, atp, difference in differing[:SHOWN_DIFFERENCES]
+    ]
+    columns = ("key", "sent", "ATP", "difference", "meaning")
+    shown = table("Keys that differ", columns, rows) if rows else Markup("")
+    left_out = len(differing) - len(rows)
+    return [_note(says + meaning), shown, _note(f"{left_out} more are left out.") if left_out else Markup("")]
+
+
+def _word(difference: int | None) -> str:
+    if difference is None:
+        return "unknown to NewStore"
+    return "held back" if difference > 0 else "promised too high"
+
+
+def _lag(report: Report) -> list[Markup]:
+    if report.events is None:
+        return [_note("The tap's events were not given (--events).")]
+    lags = sorted(report.events.lags)
+    if not lags:
+        return [_note(f"None of {report.events.count} events says when it was published.")]
+    typical, slow, longest = lags[len(lags) // 2], lags[int(len(lags) * 0.95)], lags[-1]
+    names = [f"up to {_seconds(end)}" for end in LAG_CLASSES[:-1]] + ["longer"]
+    says = (
+        f"From publishing to the receiver, {len(lags)} events: half within {_seconds(typical)}, 95 of 100 within "
+        f"{_seconds(slow)}, all within {_seconds(longest)}. NewStore promises 15 min."
+    )
+    return [_note(says), charts.classes("Events by the time they took", names, report.events.lag_classes())]
+
+
+def _exceptions(report: Report) -> list[Markup]:
+    late = report.ledger.late
+    rows = [
+        (e.logical_timestamp, f"{e.node}/{e.product}", e.units, charts.moment(e.run_started_at), e.event_id)
+        for e in reversed(late)
+    ]
+    says = (
+        f"{report.ledger.all_late} completions came after their successors had been taken; each was made good by the "
+        f"run named."
+    )
+    columns = ("logical timestamp", "key", "units", "taken by the run of (UTC)", "event")
+    bodies = (
+        "The receiver was not asked for quarantined bodies (--receiver-url)."
+        if report.quarantined is None
+        else f"{report.quarantined} bodies are in quarantine since the receiver's start. "
+        "newstore-event-receiver quarantine list shows them."
+    )
+    return [
+        _note(says),
+        table("Late completions, the newest first", columns, rows) if rows else Markup(""),
+        _note(bodies),
+    ]
+
+
+def _folded(title: str, part: Markup) -> Markup:
+    return element("details", element("summary", title), part)
+
+
+def _note(text: str) -> Markup:
+    return element("p", text, class_="note")
+
+
+def _seconds(value: float) -> str:
+    if value < 120:
+        return f"{value:.3g} s"
+    return f"{value / 60:.3g} min"

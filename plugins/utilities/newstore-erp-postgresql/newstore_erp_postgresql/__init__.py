@@ -1,0 +1,1 @@
+"""An ERP's stock on PostgreSQL that takes NewStore's changes exactly once."""

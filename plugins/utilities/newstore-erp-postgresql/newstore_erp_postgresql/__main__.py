@@ -1,0 +1,56 @@
+"""The command `newstore-erp-postgresql`: exit code 0 done, 1 failed, 2 bad configuration."""
+
+from __future__ import annotations
+
+import click
+
+from newstore_erp_postgresql import stock
+from newstore_erp_postgresql.errors import ErpError
+
+_database = click.option(
+    "--database-url",
+    envvar="NEWSTORE_ERP_POSTGRESQL_DATABASE_URL",
+    required=True,
+    help="SQLAlchemy URL of the ERP's database.",
+)
+
+
+@click.group()
+@click.version_option(package_name="newstore-erp-postgresql")
+def main() -> None:
+    """Keep an ERP's stock on PostgreSQL up to NewStore's changes."""
+
+
+@main.command()
+@_database
+def setup(database_url: str) -> None:
+    """Create the schema `newstore`; what is there stays."""
+    try:
+        stock.setup(database_url)
+    except ErpError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo("The schema newstore is ready.")
+
+
+@main.command()
+@_database
+@click.option(
+    "--ledger-url",
+    envvar="NEWSTORE_ERP_POSTGRESQL_LEDGER_URL",
+    required=True,
+    help="SQLAlchemy URL of the ledger of mapper-newstore-stock.",
+)
+def apply(database_url: str, ledger_url: str) -> None:
+    """Book the loaded changes the mapper has taken, each once."""
+    try:
+        applied = stock.apply(database_url, stock.taken_by(ledger_url))
+    except ErpError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{applied.changes} changes booked, {applied.waiting} wait.")
+    if applied.keys_without_row:
+        keys = ", ".join(applied.keys_without_row)
+        click.echo(f"No row in newstore.stock_on_hand for {keys}: count_stock makes one.", err=True)
+
+
+if __name__ == "__main__":
+    main()

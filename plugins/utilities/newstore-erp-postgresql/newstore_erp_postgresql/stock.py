@@ -1,0 +1,112 @@
+"""The ERP's database, and what the mapper's ledger says it has taken."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib.resources
+import typing as t
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from newstore_erp_postgresql.errors import ErpError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NAMED_KEYS = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Taken:
+    """What the mapper has taken.
+
+    Attributes:
+        through: Its highest logical timestamp; None: nothing yet.
+        run: The last of its runs that took events.
+    """
+
+    through: int | None
+    run: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Applied:
+    """What a call has booked.
+
+    Attributes:
+        changes: How many changes.
+        waiting: How many are loaded and not booked yet.
+        keys_without_row: Location and product of the first ones no number is kept of.
+    """
+
+    changes: int
+    waiting: int
+    keys_without_row: tuple[str, ...]
+
+
+def setup(database_url: str) -> None:
+    """Create the tables and functions of `stock_on_hand.sql`, or bring the functions up to date.
+
+    Raises:
+        ErpError: the database does not let us.
+    """
+    script = importlib.resources.files(__package__).joinpath("stock_on_hand.sql").read_text(encoding="utf-8")
+    with _connection(database_url, "database_url") as connection:
+        # Begins the transaction; the driver itself runs a script of many statements.
+        connection.execute(sa.select(1))
+        with connection.connection.cursor() as cursor:  # type: ignore[attr-defined]
+            cursor.execute(script)
+        connection.commit()
+
+
+def taken_by(ledger_url: str) -> Taken:
+    """Ask the ledger of mapper-newstore-stock, by its view `runs`, what it has taken.
+
+    Raises:
+        ErpError: there is no ledger, or it cannot be read.
+    """
+    database = sa.make_url(ledger_url).database if ledger_url.startswith("sqlite") else None
+    if database and not Path(database).exists():
+        raise ErpError(f"ledger_url: there is no file {database}; run newstore-stock-sync first")
+    query = "SELECT max(taken_through), max(run) FROM runs WHERE taken_through IS NOT NULL"
+    with _connection(ledger_url, "ledger_url") as connection:
+        through, run = connection.exec_driver_sql(query).one()
+    return Taken(through, run)
+
+
+def apply(database_url: str, taken: Taken) -> Applied:
+    """Book what waits, up to what the mapper has taken.
+
+    Raises:
+        ErpError: the database is not set up, or cannot be reached.
+    """
+    with _connection(database_url, "database_url") as connection:
+        book = sa.text("SELECT newstore.apply_stock_changes(:through, :run)")
+        changes = connection.execute(book, dataclasses.asdict(taken)).scalar_one()
+        connection.commit()
+        waiting = connection.exec_driver_sql("SELECT count(*) FROM newstore.stock_waiting").scalar_one()
+        keys = connection.execute(
+            sa.text(
+                "SELECT DISTINCT fulfillment_node_id || '/' || product_id AS key FROM newstore.stock_waiting "
+                "WHERE reason = 'no row' ORDER BY key LIMIT :most"
+            ),
+            {"most": NAMED_KEYS},
+        ).scalars()
+        return Applied(changes, waiting, tuple(keys))
+
+
+@contextlib.contextmanager
+def _connection(url: str, setting: str) -> Iterator[sa.Connection]:
+    try:
+        parsed = sa.make_url(url)
+        if parsed.drivername in ("postgres", "postgresql"):
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        with contextlib.ExitStack() as stack:
+            engine = sa.create_engine(parsed)
+            stack.callback(engine.dispose)
+            yield stack.enter_context(engine.connect())
+    except (sa.exc.SQLAlchemyError, ImportError) as error:
+        text = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+        raise ErpError(f"{setting}: {text.splitlines()[0]}") from error

@@ -1,0 +1,70 @@
+"""What waits in a landing store, and for how long: what an alarm on silence asks for."""
+
+from __future__ import annotations
+
+import typing as t
+
+import sqlalchemy as sa
+
+from tap_newstore_fulfillment.landing_tables import fulfillment_event, reader
+
+if t.TYPE_CHECKING:
+    from tap_newstore_fulfillment.landing_database import LandingDatabase
+
+
+class Waiting(t.NamedTuple):
+    """What a pipeline has not confirmed.
+
+    Attributes:
+        reader_id: The pipeline.
+        events: How many.
+        oldest_ms: How long ago the oldest of them was received, in milliseconds; None: nothing waits.
+    """
+
+    reader_id: str
+    events: int
+    oldest_ms: int | None
+
+
+class Backlog(t.NamedTuple):
+    """Ages by the store's own clock.
+
+    Attributes:
+        silence_ms: How long ago the newest event was received, in milliseconds; None: there is none.
+        waiting: For each pipeline that has come back with a bookmark; all of the store if none has.
+    """
+
+    silence_ms: int | None
+    waiting: tuple[Waiting, ...]
+
+
+def backlog(database: LandingDatabase) -> Backlog:
+    """Say what waits.
+
+    Raises:
+        StoreUnavailableError: the store does not answer.
+    """
+    event = fulfillment_event.c
+    newest = sa.select(event.received_at).order_by(event.position.desc()).limit(1)
+    with database.reading() as connection:
+        now = database.now(connection)
+        silence = _age(now, connection.scalar(newest))
+        readers = connection.execute(sa.select(reader).order_by(reader.c.reader_id)).all()
+        waiting = [
+            _waiting(
+                connection, now, row.reader_id, event.logical_timestamp > row.through, event.position > row.position
+            )
+            for row in readers
+        ]
+        return Backlog(silence, tuple(waiting or [_waiting(connection, now, "", sa.true())]))
+
+
+def _waiting(connection: sa.Connection, now: int, reader_id: str, *beyond: sa.ColumnElement[bool]) -> Waiting:
+    """Count the events beyond a bookmark: in logical time, or in the order they came."""
+    query = sa.select(sa.func.count(), sa.func.min(fulfillment_event.c.received_at)).where(sa.or_(*beyond))
+    count, oldest = connection.execute(query).one()
+    return Waiting(reader_id, count, _age(now, oldest))
+
+
+def _age(now: int, moment: int | None) -> int | None:
+    return None if moment is None else max(0, now - moment)

@@ -1,0 +1,66 @@
+"""`newstore-event-receiver backlog`: how long it has been silent, and what waits."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import click
+
+from tap_newstore_fulfillment.backlog import backlog
+from tap_newstore_fulfillment.configuration import config_option, read_settings
+from tap_newstore_fulfillment.errors import TapError
+from tap_newstore_fulfillment.landing_database import LandingDatabase
+from tap_newstore_fulfillment.store_command import format_option, print_table
+
+if t.TYPE_CHECKING:
+    from tap_newstore_fulfillment.backlog import Backlog
+
+MS_PER_MINUTE = 60_000
+
+
+@click.command("backlog")
+@config_option
+@click.option("--max-silence-minutes", type=click.IntRange(min=1), help="Fail when no event came for longer.")
+@click.option("--max-wait-minutes", type=click.IntRange(min=1), help="Fail when an event waits for longer.")
+@format_option
+def backlog_command(
+    config_files: tuple[str, ...], max_silence_minutes: int | None, max_wait_minutes: int | None, output: str
+) -> None:
+    """Show how long ago the newest event came, and what each pipeline has not confirmed.
+
+    Ends with 1 when a limit is passed. Confirmed is what the pipeline's last run came back with.
+    """
+    database = LandingDatabase(read_settings(config_files)["landing_url"])
+    try:
+        found = backlog(database)
+    finally:
+        database.close()
+    rows = [
+        {"reader_id": row.reader_id or "-", "events": row.events, "oldest_minutes": _minutes(row.oldest_ms)}
+        for row in found.waiting
+    ]
+    silence = _minutes(found.silence_ms)
+    if output == "json":
+        click.echo(json.dumps({"silence_minutes": silence, "waiting": rows}))
+    else:
+        click.echo("No event yet" if silence is None else f"The newest event came {silence} minutes ago")
+        print_table("Not confirmed", ("reader_id", "events", "oldest_minutes"), rows)
+    if passed := _passed(found, max_silence_minutes, max_wait_minutes):
+        raise TapError("; ".join(passed))
+
+
+def _passed(found: Backlog, max_silence: int | None, max_wait: int | None) -> list[str]:
+    """Say which limits are passed; a store without any event is as silent as can be."""
+    said = []
+    if max_silence and (found.silence_ms is None or found.silence_ms > max_silence * MS_PER_MINUTE):
+        said.append(f"no event for {max_silence} minutes")
+    for row in found.waiting:
+        if max_wait and row.oldest_ms is not None and row.oldest_ms > max_wait * MS_PER_MINUTE:
+            who = f" for pipeline {row.reader_id}" if row.reader_id else ""
+            said.append(f"{row.events} events wait{who}, the oldest for {_minutes(row.oldest_ms)} minutes")
+    return said
+
+
+def _minutes(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else round(milliseconds / MS_PER_MINUTE, 1)

@@ -1,0 +1,88 @@
+"""Our plugins as they describe themselves with `--about`, and as meltano.yml describes them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import subprocess
+import typing as t
+from pathlib import Path
+
+import yaml
+from mapper_newstore_stock.mapper import MapperNewStoreStock
+from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
+from target_newstore_stock.target import TargetNewStoreStock
+
+from tests.shop.process import command, environment
+
+PROJECT = Path(__file__).parents[2]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plugin:
+    """One of our Singer plugins.
+
+    Attributes:
+        kind: As Meltano names it, in the plural.
+        name: Of the plugin, its package and its command.
+        directory: Of its package.
+        singer_class: Which says what the SDK adds to its settings.
+    """
+
+    kind: str
+    name: str
+    directory: Path
+    singer_class: t.Any
+
+    def about(self) -> dict[str, t.Any]:
+        """Give what `--about --format=json` prints."""
+        return _about(self.name)
+
+    def settings(self) -> dict[str, dict[str, t.Any]]:
+        """Give the schema of each setting that is not the SDK's own."""
+        added: dict[str, t.Any] = {"properties": {}}
+        self.singer_class.append_builtin_config(added)
+        known = self.about()["settings"]["properties"]
+        return {name: schema for name, schema in known.items() if name not in added["properties"]}
+
+    def conditions(self) -> dict[str, str]:
+        """Give the settings that are required, and when: "required", "required unless …"."""
+        schema = self.about()["settings"]
+        found = dict.fromkeys(schema.get("required", ()), "required")
+        for branch, word in (("then", "if"), ("else", "unless")):
+            for name in schema.get(branch, {}).get("required", ()):
+                ((setting, value),) = schema["if"]["properties"].items()
+                found[name] = f"required {word} `{setting}` is `{value['const']}`"
+        return found
+
+    def in_meltano(self) -> dict[str, t.Any]:
+        """Give its definition in meltano.yml."""
+        (own,) = (entry for entry in meltano_project()["plugins"][self.kind] if entry["name"] == self.name)
+        return t.cast("dict[str, t.Any]", own)
+
+
+PLUGINS = (
+    Plugin("extractors", "tap-newstore-fulfillment", PROJECT / "tap-newstore-fulfillment", TapNewStoreFulfillment),
+    Plugin(
+        "mappers",
+        "mapper-newstore-stock",
+        PROJECT / "plugins" / "mappers" / "mapper-newstore-stock",
+        MapperNewStoreStock,
+    ),
+    Plugin("loaders", "target-newstore-stock", PROJECT / "target-newstore-stock", TargetNewStoreStock),
+)
+
+
+@functools.cache
+def meltano_project() -> dict[str, t.Any]:
+    """Give meltano.yml."""
+    return t.cast("dict[str, t.Any]", yaml.safe_load((PROJECT / "meltano.yml").read_text(encoding="utf-8")))
+
+
+@functools.cache
+def _about(name: str) -> dict[str, t.Any]:
+    done = subprocess.run(
+        [command(name), "--about", "--format=json"], capture_output=True, env=environment(), timeout=60, check=True
+    )
+    return t.cast("dict[str, t.Any]", json.loads(done.stdout))

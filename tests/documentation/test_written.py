@@ -1,0 +1,59 @@
+"""What is written from the plugins says what the plugins say; `make docs` writes it anew."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+import yaml
+
+from tests.documentation.plugins import PLUGINS, PROJECT, Plugin, meltano_project
+from tests.documentation.written import HUB, pages
+
+#: Keys of a definition on Meltano Hub that no plugin can do without.
+NEEDED = {"name", "namespace", "label", "variant", "pip_url", "settings", "description", "maintenance_status"}
+
+
+@pytest.mark.parametrize("path", pages(), ids=lambda path: str(path.relative_to(PROJECT)))
+def test_it_is_what_make_docs_writes(path: t.Any) -> None:
+    assert path.read_text(encoding="utf-8") == pages()[path], "run make docs"
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plugin.name)
+def test_every_setting_stands_in_the_readme(plugin: Plugin) -> None:
+    readme = (plugin.directory / "README.md").read_text(encoding="utf-8")
+    for name, schema in plugin.settings().items():
+        assert f"| `{name}` |" in readme
+        assert schema["description"] in readme
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plugin.name)
+def test_the_hub_definition_agrees_with_meltano_yml(plugin: Plugin) -> None:
+    defined = yaml.safe_load((HUB / plugin.kind / f"{plugin.name}.yml").read_text(encoding="utf-8"))
+    assert defined.keys() >= NEEDED
+    ours = plugin.in_meltano()
+    assert (defined["namespace"], defined["executable"]) == (ours["namespace"], ours["executable"])
+    for entry, own in zip(defined["settings"], ours["settings"], strict=True):
+        entry.pop("value", None)
+        assert entry == own
+    known = set(plugin.settings())
+    assert all(set(group) <= known for group in defined["settings_group_validation"])
+
+
+def test_each_plugin_says_what_it_can_in_meltano_yml() -> None:
+    for plugin in PLUGINS:
+        said = set(plugin.in_meltano().get("capabilities", ()))
+        assert said <= set(plugin.about()["capabilities"]), plugin.name
+
+
+def test_the_example_of_the_environment_names_settings_there_are() -> None:
+    known = {"MELTANO_ENVIRONMENT", "MELTANO_STATE_BACKEND_URI", "MELTANO_DATABASE_URI"}
+    for kind in meltano_project()["plugins"].values():
+        for plugin in kind:
+            for setting in plugin.get("settings", ()):
+                name = f"{plugin['namespace']}_{setting['name']}".upper()
+                known.add(setting.get("env", name))
+    lines = (PROJECT / ".env.example").read_text(encoding="utf-8").splitlines()
+    named = [line.removeprefix("# ").partition("=")[0] for line in lines if "=" in line]
+    assert named
+    assert set(named) <= known

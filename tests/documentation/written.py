@@ -1,0 +1,101 @@
+"""The documentation that is written from the plugins themselves: `make docs`."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import yaml
+
+from tests.documentation.plugins import PLUGINS, PROJECT, Plugin
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+BEGIN, END = "<!-- written by make docs: begin -->", "<!-- written by make docs: end -->"
+HUB = PROJECT / "hub"
+HUB_LABELS = {
+    "extractors": "NewStore Fulfilment Events",
+    "mappers": "NewStore Stock",
+    "loaders": "NewStore Stock",
+}
+
+
+def pages() -> dict[Path, str]:
+    """Give the text of every file that is written, by its path."""
+    return {path: text for plugin in PLUGINS for path, text in (_readme(plugin), _hub(plugin))}
+
+
+def settings_table(plugin: Plugin) -> str:
+    """Write a plugin's settings as a table of Markdown."""
+    conditions = plugin.conditions()
+    lines = ["| setting | default | |", "|---|---|---|"]
+    for name, schema in plugin.settings().items():
+        default = conditions.get(name) or _default(schema.get("default"))
+        lines.append(f"| `{name}` | {default} | {schema['description']} |")
+    return "\n".join(lines)
+
+
+def hub_definition(plugin: Plugin) -> dict[str, t.Any]:
+    """Give a plugin's entry for Meltano Hub."""
+    ours, schema = plugin.in_meltano(), plugin.settings()
+    about = plugin.about()
+    settings = []
+    for setting in ours["settings"]:
+        default = schema[setting["name"]].get("default")
+        settings.append(setting if default in (None, [], {}) else {**setting, "value": default})
+    return {
+        "name": plugin.name,
+        "namespace": ours["namespace"],
+        "label": HUB_LABELS[plugin.kind],
+        "description": about["description"],
+        "variant": "newstore-stock-sync",
+        "pip_url": plugin.name,
+        "executable": ours["executable"],
+        "keywords": ["meltano_sdk"],
+        "maintenance_status": "active",
+        **({"capabilities": ours["capabilities"]} if "capabilities" in ours else {}),
+        **({"commands": ours["commands"]} if "commands" in ours else {}),
+        "settings_group_validation": _groups(plugin),
+        "settings": settings,
+    }
+
+
+def main() -> None:
+    """Write all of it."""
+    for path, text in pages().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def _readme(plugin: Plugin) -> tuple[Path, str]:
+    path = plugin.directory / "README.md"
+    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    return path, f"{before}{BEGIN}\n{settings_table(plugin)}\n{END}{after}"
+
+
+def _hub(plugin: Plugin) -> tuple[Path, str]:
+    text = yaml.safe_dump(hub_definition(plugin), sort_keys=False, allow_unicode=True, width=120)
+    return HUB / plugin.kind / f"{plugin.name}.yml", f"# Written by make docs.\n{text}"
+
+
+def _groups(plugin: Plugin) -> list[list[str]]:
+    """Give the sets of settings any one of which is enough."""
+    schema = plugin.about()["settings"]
+    always = schema.get("required", [])
+    if "if" not in schema:
+        return [always]
+    branches = [schema.get("else", {}).get("required", [])]
+    branches.append([*schema["if"]["required"], *schema.get("then", {}).get("required", [])])
+    return [[*always, *branch] for branch in branches]
+
+
+def _default(value: object) -> str:
+    if value in (None, [], {}):
+        return ""
+    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""The ERP's numbers on a real PostgreSQL: each change once, and an `as_of` that is true."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import typing as t
+
+import pytest
+import sqlalchemy as sa
+from newstore_erp_postgresql import stock
+
+from tests.shop.erp_database import Change, ErpDatabase
+
+if t.TYPE_CHECKING:
+    from tests.shop.postgresql import PostgreSql
+
+SKU = ("DC01", "A")
+
+
+@pytest.fixture
+def erp(postgresql: PostgreSql) -> ErpDatabase:
+    return ErpDatabase(postgresql.new_database())
+
+
+def completed(at: int, units: int = 1, product: str = "A") -> Change:
+    return (f"completed-{at}", "DC01", product, at, -units, -units)
+
+
+def assigned(at: int, units: int = 1, product: str = "A") -> Change:
+    return (f"assigned-{at}", "DC01", product, at, 0, units)
+
+
+def number(erp: ErpDatabase, product: str = "A") -> tuple[int, int, int | None]:
+    row = erp.numbers()["DC01", product]
+    return row["quantity"], row["allocated"], row["as_of_logical_timestamp"]
+
+
+def test_changes_move_quantity_allocations_and_as_of(erp: ErpDatabase) -> None:
+    erp.count(*SKU, 10)
+    erp.load(assigned(6, 3), completed(10), completed(12))
+    assert erp.apply() == stock.Applied(3, 0, ())
+    assert number(erp) == (8, 1, 12)
+
+
+def test_a_change_loaded_applied_or_replayed_again_counts_once(erp: ErpDatabase) -> None:
+    erp.count(*SKU, 10)
+    for _ in range(3):
+        erp.load(completed(10), completed(11, 2))
+        erp.apply()
+    with erp.engine.begin() as connection:
+        connection.execute(sa.text("TRUNCATE newstore.stock_changes"))
+    erp.load(completed(10), completed(11, 2))
+    assert erp.apply().changes == 0
+    assert number(erp)[0] == 7
+
+
+def test_two_at_once_book_each_change_once(erp: ErpDatabase) -> None:
+    erp.count(*SKU, 1000)
+    erp.load(*(completed(at) for at in range(1, 301)))
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        done = [pool.submit(erp.apply, through) for through in (100, 200, 300, 300, 200, 100)]
+        received = [pool.submit(erp.receive_goods, *SKU, 1) for _ in range(10)]
+        booked = sum(each.result().changes for each in done)
+        for each in received:
+            each.result()
+    assert booked == 300
+    assert number(erp) == (710, -300, 300)
+
+
+def test_nothing_is_booked_beyond_what_the_mapper_has_taken(erp: ErpDatabase) -> None:
+    erp.count(*SKU, 10)
+    erp.load(completed(10), completed(11), completed(12))
+    assert erp.apply(through=11) == stock.Applied(2, 1, ())
+    assert number(erp) == (8, -2, 11)
+    assert erp.apply(through=None).changes == 0
+
+
+def test_a_late_change_is_booked_and_as_of_never_goes_back(erp: ErpDatabase) -> None:
+    erp.count(*SKU, 10)
+    erp.load(completed(12))
+    erp.apply(through=12, run=1)
+    erp.load(completed(11))
+    erp.apply(through=12, run=1)
+    assert number(erp) == (8, -2, 12)
+
+
+def test_as_of_moves_on_after_the_run_that_took_a_late_change(erp: ErpDatabase) -> None:
+    erp.count(*SKU, 10)
+    erp.load(completed(12))
+    erp.apply(through=12, run=1)
+    erp.load(completed(11))
+    erp.apply(through=12, run=1)
+    assert number(erp)[2] == 12
+    erp.apply(through=15, run=1)
+    assert number(erp)[2] == 12, "the mapper has not had a run since"
+    erp.apply(through=15, run=2)
+    assert number(erp)[2] == 15
+    erp.apply(through=20, run=3)
+    assert number(erp)[2] == 15, "once is enough"
+
+
+def test_a_key_without_a_row_waits_for_its_count(erp: ErpDatabase) -> None:
+    erp.load(completed(10), completed(11))
+    assert erp.apply() == stock.Applied(0, 2, ("DC01/A",))
+    assert {row["reason"] for row in erp.rows("SELECT reason FROM newstore.stock_waiting")} == {"no row"}
+    erp.count(*SKU, 5, through=10)
+    assert erp.apply() == stock.Applied(2, 0, ())
+    assert number(erp) == (4, -2, 11)
+
+
+def test_a_count_contains_what_was_loaded_before_it(erp: ErpDatabase) -> None:
+    erp.count(*SKU, 10)
+    erp.load(completed(10), completed(11))
+    erp.count(*SKU, 7)
+    erp.apply()
+    assert number(erp) == (7, -2, 11)
+    erp.load(completed(12))
+    erp.apply()
+    assert number(erp) == (6, -3, 12)
+
+
+def test_a_change_later_than_a_count_that_contains_it_leaves_the_number(erp: ErpDatabase) -> None:
+    erp.count(*SKU, 7, through=20)
+    erp.load(completed(15), completed(21))
+    erp.apply()
+    assert number(erp) == (6, -2, 21)
+
+
+def test_an_old_count_gets_what_was_booked_since_taken_off(erp: ErpDatabase) -> None:
+    erp.count(*SKU, 10)
+    erp.load(completed(10), completed(11), completed(12))
+    erp.apply()
+    erp.count(*SKU, 9, through=10)
+    assert number(erp) == (7, -3, 12)
+
+
+def test_an_older_count_after_a_newer_one_claims_no_more_than_it_contains(erp: ErpDatabase) -> None:
+    erp.load(completed(60))
+    erp.count(*SKU, 5, through=100)
+    erp.count(*SKU, 6, through=40)
+    assert number(erp) == (6, 0, 40)
+    erp.apply()
+    assert number(erp) == (5, -1, 60)
+
+
+def test_receiving_goods_needs_a_row(erp: ErpDatabase) -> None:
+    with pytest.raises(sa.exc.ProgrammingError, match="DC01 has no stock of A: count it first") as raised:
+        erp.receive_goods(*SKU, 5)
+    assert raised.type is sa.exc.ProgrammingError
+    erp.count(*SKU, 1)
+    erp.receive_goods(*SKU, 5)
+    assert number(erp)[0] == 6
+
+
+def test_setting_up_again_keeps_everything(erp: ErpDatabase) -> None:
+    erp.count(*SKU, 10)
+    erp.load(completed(10))
+    erp.apply()
+    stock.setup(erp.url)
+    assert erp.apply().changes == 0
+    assert number(erp) == (9, -1, 10)
+
+
+def test_what_was_loaded_before_the_setup_is_noted_by_it(postgresql: PostgreSql) -> None:
+    erp = ErpDatabase(postgresql.new_database())
+    with erp.engine.begin() as connection:
+        connection.execute(sa.text("DROP TRIGGER note_stock_changes ON newstore.stock_changes"))
+    erp.load(completed(10))
+    erp.count(*SKU, 10)
+    stock.setup(erp.url)
+    erp.load(completed(11))
+    assert erp.apply().changes == 2
+    assert number(erp)[0] == 8
+
+
+def test_updated_at_grows_in_the_order_of_the_commits(erp: ErpDatabase) -> None:
+    erp.count(*SKU, 0)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for each in [pool.submit(erp.receive_goods, *SKU, 1) for _ in range(20)]:
+            each.result()
+    erp.count("DC01", "B", 1)
+    rows = erp.rows("SELECT product_id, quantity FROM newstore.stock_on_hand ORDER BY updated_at")
+    assert [(row["product_id"], row["quantity"]) for row in rows] == [("A", 20), ("B", 1)]

@@ -1,0 +1,88 @@
+"""An ERP on PostgreSQL, as `newstore-erp-postgresql setup` makes it."""
+
+from __future__ import annotations
+
+import typing as t
+
+import sqlalchemy as sa
+from newstore_erp_postgresql import stock
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Beyond every logical timestamp of a test.
+ALL = 2**62
+
+#: event_id, node, product, logical timestamp, on_hand_delta, allocation_delta
+Change = tuple[str, str, str, int, int, int]
+
+
+class ErpDatabase:
+    """What the shop does in its ERP's database.
+
+    Args:
+        url: SQLAlchemy URL of a database.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        stock.setup(url)
+        self.engine = sa.create_engine(url, poolclass=sa.NullPool)
+
+    def count(self, node: str, product: str, counted: int, through: int | None = None) -> None:
+        """Enter a counted number."""
+        self._do("SELECT newstore.count_stock(:a, :b, :c, :d)", a=node, b=product, c=counted, d=through)
+
+    def count_all(self, counted: Mapping[tuple[str, str], int]) -> None:
+        """Enter many counted numbers."""
+        rows = [{"a": node, "b": product, "c": units} for (node, product), units in counted.items()]
+        with self.engine.begin() as connection:
+            connection.execute(sa.text("SELECT newstore.count_stock(:a, :b, :c)"), rows)
+
+    def receive_goods(self, node: str, product: str, units: int) -> None:
+        """Put units on the books."""
+        self._do("SELECT newstore.receive_goods(:a, :b, :c)", a=node, b=product, c=units)
+
+    def load(self, *changes: Change) -> None:
+        """Load changes as target-postgres does: new ones are inserted, known ones updated."""
+        names = ("event_id", "fulfillment_node_id", "product_id", "logical_timestamp", "on_hand_delta")
+        rows = [dict(zip((*names, "allocation_delta"), change, strict=True)) for change in changes]
+        with self.engine.begin() as connection:
+            connection.execute(
+                sa.text(
+                    "INSERT INTO newstore.stock_changes (event_id, fulfillment_node_id, product_id, "
+                    "logical_timestamp, on_hand_delta, allocation_delta) SELECT :event_id, :fulfillment_node_id, "
+                    ":product_id, :logical_timestamp, :on_hand_delta, :allocation_delta WHERE NOT EXISTS (SELECT 1 "
+                    "FROM newstore.stock_changes WHERE event_id = :event_id AND product_id = :product_id)"
+                ),
+                rows,
+            )
+
+    def apply(self, through: int | None = ALL, run: int = 1) -> stock.Applied:
+        """Book what waits."""
+        return stock.apply(self.url, stock.Taken(through, run))
+
+    def numbers(self) -> dict[tuple[str, str], dict[str, t.Any]]:
+        """Give quantity, allocated and as_of_logical_timestamp of each key."""
+        query = (
+            "SELECT fulfillment_node_id, product_id, quantity, allocated, as_of_logical_timestamp "
+            "FROM newstore.stock_on_hand"
+        )
+        return {(row["fulfillment_node_id"], row["product_id"]): dict(row) for row in self.rows(query)}
+
+    def busiest_keys(self, most: int) -> list[tuple[str, str]]:
+        """Give the keys most changes came for."""
+        query = (
+            "SELECT fulfillment_node_id, product_id FROM newstore.stock_movement GROUP BY 1, 2 "
+            f"ORDER BY count(*) DESC, 1, 2 LIMIT {most}"
+        )
+        return [(row["fulfillment_node_id"], row["product_id"]) for row in self.rows(query)]
+
+    def rows(self, query: str) -> list[t.Any]:
+        """Give the rows of a query."""
+        with self.engine.connect() as connection:
+            return list(connection.execute(sa.text(query)).mappings())
+
+    def _do(self, statement: str, **values: object) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(sa.text(statement), values)
