@@ -11,9 +11,10 @@ from pathlib import Path
 
 import click
 
+from tests.benchmarks.drawing import draw
 from tests.benchmarks.measuring import Report
 
-PARTS: tuple[str, ...] = ("receiver", "tap", "ledger", "target")
+PARTS: tuple[str, ...] = ("start", "limits", "receiver", "tap", "ledger", "target", "chain")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -23,7 +24,7 @@ RESULTS = Path(__file__).parent / "results"
 @click.option("--part", "parts", multiple=True, default=PARTS, help="Which parts; default all.")
 @click.option("--results", default=RESULTS, type=click.Path(path_type=Path), help="Where the figures are kept.")
 def main(sizes: tuple[int, ...], rounds: int, parts: tuple[str, ...], results: Path) -> None:
-    """Measure, print the table, and write it as JSON."""
+    """Measure, print the table, and write it as JSON and as a picture."""
     report = Report()
     for part in parts:
         module = importlib.import_module(f"tests.benchmarks.{part}")
@@ -32,6 +33,7 @@ def main(sizes: tuple[int, ...], rounds: int, parts: tuple[str, ...], results: P
                 module.measure(report, size, rounds, Path(directory))
     report.print()
     report.write(results / "figures.json")
+    (results / "cost.svg").write_text(draw(report.figures), encoding="utf-8")
 
 
 if __name__ == "__main__":

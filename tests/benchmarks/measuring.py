@@ -19,6 +19,9 @@ from tests.shop.process import environment
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+SMALL_RATE = 10
+MOST_COST, MOST_MEMORY = 1.2, 1.3
+
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
@@ -57,8 +60,31 @@ class Figure:
     required: float | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Growth:
+    """How a way's cost grows.
+
+    Attributes:
+        least: The smallest size.
+        most: The largest size.
+        cost: Seconds per record at the largest size over those at the smallest.
+        memory: Peak memory at the largest size over that at the smallest.
+    """
+
+    part: str
+    what: str
+    least: int
+    most: int
+    cost: float
+    memory: float | None
+
+
 def run_process(
-    arguments: Sequence[str], *, stdin: Path | None = None, stdout: Path | None = None, **variables: str
+    arguments: Sequence[str],
+    *,
+    stdin: Path | None = None,
+    stdout: Path | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> Measured:
     """Run a command to its end.
 
@@ -68,7 +94,7 @@ def run_process(
     with (stdin or Path(os.devnull)).open("rb") as source, (stdout or Path(os.devnull)).open("wb") as sink:
         begun = time.perf_counter()
         process = subprocess.Popen(
-            arguments, stdin=source, stdout=sink, stderr=subprocess.PIPE, env=environment(**variables)
+            arguments, stdin=source, stdout=sink, stderr=subprocess.PIPE, env=environment(**(variables or {}))
         )
         said = process.stderr.read() if process.stderr else b""
         _, status, usage = os.wait4(process.pid, 0)
@@ -79,6 +105,38 @@ def run_process(
     if process.returncode:
         raise RuntimeError(f"{arguments[0]} ended with {process.returncode}: {said.decode(errors='replace')[-2000:]}")
     return Measured(seconds, usage.ru_maxrss * 1024 / 1e6)
+
+
+def run_chain(*commands: Sequence[str]) -> list[Measured]:
+    """Run commands joined by pipes; each one's seconds count from the start of all.
+
+    Raises:
+        RuntimeError: one of them failed.
+    """
+    begun, source = time.perf_counter(), subprocess.DEVNULL
+    processes: list[subprocess.Popen[bytes]] = []
+    with Path(os.devnull).open("wb") as sink:
+        for arguments in commands:
+            is_last = len(processes) == len(commands) - 1
+            process = subprocess.Popen(
+                arguments,
+                stdin=processes[-1].stdout if processes else source,
+                stdout=sink if is_last else subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=environment(),
+            )
+            if processes and (pipe := processes[-1].stdout):
+                # Only the reader may hold it, so that its end is seen.
+                pipe.close()
+            processes.append(process)
+    measured = []
+    for process in processes:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        measured.append(Measured(time.perf_counter() - begun, usage.ru_maxrss * 1024 / 1e6))
+    if failed := [f"{process.args!r}: {process.returncode}" for process in processes if process.returncode]:
+        raise RuntimeError(f"ended with a failure: {', '.join(failed)}")
+    return measured
 
 
 def in_turns(ways: Mapping[str, Callable[[], Measured]], rounds: int) -> dict[str, list[Measured]]:
@@ -97,7 +155,12 @@ class Report:
         self.figures: list[Figure] = []
 
     def add(
-        self, part: str, size: int, measured: dict[str, list[Measured]], required: dict[tuple[str, str], float]
+        self,
+        part: str,
+        size: int,
+        measured: dict[str, list[Measured]],
+        required: dict[tuple[str, str], float],
+        beside: dict[tuple[str, str], tuple[float, float]] | None = None,
     ) -> None:
         """Add ways measured in turns.
 
@@ -106,13 +169,31 @@ class Report:
             size: How many records each way moved.
             measured: As `in_turns` gives it.
             required: For pairs (way, the way it is compared with): the ratio of their rates that is wanted.
+            beside: The same for ways that were measured with fewer records: their rate, and the ratio.
         """
         rates = {name: size / statistics.median(run.seconds for run in runs) for name, runs in measured.items()}
         for name, runs in measured.items():
             peak = max(run.peak_mb for run in runs) or None
             self.figures.append(Figure(part, name, size, rates[name], peak))
-        for (name, beside), ratio in required.items():
-            self.figures.append(Figure(part, name, size, rates[name], None, beside, rates[name] / rates[beside], ratio))
+        for (name, other), ratio in required.items():
+            self.figures.append(Figure(part, name, size, rates[name], None, other, rates[name] / rates[other], ratio))
+        for (name, other), (rate, ratio) in (beside or {}).items():
+            self.figures.append(Figure(part, name, size, rates[name], None, other, rates[name] / rate, ratio))
+
+    def growth(self) -> list[Growth]:
+        """Say how cost and memory grow from the smallest size of a way to its largest."""
+        found: dict[tuple[str, str], list[Figure]] = {}
+        for figure in self.figures:
+            if not figure.beside and figure.size > 1:
+                found.setdefault((figure.part, figure.what), []).append(figure)
+        grown = []
+        for figures in found.values():
+            least, most = (pick(figures, key=lambda figure: figure.size) for pick in (min, max))
+            if least.size < most.size:
+                memory = most.peak_mb / least.peak_mb if most.peak_mb and least.peak_mb else None
+                cost = least.per_second / most.per_second
+                grown.append(Growth(least.part, least.what, least.size, most.size, cost, memory))
+        return grown
 
     def print(self, console: Console | None = None) -> None:
         """Print all figures as a table."""
@@ -124,15 +205,25 @@ class Report:
                 figure.part,
                 figure.what,
                 f"{figure.size:,}",
-                f"{figure.per_second:,.0f}",
+                f"{figure.per_second:,.{0 if figure.per_second > SMALL_RATE else 2}f}",
                 "" if figure.peak_mb is None else f"{figure.peak_mb:.0f}",
                 figure.beside,
                 "" if figure.ratio is None else f"{figure.ratio:.2f}",
                 "" if figure.required is None else f"≥ {figure.required:g}",
             )
-        (console or Console()).print(table)
+        console = console or Console()
+        console.print(table)
+        growth = Table(title=f"Growth: cost per record (wanted: ≤ {MOST_COST:g}) and peak memory (≤ {MOST_MEMORY:g})")
+        for column in ("part", "what", "from", "to", "cost", "memory"):
+            growth.add_column(column, justify="left" if column in ("part", "what") else "right")
+        for row in self.growth():
+            memory = "" if row.memory is None else f"{row.memory:.2f}"
+            growth.add_row(row.part, row.what, f"{row.least:,}", f"{row.most:,}", f"{row.cost:.2f}", memory)
+        console.print(growth)
 
     def write(self, path: Path) -> None:
         """Write all figures as JSON."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps([dataclasses.asdict(figure) for figure in self.figures], indent=1) + "\n")
+        figures = [dataclasses.asdict(figure) for figure in self.figures]
+        growth = [dataclasses.asdict(row) for row in self.growth()]
+        path.write_text(json.dumps({"figures": figures, "growth": growth}, indent=1) + "\n", encoding="utf-8")

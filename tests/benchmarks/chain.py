@@ -1,0 +1,102 @@
+"""The whole chain as processes joined by pipes, beside the SDK's defaults, and under `meltano run`.
+
+The SDK's chain is a plain stream, meltano-map-transform, and a target whose sink drops all. Ours
+ends with the finished zip; under Meltano, with NewStore's import.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import typing as t
+
+from tests.benchmarks.measuring import in_turns, run_chain, run_process
+from tests.benchmarks.pass_through import install_pass_through
+from tests.benchmarks.tap import fill
+from tests.end_to_end.demo import JOB, PROJECT
+from tests.shop.newstore import NewStore
+from tests.shop.process import command
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.benchmarks.measuring import Measured, Report
+
+PARTS = ("tap", "mapper", "target")
+OURS, SDK, MELTANO = "tap | mapper | target", "the same of SDK defaults", "meltano run newstore-stock-sync"
+REQUIRED_RATIO = 10.0
+#: The SDK's chain is as fast with fewer, and it takes minutes for more.
+MOST_FOR_THE_SDK = 100_000
+NODE, PRODUCTS = "DC01", 5_000
+
+
+def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
+    """Move `size` waiting events."""
+    landing = f"sqlite:///{directory / 'landing.db'}"
+    fill(landing, size)
+    on_hand = directory / "on_hand.csv"
+    _write_on_hand(on_hand)
+    ledgers = (f"sqlite:///{directory / f'ledger-{number}.db'}" for number in range(1_000_000))
+    peaks: dict[str, list[Measured]] = {name: [] for name in PARTS}
+
+    def ours() -> Measured:
+        tap = _config(directory, "tap", landing_url=landing, settle_seconds=0)
+        mapper = _config(directory, "mapper", ledger_url=next(ledgers), on_hand_url=str(on_hand))
+        zipping = [sys.executable, "-m", "tests.benchmarks.zipping_target", str(directory / "stock.zip")]
+        chain = run_chain(
+            [command("tap-newstore-fulfillment"), "--config", tap],
+            [command("mapper-newstore-stock"), "--config", mapper],
+            zipping,
+        )
+        for name, measured in zip(PARTS, chain, strict=True):
+            peaks[name].append(measured)
+        return chain[-1]
+
+    few = min(size, MOST_FOR_THE_SDK)
+    pass_through = install_pass_through(directory)
+    plain = [sys.executable, "-m", "tests.benchmarks.tap_compared", "sdk", "-", str(few)]
+    dropping = [sys.executable, "-m", "tests.benchmarks.dropping_target"]
+    theirs = in_turns({SDK: lambda: run_chain(plain, pass_through, dropping)[-1]}, 1)
+    with _meltano(directory, landing, on_hand) as under_meltano:
+        measured = in_turns({OURS: ours, MELTANO: lambda: under_meltano(next(ledgers))}, rounds)
+    report.add("chain", few, theirs, {})
+    report.add("chain", size, measured, {}, beside={(OURS, SDK): (few / theirs[SDK][0].seconds, REQUIRED_RATIO)})
+    report.add("chain, each process", size, peaks, {})
+
+
+@contextlib.contextmanager
+def _meltano(directory: Path, landing: str, on_hand: Path) -> t.Iterator[Callable[[str], Measured]]:
+    """Give what runs the job against a NewStore, with a state of its own each time."""
+    with NewStore(directory, import_seconds=0) as newstore:
+        newstore.add_location(NODE)
+        settings = {
+            "MELTANO_ENVIRONMENT": "sandbox",
+            "TAP_NEWSTORE_FULFILLMENT_LANDING_URL": landing,
+            "MAPPER_NEWSTORE_STOCK_ON_HAND_URL": str(on_hand),
+            "TARGET_NEWSTORE_STOCK_API_URL": newstore.url,
+            "TARGET_NEWSTORE_STOCK_AUTH_URL": newstore.token_url,
+            "TARGET_NEWSTORE_STOCK_STAGING_URL": str(newstore.staging),
+            "TARGET_NEWSTORE_STOCK_STAGING_LINK": f"{newstore.url}/staging",
+            "TARGET_NEWSTORE_STOCK_POLL_SECONDS": "1",
+        }
+
+        def run(ledger: str) -> Measured:
+            own = {"MELTANO_DATABASE_URI": ledger.replace("ledger-", "meltano-")}
+            own["MAPPER_NEWSTORE_STOCK_LEDGER_URL"] = ledger
+            return run_process([command("meltano"), "--cwd", str(PROJECT), "run", JOB], variables=settings | own)
+
+        yield run
+
+
+def _config(directory: Path, name: str, **settings: object) -> str:
+    path = directory / f"{name}.json"
+    path.write_text(json.dumps(settings), encoding="utf-8")
+    return str(path)
+
+
+def _write_on_hand(path: Path) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write("fulfillment_node_id,product_id,quantity,as_of_logical_timestamp\n")
+        file.writelines(f"{NODE},SKU-{number:05},1000000,\n" for number in range(PRODUCTS))
