@@ -18,8 +18,8 @@ POSTGRESQL = "postgresql"
 #: Rows that are held in memory while they go to a database or come from it.
 BATCH_ROWS = 10_000
 STREAMED = {"yield_per": BATCH_ROWS}
-#: Pages SQLite may keep in memory, in KiB: most of what this package needs of it.
-CACHE_KIB = 32 * 1024
+#: Pages SQLite may keep in memory, in KiB; more was not faster, because what is large comes in key order.
+CACHE_KIB = 8 * 1024
 
 
 def open_engine(url: str) -> sa.Engine:
