@@ -48,7 +48,6 @@ class Oracle:
         self.seen_through: int | None = None
         self.mark: int | None = None
         self.run = 0
-        self.planned_run = 0
 
     def forget(self) -> None:
         """The ledger was deleted."""
@@ -82,10 +81,9 @@ class Oracle:
             if row is None or (row.quantity, row.as_of) != (quantity, as_of):
                 self.rows[key] = OracleRow(quantity, as_of, self.run)
         for unit in self.units:
-            if unit.late and unit.run > self.planned_run:
-                # Runs since then died before they had read the rows.
+            if unit.cut is None:
+                # What a died run took has not been beside the ERP's rows before.
                 unit.run = self.run
-        self.planned_run = self.run
         declared = [unit.at for unit in self.pending(acknowledged)]
         self.mark = _highest(self.mark, state_mark, *declared)
         for unit in [unit for unit in self.ahead if self.mark is not None and unit.at <= self.mark]:

@@ -125,7 +125,7 @@ def test_a_ledger_of_another_schema_version_is_refused(tmp_path: Path, database_
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE ledger SET schema_version = 99")
     engine.dispose()
-    with pytest.raises(LedgerError, match="schema version 99, this program knows 3"):
+    with pytest.raises(LedgerError, match="schema version 99, this program knows 2"):
         day.run()
 
 

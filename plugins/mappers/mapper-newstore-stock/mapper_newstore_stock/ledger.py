@@ -26,6 +26,11 @@ logger = logging.getLogger("mapper-newstore-stock.ledger")
 class Ledger:
     """One run's hold on the ledger.
 
+    Attributes:
+        seen_through: The highest bookmark of the tap in any earlier run.
+        unread_since: The first run whose events no run has seen the ERP's rows with; this one, unless
+            runs have died between the two.
+
     Args:
         engine: Where it is kept; the schema is created when it is not there yet.
 
@@ -48,6 +53,7 @@ class Ledger:
             self._resources.callback(lock.acquire(self.connection, me))
             self.ledger_id = open_schema(self.connection)
             self.seen_through = self._highest_taken()
+            self.unread_since = self._last_planned_run() + 1
             self.run_id = uuid.uuid4().hex[:12]
             self.run = self._start_run(me)
         except lock.Held as held:
@@ -140,6 +146,9 @@ class Ledger:
     def _highest_taken(self) -> int | None:
         highest: int | None = self.connection.scalar(sa.select(sa.func.max(tables.run.c.taken_through)))
         return highest
+
+    def _last_planned_run(self) -> int:
+        return self.connection.scalar(sa.select(sa.func.max(tables.cut.c.run))) or 0
 
     def _start_run(self, me: lock.Holder) -> int:
         values = {"run_id": self.run_id, "host": me.host, "process": me.process, "started_at": me.started_at}

@@ -150,7 +150,7 @@ class Planner:
         self._fill_moved()
         row, sent = on_hand.c, self._acknowledged.cut
         in_moved = sa.exists().where(same_key(moved.c, row))
-        new = [row.changed_run == self._ledger.run, row.sent_cut.is_(None), row.sent_cut > sent]
+        new = [row.changed_run >= self._ledger.unread_since, row.sent_cut.is_(None), row.sent_cut > sent]
         if self._rule_is_new():
             new.append(sa.true())
         self._plan_from(sa.select(*self._sum(mark), sa.false()).where(sa.or_(*new), ~in_moved))

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from mapper_newstore_stock.database import is_postgresql, load
 from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.quantities import same_key
-from mapper_newstore_stock.tables import completed_unit, folded, on_hand, read_row, run
+from mapper_newstore_stock.tables import folded, on_hand, read_row
 from mapper_newstore_stock.tables import ledger as ledger_table
 
 if t.TYPE_CHECKING:
@@ -37,7 +37,7 @@ def last_cursor(connection: sa.Connection, fingerprint: str) -> Cursor | None:
 
 
 def take_rows(ledger: Ledger, source: OnHandSource, since: Cursor | None) -> int:
-    """Take over the ERP's rows, and remember which of them changed in this run.
+    """Take over the ERP's rows, and remember since which run they may have changed.
 
     Args:
         ledger: The run's hold on the ledger.
@@ -58,8 +58,9 @@ def take_rows(ledger: Ledger, source: OnHandSource, since: Cursor | None) -> int
     if is_postgresql(connection):
         connection.exec_driver_sql("ANALYZE read_row")
     _refuse_duplicates(connection)
-    _change(connection, ledger.run)
-    _add(connection, ledger.run)
+    # What a died run took may be younger than a change it did not read: see `not_contained`.
+    _change(connection, ledger.unread_since)
+    _add(connection, ledger.unread_since)
     if since is None:
         _remove(connection, count)
     if count > INDEXED_ROWS:
@@ -69,22 +70,6 @@ def take_rows(ledger: Ledger, source: OnHandSource, since: Cursor | None) -> int
         kept = json.dumps([source.fingerprint, source.cursor])
         connection.execute(ledger_table.update().values(on_hand_cursor=kept))
     return count
-
-
-def date_late_units(ledger: Ledger) -> None:
-    """Count the late units of runs that died before they had read the ERP's rows as this run's.
-
-    A late unit is subtracted until the row changes in a later run than its own (design rule 4). What
-    is read now may have changed before the unit came.
-    """
-    connection, this = ledger.connection, ledger.run
-    last = sa.select(sa.func.max(run.c.run)).where(run.c.has_read_on_hand)
-    last_read = connection.scalar(last) or 0
-    if last_read < this - 1:
-        unit = completed_unit.c
-        came = completed_unit.update().where(unit.late, unit.run > last_read)
-        connection.execute(came.values(run=this))
-    connection.execute(run.update().where(run.c.run == this).values(has_read_on_hand=True))
 
 
 def refuse_rows_below_folded(connection: sa.Connection) -> None:

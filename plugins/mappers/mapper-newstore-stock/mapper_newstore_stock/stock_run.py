@@ -20,7 +20,7 @@ from mapper_newstore_stock.on_hand import OnHandSource
 from mapper_newstore_stock.planning import Planner, Rules
 from mapper_newstore_stock.records import records_of
 from mapper_newstore_stock.retention import forget_old
-from mapper_newstore_stock.shelf import date_late_units, last_cursor, take_rows
+from mapper_newstore_stock.shelf import last_cursor, take_rows
 from mapper_newstore_stock.state import STOCK, Acknowledged, Taken
 from mapper_newstore_stock.tenants import OneTenant
 
@@ -151,7 +151,6 @@ class StockRun:
         if known is None or type(known) is not type(since):
             since = None
         count = take_rows(self._ledger, source, since)
-        date_late_units(self._ledger)
         self._logger.info("%d on-hand rows read%s", count, "" if since is None else f", changed since {since}")
 
     def _forget_old(self, *, erp_is_current: bool) -> None:

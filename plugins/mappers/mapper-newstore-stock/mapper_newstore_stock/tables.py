@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 2
 
 metadata = sa.MetaData()
 #: Tables of one connection; they go with it.
@@ -62,7 +62,6 @@ run = sa.Table(
     sa.Column("taken_position", sa.BigInteger, comment="the tap's bookmark: arrival position"),
     sa.Column("taken_store_id", sa.Text, comment="the landing store the position belongs to"),
     sa.Column("acknowledged_cut", number),
-    sa.Column("has_read_on_hand", sa.Boolean, comment="NULL: it died before its plan was written"),
     sqlite_autoincrement=True,
 )
 
@@ -94,8 +93,9 @@ folded = sa.Table(
 )
 
 #: The ERP's rows as last read, and what was last sent for them. `as_of_logical_timestamp`: the
-#: highest timestamp the number contains (NULL: none). `changed_run`: the run that last saw the
-#: row change. `sent_quantity`, `sent_cut`: NULL before the key was ever sent.
+#: highest timestamp the number contains (NULL: none). `changed_run`: the first run in which the
+#: row may have changed, after the rows had last been read. `sent_quantity`, `sent_cut`: NULL
+#: before the key was ever sent.
 on_hand = sa.Table(
     "on_hand",
     metadata,
