@@ -11,6 +11,7 @@ import datetime as dt
 import io
 import json
 import logging
+import os
 import tempfile
 import typing as t
 from pathlib import Path
@@ -61,7 +62,8 @@ TARGET = {
     "tenant": "demo",
     "client_id": "here",
     "client_secret": "here",
-    "api_url": "http://newstore",
+    # A NewStore of this process alone: what else runs on this machine is no second run of it.
+    "api_url": f"http://newstore-{os.getpid()}",
     "auth_url": "http://newstore/token",
     "staging_url": STAGING,
     "staging_link": "uri",
