@@ -29,7 +29,7 @@ fuzz: .venv/.installed
 
 soak: .venv/.installed
 	KILLS=100 pytest tests/faults
-	MODEL_SCHEDULES=1000000 pytest --numprocesses=2 --capture=no tests/faults/test_model.py
+	MODEL_SCHEDULES=1000000 MODEL_PROCESSES=2 pytest --capture=no tests/faults/test_model.py
 
 bench: .meltano/.installed
 	python -m tests.benchmarks $(BENCH)

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import typing as t
-
 import sqlalchemy as sa
-
-if t.TYPE_CHECKING:
-    from tests.faults.schedules import Part
 
 
 class Died(BaseException):
@@ -22,21 +17,21 @@ class Death:
     """
 
     def __init__(self) -> None:
-        self._part: Part | None = None
+        self._kind: str | None = None
         self._left = 0
         self.has_struck = False
 
-    def plan(self, part: Part | None = None, at: int = 0) -> None:
-        """Kill this part next; None: nobody."""
-        self._part, self._left, self.has_struck = part, at, False
+    def plan(self, kind: str | None = None, at: int = 0) -> None:
+        """Die next before a step of this kind; None: nobody dies."""
+        self._kind, self._left, self.has_struck = kind, at, False
 
-    def step(self, part: Part) -> None:
-        """Note that a part takes a step.
+    def step(self, kind: str) -> None:
+        """Note that a step is taken.
 
         Raises:
             Died: it was its last.
         """
-        if part != self._part:
+        if kind != self._kind:
             return
         self._left -= 1
         if self._left < 0:

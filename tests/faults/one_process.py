@@ -11,6 +11,7 @@ import datetime as dt
 import io
 import json
 import logging
+import os
 import tempfile
 import typing as t
 from pathlib import Path
@@ -19,9 +20,9 @@ import fsspec
 import msgspec
 import requests
 from mapper_newstore_stock.errors import MapperError
-from mapper_newstore_stock.events import read_event
 from mapper_newstore_stock.ledger import Ledger
 from mapper_newstore_stock.mapper import MapperNewStoreStock
+from mapper_newstore_stock.messages import MessageWriter
 from mapper_newstore_stock.stock_run import STREAM, StockRun
 from newstore_sandbox.errors import CallError
 from newstore_sandbox.sandbox import Faults, Options
@@ -35,7 +36,7 @@ from target_newstore_stock.target import TargetNewStoreStock
 
 from tests.faults.death import Death, Died
 from tests.faults.newstore_here import STAGING, NewStoreHere, SessionHere, an_answer
-from tests.faults.schedules import NODES, make_schedule
+from tests.faults.schedules import NODES, WRITING, make_schedule
 from tests.faults.story import Published, Story, as_published, units_in
 from tests.mapper.shop_day import Ledgers
 from tests.shop.erp import Erp
@@ -46,6 +47,7 @@ if t.TYPE_CHECKING:
     import sqlalchemy as sa
     from newstore_sandbox.import_jobs import Job
     from newstore_sandbox.stock_file import StockFile
+    from singer_sdk.singerlib import Message
 
     from tests.faults.judge import Basis, Verdict
     from tests.faults.schedules import Key, Run, RunFault, Schedule
@@ -60,7 +62,8 @@ TARGET = {
     "tenant": "demo",
     "client_id": "here",
     "client_secret": "here",
-    "api_url": "http://newstore",
+    # A NewStore of this process alone: what else runs on this machine is no second run of it.
+    "api_url": f"http://newstore-{os.getpid()}",
     "auth_url": "http://newstore/token",
     "staging_url": STAGING,
     "staging_link": "uri",
@@ -230,13 +233,12 @@ class OneProcess(Story):
         return newstore
 
     def _mapper_settings(self, directory: Path) -> dict[str, t.Any]:
-        settings = {
+        return {
             "ledger_url": f"sqlite:///{directory / 'ledger.db'}",
             "on_hand_url": str(self._erp.path),
             "max_cut_items": self.options.max_cut_items,
             "on_hand_as_of": "current" if self.options.erp == "current" else "column",
         }
-        return dict(MapperNewStoreStock(config=settings).config)
 
     def _receive_until(self, end: float) -> None:
         """Deliver what is due, each event at its time."""
@@ -251,7 +253,7 @@ class OneProcess(Story):
     def _begin_faults(self) -> None:
         fault = self._fault
         if fault and fault.part in ("mapper", "target"):
-            self._death.plan(fault.part, fault.at)
+            self._death.plan(fault.how or fault.part, fault.at)
         if fault and fault.how == "fails the import":
             self._newstore.faults.fail_next_import = "NewStore is tired"
         if fault and fault.how == "refuses an item":
@@ -287,36 +289,36 @@ class OneProcess(Story):
 
     def _map(self, records: list[dict[str, t.Any]], states: list[tuple[int, State]]) -> list[bytes]:
         """Give the lines the mapper wrote until it ended or died."""
-        lines: list[bytes] = []
-        run = None
-        self._mapper_is_well = True
+        lines = self._tap_lines(records, states)
+        mapper = _Mapper(config=self._mapper)
+        self._mapper_is_well = False
         try:
-            run = StockRun(self._mapper, logging.getLogger("mapper-newstore-stock"), Ledger(self._engine))
-            if self.state:
-                run.take_state(self.state)
-            run.begin_events()
-            for number, record in enumerate(records, 1):
-                run.take_events([read_event(record)])
-                for _ in (state for at, state in states if at == number < len(records)):
-                    run.take_state(_)
-            for at, state in states:
-                if at == len(records):
-                    run.take_state(state)
-            for message in run.finish():
-                self._death.step("mapper")
-                lines.append(_encode(message.to_dict()))
+            mapper.open(self._engine, self._death)
+            mapper.listen(t.cast("t.IO[str]", io.BytesIO(b"".join(line + b"\n" for line in lines))))
+            self._mapper_is_well = True
         except MapperError as error:
             self.verdict.counts["runs the mapper refused"] += 1
-            self._mapper_is_well = False
             self.tell(f"  mapper: {error}")
         except Died:
             self.verdict.counts["kills of the mapper"] += 1
-            self._mapper_is_well = False
             self.tell("  the mapper dies")
-        finally:
-            if run:
-                run.close()
+        lines = mapper.close()
+        if self._ends_inside_a_cut(lines):
+            self.verdict.counts["inputs that ended inside a cut"] += 1
         return lines
+
+    @staticmethod
+    def _ends_inside_a_cut(lines: list[bytes]) -> bool:
+        return bool(lines) and b'"RECORD"' in lines[-1]
+
+    def _tap_lines(self, records: list[dict[str, t.Any]], states: list[tuple[int, State]]) -> list[bytes]:
+        messages: list[dict[str, t.Any]] = [{"type": "STATE", "value": self.state}] if self.state else []
+        messages.append({"type": "SCHEMA", "stream": STREAM, "schema": {"properties": {}}, "key_properties": []})
+        for number in range(len(records) + 1):
+            if number:
+                messages.append({"type": "RECORD", "stream": STREAM, "record": records[number - 1]})
+            messages += [{"type": "STATE", "value": state} for at, state in states if at == number]
+        return [_encode(message) for message in messages]
 
     def _import(self, lines: list[bytes]) -> list[State]:
         """Feed the target; give the STATEs it wrote until it ended or died."""
@@ -379,6 +381,41 @@ class OneProcess(Story):
         detail = f" (after {job.name}, {file.quantities})"
         self.tell(f"  imported {job.name}: {file.quantities}")
         self.judge.after_import(self.step, file.quantities.keys(), file.range, self._job_basis[job.import_id], detail)
+
+
+class _Writer(MessageWriter):
+    """Keeps what the mapper writes, each message as a line.
+
+    Attributes:
+        death: Each message is a step of the mapper.
+    """
+
+    death: Death
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[bytes] = []
+
+    def write_message(self, message: Message) -> None:
+        self.death.step(WRITING)
+        self.lines.append(_encode(message.to_dict()))
+
+
+class _Mapper(MapperNewStoreStock):
+    """The mapper, on an engine that is there already; what it writes is kept."""
+
+    message_writer_class = _Writer
+
+    def open(self, engine: sa.Engine, death: Death) -> None:
+        """Open the ledger."""
+        t.cast("_Writer", self.message_writer).death = death
+        self._stock_run = StockRun(self.config, self.logger, Ledger(engine))
+
+    def close(self) -> list[bytes]:
+        """Let go of the ledger, as the end of the process does; give the lines that came out."""
+        if self._stock_run:
+            self._stock_run.close()
+        return t.cast("_Writer", self.message_writer).lines
 
 
 class _States(io.StringIO):

@@ -126,7 +126,7 @@ class RunFault:
     Attributes:
         part: Who dies, or does not do what it is asked.
         at: Before which of its steps, from 0.
-        how: For the tap "with STATE" or "without"; for NewStore one of NEWSTORE_FAULTS.
+        how: For the tap "with STATE" or "without"; for the mapper "" or WRITING; for NewStore one of NEWSTORE_FAULTS.
         times: For how many calls NewStore goes on with it.
     """
 
@@ -188,6 +188,8 @@ Step = (
     | KillReceiver
 )
 
+#: The mapper dies between two messages it writes, not between two statements of its ledger.
+WRITING = "while it writes"
 NEWSTORE_FAULTS = (
     "refuses",
     "is limited",
@@ -327,7 +329,9 @@ class _Maker:
         if part == "tap":
             return RunFault(part, self._chance.randint(0, 6), self._chance.choice(["with STATE", "without"]))
         if part == "mapper":
-            return RunFault(part, self._chance.randint(0, 90))
+            if self._chance.random() < 0.4:
+                return RunFault(part, self._chance.randint(1, 12), WRITING)
+            return RunFault(part, self._chance.randint(0, 75))
         if part == "target":
             return RunFault(part, self._chance.randint(0, 32))
         how, times = self._chance.choice(NEWSTORE_FAULTS), self._chance.choice([1, 1, 2, 8])

@@ -1,49 +1,43 @@
 """The pure model under every reading of what is unknown: never a unit promised that is not there.
 
-10,000 schedules here, MODEL_SCHEDULES of them in `make soak`. What is found is told at its shortest.
+10,000 schedules here; `make soak` plays MODEL_SCHEDULES in MODEL_PROCESSES. What is found is told at its shortest.
 """
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import json
 import os
 import typing as t
 from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from tests.faults.model.judge import Account, WrongNumberError
 from tests.faults.model.landing import SETTLE
 from tests.faults.model.readings import KEYS, PRODUCTS, Readings
-from tests.faults.model.schedules import ENDINGS, play, readings_of, steps_of, story
+from tests.faults.model.schedules import ENDINGS
 from tests.faults.model.shop import Parts
+from tests.faults.model.volume import play_seeds, table
 
 SCHEDULES = int(os.environ.get("MODEL_SCHEDULES", "10000"))
 #: Told by hypothesis; the others come from a seed, which is ten times as fast.
 STORIES = 200
-#: So that several processes can share the work.
-PARTS = 2
+PROCESSES = int(os.environ.get("MODEL_PROCESSES", "1"))
 KEY = st.sampled_from(KEYS)
 UNITS = st.integers(1, 4)
 RIGHT = Parts()
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_no_schedule_oversells_and_at_rest_all_numbers_are_equal(part: int, tmp_path: Path) -> None:
-    accounts: dict[str, Account] = collections.defaultdict(Account)
-    for seed in range(part, SCHEDULES - STORIES, PARTS):
-        readings, steps = readings_of(seed), steps_of(seed)
-        try:
-            shop = play(readings, steps, RIGHT)
-        except WrongNumberError:
-            pytest.fail(f"seed {seed}: {story(readings, steps, RIGHT)}")
-        accounts[_setting(readings)].add(shop.judge.account)
-    report(accounts, Path(os.environ.get("FAULT_REPORTS") or tmp_path) / f"model-{part}.json")
+def test_no_schedule_oversells_and_at_rest_all_numbers_are_equal(tmp_path: Path) -> None:
+    accounts = play_seeds(SCHEDULES - STORIES, PROCESSES)
+    path = Path(os.environ.get("FAULT_REPORTS") or tmp_path) / "model.json"
+    rows = {name: dataclasses.asdict(account) for name, account in sorted(accounts.items())}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    print(f"\n{table(accounts)}\n  written to {path}")
+    assert sum(account.schedules for account in accounts.values()) == SCHEDULES - STORIES
 
 
 class ModelStory(RuleBasedStateMachine):
@@ -117,20 +111,3 @@ def test_no_story_of_hypothesis_oversells_and_at_rest_all_numbers_are_equal() ->
             database=None,
         ),
     )
-
-
-def report(accounts: dict[str, Account], path: Path) -> None:
-    """Show the accounts as a table, and write them as JSON."""
-    rows = {name: dataclasses.asdict(account) for name, account in sorted(accounts.items())}
-    path.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-    columns = [field.name for field in dataclasses.fields(Account)]
-    width = max(map(len, rows), default=0)
-    print(f"\n{'units x minutes of the model':<{width}}", *(f"{column:>13}" for column in columns))
-    for name, row in rows.items():
-        print(f"{name:<{width}}", *(f"{row[column]:>13,}" for column in columns))
-
-
-def _setting(readings: Readings) -> str:
-    sent = "with emit_unreleased" if readings.emit_unreleased else "without emit_unreleased"
-    erp = "current ERP" if readings.current else "lagging ERP"
-    return f"{sent}, {erp}, {'events beyond the promise' if readings.beyond_the_promise else 'promise kept'}"
