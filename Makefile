@@ -12,7 +12,15 @@ export UV_COMPILE_BYTECODE := 1
 
 BENCH ?= --size 100000 --size 1000000
 
-.PHONY: demo demo-erp docs test fuzz soak bench lint install requirements clean
+# One schedule of `make faults`: which, in which world, on which database of real processes.
+SEED ?= 0
+WORLD ?= real-processes
+DATABASE ?= sqlite
+# How often `make soak` tells, kills and plays.
+SOAK = KILLS=100 STORY_SEEDS=20 STORY_STEPS=40 MODEL_SCHEDULES=1000000 MODEL_PROCESSES=2 \
+	SCHEDULES=$${SCHEDULES:-500} SCHEDULES_IN_ONE_PROCESS=$${SCHEDULES_IN_ONE_PROCESS:-10000}
+
+.PHONY: demo demo-erp docs test fuzz faults soak bench lint install requirements clean
 
 demo: .meltano/.installed
 	python -m tests.end_to_end.demo
@@ -27,9 +35,11 @@ fuzz: .venv/.installed
 	BODIES=100000 pytest tests/tap/test_fuzzed_bodies.py
 	LEDGER_EXAMPLES=50000 pytest tests/mapper/test_against_an_oracle.py
 
+faults: .venv/.installed
+	python -m tests.faults $(SEED) --world=$(WORLD) --database=$(DATABASE) $(SCOPE:%=--scope=%)
+
 soak: .venv/.installed
-	KILLS=100 pytest tests/faults
-	MODEL_SCHEDULES=1000000 MODEL_PROCESSES=2 pytest --capture=no tests/faults/test_model.py
+	$(SOAK) pytest --capture=no tests/faults
 
 bench: .meltano/.installed
 	python -m tests.benchmarks $(BENCH)

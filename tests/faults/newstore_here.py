@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import types
 import typing as t
 import urllib.parse
@@ -20,7 +21,8 @@ if t.TYPE_CHECKING:
     from newstore_sandbox.import_jobs import Job
     from newstore_sandbox.stock_file import StockFile
 
-STAGING = "memory://staging"
+#: Of this process alone: a run keeps others out of its staging place.
+STAGING = f"memory://staging-{os.getpid()}"
 IMPORT = "/v0/d/import"
 
 

@@ -339,6 +339,7 @@ class OneProcess(Story):
             self.tell("  the target dies")
         finally:
             target.intake.close()
+            _let_go(target)
         return output.states
 
     def _sleep(self, seconds: float) -> None:
@@ -381,6 +382,13 @@ class OneProcess(Story):
         detail = f" (after {job.name}, {file.quantities})"
         self.tell(f"  imported {job.name}: {file.quantities}")
         self.judge.after_import(self.step, file.quantities.keys(), file.range, self._job_basis[job.import_id], detail)
+
+
+def _let_go(target: TargetNewStoreStock) -> None:
+    """Release what the end of the target's process would: its hold on the staging place."""
+    lock = getattr(target, "_run_lock", None)
+    if lock is not None:
+        lock._lock.release(force=True)
 
 
 class _Writer(MessageWriter):

@@ -37,9 +37,7 @@ SETTLE_SECONDS = 1
 #: The longest delay of an event that keeps the promise; less than the above, because a busy machine delays more.
 PROMISE_SECONDS = 0.5
 STEPS = 16
-LOOK_SECONDS = 0.02
-#: How far the steps that happen in the middle of a run are apart.
-MEANWHILE_SECONDS = 0.3
+LOOK_SECONDS = 0.01
 IMPORT = "/v0/d/import"
 #: Where the target waits for NewStore when it is killed; with a status, before NewStore has done what was asked.
 CALLS: tuple[dict[str, t.Any], ...] = (
@@ -59,9 +57,8 @@ FAULTS: dict[str, dict[str, t.Any]] = {
     "has no answer": {"status": 500, "cut_off": True},
     "loses the answer": {"happens": True, "cut_off": True},
 }
-#: What the mapper has logged when it is killed; the tap, after so many parts of a second.
+#: What the mapper has logged when it is killed.
 MAPPER_SAYS = ("on-hand rows read", "Cut \\d+: ", "run_summary")
-PARTS_OF_A_SECOND = 20
 
 NewDatabase = t.Callable[[], str]
 
@@ -79,7 +76,7 @@ def play(
         seed: Of the schedule.
         new_database: Gives SQLAlchemy URLs of empty databases; None: SQLite.
         tell: Told what happens.
-        forks: Starts tap, mapper and target; None: each is a fresh process.
+        forks: Starts the processes; None: each is a fresh one.
         options: Fields of `schedules.Options` that are not left to the seed.
     """
     database = "postgresql" if new_database else "sqlite"
@@ -99,7 +96,7 @@ class RealProcesses(Story):
         directory: For everything that is written.
         urls: Of landing store and ledger, two empty databases.
         tell: Told what happens.
-        forks: Starts tap, mapper and target.
+        forks: Starts the processes; None: each is a fresh one.
     """
 
     def __init__(
@@ -130,6 +127,7 @@ class RealProcesses(Story):
             range_scope=self.options.range_scope,
             job_order=self.options.job_order,
         )
+        self._forks = forks
         self._newstore = self._shop.newstore
         self._items: dict[str, list[str]] = {}
         self._jobs: dict[str, Basis] = {}
@@ -251,7 +249,7 @@ class RealProcesses(Story):
             if run.fault and self._is_time(run.fault, self.now() - begun):
                 self._kill(processes, run.fault)
                 break
-            if meanwhile and self.now() - last > MEANWHILE_SECONDS:
+            if meanwhile and self.now() - last > (0.05 if self._forks else 0.3):
                 self.do_meanwhile(meanwhile.pop(0))
                 last = self.now()
             pause.wait(LOOK_SECONDS)
@@ -260,7 +258,7 @@ class RealProcesses(Story):
 
     def _is_time(self, fault: RunFault, seconds: float) -> bool:
         if fault.part == "tap":
-            return seconds > (1 + fault.at) / PARTS_OF_A_SECOND * 3
+            return seconds > (1 + fault.at) * (0.02 if self._forks else 0.15)
         if fault.part == "mapper":
             return re.search(MAPPER_SAYS[fault.at % len(MAPPER_SAYS)], self._shop.log) is not None
         return fault.part == "target" and self._newstore.faults()["calls"][0]["times"] == 0

@@ -24,7 +24,7 @@ PRODUCTS = ("SHIRT", "SHOES", "SOCKS")
 #: A few keys make most of the sales.
 SALES = (32, 16, 8, 8, 4, 4, 2, 1, 1)
 KEYS: tuple[Key, ...] = tuple((node, product) for product in PRODUCTS for node in NODES)
-STEPS = 26
+STEPS = 22
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,8 +243,29 @@ class _Maker:
         self._options = Options(**(drawn | fixed))
         stock = {key: chance.randint(3, 12) for key in KEYS}
         first = [self._order() for _ in range(4)]
-        rest = [self._step() for _ in range(self._count)]
-        return Schedule(seed, self._options, stock, (*first, *(step for step in rest if step is not None)))
+        rest = [step for _ in range(self._count) for step in self._some_steps()]
+        return Schedule(seed, self._options, stock, (*first, *rest))
+
+    def _some_steps(self) -> list[Step]:
+        if self._options.breaks_the_promise and self._chance.random() < 0.04:
+            return self._late_event()
+        step = self._step()
+        return [] if step is None else [step]
+
+    def _late_event(self) -> list[Step]:
+        """Two sales, of which a run passes the first before it arrives; the ERP writes its rows meanwhile."""
+        late, other = self._order(), self._order()
+        return [
+            late,
+            other,
+            Ship(late.order, 3, (self._chance.uniform(1.3, 3.5),)),
+            Ship(other.order, 3, (0.0,)),
+            Wait(1.2),
+            self._run(),
+            ErpWrites(KEYS, 0),
+            Wait(self._chance.choice([0.1, 1.2, 2.4])),
+            self._run(),
+        ]
 
     def _step(self) -> Step | None:
         steps: dict[t.Callable[[], Step | None], float] = {

@@ -266,7 +266,7 @@ class Story(abc.ABC):
         self.write_erp(self._rows)
 
     def _wait(self, step: Wait) -> None:
-        self.pass_time(step.promises * self.promise, newstore_works=step.newstore_works)
+        self.pass_time(step.promises * self.settle, newstore_works=step.newstore_works)
 
     def _run(self, step: Run) -> None:
         if step.fault:

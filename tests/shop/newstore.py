@@ -12,6 +12,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from tests.shop.warm_start import Forks
+
 CALL_SECONDS = 30
 CLIENT_ID = "sandbox-client"
 CLIENT_SECRET = "sandbox-secret"
@@ -24,14 +26,22 @@ class NewStore:
     Args:
         directory: For its log and the staged stock files.
         variables: Added to its environment.
+        forks: Starts it, without variables; None: it is a fresh process.
         options: Options of `newstore-sandbox serve`, with `_` for `-`.
     """
 
-    def __init__(self, directory: Path, variables: dict[str, str] | None = None, **options: object) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        variables: dict[str, str] | None = None,
+        *,
+        forks: Forks | None = None,
+        **options: object,
+    ) -> None:
         self.staging = directory / "staging"
         arguments = [command("newstore-sandbox"), "serve", "--port=0", f"--staging-dir={self.staging}"]
         arguments += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-        self.process = Process(arguments, directory / "newstore.log", variables)
+        self.process = Process(arguments, directory / "newstore.log", variables, forks)
         self.url = self.process.wait_for(r"listening on (http://\S+)")[1]
 
     def __enter__(self) -> t.Self:

@@ -41,7 +41,7 @@ class Pipeline:
         tap: Settings of tap and receiver.
         target: Settings of the target.
         delivers: NewStore sends its events to the receiver by itself.
-        forks: Starts the three; None: each is a fresh process.
+        forks: Starts all of them; None: each is a fresh process.
         options: Options of the sandbox.
     """
 
@@ -59,9 +59,9 @@ class Pipeline:
         self._directory = directory
         self._forks = forks
         self._receiver_settings = tap or {}
-        self.receiver = Receiver(directory, **self._receiver_settings)
+        self.receiver = Receiver(directory, forks=forks, **self._receiver_settings)
         webhook: dict[str, t.Any] = {"webhook_url": self.receiver.events_url} if delivers else {}
-        self.newstore = NewStore(directory, import_seconds=0, **webhook, **options)
+        self.newstore = NewStore(directory, forks=forks, import_seconds=0, **webhook, **options)
         self.erp = Erp(directory / "on_hand.csv")
         self.state: dict[str, t.Any] | None = None
         ledger = {"ledger_url": f"sqlite:///{directory / 'ledger.db'}", "on_hand_url": str(self.erp.path)}
@@ -102,7 +102,7 @@ class Pipeline:
         """Kill the receiver and start it again, on the port it had."""
         port = int(self.receiver.url.rpartition(":")[2])
         self.receiver.process.kill()
-        self.receiver = Receiver(self._directory, receiver_port=port, **self._receiver_settings)
+        self.receiver = Receiver(self._directory, forks=self._forks, receiver_port=port, **self._receiver_settings)
 
     def start(self, parts: tuple[str, ...] = PARTS) -> list[t.Any]:
         """Start some of the three, joined by pipes; the last one's stdout is a pipe too."""

@@ -14,6 +14,8 @@ from pathlib import Path
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tests.shop.warm_start import Forks
+
 START_SECONDS = 60
 STOP_SECONDS = 30
 
@@ -37,14 +39,25 @@ class Process:
         arguments: The command, as `command` gives it, and its arguments.
         log: A file that receives everything it prints.
         variables: Added to the environment.
+        forks: Starts it, without variables; None: it is a fresh process.
     """
 
-    def __init__(self, arguments: Sequence[str], log: Path, variables: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        log: Path,
+        variables: Mapping[str, str] | None = None,
+        forks: Forks | None = None,
+    ) -> None:
         self._log = log
+        self._process: t.Any
         with log.open("ab") as file:
-            self._process = subprocess.Popen(
-                arguments, stdout=file, stderr=subprocess.STDOUT, env=environment(**(variables or {}))
-            )
+            if forks:
+                self._process = forks.start(arguments, None, file, file)
+            else:
+                self._process = subprocess.Popen(
+                    arguments, stdout=file, stderr=subprocess.STDOUT, env=environment(**(variables or {}))
+                )
 
     def __enter__(self) -> t.Self:
         return self
@@ -55,7 +68,7 @@ class Process:
     @property
     def pid(self) -> int:
         """The process's id."""
-        return self._process.pid
+        return int(self._process.pid)
 
     @property
     def output(self) -> str:
@@ -80,13 +93,13 @@ class Process:
 
     def wait(self) -> int:
         """Wait until the process ends by itself, and give its exit code."""
-        return self._process.wait(START_SECONDS)
+        return int(self._process.wait(START_SECONDS))
 
     def stop(self) -> int:
         """Ask the process to end, and give its exit code."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(STOP_SECONDS)
+        return int(self._process.wait(STOP_SECONDS))
 
     def kill(self) -> None:
         """End the process without giving it a chance to do anything."""

@@ -12,6 +12,8 @@ from tests.shop.process import Process, command
 if t.TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.shop.warm_start import Forks
+
 CALL_SECONDS = 30
 
 
@@ -21,10 +23,13 @@ class Receiver:
     Args:
         directory: For its configuration and its log, and for a landing store on SQLite.
         api_key: The key it asks for; None accepts everybody.
+        forks: Starts it; None: it is a fresh process.
         more: More of the tap's settings, such as another `landing_url`.
     """
 
-    def __init__(self, directory: Path, api_key: str | None = None, **more: t.Any) -> None:
+    def __init__(
+        self, directory: Path, api_key: str | None = None, *, forks: Forks | None = None, **more: t.Any
+    ) -> None:
         self._key = api_key
         settings: dict[str, t.Any] = {
             "landing_url": f"sqlite:///{directory / 'landing.db'}",
@@ -38,7 +43,7 @@ class Receiver:
         config.write_text(json.dumps(settings), encoding="utf-8")
         log = directory / "receiver.log"
         log.unlink(missing_ok=True)
-        self.process = Process([command("newstore-event-receiver"), "--config", str(config)], log)
+        self.process = Process([command("newstore-event-receiver"), "--config", str(config)], log, forks=forks)
         self.url = self.process.wait_for(r"listening on (http://[\w.:]+)")[1]
 
     def __enter__(self) -> t.Self:

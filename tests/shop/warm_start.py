@@ -1,7 +1,7 @@
-"""Plugins as processes that need not import everything anew: forked from one that has.
+"""The project's commands as processes that need not import everything anew: forked from one that has.
 
-Each is a real process with pipes of its own, killed like any other; only its start is a fortieth of a
-second instead of most of a second. `Forks` is the caller's side; `python -m tests.shop.warm_start` the other.
+Each is a real process with pipes of its own, killed like any other; only its start is a small part of a
+second instead of most of one. `Forks` is the caller's side; `python -m tests.shop.warm_start` the other.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST_BYTES = 1 << 16
 
 
 class Forks:
-    """Starts plugins. Use it in a `with` block."""
+    """Starts commands. Use it in a `with` block."""
 
     def __enter__(self) -> t.Self:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -41,35 +41,43 @@ class Forks:
         self._socket.close()
         self._server.wait(STOP_SECONDS)
 
-    def start(self, arguments: Sequence[str], stdin: t.Any, stderr: t.IO[bytes]) -> ForkedProcess:
-        """Start a plugin by its command and arguments; its stdout is a pipe.
+    def start(
+        self, arguments: Sequence[str], stdin: t.Any, stderr: t.IO[bytes], stdout: t.IO[bytes] | None = None
+    ) -> ForkedProcess:
+        """Start a command.
 
         Args:
             arguments: The command, as `command` gives it, and its arguments.
             stdin: A file, or None for none.
             stderr: A file.
+            stdout: A file, or None for a pipe.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        reading, writing = os.pipe()
         with theirs, contextlib.ExitStack() as stack:
-            stack.callback(os.close, writing)
+            pipe = None
+            if stdout is None:
+                reading, writing = os.pipe()
+                stack.callback(os.close, writing)
+                pipe = os.fdopen(reading, encoding="utf-8")
+            else:
+                writing = stdout.fileno()
             source = stack.enter_context(Path(os.devnull).open("rb")) if stdin is None else stdin
             files = [source.fileno(), writing, stderr.fileno(), theirs.fileno()]
             socket.send_fds(self._socket, [json.dumps(list(arguments)).encode()], files)
             assert self._socket.recv(1), "the forking process has ended"
-        return ForkedProcess(ours, os.fdopen(reading, encoding="utf-8"))
+        return ForkedProcess(ours, pipe)
 
 
 class ForkedProcess:
-    """A plugin that runs; the part of `subprocess.Popen` a pipeline needs.
+    """A command that runs; the part of `subprocess.Popen` that is needed here.
 
     Attributes:
         pid: Its process id.
-        stdout: What it writes.
+        stdout: What it writes, if that is a pipe.
         returncode: How it ended; negative when a signal ended it, None while it runs.
     """
 
-    def __init__(self, control: socket.socket, stdout: t.TextIO) -> None:
+    def __init__(self, control: socket.socket, stdout: t.TextIO | None) -> None:
         self._control = control.makefile("r")
         self._socket = control
         self.pid = int(self._control.readline())
@@ -88,10 +96,20 @@ class ForkedProcess:
 
     def communicate(self, timeout: float) -> tuple[str, None]:
         """Read what it writes until it ends."""
+        assert self.stdout
         with self.stdout:
             output = self.stdout.read()
         self.wait(timeout)
         return output, None
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, if it still runs."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
 
     def _look(self, seconds: float) -> int | None:
         if self.returncode is None:
@@ -105,9 +123,9 @@ class ForkedProcess:
 
 
 def serve(requests: socket.socket) -> None:
-    """Fork a plugin for each request, until the caller goes."""
+    """Fork a command for each request, until the caller goes."""
     commands = _commands()
-    # Who has forked a plugin waits for it, and nobody for him.
+    # Who has forked a command waits for it, and nobody for him.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         body, files, _, _ = socket.recv_fds(requests, MOST_BYTES, 4)
@@ -122,7 +140,7 @@ def serve(requests: socket.socket) -> None:
 
 
 def _supervise(commands: dict[str, t.Callable[[], object]], arguments: list[str], files: list[int]) -> t.NoReturn:
-    """Fork the plugin, say its id, wait, and say how it ended."""
+    """Fork the command, say its id, wait, and say how it ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     pid = os.fork()
     if pid == 0:
@@ -142,13 +160,16 @@ def _supervise(commands: dict[str, t.Callable[[], object]], arguments: list[str]
 
 
 def _commands() -> dict[str, t.Callable[[], object]]:
-    """Import all that the plugins need."""
+    """Import all that the commands need."""
     from mapper_newstore_stock.mapper import MapperNewStoreStock  # noqa: PLC0415 - only this process needs them
+    from newstore_sandbox.__main__ import main as sandbox  # noqa: PLC0415
+    from tap_newstore_fulfillment.receiver_command import main as receiver  # noqa: PLC0415
     from tap_newstore_fulfillment.tap import TapNewStoreFulfillment  # noqa: PLC0415
     from target_newstore_stock.target import TargetNewStoreStock  # noqa: PLC0415
 
     plugins = (TapNewStoreFulfillment, MapperNewStoreStock, TargetNewStoreStock)
-    return {plugin.name: plugin.cli for plugin in plugins}
+    commands: dict[str, t.Callable[[], object]] = {plugin.name: plugin.cli for plugin in plugins}
+    return {**commands, "newstore-sandbox": sandbox, "newstore-event-receiver": receiver}
 
 
 if __name__ == "__main__":

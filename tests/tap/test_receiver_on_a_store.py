@@ -80,7 +80,7 @@ def test_many_receivers_fill_one_store(tmp_path: Path, url: str) -> None:
 
 
 def test_both_keys_are_right_while_a_key_is_changed(tmp_path: Path) -> None:
-    keys = {"receiver_api_key": "new-key", "receiver_previous_api_key": "old-key"}
+    keys: dict[str, t.Any] = {"receiver_api_key": "new-key", "receiver_previous_api_key": "old-key"}
     with Receiver(tmp_path, **keys) as receiver:
         assert [receiver.post(an_event(10), key=key).status_code for key in ("new-key", "old-key")] == [200, 200]
         assert receiver.post(an_event(10), key="new-keyold-key").status_code == 401
