@@ -87,11 +87,13 @@ class Taken:
         through: Logical timestamp of the tap's bookmark (None: no bookmark).
         position: Arrival position of the tap's bookmark.
         store_id: The landing store that gave the position.
+        pruned_through: Completions up to this logical timestamp may be missing from a replay.
     """
 
     through: int | None = None
     position: int = 0
     store_id: str | None = None
+    pruned_through: int | None = None
 
     @classmethod
     def from_state(cls, state: Mapping[str, t.Any], stream: str) -> Taken:
@@ -105,6 +107,7 @@ class Taken:
             through=_integer(bookmark, stream, "replication_key_value"),
             position=_integer(bookmark, stream, "position") or 0,
             store_id=bookmark.get("store_id"),
+            pruned_through=_integer(bookmark, stream, "pruned_through"),
         )
 
 
