@@ -25,7 +25,7 @@ fuzz: .venv/.installed
 	LEDGER_EXAMPLES=50000 pytest tests/mapper/test_against_an_oracle.py
 
 soak: .venv/.installed
-	KILLS=100 pytest tests/faults
+	KILLS=100 STORY_SEEDS=20 STORY_STEPS=40 pytest tests/faults
 
 bench: .meltano/.installed
 	python -m tests.benchmarks $(BENCH)
