@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import logging
 import typing as t
 
 import msgspec
@@ -22,7 +23,13 @@ if t.TYPE_CHECKING:
 
     from tap_newstore_fulfillment.events import FulfillmentEvent
 
+logger = logging.getLogger("tap-newstore-fulfillment.landing")
+
 ROWS_AT_ONCE = 2_000
+RESTORED = (
+    "The landing store has been restored from an older copy since the last run: all of it is looked at again. Events "
+    "kept after that copy are gone; let NewStore send them again with newstore-event-receiver replay"
+)
 # A whole group goes in as one JSON text: one statement, in which the database works alone. For each
 # row it was given or gave back, this thread would have to wait for Python's lock, which the busy
 # event loop holds.
@@ -168,7 +175,13 @@ class LandingStore:
                 .order_by(event.logical_timestamp.desc())
             )
             mark = connection.scalar(query.limit(1))
-        return ReleasePlan.make(start, mark=mark, position=position, store_id=self.store_id, oldest=oldest)
+            if start.is_of_another_past(self.store_id, position, _arrival_at(connection, start.position)):
+                logger.warning(RESTORED)
+                start = start.forgotten(self.store_id)
+            arrival = _arrival_at(connection, position)
+        return ReleasePlan.make(
+            start, mark=mark, position=position, store_id=self.store_id, oldest=oldest, arrival=arrival
+        )
 
     def released(self, plan: ReleasePlan) -> Iterator[Sequence[Arrival]]:
         """Give the events of a plan in timestamp order, some at a time: late ones first, then the settled ones."""
@@ -192,6 +205,13 @@ class LandingStore:
             result = connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE})
             for rows in result.partitions():
                 yield t.cast("Sequence[Arrival]", rows)
+
+
+def _arrival_at(connection: sa.Connection, position: int) -> str | None:
+    """Give what stands at a position: an event that comes again to a restored store comes at another time."""
+    event = fulfillment_event.c
+    row = connection.execute(sa.select(event.event_id, event.received_at).where(event.position == position)).first()
+    return f"{row.event_id}@{row.received_at}" if row else None
 
 
 def _arrivals(plan: ReleasePlan) -> sa.Select[t.Any]:

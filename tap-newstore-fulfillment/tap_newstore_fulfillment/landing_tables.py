@@ -55,6 +55,15 @@ reader = sa.Table(
     sa.Column("seen_at", sa.BigInteger, nullable=False, comment="epoch milliseconds of its last run"),
 )
 
+#: At most one row: the highest logical timestamp of a completion that has been pruned (NULL: none).
+#: Without the row nobody has looked yet.
+pruning = sa.Table(
+    "pruning",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("completed_through", sa.BigInteger),
+)
+
 #: What the clock that stamps events said when somebody looked, beside one that never jumps; see
 #: settling.py. Older programs do not look for it, and leave it alone.
 clock_check = sa.Table(

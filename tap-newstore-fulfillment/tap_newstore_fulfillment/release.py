@@ -15,6 +15,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
 REPLICATION_KEY = "logical_timestamp"
+PRUNED_THROUGH = "pruned_through"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Bookmark:
         position: Arrival position in the store `store_id`.
         reader_id: Identity of the pipeline that carries this bookmark.
         complete: The run that made it has sent all it releases; the next run does not ask.
+        arrival: What stands at `position`; a store restored from a copy has something else there.
     """
 
     through: int | None = None
@@ -33,6 +35,8 @@ class Bookmark:
     store_id: str | None = None
     reader_id: str | None = None
     complete: bool = True
+    # It proves the position, and is no part of it.
+    arrival: str | None = dataclasses.field(default=None, compare=False)
 
     @classmethod
     def from_state(cls, state: Mapping[str, t.Any], new_reader: str | None = None) -> Bookmark:
@@ -50,6 +54,7 @@ class Bookmark:
             position=_integer(state, "position") or 0,
             store_id=state.get("store_id"),
             reader_id=state.get("reader_id") or new_reader,
+            arrival=state.get("arrival"),
         )
 
     def to_state(self) -> dict[str, t.Any]:
@@ -61,7 +66,23 @@ class Bookmark:
             "store_id": self.store_id,
             "reader_id": self.reader_id,
             "complete": self.complete,
+            "arrival": self.arrival,
         }
+
+    def forgotten(self, store_id: str) -> Bookmark:
+        """Give the bookmark with which a store is read again: only what is above it is known to be new."""
+        return dataclasses.replace(self, position=0, store_id=store_id, arrival=None)
+
+    def is_of_another_past(self, store_id: str, position: int, arrival: str | None) -> bool:
+        """Say whether the store has lost what it had when this bookmark was made.
+
+        Args:
+            store_id: The store's identity.
+            position: Its last arrival position.
+            arrival: What stands at this bookmark's position in it.
+        """
+        has_lost = self.position > position or self.arrival not in (None, arrival)
+        return self.store_id == store_id and has_lost
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +109,14 @@ class ReleasePlan:
 
     @classmethod
     def make(
-        cls, start: Bookmark, *, mark: int | None, position: int, store_id: str, oldest: int | None
+        cls,
+        start: Bookmark,
+        *,
+        mark: int | None,
+        position: int,
+        store_id: str,
+        oldest: int | None,
+        arrival: str | None = None,
     ) -> ReleasePlan:
         """Plan a run from the last bookmark and the store's settled mark.
 
@@ -97,10 +125,10 @@ class ReleasePlan:
         older copy, everything below the bookmark is looked at again. Repeats are harmless.
         """
         if start.store_id != store_id or start.position > position:
-            start = dataclasses.replace(start, position=0, store_id=store_id)
+            start = start.forgotten(store_id)
         known = [value for value in (mark, start.through) if value is not None]
         through = max(known, default=None)
-        end = dataclasses.replace(start, through=through, position=position, complete=True)
+        end = dataclasses.replace(start, through=through, position=position, arrival=arrival, complete=True)
         return cls(start, end, oldest)
 
     def bookmark_before(self, logical_timestamp: int) -> Bookmark:

@@ -11,7 +11,8 @@ import typing as t
 
 import sqlalchemy as sa
 
-from tap_newstore_fulfillment.landing_tables import fulfillment_event, reader
+from tap_newstore_fulfillment.events import COMPLETED
+from tap_newstore_fulfillment.landing_tables import fulfillment_event, pruning, reader
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,4 +90,26 @@ class Retention:
                 event.received_at <= self._database.now(connection) - keep_ms,
                 event.body.is_not(None),
             )
-            return connection.execute(old.values(body=None)).rowcount
+            count = connection.execute(old.values(body=None)).rowcount
+            self._note_pruned(connection)
+            return count
+
+    def pruned_through(self) -> int | None:
+        """Give the highest logical timestamp of a completion that can no longer be sent; None: all can."""
+        with self._database.reading() as connection:
+            row = connection.execute(sa.select(pruning.c.completed_through)).first()
+        if row is None:
+            # An older version may have pruned; a look through the store, once.
+            with self._database.writing() as connection:
+                return self._note_pruned(connection)
+        return t.cast("int | None", row.completed_through)
+
+    def _note_pruned(self, connection: sa.Connection) -> int | None:
+        event = fulfillment_event.c
+        pruned = sa.select(sa.func.max(event.logical_timestamp)).where(
+            event.body.is_(None), event.event_name == COMPLETED
+        )
+        through: int | None = connection.scalar(pruned)
+        connection.execute(pruning.delete())
+        connection.execute(pruning.insert(), {"id": 1, "completed_through": through})
+        return through

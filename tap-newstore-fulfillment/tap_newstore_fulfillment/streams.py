@@ -12,7 +12,7 @@ from singer_sdk import typing as th
 from tap_newstore_fulfillment import fast_sync
 from tap_newstore_fulfillment.landing import LandingStore
 from tap_newstore_fulfillment.records import item_records, read_record, to_dict
-from tap_newstore_fulfillment.release import REPLICATION_KEY, Bookmark, ReleasePlan
+from tap_newstore_fulfillment.release import PRUNED_THROUGH, REPLICATION_KEY, Bookmark, ReleasePlan
 from tap_newstore_fulfillment.sources import waiting_time
 
 if t.TYPE_CHECKING:
@@ -62,11 +62,14 @@ class LandingStream(Stream):
                     "The landing store was empty and has been created; is newstore-event-receiver writing to it?"
                 )
             self._count(0)
-            self._plan = self._make_plan(store, self.get_context_state(context), ready_at)
+            state = self.get_context_state(context)
+            self._plan = self._make_plan(store, state, ready_at)
+            if self._is_incremental:
+                self._say_what_is_pruned(store, state)
             for arrivals in store.released(self._plan):
                 yield [read_record(arrival, released=True) for arrival in arrivals]
             if self._is_incremental:
-                self.get_context_state(context).update(self._plan.end.to_state())
+                state.update(self._plan.end.to_state())
             if self.config["emit_unreleased"]:
                 for arrivals in store.unreleased(self._plan):
                     yield [read_record(arrival, released=False) for arrival in arrivals]
@@ -82,6 +85,13 @@ class LandingStream(Stream):
             oldest=self.config.get("start_logical_timestamp"),
             settled=store.clock.settled(waiting_time(self.config), ready_at),
         )
+
+    def _say_what_is_pruned(self, store: LandingStore, state: dict[str, t.Any]) -> None:
+        """Say below which timestamp events may be missing from a replay; who has them all may ignore it."""
+        through, oldest = store.retention.pruned_through(), self.config.get("start_logical_timestamp")
+        state.pop(PRUNED_THROUGH, None)
+        if through is not None and (oldest is None or through >= oldest):
+            state[PRUNED_THROUGH] = through
 
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True

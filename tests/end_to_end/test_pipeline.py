@@ -168,7 +168,12 @@ def run_until_first_state(shop: Pipeline) -> list[dict[str, t.Any]]:
 
 
 @pytest.mark.fault("F6", "F7")
-def test_killing_the_mapper_in_mid_cut_imports_nothing_of_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("end_with", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 128 + signal.SIGTERM)]
+)
+def test_killing_the_mapper_in_mid_cut_imports_nothing_of_it(
+    tmp_path: Path, end_with: signal.Signals, code: int
+) -> None:
     """A cut too large for the pipe: the mapper is killed while it writes, after the target has begun to read."""
     with Pipeline(tmp_path) as shop:
         shop.newstore.add_location("DC01")
@@ -182,9 +187,9 @@ def test_killing_the_mapper_in_mid_cut_imports_nothing_of_it(tmp_path: Path) -> 
         # Nobody reads on: the mapper fills the pipe (64 KiB) and waits in the middle of the cut.
         with mapper.stdout as output:
             read = [output.readline() for _ in range(100)]
-            os.kill(mapper.pid, signal.SIGKILL)
+            os.kill(mapper.pid, end_with)
             rest = output.read()
-        assert (tap.wait(60), mapper.wait(60)) == (0, -signal.SIGKILL)
+        assert (tap.wait(60), mapper.wait(60)) == (0, code)
         messages = [json.loads(line) for line in ("".join(read) + rest).splitlines()[:-1]]
         received = [message["record"] for message in messages if message["type"] == "RECORD"]
         assert 0 < len(received) < received[0]["cut_size"] == 3000

@@ -15,6 +15,7 @@ from tests.shop.plugin import run_plugin
 from tests.shop.process import wait_until
 from tests.shop.receiver import Receiver
 from tests.tap.events import an_event
+from tests.tap.export_files import ExportDirectory, ExportTap, timestamps
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,3 +106,15 @@ def test_f18_what_came_while_the_clock_was_wrong_waits_its_time_and_no_longer(ta
         tap.clock.set(0)
         assert tap.released() == []
     tap.assert_all_come_out_in_time()
+
+
+@pytest.mark.fault("F18")
+def test_f18_an_event_from_an_export_file_does_not_age_with_the_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, exports = MachineClock(tmp_path, monkeypatch), ExportDirectory(tmp_path / "exports")
+    tap = ExportTap(tmp_path, exports.path, settle_seconds=900)
+    exports.put("1-data-a.export", an_event(10))
+    for hours in (0, 3, -3, 5):
+        clock.set(hours * HOURS)
+        assert timestamps(tap.run()) == []

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import copy
-import shutil
+import json
 import typing as t
 
-import psycopg
 import pytest
-import sqlalchemy as sa
+from tap_newstore_fulfillment.events import check_event
+from tap_newstore_fulfillment.landing import LandingStore
+from tap_newstore_fulfillment.release import Bookmark
 
+from tests.faults.backups import Backups
 from tests.faults.forked_shop import MAPPER, ForkedShop, Run
+from tests.tap.events import an_event
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from tests.shop.postgresql import PostgreSql
 
 EVENTS, STOCK = "fulfillment_events", "stock"
 State = dict[str, t.Any]
@@ -89,6 +90,12 @@ def shop(tmp_path: Path, database_url: str) -> t.Iterator[ForkedShop]:
         yield shop
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def backups(request: pytest.FixtureRequest, tmp_path: Path) -> Backups:
+    server = request.getfixturevalue("postgresql") if request.param == "postgresql" else None
+    return Backups(tmp_path, server)
+
+
 def sell_and_run(shop: ForkedShop) -> Run:
     shop.sell("A")
     shop.sell("A", "B")
@@ -115,14 +122,16 @@ def test_f16_whatever_is_done_to_the_state_numbers_are_right_or_the_run_is_refus
     shop: ForkedShop,
 ) -> None:
     refused = set()
-    for name, edit in EDITS.items():
+    # What the mapper makes of a bookmark is the same on both databases; one in three is enough on the second.
+    edits = list(EDITS.items())[:: 1 if shop.url.startswith("sqlite") else 3]
+    for name, edit in edits:
         assert sell_and_run(shop).codes == (0, 0, 0)
         assert shop.state
         shop.state = copy.deepcopy(shop.state)
         edit(shop.state)
         if end_in_right_numbers(shop, sell_and_run(shop)):
             refused.add(name)
-    assert refused == REFUSED_EDITS
+    assert refused == REFUSED_EDITS & dict(edits).keys()
 
 
 @pytest.mark.fault("F16")
@@ -153,39 +162,6 @@ def test_f16_the_state_of_another_environment_does_no_harm(shop: ForkedShop, tmp
         assert end_in_right_numbers(other, sell_and_run(other))
 
 
-class Backups:
-    """Ledgers in databases of their own, which can be copied."""
-
-    def __init__(self, directory: Path, postgresql: PostgreSql | None) -> None:
-        self._directory = directory
-        self._postgresql = postgresql
-        self._number = 0
-
-    def new(self) -> str:
-        """Give the URL of an empty database."""
-        self._number += 1
-        path = self._directory / f"ledger-{self._number}.db"
-        return self._postgresql.new_database() if self._postgresql else f"sqlite:///{path}"
-
-    def copy(self, url: str) -> str:
-        """Give the URL of a copy."""
-        copy = self.new()
-        if self._postgresql:
-            source, target = (sa.make_url(name).database for name in (url, copy))
-            with psycopg.connect(self._postgresql._server.get_uri(), autocommit=True) as connection:
-                connection.execute(f'DROP DATABASE "{target}"'.encode())
-                connection.execute(f'CREATE DATABASE "{target}" TEMPLATE "{source}"'.encode())
-        else:
-            shutil.copy(*(sa.make_url(name).database or "" for name in (url, copy)))
-        return copy
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def backups(request: pytest.FixtureRequest, tmp_path: Path) -> Backups:
-    server = request.getfixturevalue("postgresql") if request.param == "postgresql" else None
-    return Backups(tmp_path, server)
-
-
 @pytest.mark.fault("F17")
 def test_f17_a_ledger_deleted_or_restored_from_a_backup_is_refused_with_advice_that_helps(
     tmp_path: Path, backups: Backups
@@ -207,3 +183,66 @@ def test_f17_a_ledger_deleted_or_restored_from_a_backup_is_refused_with_advice_t
         # The state of the same day as the ledger: everything since goes out again.
         shop.settings[MAPPER]["ledger_url"], shop.state = backups.copy(yesterday), state_then
         assert not end_in_right_numbers(shop, sell_and_run(shop))
+
+
+@pytest.mark.fault("F17")
+def test_f17_a_landing_store_restored_from_a_backup_is_noticed_and_read_again(
+    backups: Backups,
+) -> None:
+    """It has grown beyond the old position; what came late since the backup lies below that position."""
+    yesterday = backups.new()
+    store = LandingStore(yesterday)
+    keep(store, 10, 14)
+    store.close()
+    lost = LandingStore(backups.copy(yesterday))
+    keep(lost, 20, 21)
+    bookmark = lost.plan_release(Bookmark(), now=1).end
+    lost.close()
+    restored = LandingStore(backups.copy(yesterday))
+    keep(restored, 12, 15, 30)
+    plan = restored.plan_release(bookmark, now=1)
+    released = [arrival.logical_timestamp for part in restored.released(plan) for arrival in part]
+    restored.close()
+    assert released == [10, 12, 14, 15, 30]
+
+
+def keep(store: LandingStore, *timestamps: int) -> None:
+    bodies = [an_event(at, request=f"fr-{at}") for at in timestamps]
+    store.add([check_event(json.dumps(body).encode()) for body in bodies], received_at=0)
+
+
+@pytest.mark.fault("F17")
+def test_f17_a_new_ledger_is_refused_when_what_it_needs_is_pruned_and_no_row_contains_it(
+    tmp_path: Path, database_url: str
+) -> None:
+    with ForkedShop(tmp_path, database_url) as shop:
+        shop.stock("A", 1000)
+        assert shop.sell("A")
+        # The second run brings the bookmark back: only then may anything be pruned.
+        for _ in range(2):
+            assert shop.run().codes == (0, 0, 0)
+        prune(shop)
+        assert sell_and_run_a(shop).codes == (0, 0, 0)
+        shop.assert_in_sync()
+        shop.settings[MAPPER]["ledger_url"] = f"sqlite:///{tmp_path / 'new-ledger.db'}"
+        shop.state = None
+        for _ in range(2):
+            run = sell_and_run_a(shop)
+            assert run.codes == (0, 1, 0)
+            assert "the landing store has pruned completions up to logical timestamp 2" in run.log
+        shop.erp.count("DC01", "A", 998, as_of=4)
+        assert shop.run().codes == (0, 0, 0)
+        shop.assert_in_sync()
+
+
+def prune(shop: ForkedShop) -> None:
+    store = LandingStore(shop.url)
+    assert store.retention.prune(0) > 0
+    store.close()
+
+
+def sell_and_run_a(shop: ForkedShop) -> Run:
+    shop.sell("A")
+    run = shop.run()
+    shop.assert_never_oversold()
+    return run

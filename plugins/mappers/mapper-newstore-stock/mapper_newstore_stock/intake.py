@@ -15,6 +15,7 @@ from mapper_newstore_stock.errors import LedgerError
 from mapper_newstore_stock.events import COMPLETED, completed_units
 from mapper_newstore_stock.quantities import same_key
 from mapper_newstore_stock.tables import ahead_unit, completed_unit, ledger, run, taken_unit
+from mapper_newstore_stock.unknown_past import note_unknown_past
 
 if t.TYPE_CHECKING:
     from mapper_newstore_stock.events import Event
@@ -84,6 +85,7 @@ class Intake:
                 taken_store_id=self._covered.store_id,
             )
         )
+        note_unknown_past(self._connection, self._covered, self._ledger.seen_through)
         self._connection.execute(taken_unit.delete())
         self._connection.commit()
 

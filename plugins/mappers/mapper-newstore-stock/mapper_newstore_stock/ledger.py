@@ -178,6 +178,7 @@ def open_schema(connection: sa.Connection) -> str:
             f"the ledger has schema version {version}, this program knows {tables.SCHEMA_VERSION}; "
             f"use the version of mapper-newstore-stock that made it"
         )
+    connection.execute(sa.schema.CreateTable(tables.unknown_past, if_not_exists=True))
     for table in tables.temporary.sorted_tables:
         connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
         connection.execute(table.delete())

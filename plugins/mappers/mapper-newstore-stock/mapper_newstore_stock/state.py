@@ -88,12 +88,14 @@ class Taken:
         position: Arrival position of the tap's bookmark.
         store_id: The landing store that gave the position.
         complete: The tap's run has sent all it releases.
+        pruned_through: Completions up to this logical timestamp may be missing from a replay.
     """
 
     through: int | None = None
     position: int = 0
     store_id: str | None = None
     complete: bool = True
+    pruned_through: int | None = None
 
     @classmethod
     def from_state(cls, state: Mapping[str, t.Any], stream: str) -> Taken:
@@ -108,6 +110,7 @@ class Taken:
             position=_integer(bookmark, stream, "position") or 0,
             store_id=bookmark.get("store_id"),
             complete=bookmark.get("complete") is not False,
+            pruned_through=_integer(bookmark, stream, "pruned_through"),
         )
 
 

@@ -23,6 +23,7 @@ from mapper_newstore_stock.retention import forget_old
 from mapper_newstore_stock.shelf import last_cursor, take_rows
 from mapper_newstore_stock.state import STOCK, Acknowledged, Taken
 from mapper_newstore_stock.tenants import OneTenant
+from mapper_newstore_stock.unknown_past import refuse_rows_of_unknown_past
 
 if t.TYPE_CHECKING:
     import logging
@@ -129,6 +130,8 @@ class StockRun:
         rules = self._rules()
         source = self._on_hand_source()
         self._read_on_hand(source)
+        if not rules.erp_is_current:
+            refuse_rows_of_unknown_past(self._ledger.connection)
         cuts = Planner(self._ledger, self._acknowledged, rules).plan(self._intake, first_number)
         self._forget_old(erp_is_current=rules.erp_is_current)
         self._ledger.connection.commit()

@@ -97,6 +97,10 @@ folded = sa.Table(
     sqlite_with_rowid=False,
 )
 
+#: At most one row: the landing store had pruned completions up to `through` before this ledger took
+#: any of them. An ERP row must contain them. Older ledgers get the table when they are opened.
+unknown_past = sa.Table("unknown_past", metadata, sa.Column("through", sa.BigInteger, nullable=False))
+
 #: The ERP's rows as last read, and what was last sent for them. `as_of_logical_timestamp`: the
 #: highest timestamp the number contains (NULL: none). `changed_run`: the first run in which the
 #: row may have changed, after the rows had last been read. `sent_quantity`, `sent_cut`: NULL

@@ -1,0 +1,54 @@
+"""Completions the landing store had pruned before this ledger took them.
+
+A new ledger is filled by a replay, and a replay leaves out what has been pruned. NewStore no longer
+subtracts those units, so a number that does not leave them out would oversell. The ERP's row may
+leave them out by itself; nobody else can.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+import sqlalchemy as sa
+
+from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.shelf import NAMED_KEYS, name_keys
+from mapper_newstore_stock.tables import on_hand, unknown_past
+
+if t.TYPE_CHECKING:
+    from mapper_newstore_stock.state import Taken
+
+
+def note_unknown_past(connection: sa.Connection, taken: Taken, seen_through: int | None) -> None:
+    """Remember what was pruned before it was taken; the caller commits it with the taking.
+
+    Args:
+        connection: The ledger's.
+        taken: The tap's bookmark.
+        seen_through: How far the ledger had taken the tap's events before this run.
+    """
+    pruned = taken.pruned_through
+    if pruned is None or (seen_through is not None and seen_through >= pruned):
+        return
+    connection.execute(unknown_past.delete())
+    connection.execute(unknown_past.insert().values(through=pruned))
+
+
+def refuse_rows_of_unknown_past(connection: sa.Connection) -> None:
+    """Refuse rows that may not contain units the ledger has never known.
+
+    Raises:
+        OnHandError: names the keys.
+    """
+    through = connection.scalar(sa.select(unknown_past.c.through))
+    if through is None:
+        return
+    key = (on_hand.c.fulfillment_node_id, on_hand.c.product_id)
+    as_of = on_hand.c.as_of_logical_timestamp
+    query = sa.select(*key).where(sa.or_(as_of.is_(None), as_of < through)).order_by(*key)
+    if rows := connection.execute(query.limit(NAMED_KEYS)).all():
+        raise OnHandError(
+            f"the landing store has pruned completions up to logical timestamp {through}, this ledger has never taken "
+            f"them, and these on-hand rows do not say that they contain them: {name_keys(rows)}. Nothing was sent. "
+            f"Restore the ledger that has taken them, or give rows whose as_of_logical_timestamp is {through} or more"
+        )

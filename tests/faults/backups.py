@@ -1,0 +1,46 @@
+"""Databases that are copied and put back, as an operator does after a loss."""
+
+from __future__ import annotations
+
+import shutil
+import typing as t
+
+import psycopg
+import sqlalchemy as sa
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.shop.postgresql import PostgreSql
+
+
+class Backups:
+    """Databases of one kind.
+
+    Args:
+        directory: For those on SQLite.
+        postgresql: The server; None makes them SQLite files.
+    """
+
+    def __init__(self, directory: Path, postgresql: PostgreSql | None) -> None:
+        self._directory = directory
+        self._postgresql = postgresql
+        self._number = 0
+
+    def new(self) -> str:
+        """Give the URL of an empty database."""
+        self._number += 1
+        path = self._directory / f"database-{self._number}.db"
+        return self._postgresql.new_database() if self._postgresql else f"sqlite:///{path}"
+
+    def copy(self, url: str) -> str:
+        """Give the URL of a copy."""
+        copy = self.new()
+        if self._postgresql:
+            source, target = (sa.make_url(name).database for name in (url, copy))
+            with psycopg.connect(self._postgresql._server.get_uri(), autocommit=True) as connection:
+                connection.execute(f'DROP DATABASE "{target}"'.encode())
+                connection.execute(f'CREATE DATABASE "{target}" TEMPLATE "{source}"'.encode())
+        else:
+            shutil.copy(*(sa.make_url(name).database or "" for name in (url, copy)))
+        return copy
