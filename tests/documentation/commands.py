@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 import typing as t
@@ -9,7 +10,6 @@ import typing as t
 import click
 from mapper_newstore_stock.ledger_command import cli as ledger
 from mapper_newstore_stock.mapper import MapperNewStoreStock
-from meltano.cli.cli import cli as meltano
 from newstore_erp_postgresql.__main__ import main as erp
 from newstore_sandbox.__main__ import main as sandbox
 from tap_newstore_fulfillment.receiver_command import receive
@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
 COMMANDS: dict[str, t.Any] = {
-    "meltano": meltano,
+    "meltano": importlib.import_module("meltano.cli").cli,
     "newstore-event-receiver": receive,
     "newstore-stock-ledger": ledger,
     "newstore-erp-postgresql": erp,

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
 import typing as t
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -22,14 +24,15 @@ from tap_newstore_fulfillment.landing import LandingStore
 from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
 from target_newstore_stock.target import TargetNewStoreStock
 
-from tests.end_to_end.demo import PROJECT, Story
+from tests.end_to_end.demo import PROJECT, Story, sandbox_settings
 from tests.end_to_end.demo_erp import Day
+from tests.shop.erp import Erp
+from tests.shop.newstore import NewStore
 from tests.shop.process import Process, command, environment
+from tests.shop.receiver import Receiver
 from tests.tap.events import ASSIGNED, an_event
 
 if t.TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.shop.postgresql import PostgreSql
 
 PLUGINS: dict[str, t.Any] = {
@@ -145,6 +148,40 @@ def test_the_receiver_runs_as_a_command_of_the_tap(tmp_path: Path) -> None:
     receive = [command("meltano"), "invoke", "tap-newstore-fulfillment:receive"]
     with Process(receive, tmp_path / "log", variables) as receiver:
         receiver.wait_for(r"newstore-event-receiver listening on http://127.0.0.1:\d+")
+
+
+def test_dagster_loads_and_runs_the_project_of_the_docs(tmp_path: Path) -> None:
+    """Dagster stands in an environment of its own, as the page says."""
+    python = tmp_path / "venv" / "bin" / "python"
+    install = ("pip", "install", "--quiet", "--python", str(python), "dagster~=1.13.0")
+    for arguments in (("venv", "--quiet", str(tmp_path / "venv")), install):
+        subprocess.run([command("uv"), *arguments], env=environment(), check=True)
+    with Receiver(tmp_path) as receiver, NewStore(tmp_path, webhook_url=receiver.events_url) as newstore:
+        erp = Erp(tmp_path / "on_hand.csv")
+        newstore.add_location("DC01")
+        newstore.set_stock("DC01", "SKU-1", 10)
+        erp.count("DC01", "SKU-1", 10)
+        newstore.sell("DC01", "SKU-1")
+        newstore.wait_for_delivery()
+        run = subprocess.run(
+            [python, PROJECT / "tests" / "shop" / "dagster_run.py", PROJECT / "docs/schedulers/dagster_project.py"],
+            env=environment(
+                **sandbox_settings(tmp_path, newstore, erp),
+                PATH=f"{Path(command('meltano')).parent}:{os.environ['PATH']}",
+                MELTANO_PROJECT_ROOT=str(PROJECT),
+                NEWSTORE_JOB="newstore-stock-sync",
+                DAGSTER_HOME=str(tmp_path),
+            ),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert run.returncode == 0, run.stderr
+        said = json.loads(run.stdout.splitlines()[-1])
+        assert said == {"cron": "*/10 * * * *", "succeeded": [True, False]}, run.stderr
+        assert newstore.on_hand("DC01", "SKU-1") == 9
+        assert "meltano run no-such-job ended with 1" in run.stderr
 
 
 def test_a_missing_setting_is_named_by_meltano_run(tmp_path: Path) -> None:
