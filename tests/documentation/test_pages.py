@@ -10,10 +10,9 @@ import tomllib
 import typing as t
 
 import pytest
-import yaml
 
 from tests.documentation.commands import COMMANDS, calls_in, calls_in_code, check, make_targets
-from tests.documentation.plugins import PLUGINS, PROJECT, meltano_project
+from tests.documentation.plugins import PROJECT, meltano_project
 from tests.documentation.test_wheels import PACKAGES
 
 if t.TYPE_CHECKING:
@@ -92,15 +91,6 @@ def test_metrics_named_in_the_runbook_are_the_receivers() -> None:
     known = read(PROJECT / "tap-newstore-fulfillment" / "README.md")
     for metric in re.findall(r"newstore_[a-z_]+", read(PROJECT / "docs" / "runbook.md")):
         assert metric in known, metric
-
-
-def test_the_plugins_of_another_tenant_are_read_by_meltano_as_the_page_says() -> None:
-    (example,) = re.findall(r"```yaml\n(plugins:\n.*?)```", read(PROJECT / "docs" / "schedulers.md"), re.DOTALL)
-    ours = {plugin.kind: plugin.name for plugin in PLUGINS}
-    for kind, plugins in yaml.safe_load(example)["plugins"].items():
-        (plugin,) = plugins
-        assert plugin["inherit_from"] == ours[kind]
-        assert plugin["name"] == f"{ours[kind]}--uk"
 
 
 def test_an_alert_becomes_a_record_for_target_apprise(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ runs of one plugin at once get in each other's way in one Meltano project.
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import os
@@ -103,6 +104,7 @@ def test_names_are_the_ones_others_rely_on(project: dict[str, t.Any]) -> None:
     assert jobs["newstore-stock-sync"] == ["tap-newstore-fulfillment newstore-stock target-newstore-stock"]
     assert jobs["newstore-erp-sync"][0] == "tap-newstore-fulfillment newstore-allocations target-postgres"
     assert jobs["newstore-both-ways"] == jobs["newstore-stock-sync"] + jobs["newstore-erp-sync"]
+    assert {schedule["job"] for schedule in project["schedules"]} == {"newstore-both-ways"}
     assert project["default_environment"] == "sandbox"
     assert [environment["name"] for environment in project["environments"]] == ["sandbox", "production"]
     assert project["send_anonymous_usage_stats"] is False
@@ -218,6 +220,26 @@ def test_settings_reach_the_plugin_from_the_environment(tmp_path: Path) -> None:
     settings = json.loads(run.stdout)
     assert (settings["tenant"], settings["poll_seconds"]) == ("acme", 7)
     assert settings["store_mapping"] == {"DC01": ""}
+
+
+def test_another_tenants_plugins_take_variables_of_their_own(project: dict[str, t.Any], tmp_path: Path) -> None:
+    page = (PROJECT / "docs" / "schedulers.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(plugins:\n.*?)```", page, re.DOTALL)
+    both = copy.deepcopy(project)
+    for kind, plugins in yaml.safe_load(example)["plugins"].items():
+        both["plugins"][kind] += plugins
+    (tmp_path / "meltano.yml").write_text(yaml.safe_dump(both), encoding="utf-8")
+    printed = subprocess.run(
+        [command("meltano"), "--environment=production", "config", "print", "target-newstore-stock--uk"],
+        cwd=tmp_path,
+        env=environment(TARGET_NEWSTORE_STOCK_TENANT="acme-us", TARGET_NEWSTORE_STOCK__UK_TENANT="acme-uk"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert printed.returncode == 0, printed.stderr
+    assert json.loads(printed.stdout)["tenant"] == "acme-uk"
 
 
 def run_meltano(directory: Path, *arguments: str, **variables: str) -> None:
