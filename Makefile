@@ -58,7 +58,7 @@ requirements: .venv/.installed
 	uv pip compile --quiet --universal --python-version 3.11 --no-header requirements.in $(PROJECTS) --output-file requirements.txt
 
 clean:
-	rm -rf .venv .meltano .sandbox .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .meltano .sandbox .screenshots .mypy_cache .ruff_cache .pytest_cache
 
 .venv/.installed: requirements.txt $(PROJECTS)
 	$(PYTHON) -m venv .venv

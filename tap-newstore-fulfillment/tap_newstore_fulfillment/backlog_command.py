@@ -45,7 +45,8 @@ def backlog_command(
         click.echo(json.dumps({"silence_minutes": silence, "waiting": rows}))
     else:
         click.echo("No event yet" if silence is None else f"The newest event came {silence} minutes ago")
-        print_table("Not confirmed", ("reader_id", "events", "oldest_minutes"), rows)
+        shown = [{name: "-" if value is None else value for name, value in row.items()} for row in rows]
+        print_table("Not confirmed", ("reader_id", "events", "oldest_minutes"), shown)
     if passed := _passed(found, max_silence_minutes, max_wait_minutes):
         raise TapError("; ".join(passed))
 

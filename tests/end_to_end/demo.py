@@ -97,7 +97,7 @@ class Story:
         run = subprocess.run(
             [command("meltano"), "run", JOB],
             cwd=PROJECT,
-            env=environment(**self._settings()),
+            env=environment(**sandbox_settings(self._directory, self._newstore, self._erp)),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -107,21 +107,6 @@ class Story:
         if run.returncode:
             self._console.print(run.stdout, markup=False)
             self._wrong.append(f"meltano run {JOB} ended with {run.returncode}")
-
-    def _settings(self) -> dict[str, str]:
-        """Give what differs from the environment `sandbox` in meltano.yml: free ports, and a fresh state."""
-        directory, newstore = self._directory, self._newstore
-        return {
-            "MELTANO_ENVIRONMENT": "sandbox",
-            "MELTANO_DATABASE_URI": f"sqlite:///{directory}/meltano.db",
-            "TAP_NEWSTORE_FULFILLMENT_LANDING_URL": f"sqlite:///{directory}/landing.db",
-            "MAPPER_NEWSTORE_STOCK_LEDGER_URL": f"sqlite:///{directory}/ledger.db",
-            "MAPPER_NEWSTORE_STOCK_ON_HAND_URL": str(self._erp.path),
-            "TARGET_NEWSTORE_STOCK_API_URL": newstore.url,
-            "TARGET_NEWSTORE_STOCK_AUTH_URL": newstore.token_url,
-            "TARGET_NEWSTORE_STOCK_STAGING_URL": str(newstore.staging),
-            "TARGET_NEWSTORE_STOCK_STAGING_LINK": f"{newstore.url}/staging",
-        }
 
     def _look(self, moment: str, expected: Numbers, imported: list[tuple[int, int] | None] | None = None) -> None:
         row = self._newstore.numbers(NODE, PRODUCT)
@@ -134,6 +119,21 @@ class Story:
         last = ranges[-1] if imported and ranges else None
         shown = "" if imported is None else f"{last[0]}-{last[1]}" if last else "none"
         self._table.add_row(moment, *map(str, seen), shown)
+
+
+def sandbox_settings(directory: Path, newstore: NewStore, erp: Erp) -> dict[str, str]:
+    """Give what differs from the environment `sandbox` in meltano.yml: free ports, and a fresh state."""
+    return {
+        "MELTANO_ENVIRONMENT": "sandbox",
+        "MELTANO_DATABASE_URI": f"sqlite:///{directory}/meltano.db",
+        "TAP_NEWSTORE_FULFILLMENT_LANDING_URL": f"sqlite:///{directory}/landing.db",
+        "MAPPER_NEWSTORE_STOCK_LEDGER_URL": f"sqlite:///{directory}/ledger.db",
+        "MAPPER_NEWSTORE_STOCK_ON_HAND_URL": str(erp.path),
+        "TARGET_NEWSTORE_STOCK_API_URL": newstore.url,
+        "TARGET_NEWSTORE_STOCK_AUTH_URL": newstore.token_url,
+        "TARGET_NEWSTORE_STOCK_STAGING_URL": str(newstore.staging),
+        "TARGET_NEWSTORE_STOCK_STAGING_LINK": f"{newstore.url}/staging",
+    }
 
 
 def main() -> int:

@@ -6,11 +6,14 @@ runs of one plugin at once get in each other's way in one Meltano project.
 
 from __future__ import annotations
 
+import copy
 import io
 import json
+import os
 import re
 import subprocess
 import typing as t
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -22,15 +25,17 @@ from tap_newstore_fulfillment.landing import LandingStore
 from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
 from target_newstore_stock.target import TargetNewStoreStock
 
-from tests.end_to_end.demo import PROJECT, Story
+from tests.end_to_end.demo import PROJECT, Story, sandbox_settings
 from tests.end_to_end.demo_erp import Day
+from tests.shop.erp import Erp
+from tests.shop.newstore import NewStore
 from tests.shop.pipeline import Pipeline
 from tests.shop.process import Process, command, environment, wait_until
+from tests.shop.receiver import Receiver
 from tests.tap.events import ASSIGNED, an_event
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.shop.postgresql import PostgreSql
 
@@ -102,6 +107,7 @@ def test_names_are_the_ones_others_rely_on(project: dict[str, t.Any]) -> None:
     assert jobs["newstore-stock-sync"] == ["tap-newstore-fulfillment newstore-stock target-newstore-stock"]
     assert jobs["newstore-erp-sync"][0] == "tap-newstore-fulfillment newstore-allocations target-postgres"
     assert jobs["newstore-both-ways"] == jobs["newstore-stock-sync"] + jobs["newstore-erp-sync"]
+    assert {schedule["job"] for schedule in project["schedules"]} == {"newstore-both-ways"}
     assert project["default_environment"] == "sandbox"
     assert [environment["name"] for environment in project["environments"]] == ["sandbox", "production"]
     assert project["send_anonymous_usage_stats"] is False
@@ -149,6 +155,40 @@ def test_the_receiver_runs_as_a_command_of_the_tap(tmp_path: Path) -> None:
         receiver.wait_for(r"newstore-event-receiver listening on http://127.0.0.1:\d+")
 
 
+def test_dagster_loads_and_runs_the_project_of_the_docs(tmp_path: Path) -> None:
+    """Dagster stands in an environment of its own, as the page says."""
+    python = tmp_path / "venv" / "bin" / "python"
+    install = ("pip", "install", "--quiet", "--python", str(python), "dagster~=1.13.0")
+    for arguments in (("venv", "--quiet", str(tmp_path / "venv")), install):
+        subprocess.run([command("uv"), *arguments], env=environment(), check=True)
+    with Receiver(tmp_path) as receiver, NewStore(tmp_path, webhook_url=receiver.events_url) as newstore:
+        erp = Erp(tmp_path / "on_hand.csv")
+        newstore.add_location("DC01")
+        newstore.set_stock("DC01", "SKU-1", 10)
+        erp.count("DC01", "SKU-1", 10)
+        newstore.sell("DC01", "SKU-1")
+        newstore.wait_for_delivery()
+        run = subprocess.run(
+            [python, PROJECT / "tests" / "shop" / "dagster_run.py", PROJECT / "docs/schedulers/dagster_project.py"],
+            env=environment(
+                **sandbox_settings(tmp_path, newstore, erp),
+                PATH=f"{Path(command('meltano')).parent}:{os.environ['PATH']}",
+                MELTANO_PROJECT_ROOT=str(PROJECT),
+                NEWSTORE_JOB="newstore-stock-sync",
+                DAGSTER_HOME=str(tmp_path),
+            ),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert run.returncode == 0, run.stderr
+        said = json.loads(run.stdout.splitlines()[-1])
+        assert said == {"cron": "*/10 * * * *", "succeeded": [True, False]}, run.stderr
+        assert newstore.on_hand("DC01", "SKU-1") == 9
+        assert "meltano run no-such-job ended with 1" in run.stderr
+
+
 def test_a_missing_setting_is_named_by_meltano_run(tmp_path: Path) -> None:
     run = subprocess.run(
         [command("meltano"), "--environment=production", "run", "newstore-stock-sync"],
@@ -183,6 +223,26 @@ def test_settings_reach_the_plugin_from_the_environment(tmp_path: Path) -> None:
     settings = json.loads(run.stdout)
     assert (settings["tenant"], settings["poll_seconds"]) == ("acme", 7)
     assert settings["store_mapping"] == {"DC01": ""}
+
+
+def test_another_tenants_plugins_take_variables_of_their_own(project: dict[str, t.Any], tmp_path: Path) -> None:
+    page = (PROJECT / "docs" / "schedulers.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(plugins:\n.*?)```", page, re.DOTALL)
+    both = copy.deepcopy(project)
+    for kind, plugins in yaml.safe_load(example)["plugins"].items():
+        both["plugins"][kind] += plugins
+    (tmp_path / "meltano.yml").write_text(yaml.safe_dump(both), encoding="utf-8")
+    printed = subprocess.run(
+        [command("meltano"), "--environment=production", "config", "print", "target-newstore-stock--uk"],
+        cwd=tmp_path,
+        env=environment(TARGET_NEWSTORE_STOCK_TENANT="acme-us", TARGET_NEWSTORE_STOCK__UK_TENANT="acme-uk"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert printed.returncode == 0, printed.stderr
+    assert json.loads(printed.stdout)["tenant"] == "acme-uk"
 
 
 def run_meltano(directory: Path, *arguments: str, **variables: str) -> None:

@@ -76,9 +76,9 @@ def test_the_receiver_answers_without_a_call_to_anybody(tmp_path: Path) -> None:
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as api:
         api.settimeout(0)
         url = f"http://127.0.0.1:{api.getsockname()[1]}"
-        client = {"tenant": "demo", "client_id": "x", "client_secret": "x", "api_url": url, "auth_url": url}
         client: dict[str, t.Any] = {"tenant": "demo", "client_id": "x", "client_secret": "x"}
         client |= {"api_url": url, "auth_url": url}
+        with Receiver(tmp_path, **client) as receiver:
             assert receiver.post(an_event(10)).status_code == 200
         with pytest.raises(BlockingIOError):
             api.accept()

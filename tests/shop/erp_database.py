@@ -47,6 +47,8 @@ class ErpDatabase:
         """Load changes as target-postgres does: new ones are inserted, known ones updated."""
         names = ("event_id", "fulfillment_node_id", "product_id", "logical_timestamp", "on_hand_delta")
         rows = [dict(zip((*names, "allocation_delta"), change, strict=True)) for change in changes]
+        if not rows:
+            return
         with self.engine.begin() as connection:
             connection.execute(
                 sa.text(

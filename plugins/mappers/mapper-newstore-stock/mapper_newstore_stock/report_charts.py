@@ -142,7 +142,7 @@ def _assigned(move: Move) -> int:
 def _lanes(plane: Plane, history: KeyHistory, moves: Sequence[Move] | None) -> list[Markup]:
     """Draw two lines of marks below the plane: events, and changes of the ERP's row."""
     events, rows = 272, 302
-    drawn = [_label(LEFT - 6, events + 4, "events", "end"), _label(LEFT - 6, rows + 4, "ERP", "end")]
+    drawn = [_label(LEFT - 12, events + 4, "events", "end"), _label(LEFT - 12, rows + 4, "ERP", "end")]
     lateness = {c.logical_timestamp: ", late" for c in history.completions if c.is_late}
     shown = [(c.logical_timestamp, "completed", c.units) for c in history.completions]
     shown += [(m.logical_timestamp, m.event_name.rpartition(".")[2], m.units) for m in moves or ()]

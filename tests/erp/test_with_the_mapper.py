@@ -1,0 +1,137 @@
+"""ERP and mapper together, through any day: never too much, and equal at rest.
+
+Events come in any order and later than NewStore promises; both pipelines read what has come, one after the other, as
+the job `newstore-both-ways` runs them. The mapper runs on its own ledger, the ERP on a real PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import typing as t
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from newstore_erp_postgresql import stock
+
+from tests.mapper.shop_day import ShopDay, completed
+from tests.shop.erp_database import ErpDatabase
+
+if t.TYPE_CHECKING:
+    from tests.shop.postgresql import PostgreSql
+
+PRODUCTS = ("A", "B")
+TABLES = "stock_changes, stock_movement, stock_on_hand"
+#: What may happen next: a unit of A or B ships, one of the first three waiting events comes, goods come, a product is
+#: counted, or a run, with an event that comes between its two halves or without.
+STEP = st.sampled_from(
+    [
+        "ship A",
+        "ship A",
+        "ship B",
+        "come 0",
+        "come 0",
+        "come 1",
+        "come 2",
+        "goods A",
+        "count A",
+        "run",
+        "run",
+        "run late",
+    ]
+)
+
+
+class Shop:
+    """A shelf, events under way, the ERP's database and a mapper that reads it."""
+
+    def __init__(self, directory: Path, erp: ErpDatabase) -> None:
+        self._erp = erp
+        self._day = ShopDay(directory, on_hand_url=erp.url, on_hand_table="newstore.stock_on_hand")
+        self._ledger = self._day.settings["ledger_url"]
+        self._timestamp = 0
+        self._waiting: list[dict[str, t.Any]] = []
+        self._came: list[dict[str, t.Any]] = []
+        self._read = {"mapper": 0, "erp": 0}
+        self.shelf = dict.fromkeys(PRODUCTS, 100)
+        self.sent: dict[str, int] = {}
+        for product, units in self.shelf.items():
+            erp.count("DC01", product, units)
+
+    def do(self, step: str) -> None:
+        what, _, which = step.partition(" ")
+        if what == "ship":
+            self._timestamp += 1
+            self.shelf[which] -= 1
+            self._waiting.append(completed(self._timestamp, which))
+        elif what == "come" and self._waiting:
+            self._came.append(self._waiting.pop(min(int(which), len(self._waiting) - 1)))
+        elif what == "goods":
+            self.shelf[which] += 5
+            self._erp.receive_goods("DC01", which, 5)
+        elif what == "count":
+            self._erp.count("DC01", which, self.shelf[which], self._timestamp or None)
+        elif what == "run":
+            self._to_newstore()
+            if which:
+                self.do("come 2")
+            self._to_the_erp()
+
+    def come_to_rest(self) -> None:
+        """Let everything come, and one more event of another product; run until all is settled."""
+        while self._waiting:
+            self.do("come 0")
+        for _ in range(2):
+            self.do("run")
+        self.do("ship B")
+        self.do("come 0")
+        for _ in range(3):
+            self.do("run")
+
+    def erps_numbers(self) -> dict[str, int]:
+        return {key[1]: row["quantity"] for key, row in self._erp.numbers().items()}
+
+    def _to_newstore(self) -> None:
+        events = sorted(self._new("mapper"), key=lambda event: event["logical_timestamp"])
+        for cut in self._day.run(*events):
+            self.sent |= {key[1]: quantity for key, quantity in cut.quantities.items()}
+        for product, quantity in self.sent.items():
+            # What the mapper cannot know of yet is still on the shelf for it.
+            unknown = sum(event["items"][0]["product_id"] == product for event in self._waiting)
+            assert quantity <= self.shelf[product] + unknown, product
+
+    def _to_the_erp(self) -> None:
+        events = self._new("erp")
+        self._erp.load(
+            *((e["event_id"], "DC01", e["items"][0]["product_id"], e["logical_timestamp"], -1, -1) for e in events)
+        )
+        stock.apply(self._erp.url, stock.taken_by(self._ledger))
+
+    def _new(self, reader: str) -> list[dict[str, t.Any]]:
+        new = self._came[self._read[reader] :]
+        self._read[reader] = len(self._came)
+        return new
+
+
+@pytest.fixture(scope="module")
+def erp(postgresql: PostgreSql) -> ErpDatabase:
+    return ErpDatabase(postgresql.new_database())
+
+
+@given(st.lists(STEP, max_size=24))
+@example(["ship A", "ship A", "come 1", "run", "run late", "run", "goods A"])
+@example(["ship A", "ship A", "come 1", "run", "count A", "come 0", "run", "run"])
+@example(["ship A", "come 0", "run", "ship A", "ship A", "run late", "come 0", "run"])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_newstore_is_never_told_too_much_and_all_are_equal_at_rest(erp: ErpDatabase, steps: list[str]) -> None:
+    with erp.engine.begin() as connection:
+        connection.execute(sa.text(f"TRUNCATE {', '.join(f'newstore.{name}' for name in TABLES.split(', '))}"))
+    with tempfile.TemporaryDirectory() as directory:
+        shop = Shop(Path(directory), erp)
+        for step in steps:
+            shop.do(step)
+        shop.come_to_rest()
+        assert shop.erps_numbers() == shop.shelf
+        assert shop.sent == shop.shelf
