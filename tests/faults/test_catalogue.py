@@ -44,7 +44,9 @@ def test_every_mistake_of_other_adapters_has_a_test(collected: dict[str, Tests])
 
 
 def print_table(title: str, rows: list[tuple[str, str, str, list[str]]]) -> None:
-    table = Table("", "fault", "expected", "tests", "cases", title=title)
+    table = Table("", "fault", "expected", title=title)
+    table.add_column("tests", overflow="fold")
+    table.add_column("cases", justify="right")
     for number, fault, expected, tests in rows:
         names = dict.fromkeys(test.removeprefix("tests/").partition("[")[0] for test in tests)
         table.add_row(number, fault, expected, "\n".join(names), str(len(tests)))

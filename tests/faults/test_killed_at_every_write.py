@@ -31,12 +31,13 @@ FEWEST_WRITES = {TAP: 12, MAPPER: 18, TARGET: 20}
 def test_f6_killed_at_every_write_the_next_run_ends_in_right_numbers(
     request: pytest.FixtureRequest, tmp_path: Path, database: str, killed: str, step: int
 ) -> None:
-    """Each run has two imports to make; the loop ends when the plugin came to its end alive."""
+    """Each run of the other two has two imports to make; the loop ends when the plugin came to its end alive."""
     url = f"sqlite:///{tmp_path / 'database.db'}"
     if database == "postgresql":
         url = request.getfixturevalue("postgresql").new_database()
     with ForkedShop(tmp_path, url) as shop:
-        shop.settings[MAPPER]["max_cut_items"] = 1
+        # The tap's end is the same whether two imports follow it or one.
+        shop.settings[MAPPER]["max_cut_items"] = 100 if killed == TAP else 1
         for product in ("A", "B"):
             shop.stock(product, 1000)
         assert shop.run().codes == (0, 0, 0)

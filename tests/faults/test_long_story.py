@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
     from tests.shop.postgresql import PostgreSql
 
 SEEDS = int(os.environ.get("STORY_SEEDS", "1"))
-STEPS = int(os.environ.get("STORY_STEPS", "14"))
+STEPS = int(os.environ.get("STORY_STEPS", "8"))
 #: What NewStore promises, scaled; every delay below is shorter.
 SETTLE_SECONDS = 5
 PRODUCTS = ("A", "B", "C")

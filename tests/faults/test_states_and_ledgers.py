@@ -124,8 +124,8 @@ def test_f16_whatever_is_done_to_the_state_numbers_are_right_or_the_run_is_refus
     refused = set()
     # What the mapper makes of a bookmark is the same on both databases; one in three is enough on the second.
     edits = list(EDITS.items())[:: 1 if shop.url.startswith("sqlite") else 3]
+    assert sell_and_run(shop).codes == (0, 0, 0)
     for name, edit in edits:
-        assert sell_and_run(shop).codes == (0, 0, 0)
         assert shop.state
         shop.state = copy.deepcopy(shop.state)
         edit(shop.state)
@@ -137,7 +137,7 @@ def test_f16_whatever_is_done_to_the_state_numbers_are_right_or_the_run_is_refus
 @pytest.mark.fault("F16")
 def test_f16_any_older_state_ends_in_right_numbers(shop: ForkedShop) -> None:
     states: list[State | None] = [None]
-    for _ in range(4):
+    for _ in range(3):
         assert sell_and_run(shop).codes == (0, 0, 0)
         states.append(shop.state)
     for older in states:
