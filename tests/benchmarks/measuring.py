@@ -7,6 +7,7 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import time
 import typing as t
 from pathlib import Path
@@ -20,6 +21,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 SMALL_RATE = 10
+LOG_WIDTH = 160
 MOST_COST, MOST_MEMORY = 1.2, 1.3
 
 
@@ -211,7 +213,8 @@ class Report:
                 "" if figure.ratio is None else f"{figure.ratio:.2f}",
                 "" if figure.required is None else f"≥ {figure.required:g}",
             )
-        console = console or Console()
+        if console is None:
+            console = Console() if sys.stdout.isatty() else Console(width=LOG_WIDTH)
         console.print(table)
         growth = Table(title=f"Growth: cost per record (wanted: ≤ {MOST_COST:g}) and peak memory (≤ {MOST_MEMORY:g})")
         for column in ("part", "what", "from", "to", "cost", "memory"):

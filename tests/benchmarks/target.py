@@ -1,18 +1,24 @@
-"""Stock records to a finished zip, beside an SDK target whose sink drops everything."""
+"""Stock records to a finished zip, beside an SDK target whose sink drops everything.
+
+The same records as one BATCH of gzipped JSONL, and what writing that file alone costs, say
+whether BATCH messages would pay between the parts.
+"""
 
 from __future__ import annotations
 
+import gzip
 import sys
+import time
 import typing as t
 
 import msgspec
 
-from tests.benchmarks.measuring import in_turns, run_process
+from tests.benchmarks.measuring import Measured, in_turns, run_process
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.benchmarks.measuring import Measured, Report
+    from tests.benchmarks.measuring import Report
 
 #: The mapper's own schema.
 SCHEMA = {
@@ -31,6 +37,7 @@ SCHEMA = {
 SDK = "SDK target, sink drops all"
 OURS = "stock records to a zip"
 MIXED = "the same, keys in no order"
+BATCHED, GZIPPING = "the same as a BATCH of JSONL.gz", "writing that BATCH's file"
 REQUIRED_RATIO = 8.0
 #: Larger inputs are only measured for the memory they take.
 MOST_FOR_THE_SDK = 1_000_000
@@ -55,8 +62,30 @@ def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
         ours = {OURS: lambda: to_zip(ordered), MIXED: lambda: to_zip(mixed)}
         report.add("target", size, in_turns(ours, rounds), {})
         return
-    ways = {SDK: drop_all, OURS: lambda: to_zip(ordered), MIXED: lambda: to_zip(mixed)}
+    batched = directory / "batched.jsonl"
+    ways = {
+        SDK: drop_all,
+        OURS: lambda: to_zip(ordered),
+        MIXED: lambda: to_zip(mixed),
+        GZIPPING: lambda: _write_batch(ordered, batched),
+        BATCHED: lambda: to_zip(batched),
+    }
     report.add("target", size, in_turns(ways, rounds), {(OURS, SDK): REQUIRED_RATIO})
+
+
+def _write_batch(messages: Path, path: Path) -> Measured:
+    """Write the records of some messages into a file of their own, and the messages that name it."""
+    lines = messages.read_bytes().splitlines()
+    record = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+    records = [bytes(record(line)["record"]) for line in lines[1:-1]]
+    file = path.with_suffix(".gz")
+    begun = time.perf_counter()
+    file.write_bytes(gzip.compress(b"\n".join(records), compresslevel=6))
+    seconds = time.perf_counter() - begun
+    manifest = {"encoding": {"format": "jsonl", "compression": "gzip"}, "manifest": [file.as_uri()]}
+    batch = msgspec.json.encode({"type": "BATCH", "stream": "stock", **manifest})
+    path.write_bytes(b"\n".join([lines[0], batch, lines[-1]]) + b"\n")
+    return Measured(seconds, 0.0)
 
 
 def write_messages(path: Path, size: int, step: int = 1) -> Path:
