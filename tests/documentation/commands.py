@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import re
 import shlex
 import typing as t
@@ -21,8 +22,18 @@ from tests.documentation.plugins import PROJECT, meltano_project
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
+
+def _meltano() -> t.Any:
+    """Import Meltano's command, without the handler of logs its import installs for the whole process."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    cli = importlib.import_module("meltano.cli").cli
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+    return cli
+
+
 COMMANDS: dict[str, t.Any] = {
-    "meltano": importlib.import_module("meltano.cli").cli,
+    "meltano": _meltano(),
     "newstore-event-receiver": receive,
     "newstore-stock-ledger": ledger,
     "newstore-erp-postgresql": erp,
