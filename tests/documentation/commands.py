@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import re
 import shlex
 import typing as t
+from unittest import mock
 
 import click
 from mapper_newstore_stock.ledger_command import cli as ledger
@@ -24,12 +24,9 @@ if t.TYPE_CHECKING:
 
 
 def _meltano() -> t.Any:
-    """Import Meltano's command, without the handler of logs its import installs for the whole process."""
-    handlers, level = logging.root.handlers[:], logging.root.level
-    cli = importlib.import_module("meltano.cli").cli
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
-    return cli
+    """Import Meltano's command, which would set up the logging of the whole process."""
+    with mock.patch("meltano.core.logging.setup_logging"):
+        return importlib.import_module("meltano.cli").cli
 
 
 COMMANDS: dict[str, t.Any] = {
