@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import re
 import shlex
 import typing as t
@@ -29,15 +30,24 @@ def _meltano() -> t.Any:
         return importlib.import_module("meltano.cli").cli
 
 
+def _singer(plugin: t.Any) -> t.Any:
+    """Give a plugin's command; asking for it adds a handler to the logging of the whole process."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    cli = plugin.cli
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+    return cli
+
+
 COMMANDS: dict[str, t.Any] = {
     "meltano": _meltano(),
     "newstore-event-receiver": receive,
     "newstore-stock-ledger": ledger,
     "newstore-erp-postgresql": erp,
     "newstore-sandbox": sandbox,
-    "tap-newstore-fulfillment": TapNewStoreFulfillment.cli,
-    "mapper-newstore-stock": MapperNewStoreStock.cli,
-    "target-newstore-stock": TargetNewStoreStock.cli,
+    "tap-newstore-fulfillment": _singer(TapNewStoreFulfillment),
+    "mapper-newstore-stock": _singer(MapperNewStoreStock),
+    "target-newstore-stock": _singer(TargetNewStoreStock),
 }
 #: Given to `meltano invoke` in the form plugin:command, and what then runs.
 INVOKED = {
