@@ -24,30 +24,25 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def _meltano() -> t.Any:
-    """Import Meltano's command, which would set up the logging of the whole process."""
-    with mock.patch("meltano.core.logging.setup_logging"):
-        return importlib.import_module("meltano.cli").cli
-
-
-def _singer(plugin: t.Any) -> t.Any:
-    """Give a plugin's command; asking for it adds a handler to the logging of the whole process."""
+def _quietly(ask: t.Callable[[], t.Any]) -> t.Any:
+    """Ask for a command; Meltano and the SDK set up the logging of the whole process when one does."""
     handlers, level = logging.root.handlers[:], logging.root.level
-    cli = plugin.cli
+    with mock.patch("meltano.core.logging.setup_logging"):
+        command = ask()
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
-    return cli
+    return command
 
 
 COMMANDS: dict[str, t.Any] = {
-    "meltano": _meltano(),
+    "meltano": _quietly(lambda: importlib.import_module("meltano.cli").cli),
     "newstore-event-receiver": receive,
     "newstore-stock-ledger": ledger,
     "newstore-erp-postgresql": erp,
     "newstore-sandbox": sandbox,
-    "tap-newstore-fulfillment": _singer(TapNewStoreFulfillment),
-    "mapper-newstore-stock": _singer(MapperNewStoreStock),
-    "target-newstore-stock": _singer(TargetNewStoreStock),
+    "tap-newstore-fulfillment": _quietly(lambda: TapNewStoreFulfillment.cli),
+    "mapper-newstore-stock": _quietly(lambda: MapperNewStoreStock.cli),
+    "target-newstore-stock": _quietly(lambda: TargetNewStoreStock.cli),
 }
 #: Given to `meltano invoke` in the form plugin:command, and what then runs.
 INVOKED = {
