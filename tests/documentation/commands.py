@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import re
 import shlex
 import typing as t
+from unittest import mock
 
 import click
 from mapper_newstore_stock.ledger_command import cli as ledger
@@ -21,15 +23,26 @@ from tests.documentation.plugins import PROJECT, meltano_project
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
+
+def _quietly(ask: t.Callable[[], t.Any]) -> t.Any:
+    """Ask for a command; Meltano and the SDK set up the logging of the whole process when one does."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    with mock.patch("meltano.core.logging.setup_logging"):
+        command = ask()
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+    return command
+
+
 COMMANDS: dict[str, t.Any] = {
-    "meltano": importlib.import_module("meltano.cli").cli,
+    "meltano": _quietly(lambda: importlib.import_module("meltano.cli").cli),
     "newstore-event-receiver": receive,
     "newstore-stock-ledger": ledger,
     "newstore-erp-postgresql": erp,
     "newstore-sandbox": sandbox,
-    "tap-newstore-fulfillment": TapNewStoreFulfillment.cli,
-    "mapper-newstore-stock": MapperNewStoreStock.cli,
-    "target-newstore-stock": TargetNewStoreStock.cli,
+    "tap-newstore-fulfillment": _quietly(lambda: TapNewStoreFulfillment.cli),
+    "mapper-newstore-stock": _quietly(lambda: MapperNewStoreStock.cli),
+    "target-newstore-stock": _quietly(lambda: TargetNewStoreStock.cli),
 }
 #: Given to `meltano invoke` in the form plugin:command, and what then runs.
 INVOKED = {
