@@ -50,8 +50,8 @@ class Intake:
 
     @property
     def is_complete(self) -> bool:
-        """The tap has sent all its run releases, as far as its bookmark tells."""
-        return self._covered is None or self._covered.complete
+        """The tap has sent all its run releases: it says so in its last STATE."""
+        return self._covered is not None and self._covered.complete
 
     def finish(self) -> None:
         """Make what was covered durable, with the bookmark that covers it.
