@@ -131,6 +131,10 @@ class ReleasePlan:
         end = dataclasses.replace(start, through=through, position=position, arrival=arrival, complete=True)
         return cls(start, end, oldest)
 
+    def bookmark_at_start(self) -> Bookmark:
+        """Give the bookmark that holds before anything is emitted."""
+        return dataclasses.replace(self.start, complete=False)
+
     def bookmark_before(self, logical_timestamp: int) -> Bookmark:
         """Give the bookmark that holds while events of this timestamp are being emitted.
 
@@ -139,7 +143,7 @@ class ReleasePlan:
         that ended here can tell that there is more.
         """
         if self.start.through is not None and logical_timestamp <= self.start.through:
-            return dataclasses.replace(self.start, complete=False)
+            return self.bookmark_at_start()
         return dataclasses.replace(self.end, through=logical_timestamp - 1, complete=False)
 
 

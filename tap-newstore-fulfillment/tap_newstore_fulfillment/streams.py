@@ -66,6 +66,7 @@ class LandingStream(Stream):
             self._plan = self._make_plan(store, state, ready_at)
             if self._is_incremental:
                 self._say_what_is_pruned(store, state)
+            self._say_that_more_follows(context)
             for arrivals in store.released(self._plan):
                 yield [read_record(arrival, released=True) for arrival in arrivals]
             if self._is_incremental:
@@ -75,6 +76,18 @@ class LandingStream(Stream):
                     yield [read_record(arrival, released=False) for arrival in arrivals]
         finally:
             store.close()
+
+    def _say_that_more_follows(self, context: Context | None) -> None:
+        """Write a STATE that is not complete, so that the last one is written also when nothing is released.
+
+        Of a run that ended before its last STATE, a reader can so tell that it did. The SDK leaves
+        out a STATE that says what the one before it said.
+        """
+        if self._plan and self._is_incremental:
+            self.get_context_state(context).update(self._plan.bookmark_at_start().to_state())
+            self.state_manager.is_flushed = False
+            self._write_state_message()
+            self.state_manager.is_flushed = False
 
     def _make_plan(self, store: LandingStore, state: dict[str, t.Any], ready_at: int | None) -> ReleasePlan:
         bookmark = Bookmark.from_state(state, new_reader=str(uuid.uuid4())) if self._is_incremental else Bookmark()

@@ -154,6 +154,7 @@ class ShopDay:
             "replication_key_value": max(known, default=None),
             "position": self._position,
             "store_id": "store",
+            "complete": True,
         }
         return {"bookmarks": bookmarks}
 

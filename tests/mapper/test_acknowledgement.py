@@ -256,3 +256,23 @@ def test_the_ledger_itself_remembers_a_mark_made_by_a_key_that_is_ignored_now(
     (cut,) = day.run(completed(12, released=False), through=10)
     assert cut.quantities[SKU] == 8
     assert cut.state["bookmarks"]["stock"]["mark"] == 14
+
+
+def test_of_a_tap_that_died_before_its_last_state_nothing_is_sent_not_even_the_erps_changes(
+    tmp_path: Path, database_url: str
+) -> None:
+    day = a_day(tmp_path, database_url)
+    day.erp.count(*SKU, 12)
+    assert day.run(lose_last_state=True) == []
+    (cut,) = day.run()
+    assert cut.quantities == {SKU: 12}
+
+
+def test_a_tap_that_does_not_say_when_it_is_complete_may_send_nothing_after_its_input_state(
+    tmp_path: Path, database_url: str
+) -> None:
+    day = a_day(tmp_path, database_url)
+    del day.state["bookmarks"]["fulfillment_events"]["complete"]
+    day.erp.count(*SKU, 12)
+    (cut,) = day.run(lose_last_state=True)
+    assert (cut.quantities, cut.range) == ({SKU: 12}, None)

@@ -107,6 +107,16 @@ def test_the_input_state_is_echoed_before_the_first_record(tmp_path: Path, url: 
     assert first["value"]["bookmarks"]["stock"] == {"cut": 17}
 
 
+def test_only_the_last_state_of_a_run_says_that_it_is_complete_also_when_nothing_is_released(
+    tmp_path: Path, url: str
+) -> None:
+    fill(url, an_event(10))
+    tap = Tap(tmp_path, url)
+    tap.run()
+    states = [message["value"] for message in tap.run().messages if message["type"] == "STATE"]
+    assert [state["bookmarks"][STREAM]["complete"] for state in states] == [True, False, True]
+
+
 def test_another_plugins_bookmark_survives(tmp_path: Path, url: str) -> None:
     fill(url, an_event(10))
     tap = Tap(tmp_path, url)

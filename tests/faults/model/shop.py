@@ -196,10 +196,10 @@ class Shop:
     def _plan(
         self, end: Bookmark | None, said: Acknowledged, acknowledged: Acknowledged, *, dies: bool
     ) -> list[tuple[PlannedCut, State]]:
-        if end is None and self.state == State():
+        if end is None:
             return []
-        unchanged = State(end or self.state.tap, acknowledged if acknowledged.cut else self.state.stock)
-        if end and not end.complete:
+        unchanged = State(end, acknowledged if acknowledged.cut else self.state.stock)
+        if not end.complete:
             self.state = unchanged
             return []
         cuts = self.ledger.plan({key: self.erp.row(key) for key in KEYS}, acknowledged, said.cut)

@@ -38,6 +38,7 @@ class Intake:
         self._rows: list[tuple[t.Any, ...]] = []
         self._batch = 0
         self._covered: Taken | None = None
+        self._tap_says_when_complete = False
 
     def take(self, events: list[Event]) -> None:
         """Take the units that left a shelf with these events."""
@@ -49,6 +50,10 @@ class Intake:
         if len(self._rows) >= BATCH_ROWS:
             self._hand_over()
 
+    def begin_at(self, taken: Taken) -> None:
+        """Note the tap's input state."""
+        self._tap_says_when_complete = taken.complete is not None
+
     def cover(self, taken: Taken) -> None:
         """Note the tap's bookmark that covers everything taken so far."""
         self._batch += 1
@@ -56,8 +61,10 @@ class Intake:
 
     @property
     def is_complete(self) -> bool:
-        """The tap has sent all its run releases, as far as its bookmark tells."""
-        return self._covered is None or self._covered.complete
+        """The tap has sent all its run releases: one that says so says it in its last STATE."""
+        if self._covered is None:
+            return not self._tap_says_when_complete
+        return self._covered.complete is not False
 
     def finish(self, cut: int) -> None:
         """Make what was covered durable, with the bookmark that covers it.

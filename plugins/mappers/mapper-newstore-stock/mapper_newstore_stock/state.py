@@ -87,14 +87,14 @@ class Taken:
         through: Logical timestamp of the tap's bookmark (None: no bookmark).
         position: Arrival position of the tap's bookmark.
         store_id: The landing store that gave the position.
-        complete: The tap's run has sent all it releases.
+        complete: The tap's run has sent all it releases (None: this tap does not say so).
         pruned_through: Completions up to this logical timestamp may be missing from a replay.
     """
 
     through: int | None = None
     position: int = 0
     store_id: str | None = None
-    complete: bool = True
+    complete: bool | None = None
     pruned_through: int | None = None
 
     @classmethod
@@ -109,7 +109,7 @@ class Taken:
             through=_integer(bookmark, stream, "replication_key_value"),
             position=_integer(bookmark, stream, "position") or 0,
             store_id=bookmark.get("store_id"),
-            complete=bookmark.get("complete") is not False,
+            complete=bookmark.get("complete"),
             pruned_through=_integer(bookmark, stream, "pruned_through"),
         )
 

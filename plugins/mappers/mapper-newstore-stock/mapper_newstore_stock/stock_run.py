@@ -94,6 +94,7 @@ class StockRun:
             said = Acknowledged.from_state(state)
             self._acknowledged = self._ledger.acknowledge(said, taken, echoed=not self._events_begun)
             self._numbers_used = said.cut
+            self._intake.begin_at(taken)
         if self._events_begun:
             self._intake.cover(taken)
         self._state = copy.deepcopy(state)
