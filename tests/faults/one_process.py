@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import io
-import json
 import logging
 import os
 import tempfile
@@ -20,10 +19,7 @@ import fsspec
 import msgspec
 import requests
 from mapper_newstore_stock.errors import MapperError
-from mapper_newstore_stock.ledger import Ledger
-from mapper_newstore_stock.mapper import MapperNewStoreStock
-from mapper_newstore_stock.messages import MessageWriter
-from mapper_newstore_stock.stock_run import STREAM, StockRun
+from mapper_newstore_stock.stock_run import STREAM
 from newstore_sandbox.errors import CallError
 from newstore_sandbox.sandbox import Faults, Options
 from tap_newstore_fulfillment.events import check_event
@@ -36,7 +32,8 @@ from target_newstore_stock.target import TargetNewStoreStock
 
 from tests.faults.death import Death, Died
 from tests.faults.newstore_here import STAGING, NewStoreHere, SessionHere, an_answer
-from tests.faults.schedules import NODES, WRITING, make_schedule
+from tests.faults.plugins_here import MapperHere, States, let_go
+from tests.faults.schedules import NODES, make_schedule
 from tests.faults.story import Published, Story, as_published, units_in
 from tests.mapper.shop_day import Ledgers
 from tests.shop.erp import Erp
@@ -47,7 +44,6 @@ if t.TYPE_CHECKING:
     import sqlalchemy as sa
     from newstore_sandbox.import_jobs import Job
     from newstore_sandbox.stock_file import StockFile
-    from singer_sdk.singerlib import Message
 
     from tests.faults.judge import Basis, Verdict
     from tests.faults.schedules import Key, Run, RunFault, Schedule
@@ -290,7 +286,7 @@ class OneProcess(Story):
     def _map(self, records: list[dict[str, t.Any]], states: list[tuple[int, State]]) -> list[bytes]:
         """Give the lines the mapper wrote until it ended or died."""
         lines = self._tap_lines(records, states)
-        mapper = _Mapper(config=self._mapper)
+        mapper = MapperHere(config=self._mapper)
         self._mapper_is_well = False
         try:
             mapper.open(self._engine, self._death)
@@ -327,7 +323,7 @@ class OneProcess(Story):
         session: t.Any = SessionHere(self._newstore, self._around_call)
         importer._client._session = session
         target.importer = importer
-        output = _States(self._death)
+        output = States(self._death)
         try:
             with contextlib.redirect_stdout(output):
                 target.listen(io.StringIO("".join(line.decode() + "\n" for line in lines)))
@@ -339,7 +335,7 @@ class OneProcess(Story):
             self.tell("  the target dies")
         finally:
             target.intake.close()
-            _let_go(target)
+            let_go(target)
         return output.states
 
     def _sleep(self, seconds: float) -> None:
@@ -382,59 +378,3 @@ class OneProcess(Story):
         detail = f" (after {job.name}, {file.quantities})"
         self.tell(f"  imported {job.name}: {file.quantities}")
         self.judge.after_import(self.step, file.quantities.keys(), file.range, self._job_basis[job.import_id], detail)
-
-
-def _let_go(target: TargetNewStoreStock) -> None:
-    """Release what the end of the target's process would: its hold on the staging place."""
-    lock = getattr(target, "_run_lock", None)
-    if lock is not None:
-        lock._lock.release(force=True)
-
-
-class _Writer(MessageWriter):
-    """Keeps what the mapper writes, each message as a line.
-
-    Attributes:
-        death: Each message is a step of the mapper.
-    """
-
-    death: Death
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[bytes] = []
-
-    def write_message(self, message: Message) -> None:
-        self.death.step(WRITING)
-        self.lines.append(_encode(message.to_dict()))
-
-
-class _Mapper(MapperNewStoreStock):
-    """The mapper, on an engine that is there already; what it writes is kept."""
-
-    message_writer_class = _Writer
-
-    def open(self, engine: sa.Engine, death: Death) -> None:
-        """Open the ledger."""
-        t.cast("_Writer", self.message_writer).death = death
-        self._stock_run = StockRun(self.config, self.logger, Ledger(engine))
-
-    def close(self) -> list[bytes]:
-        """Let go of the ledger, as the end of the process does; give the lines that came out."""
-        if self._stock_run:
-            self._stock_run.close()
-        return t.cast("_Writer", self.message_writer).lines
-
-
-class _States(io.StringIO):
-    """The target's stdout: a STATE counts when its line was written whole."""
-
-    def __init__(self, death: Death) -> None:
-        super().__init__()
-        self._death = death
-        self.states: list[State] = []
-
-    def write(self, text: str) -> int:
-        self._death.step("target")
-        self.states += [json.loads(line) for line in text.splitlines()]
-        return len(text)

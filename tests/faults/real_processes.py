@@ -36,7 +36,7 @@ if t.TYPE_CHECKING:
 SETTLE_SECONDS = 1
 #: The longest delay of an event that keeps the promise; less than the above, because a busy machine delays more.
 PROMISE_SECONDS = 0.5
-STEPS = 16
+STEPS = 18
 LOOK_SECONDS = 0.01
 IMPORT = "/v0/d/import"
 #: Where the target waits for NewStore when it is killed; with a status, before NewStore has done what was asked.
@@ -132,6 +132,7 @@ class RealProcesses(Story):
         self._items: dict[str, list[str]] = {}
         self._jobs: dict[str, Basis] = {}
         self._judged = self._applied = 0
+        self._suspects: list[Wrong] = []
         self._counting = threading.Lock()
         self._courier = Courier(self._shop.receiver.events_url, self._note)
 
@@ -146,6 +147,12 @@ class RealProcesses(Story):
     def __exit__(self, *_error: object) -> None:
         self._courier.__exit__()
         self._shop.__exit__()
+
+    def play(self) -> Verdict:
+        """Play all steps, and judge what only the end can tell."""
+        super().play()
+        self._judge_suspects()
+        return self.verdict
 
     def now(self) -> float:
         return time.monotonic()
@@ -290,21 +297,24 @@ class RealProcesses(Story):
             self.judge.take_levels(_quantities(job), self._jobs[job["import_id"]])
             for row in found[self._judged :]:
                 if row["import_id"] == job["import_id"]:
-                    self._judge_row(row)
+                    self._suspect(row)
         self._applied, self._judged = len(finished), len(found)
 
-    def _judge_row(self, row: dict[str, t.Any]) -> None:
-        """Judge a key NewStore promised too much of, on what could be known."""
+    def _suspect(self, row: dict[str, t.Any]) -> None:
+        """Note a key NewStore promised too much of; what excuses it shows only when all events have arrived."""
         key = (row["fulfillment_node_id"], row["product_id"])
         units = row["atp"] - row["free"] - self.judge.unknown_losses(key)
-        if units <= 0:
-            return
-        if units <= self.truth.late_units(key):
-            self.verdict.counts["oversold by late events"] += units
-            return
-        detail = f" (after import {row['import_id']})"
-        wrong = Wrong(self.verdict.seed, self.step, "oversold", key, row["atp"], row["free"], units, detail)
-        self.verdict.oversold.append(wrong)
+        if units > 0:
+            detail = f" (after import {row['import_id']})"
+            wrong = Wrong(self.verdict.seed, self.step, "oversold", key, row["atp"], row["free"], units, detail)
+            self._suspects.append(wrong)
+
+    def _judge_suspects(self) -> None:
+        for wrong in self._suspects:
+            if wrong.units <= self.truth.late_units(wrong.key):
+                self.verdict.counts["oversold by late events"] += wrong.units
+            else:
+                self.verdict.oversold.append(wrong)
 
 
 def _quantities(job: dict[str, t.Any]) -> dict[Key, int]:

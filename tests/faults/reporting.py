@@ -19,9 +19,9 @@ if t.TYPE_CHECKING:
 SHOWN = 10
 
 
-def seeds(variable: str, default: int, first: int = 0) -> range:
+def seeds(variable: str, default: int) -> range:
     """Give the seeds to play; an environment variable sets how many."""
-    return range(first, first + int(os.environ.get(variable, str(default))))
+    return range(int(os.environ.get(variable, str(default))))
 
 
 def reporting(title: str, file: str, directory: Path) -> Iterator[Report]:

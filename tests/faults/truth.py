@@ -84,14 +84,15 @@ class Truth:
         return {event for event, done in self.completions.items() if done.due <= now and done.arrived is None}
 
     def late_units(self, key: Key) -> int:
-        """Give the units of a key whose events came later than promised, or have yet to come."""
-        late = (done for done in self.completions.values() if done.arrived is None or done.arrived > done.due)
-        return sum(done.units.get(key, 0) for done in late)
+        """Give the units of a key whose events came later than promised."""
+        return sum(done.units.get(key, 0) for done in self._late())
 
     def late_keys(self) -> set[Key]:
         """Give the keys of events that came later than promised."""
-        late = [done for done in self.completions.values() if done.arrived is not None and done.arrived > done.due]
-        return {key for done in late for key in done.units}
+        return {key for done in self._late() for key in done.units}
+
+    def _late(self) -> list[Completion]:
+        return [done for done in self.completions.values() if done.arrived is not None and done.arrived > done.due]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,81 @@
+"""Mapper and target in this process, so that they can die between any two of their steps."""
+
+from __future__ import annotations
+
+import io
+import json
+import typing as t
+
+import msgspec
+from mapper_newstore_stock.ledger import Ledger
+from mapper_newstore_stock.mapper import MapperNewStoreStock
+from mapper_newstore_stock.messages import MessageWriter
+from mapper_newstore_stock.stock_run import StockRun
+
+from tests.faults.schedules import WRITING
+
+if t.TYPE_CHECKING:
+    import sqlalchemy as sa
+    from singer_sdk.singerlib import Message
+    from target_newstore_stock.target import TargetNewStoreStock
+
+    from tests.faults.death import Death
+    from tests.faults.story import State
+
+_encode = msgspec.json.Encoder().encode
+
+
+def let_go(target: TargetNewStoreStock) -> None:
+    """Release what the end of the target's process would: its hold on the staging place."""
+    lock = getattr(target, "_run_lock", None)
+    if lock is not None:
+        lock._lock.release(force=True)
+
+
+class Writer(MessageWriter):
+    """Keeps what the mapper writes, each message as a line.
+
+    Attributes:
+        death: Each message is a step of the mapper.
+    """
+
+    death: Death
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[bytes] = []
+
+    def write_message(self, message: Message) -> None:
+        self.death.step(WRITING)
+        self.lines.append(_encode(message.to_dict()))
+
+
+class MapperHere(MapperNewStoreStock):
+    """The mapper, on an engine that is there already; what it writes is kept."""
+
+    message_writer_class = Writer
+
+    def open(self, engine: sa.Engine, death: Death) -> None:
+        """Open the ledger."""
+        t.cast("Writer", self.message_writer).death = death
+        self._stock_run = StockRun(self.config, self.logger, Ledger(engine))
+
+    def close(self) -> list[bytes]:
+        """Let go of the ledger, as the end of the process does; give the lines that came out."""
+        if self._stock_run:
+            self._stock_run.close()
+        return t.cast("Writer", self.message_writer).lines
+
+
+class States(io.StringIO):
+    """The target's stdout: a STATE counts when its line was written whole."""
+
+    def __init__(self, death: Death) -> None:
+        super().__init__()
+        self._death = death
+        self.states: list[State] = []
+
+    def write(self, text: str) -> int:
+        self._death.step("target")
+        self.states += [json.loads(line) for line in text.splitlines()]
+        return len(text)
