@@ -12,7 +12,7 @@ import sys
 import typing as t
 
 from tests.benchmarks.measuring import in_turns, run_chain, run_process
-from tests.benchmarks.pass_through import install_pass_through
+from tests.benchmarks.pass_through import pass_through
 from tests.benchmarks.tap import fill
 from tests.end_to_end.demo import JOB, PROJECT
 from tests.shop.newstore import NewStore
@@ -55,10 +55,9 @@ def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
         return chain[-1]
 
     few = min(size, MOST_FOR_THE_SDK)
-    pass_through = install_pass_through(directory)
     plain = [sys.executable, "-m", "tests.benchmarks.tap_compared", "sdk", "-", str(few)]
     dropping = [sys.executable, "-m", "tests.benchmarks.dropping_target"]
-    theirs = in_turns({SDK: lambda: run_chain(plain, pass_through, dropping)[-1]}, 1)
+    theirs = in_turns({SDK: lambda: run_chain(plain, pass_through(directory), dropping)[-1]}, 1)
     with _meltano(directory, landing, on_hand) as under_meltano:
         measured = in_turns({OURS: ours, MELTANO: lambda: under_meltano(next(ledgers))}, rounds)
     report.add("chain", few, theirs, {})

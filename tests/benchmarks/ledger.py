@@ -8,7 +8,7 @@ import sqlite3
 import typing as t
 
 from tests.benchmarks.measuring import in_turns, run_process
-from tests.benchmarks.pass_through import install_pass_through
+from tests.benchmarks.pass_through import pass_through
 from tests.shop.postgresql import PostgreSql
 from tests.shop.process import command
 
@@ -41,7 +41,6 @@ def _measure_events(report: Report, size: int, rounds: int, directory: Path, ser
     _write_events(messages, size)
     on_hand = directory / "on_hand.csv"
     _write_csv(on_hand)
-    pass_through = install_pass_through(directory)
     ledgers = iter(range(1_000_000))
 
     def through_the_ledger(ledger_url: str) -> Measured:
@@ -56,7 +55,7 @@ def _measure_events(report: Report, size: int, rounds: int, directory: Path, ser
     if size > MOST_FOR_THE_SDK:
         report.add("ledger: events", size, in_turns(ours, 1), required)
         return
-    ways = {PASS_THROUGH: lambda: run_process(pass_through, stdin=messages), **ours}
+    ways = {PASS_THROUGH: lambda: run_process(pass_through(directory), stdin=messages), **ours}
     report.add("ledger: events", size, in_turns(ways, rounds), {(ON_SQLITE, PASS_THROUGH): 5.0, **required})
 
 

@@ -1,0 +1,50 @@
+"""`make bench` works: at a size that says nothing about speed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import typing as t
+import xml.etree.ElementTree as ET
+
+from tests.benchmarks.drawing import draw
+from tests.benchmarks.measuring import Figure, Report
+from tests.shop.process import environment
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+#: The others take minutes, whatever the size, or run Meltano in the project.
+PARTS = ("limits", "tap", "target")
+
+
+def test_the_program_prints_a_table_and_keeps_figures_and_picture(tmp_path: Path) -> None:
+    parts = [argument for part in PARTS for argument in ("--part", part)]
+    sizes = ["--size", "500", "--size", "1000", "--rounds", "1", "--results", str(tmp_path)]
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks", *parts, *sizes],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "Growth" in run.stdout
+    kept = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
+    ratios = {(figure["what"], figure["beside"]) for figure in kept["figures"] if figure["beside"]}
+    assert ("tap-newstore-fulfillment", "SDK default") in ratios
+    assert {row["part"] for row in kept["growth"]} == set(PARTS)
+    ET.fromstring((tmp_path / "cost.svg").read_text(encoding="utf-8"))
+
+
+def test_growth_compares_the_largest_size_with_the_smallest() -> None:
+    report = Report()
+    report.figures = [Figure("tap", "ours", 100, 1000.0, 80.0), Figure("tap", "ours", 1000, 500.0, 88.0)]
+    (growth,) = report.growth()
+    assert (growth.least, growth.most, growth.cost, growth.memory) == (100, 1000, 2.0, 1.1)
+
+
+def test_the_picture_names_each_way_safely() -> None:
+    figures = [Figure("tap", "a < b", size, 1000.0) for size in (100, 1000)]
+    assert "tap: a &lt; b" in draw(figures)
