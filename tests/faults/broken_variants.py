@@ -297,7 +297,7 @@ VARIANTS = (
     Variant(6, what_was_planned_once_is_not_repeated),
     Variant(7, what_was_planned_counts_as_imported, 12),
     Variant(7, state_goes_out_before_the_import_ends),
-    Variant(8, what_came_of_a_cut_is_imported, 2, {"max_cut_items": 100}),
+    Variant(8, what_came_of_a_cut_is_imported, 2143, {"max_cut_items": 100}),
     Variant(9, run_begins_while_an_earlier_job_is_open, 0, {"job_order": "lifo"}, A_JOB_LEFT_BEHIND),
     Variant(9, after_a_failed_import_the_next_one_begins, 0, ONE_KEY_A_CUT, THE_FIRST_PART_FAILS),
 )
