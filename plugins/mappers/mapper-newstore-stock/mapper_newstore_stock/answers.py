@@ -107,11 +107,15 @@ def quantities_at(connection: sa.Connection, timestamp: int) -> Table:
     return Table(columns, (tuple(line) for line in rows), f"quantities as of logical timestamp {timestamp}")
 
 
+def acknowledged_cut(connection: sa.Connection) -> int:
+    """Give the last cut NewStore has, as the last run read it in the Singer state (0: none)."""
+    known = sa.select(run.c.acknowledged_cut).where(run.c.acknowledged_cut.is_not(None))
+    return connection.scalar(known.order_by(run.c.run.desc()).limit(1)) or 0
+
+
 def cuts(connection: sa.Connection) -> Table:
     """List the cuts, the newest last; acknowledged: as the last run read in the Singer state."""
-    acknowledged = connection.scalar(
-        sa.select(run.c.acknowledged_cut).where(run.c.acknowledged_cut.is_not(None)).order_by(run.c.run.desc()).limit(1)
-    )
+    acknowledged = acknowledged_cut(connection)
     query = sa.select(cut, run.c.started_at).join(run, run.c.run == cut.c.run).order_by(cut.c.cut)
     columns = ("cut", "started_at", "logical_timestamp_start", "logical_timestamp_end", "mark", "size", "acknowledged")
     rows = [
@@ -122,11 +126,11 @@ def cuts(connection: sa.Connection) -> Table:
             line.logical_timestamp_end,
             line.mark,
             line.size,
-            line.cut <= (acknowledged or 0),
+            line.cut <= acknowledged,
         )
         for line in connection.execute(query)
     ]
-    return Table(columns, rows, f"the last run's state acknowledged cut {acknowledged or 0}")
+    return Table(columns, rows, f"the last run's state acknowledged cut {acknowledged}")
 
 
 def sent_quantities(connection: sa.Connection) -> Iterable[tuple[str, str, int]]:

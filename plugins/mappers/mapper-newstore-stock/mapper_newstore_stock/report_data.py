@@ -7,6 +7,7 @@ import typing as t
 
 import sqlalchemy as sa
 
+from mapper_newstore_stock.answers import acknowledged_cut
 from mapper_newstore_stock.errors import LedgerError
 from mapper_newstore_stock.tables import completed_unit, cut, cut_item, run
 
@@ -111,9 +112,7 @@ def read_ledger(connection: sa.Connection, keys: Sequence[Key]) -> LedgerFigures
 
 
 def _cuts(connection: sa.Connection) -> list[ShownCut]:
-    acknowledged = connection.scalar(
-        sa.select(run.c.acknowledged_cut).where(run.c.acknowledged_cut.is_not(None)).order_by(run.c.run.desc()).limit(1)
-    )
+    acknowledged = acknowledged_cut(connection)
     query = sa.select(cut, run.c.started_at).join(run, run.c.run == cut.c.run).order_by(cut.c.cut.desc())
     return [
         ShownCut(
@@ -123,7 +122,7 @@ def _cuts(connection: sa.Connection) -> list[ShownCut]:
             line.logical_timestamp_end,
             line.mark,
             line.size,
-            line.cut <= (acknowledged or 0),
+            line.cut <= acknowledged,
         )
         for line in reversed(connection.execute(query.limit(SHOWN_CUTS)).all())
     ]
