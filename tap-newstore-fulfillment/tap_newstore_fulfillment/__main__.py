@@ -1,5 +1,5 @@
 """Run the tap: ``python -m tap_newstore_fulfillment``."""
 
-from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
+from tap_newstore_fulfillment.start import main
 
-TapNewStoreFulfillment.cli()
+main()

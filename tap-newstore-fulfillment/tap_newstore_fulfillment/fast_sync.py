@@ -35,7 +35,7 @@ def is_plain(stream: Stream) -> bool:
     )
 
 
-class _RecordMessage(msgspec.Struct):
+class _RecordMessage(msgspec.Struct, gc=False):
     """A RECORD message, its fields in the SDK's order."""
 
     type: str
@@ -44,7 +44,7 @@ class _RecordMessage(msgspec.Struct):
     time_extracted: str
 
 
-class _VersionedMessage(msgspec.Struct):
+class _VersionedMessage(msgspec.Struct, gc=False):
     """The same for a stream with a version."""
 
     type: str

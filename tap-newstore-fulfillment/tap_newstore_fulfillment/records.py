@@ -19,7 +19,7 @@ NO_ITEMS = msgspec.Raw(b"[]")
 NULL = msgspec.Raw(b"null")
 
 
-class EventRecord(msgspec.Struct):
+class EventRecord(msgspec.Struct, gc=False):
     """One record, its fields in the order of the stream's schema.
 
     Attributes:
@@ -63,7 +63,7 @@ class _Unit(msgspec.Struct):
     product_id: str
 
 
-class _Payload(msgspec.Struct):
+class _Payload(msgspec.Struct, gc=False):
     """The part of a checked payload a record shows."""
 
     id: str
@@ -74,11 +74,11 @@ class _Payload(msgspec.Struct):
     items: msgspec.Raw = NO_ITEMS
 
 
-class _Event(msgspec.Struct):
+class _Event(msgspec.Struct, gc=False):
     payload: _Payload
 
 
-class _Body(msgspec.Struct):
+class _Body(msgspec.Struct, gc=False):
     """A body that was checked when it arrived, in either wire shape."""
 
     payload: _Payload | None = None

@@ -1,5 +1,5 @@
 """Run the target: ``python -m target_newstore_stock``."""
 
-from target_newstore_stock.target import TargetNewStoreStock
+from target_newstore_stock.start import main
 
-TargetNewStoreStock.cli()
+main()

@@ -1,6 +1,12 @@
-"""target-newstore-stock up to the finished zip: everything but NewStore."""
+"""target-newstore-stock up to the finished zip: everything but NewStore. It starts as the command does."""
+
+# ruff: noqa: E402 - what is loaded stands between the two halves of the command's start
 
 from __future__ import annotations
+
+import gc
+
+gc.disable()
 
 import sys
 import typing as t
@@ -8,6 +14,9 @@ from pathlib import Path
 
 from target_newstore_stock.stock_file import make_head
 from target_newstore_stock.target import TargetNewStoreStock
+
+gc.freeze()
+gc.enable()
 
 if t.TYPE_CHECKING:
     from target_newstore_stock.records import CutHead

@@ -1,5 +1,5 @@
 """Run the mapper: ``python -m mapper_newstore_stock``."""
 
-from mapper_newstore_stock.mapper import MapperNewStoreStock
+from mapper_newstore_stock.start import main
 
-MapperNewStoreStock.cli()
+main()
