@@ -13,7 +13,7 @@ import msgspec
 from target_newstore_stock.errors import IncompleteCutError, RecordError
 
 
-class StockRecord(msgspec.Struct, frozen=True):
+class StockRecord(msgspec.Struct, frozen=True, gc=False):
     """A record of the stream `stock`; without the cut fields it belongs to no cut.
 
     Source of the bounds: newstore-api.md, section 3.

@@ -43,7 +43,7 @@ class _Record(StockRecord, frozen=True, forbid_unknown_fields=True):
     """A stock record and nothing else."""
 
 
-class _Line(msgspec.Struct, tag_field="type", tag="RECORD"):
+class _Line(msgspec.Struct, tag_field="type", tag="RECORD", gc=False):
     stream: str
     record: _Record
 

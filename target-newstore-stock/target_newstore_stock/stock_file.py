@@ -38,7 +38,7 @@ LOCATION_BYTES = 44
 _encode = msgspec.json.Encoder().encode
 
 
-class Item(msgspec.Struct):
+class Item(msgspec.Struct, gc=False):
     """One entry of the file."""
 
     fulfillment_node_id: str
