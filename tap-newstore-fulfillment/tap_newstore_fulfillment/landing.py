@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from tap_newstore_fulfillment.landing_database import WRITER_LOCK, LandingDatabase
 from tap_newstore_fulfillment.landing_tables import fulfillment_event, landing_store
+from tap_newstore_fulfillment.late_arrivals import LateArrivals, is_known_late
 from tap_newstore_fulfillment.quarantine import Quarantine
 from tap_newstore_fulfillment.release import Bookmark, ReleasePlan
 from tap_newstore_fulfillment.retention import Retention
@@ -77,6 +78,7 @@ class LandingStore:
         quarantine: Bodies that are no events.
         retention: Who has read how far, and what may go.
         clock: Tells which events have settled, whatever the clock does.
+        late_arrivals: Which events came late.
 
     Raises:
         TapError: the URL cannot be opened, or another version made the schema.
@@ -89,6 +91,7 @@ class LandingStore:
         self.quarantine = Quarantine(self._database)
         self.retention = Retention(self._database)
         self.clock = StoreClock(self._database)
+        self.late_arrivals = LateArrivals(self._database)
 
     def close(self) -> None:
         """Close all connections."""
@@ -152,14 +155,14 @@ class LandingStore:
         now: int | None = None,
         settled: Settled | None = None,
     ) -> ReleasePlan:
-        """Decide what one run of the tap releases (design rules 1 and 2).
+        """Decide what one run of the tap releases (design rules 1 and 2), and note what of it came late.
 
         Args:
             start: Where the last run ended.
-            settle_ms: Milliseconds; what was received later than that ago is not settled.
+            settle_ms: Milliseconds the run waits; what was received later than that ago is not settled.
             oldest: Ignore events with a lower logical timestamp (None: ignore none).
             now: Epoch milliseconds; None: now, by the store's clock.
-            settled: What `clock` says instead of `settle_ms` and `now`, which believe the time of day.
+            settled: What `clock` says of `settle_ms`; without it the time of day is believed.
         """
         event = fulfillment_event.c
         with self._database.reading() as connection:
@@ -179,19 +182,34 @@ class LandingStore:
                 logger.warning(RESTORED)
                 start = start.forgotten(self.store_id)
             arrival = _arrival_at(connection, position)
-        return ReleasePlan.make(
+        plan = ReleasePlan.make(
             start, mark=mark, position=position, store_id=self.store_id, oldest=oldest, arrival=arrival
         )
+        self.late_arrivals.note(plan, settle_ms)
+        return self.late_arrivals.look_up(plan, settle_ms)
 
     def released(self, plan: ReleasePlan) -> Iterator[Sequence[Arrival]]:
-        """Give the events of a plan in timestamp order, some at a time: late ones first, then the settled ones."""
+        """Give all events of a plan, some at a time."""
+        yield from self.released_first(plan)
+        yield from self.released_last(plan)
+
+    def released_first(self, plan: ReleasePlan) -> Iterator[Sequence[Arrival]]:
+        """Give the late ones below the start, then the settled ones, each in timestamp order."""
         event, query = fulfillment_event.c, _arrivals(plan)
         if plan.start.through is not None:
             late = query.where(event.logical_timestamp <= plan.start.through)
             yield from self._read(late.where(event.position > plan.start.position))
             query = query.where(event.logical_timestamp > plan.start.through)
+        if plan.late:
+            query = query.where(~is_known_late(plan.late))
         if plan.through is not None:
             yield from self._read(query.where(event.logical_timestamp <= plan.through))
+
+    def released_last(self, plan: ReleasePlan) -> Iterator[Sequence[Arrival]]:
+        """Give those above the start that are known to have come late, in timestamp order."""
+        if plan.late:
+            event, query = fulfillment_event.c, _arrivals(plan).where(is_known_late(plan.late))
+            yield from self._read(query.where(event.logical_timestamp.between(plan.late.lowest, plan.through)))
 
     def unreleased(self, plan: ReleasePlan) -> Iterator[Sequence[Arrival]]:
         """Give what waits above the release mark, in timestamp order, some at a time."""

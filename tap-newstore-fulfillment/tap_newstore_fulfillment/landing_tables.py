@@ -64,6 +64,19 @@ pruning = sa.Table(
     sa.Column("completed_through", sa.BigInteger),
 )
 
+#: Which events came late, by position: a run that had waited `waited_ms` had gone beyond their logical
+#: timestamp before. A row is written before the event is first released, once for each waiting time.
+#: Older programs do not look for it, and leave it alone.
+late_arrival = sa.Table(
+    "late_arrival",
+    metadata,
+    sa.Column("number", position_type, primary_key=True, autoincrement=True),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("waited_ms", sa.BigInteger, nullable=False, comment="milliseconds"),
+    sa.UniqueConstraint("position", "waited_ms"),
+    sqlite_autoincrement=True,
+)
+
 #: What the clock that stamps events said when somebody looked, beside one that never jumps; see
 #: settling.py. Older programs do not look for it, and leave it alone.
 clock_check = sa.Table(

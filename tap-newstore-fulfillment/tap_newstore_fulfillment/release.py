@@ -16,6 +16,7 @@ if t.TYPE_CHECKING:
 
 REPLICATION_KEY = "logical_timestamp"
 PRUNED_THROUGH = "pruned_through"
+LATE_THROUGH = "late_through"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,16 +87,33 @@ class Bookmark:
 
 
 @dataclasses.dataclass(frozen=True)
+class KnownLate:
+    """Events beyond the start of a run of which the store remembers that they came late.
+
+    Attributes:
+        lowest: Their lowest logical timestamp.
+        number: The last note this run looks at.
+        waited_ms: Notes of runs that had waited less do not count.
+    """
+
+    lowest: int
+    number: int
+    waited_ms: int
+
+
+@dataclasses.dataclass(frozen=True)
 class ReleasePlan:
     """What one run releases: everything up to `through` and `position` beyond `start`.
 
     An event at or below `start.through` that arrived after `start.position` is late: it is
-    released too, although its timestamp lies below the bookmark.
+    released too, although its timestamp lies below the bookmark. What is above the bookmark and
+    known to have come late, because it has been released before, comes after everything else.
     """
 
     start: Bookmark
     end: Bookmark
     oldest: int | None = None
+    late: KnownLate | None = None
 
     @property
     def through(self) -> int | None:
@@ -131,6 +149,11 @@ class ReleasePlan:
         end = dataclasses.replace(start, through=through, position=position, arrival=arrival, complete=True)
         return cls(start, end, oldest)
 
+    @property
+    def finds_late_events(self) -> bool:
+        """What is released below the bookmark came late; after a forgotten position it may have come in time."""
+        return self.start.through is not None and self.start.position > 0
+
     def bookmark_at_start(self) -> Bookmark:
         """Give the bookmark that holds before anything is emitted."""
         return dataclasses.replace(self.start, complete=False)
@@ -138,12 +161,14 @@ class ReleasePlan:
     def bookmark_before(self, logical_timestamp: int) -> Bookmark:
         """Give the bookmark that holds while events of this timestamp are being emitted.
 
-        All lower timestamps are out by then; of equal ones it is not known. While late
-        events are emitted the bookmark stays where it was. Who computes something from a run
-        that ended here can tell that there is more.
+        All lower timestamps are out by then, but for those known to be late; of equal ones it is
+        not known. While late events are emitted the bookmark stays where it was. Who computes
+        something from a run that ended here can tell that there is more.
         """
         if self.start.through is not None and logical_timestamp <= self.start.through:
             return self.bookmark_at_start()
+        if self.late:
+            logical_timestamp = min(logical_timestamp, self.late.lowest)
         return dataclasses.replace(self.end, through=logical_timestamp - 1, complete=False)
 
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from tap_newstore_fulfillment.events import COMPLETED
 from tap_newstore_fulfillment.landing_tables import fulfillment_event, pruning, reader
+from tap_newstore_fulfillment.late_arrivals import forget_pruned
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,6 +93,7 @@ class Retention:
             )
             count = connection.execute(old.values(body=None)).rowcount
             self._note_pruned(connection)
+            forget_pruned(connection)
             return count
 
     def pruned_through(self) -> int | None:

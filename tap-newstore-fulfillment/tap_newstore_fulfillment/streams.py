@@ -12,7 +12,7 @@ from singer_sdk import typing as th
 from tap_newstore_fulfillment import fast_sync
 from tap_newstore_fulfillment.landing import LandingStore
 from tap_newstore_fulfillment.records import item_records, read_record, to_dict
-from tap_newstore_fulfillment.release import PRUNED_THROUGH, REPLICATION_KEY, Bookmark, ReleasePlan
+from tap_newstore_fulfillment.release import LATE_THROUGH, PRUNED_THROUGH, REPLICATION_KEY, Bookmark, ReleasePlan
 from tap_newstore_fulfillment.sources import waiting_time
 
 if t.TYPE_CHECKING:
@@ -47,7 +47,7 @@ class LandingStream(Stream):
         """Give the records of this stream that events make."""
 
     def get_records(self, context: Context | None) -> Iterable[Record]:
-        """Yield what this run may release, in timestamp order."""
+        """Yield what this run may release; see `LandingStore.released`."""
         for events in self._events(context):
             for row in self.rows_of(events):
                 yield to_dict(row)
@@ -63,12 +63,17 @@ class LandingStream(Stream):
                 )
             self._count(0)
             state = self.get_context_state(context)
+            state.pop(LATE_THROUGH, None)
             self._plan = self._make_plan(store, state, ready_at)
             if self._is_incremental:
                 self._say_what_is_pruned(store, state)
             self._say_that_more_follows(context)
-            for arrivals in store.released(self._plan):
+            for arrivals in store.released_first(self._plan):
                 yield [read_record(arrival, released=True) for arrival in arrivals]
+            self._say_that_late_ones_follow(state)
+            for arrivals in store.released_last(self._plan):
+                yield [read_record(arrival, released=True) for arrival in arrivals]
+            state.pop(LATE_THROUGH, None)
             if self._is_incremental:
                 state.update(self._plan.end.to_state())
             if self.config["emit_unreleased"]:
@@ -85,18 +90,31 @@ class LandingStream(Stream):
         """
         if self._plan and self._is_incremental:
             self.get_context_state(context).update(self._plan.bookmark_at_start().to_state())
-            self.state_manager.is_flushed = False
-            self._write_state_message()
-            self.state_manager.is_flushed = False
+            self._write_state_that_another_follows()
+
+    def _say_that_late_ones_follow(self, state: dict[str, t.Any]) -> None:
+        """Write a STATE with the release mark: what comes after it is not above the mark, and came late."""
+        if self._plan and self._plan.late:
+            if self._is_incremental:
+                state.update(self._plan.bookmark_before(self._plan.late.lowest).to_state())
+            state[LATE_THROUGH] = self._plan.through
+            self._write_state_that_another_follows()
+
+    def _write_state_that_another_follows(self) -> None:
+        self.state_manager.is_flushed = False
+        self._write_state_message()
+        self.state_manager.is_flushed = False
 
     def _make_plan(self, store: LandingStore, state: dict[str, t.Any], ready_at: int | None) -> ReleasePlan:
         bookmark = Bookmark.from_state(state, new_reader=str(uuid.uuid4())) if self._is_incremental else Bookmark()
         if self._is_incremental:
             store.retention.note(bookmark)
+        settle_ms = waiting_time(self.config)
         return store.plan_release(
             bookmark,
+            settle_ms=settle_ms,
             oldest=self.config.get("start_logical_timestamp"),
-            settled=store.clock.settled(waiting_time(self.config), ready_at),
+            settled=store.clock.settled(settle_ms, ready_at),
         )
 
     def _say_what_is_pruned(self, store: LandingStore, state: dict[str, t.Any]) -> None:

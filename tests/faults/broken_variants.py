@@ -165,7 +165,7 @@ def same_event_counts_each_time(patch: pytest.MonkeyPatch) -> None:
         unit = came(intake, released=released).subquery().c
         event = (unit.event_id + f" in run {intake._ledger.run}").label("event_id")
         # SQLite takes ON CONFLICT for a join where there is no WHERE.
-        columns = [event if name == "event_id" else unit[name] for name in UNIT]
+        columns = [event if name == "event_id" else unit[name] for name in (*UNIT, "late")]
         return sa.select(*columns).where(unit.units > 0)
 
     patch.setattr(LedgerIntake, "_came", broken)

@@ -235,6 +235,39 @@ def test_f17_a_new_ledger_is_refused_when_what_it_needs_is_pruned_and_no_row_con
         shop.assert_in_sync()
 
 
+@pytest.mark.fault("F17")
+@pytest.mark.fault("F14")
+def test_f17_a_new_ledger_leaves_out_a_late_event_that_the_erps_row_does_not_contain(
+    tmp_path: Path, database_url: str
+) -> None:
+    with ForkedShop(tmp_path, database_url) as shop:
+        shop.stock("A", 1000)
+        shop.settings[MAPPER]["ledger_url"] = f"sqlite:///{tmp_path / 'ledger.db'}"
+        first = shop.sell("A")
+        shop.newstore.pause_delivery()
+        late = shop.newstore.sell("DC01", "A")
+        pass_by(shop, first, late + 100)
+        assert shop.run().codes == (0, 0, 0)
+        # What it has booked by then; the late one is under way.
+        shop.erp.count("DC01", "A", 999, as_of=late + 100)
+        shop.newstore.resume_delivery()
+        shop.newstore.wait_for_delivery()
+        assert shop.run().codes == (0, 0, 0)
+        shop.assert_in_sync()
+        shop.settings[MAPPER]["ledger_url"] = f"sqlite:///{tmp_path / 'new-ledger.db'}"
+        run = shop.run()
+        assert run.codes == (0, 1, 0)
+        assert end_in_right_numbers(shop, run)
+        assert shop.newstore.on_hand("DC01", "A") == 998
+
+
+def pass_by(shop: ForkedShop, known: int, at: int) -> None:
+    """Let an event without units arrive, above everything that is under way."""
+    (body,) = (event["body"] for event in shop.newstore.events() if event["payload"]["logical_timestamp"] == known)
+    higher = {**body, "payload": {**body["payload"], "logical_timestamp": at, "id": "higher", "items": []}}
+    assert shop.receiver.post(higher).status_code == 200
+
+
 def prune(shop: ForkedShop) -> None:
     store = LandingStore(shop.url)
     assert store.retention.prune(0) > 0

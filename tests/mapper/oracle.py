@@ -147,7 +147,7 @@ class OracleNewStore:
 def _units(event: dict[str, t.Any], seen: int | None, run: int) -> list[OracleUnit]:
     at, node = event["logical_timestamp"], event["fulfillment_location_id"]
     products = [item["product_id"] for item in event["items"]]
-    late = seen is not None and at <= seen
+    late = event.get("late", False) or (seen is not None and at <= seen)
     return [
         OracleUnit(event["event_id"], (node, product), at, products.count(product), late, run)
         for product in sorted(set(products))

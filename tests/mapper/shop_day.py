@@ -18,6 +18,7 @@ from mapper_newstore_stock.stock_run import StockRun
 from tests.shop.erp import Erp
 
 if t.TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 STREAM = "fulfillment_events"
@@ -93,6 +94,7 @@ class ShopDay:
     def run(
         self,
         *events: dict[str, t.Any],
+        known_late: Sequence[dict[str, t.Any]] = (),
         through: int | None = None,
         lose_last_state: bool = False,
         acknowledge: int = 99,
@@ -101,6 +103,7 @@ class ShopDay:
 
         Args:
             events: Records of the tap.
+            known_late: Those that follow when the tap has said that late ones do.
             through: The tap's bookmark after them; default: the highest timestamp so far.
             lose_last_state: The tap dies before the STATE that covers its events.
             acknowledge: How many of the cuts NewStore gets before the run is ended.
@@ -108,7 +111,7 @@ class ShopDay:
         ledger = Ledger(self._engine) if self._engine else None
         run = StockRun(self.settings, logging.getLogger("test"), ledger)
         try:
-            return self._run(run, events, through, lose_last_state, acknowledge)
+            return self._run(run, events, known_late, through, lose_last_state=lose_last_state, acknowledge=acknowledge)
         finally:
             run.close()
 
@@ -125,17 +128,24 @@ class ShopDay:
         self,
         run: StockRun,
         events: tuple[dict[str, t.Any], ...],
+        known_late: Sequence[dict[str, t.Any]],
         through: int | None,
+        *,
         lose_last_state: bool,
         acknowledge: int,
     ) -> list[SentCut]:
         if self.state:
             run.take_state(self.state)
         run.begin_events()
+        state = self._state_after((*events, *known_late), through)
         for event in events:
             run.take_events([read_event(event)])
+        if known_late:
+            run.take_state(_before_late_ones(state, known_late))
+        for event in known_late:
+            run.take_events([read_event(event)])
         if not lose_last_state:
-            run.take_state(self._state_after(events, through))
+            run.take_state(state)
         cuts = read_cuts([message.to_dict() for message in run.finish()])
         for cut in cuts[:acknowledge]:
             self.state = cut.state or self.state
@@ -157,6 +167,15 @@ class ShopDay:
             "complete": True,
         }
         return {"bookmarks": bookmarks}
+
+
+def _before_late_ones(state: State, known_late: Sequence[dict[str, t.Any]]) -> State:
+    """Give the STATE the tap writes before events it knows to be late, when the other ones are out."""
+    end = state["bookmarks"][STREAM]
+    lowest = min(event["logical_timestamp"] for event in known_late)
+    bookmark = {**end, "replication_key_value": lowest - 1, "complete": False}
+    bookmark["late_through"] = end["replication_key_value"]
+    return {"bookmarks": {**state["bookmarks"], STREAM: bookmark}}
 
 
 def read_cuts(messages: list[dict[str, t.Any]]) -> list[SentCut]:

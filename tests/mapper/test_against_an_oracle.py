@@ -87,6 +87,7 @@ class LedgerStory(RuleBasedStateMachine):
         self.clock = 0
         self.under_way: list[dict[str, t.Any]] = []
         self.arrived: list[dict[str, t.Any]] = []
+        self.found_late: set[str] = set()
         self.states: list[dict[str, t.Any]] = [{}]
         for key in KEYS:
             self._count(key, 20, None)
@@ -143,18 +144,19 @@ class LedgerStory(RuleBasedStateMachine):
         stock, start = bookmarks.get("stock", {}), bookmarks.get(STREAM, {})
         acknowledged = stock.get("cut", 0)
         through = self._release_mark(0 if through_all else behind, start)
-        events = self._events_of_tap(start, through)
+        self._find_late_ones(start)
+        events, known_late = self._events_of_tap(start, through)
         self.day.bookmark = {"replication_key_value": through, "position": len(self.arrived), "store_id": "store"}
         seen = self.oracle.seen_through
         self.oracle.run += 1
         _KILLER.arm(statements)
         try:
-            cuts = self.day.run(*events, acknowledge=acknowledge)
+            cuts = self.day.run(*events, known_late=known_late, acknowledge=acknowledge)
         except Died:
             cuts = []
         commits, _KILLER.left = _KILLER.commits, None
         if commits >= EVENTS_TAKEN:
-            self.oracle.take(events, through)
+            self.oracle.take([*events, *({**event, "late": True} for event in known_late)], through)
         if commits >= CUTS_PLANNED:
             self.oracle.plan(self.rows, acknowledged, stock.get("mark"), seen)
             self._judge(cuts, acknowledged, acknowledge, whole=statements is None)
@@ -197,17 +199,33 @@ class LedgerStory(RuleBasedStateMachine):
         values = [value for value in (mark, start.get("replication_key_value")) if value is not None]
         return max(values, default=None)
 
-    def _events_of_tap(self, start: dict[str, t.Any], through: int | None) -> list[dict[str, t.Any]]:
+    def _find_late_ones(self, start: dict[str, t.Any]) -> None:
+        """Remember, as the tap does, what came below the bookmark it starts from."""
         last, position = start.get("replication_key_value"), start.get("position", 0)
-        released, ahead = [], []
+        if last is not None and position:
+            new = self.arrived[position:]
+            self.found_late |= {event["event_id"] for event in new if event["logical_timestamp"] <= last}
+
+    def _events_of_tap(
+        self, start: dict[str, t.Any], through: int | None
+    ) -> tuple[list[dict[str, t.Any]], list[dict[str, t.Any]]]:
+        """Give what the tap sends, and what it says is late."""
+        last, position = start.get("replication_key_value"), start.get("position", 0)
+        released, ahead, known_late = [], [], []
         for index, event in enumerate(self.arrived):
             at = event["logical_timestamp"]
             if through is None or at > through:
                 ahead.append({**event, "released": False})
+            elif (last is None or at > last) and event["event_id"] in self.found_late:
+                known_late.append(event)
             elif last is None or at > last or index >= position:
                 released.append(event)
-        released.sort(key=lambda event: t.cast("int", event["logical_timestamp"]))
-        return [*released, *released[:2], *(ahead if self.emit_unreleased else [])]
+        released.sort(key=_timestamp)
+        return [*released, *released[:2], *(ahead if self.emit_unreleased else [])], sorted(known_late, key=_timestamp)
+
+
+def _timestamp(event: dict[str, t.Any]) -> int:
+    return t.cast("int", event["logical_timestamp"])
 
 
 @pytest.mark.fault("F6")

@@ -100,6 +100,34 @@ def test_both_ways_write_the_same_messages(
     assert any(not record["released"] for record in records) == emit_unreleased
 
 
+@pytest.mark.usefixtures("every_seven_records")
+@pytest.mark.parametrize("method", ["INCREMENTAL", "FULL_TABLE"])
+@pytest.mark.parametrize("late", [1, 7, 10])
+def test_both_ways_write_the_same_messages_when_late_events_come_last(
+    url: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, method: str, late: int
+) -> None:
+    settings = {"landing_url": url, "settle_seconds": 900}
+    state = run(capfd, settings)[-1]["value"]
+    store = LandingStore(url)
+    bodies = [an_event(at, "A", "B", request=f"late-{at}") for at in range(20, 20 + late)]
+    store.add([check_event(json.dumps(body).encode()) for body in bodies], received_at=0)
+    store.close()
+    run(capfd, settings, state)
+
+    def read_by_method(tap: TapNewStoreFulfillment) -> None:
+        for stream in tap.streams.values():
+            stream.forced_replication_method = method
+
+    fast = run(capfd, settings, change=read_by_method)
+    monkeypatch.setattr(fast_sync, "is_plain", lambda _stream: False)
+    assert without_versions(fast) == without_versions(run(capfd, settings, change=read_by_method))
+    assert sum("late_through" in json.dumps(message) for message in fast) > 1
+
+
+def without_versions(messages: list[Message]) -> list[Message]:
+    return [{name: value for name, value in message.items() if name != "version"} for message in messages]
+
+
 def test_a_plain_run_takes_the_short_way(url: str, capfd: pytest.CaptureFixture[str]) -> None:
     written: list[str] = []
 

@@ -35,6 +35,12 @@ class ForgottenPosition(Landing):
         return False
 
 
+class LateEventsForgotten(Landing):
+    def is_known_late(self, sale: Sale) -> bool:
+        del sale
+        return False
+
+
 class PositionFromTheBeginning(Landing):
     def position_of(self, sale: Sale) -> int:
         return sale.number
@@ -202,6 +208,7 @@ BROKEN: dict[str, Parts] = {
     "4: a late event's cut goes below the mark": _with(BelowTheMark),
     "4: what the ERP's number contains is ignored": _with(AsOfIgnored),
     "4: a late event counts as contained in a row that is older": _with(LateEventsInTheRow),
+    "4: what came late is in order when all is read again": _with(LateEventsForgotten),
     "4: units ahead are added back to rows that do not contain them": _with(AheadAddedBackUnseen),
     "5: changes of the ERP alone are not sent": _with(OnlyEvents),
     "5: a run without events declares what the ERP contains": _with(RangeOfTheErp),

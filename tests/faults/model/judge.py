@@ -103,13 +103,17 @@ class Judge:
         }
 
     def forget_what_was_late(self, sales: t.Iterable[Sale]) -> None:
-        """A new ledger cannot tell that an event was late, where the ERP's row claims it and is wrong."""
+        """A new ledger cannot tell that an event was late that no run of the tap had found late.
+
+        As long as the ERP's row claims it and is wrong.
+        """
         known = {sale.event_id for sale in self._late}
         self._late += [
             sale
             for sale in sales
             if sale.is_late
             and sale.event_id not in known
+            and sale.event_id not in self._landing.late
             and not all(self._erp.is_right_about(sale, key) for key in keys_of(sale))
         ]
 

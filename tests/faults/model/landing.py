@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
-from tap_newstore_fulfillment.release import Bookmark, ReleasePlan
+from tap_newstore_fulfillment.release import Bookmark, KnownLate, ReleasePlan
 
 #: NewStore delivers within 15 minutes; one tick of the model's clock is 5.
 SETTLE = 3
@@ -60,11 +61,16 @@ class Arrival(t.NamedTuple):
 
 
 class Landing:
-    """Keeps what arrived, each event once."""
+    """Keeps what arrived, each event once.
+
+    Attributes:
+        late: Events that came below a bookmark, when it had been released already.
+    """
 
     def __init__(self) -> None:
         self.arrivals: list[Arrival] = []
         self.known: set[str] = set()
+        self.late: set[str] = set()
 
     def receive(self, sale: Sale, now: int) -> None:
         """Keep an event; when it comes again nothing changes."""
@@ -78,26 +84,47 @@ class Landing:
         return len(self.arrivals) + 1
 
     def plan(self, start: Bookmark, now: int) -> ReleasePlan:
-        """Decide what one run releases."""
+        """Decide what one run releases, and note what of it came late."""
         position = max((arrival.position for arrival in self.arrivals), default=0)
-        return ReleasePlan.make(start, mark=self.settled(now), position=position, store_id="store", oldest=None)
+        plan = ReleasePlan.make(start, mark=self.settled(now), position=position, store_id="store", oldest=None)
+        if plan.finds_late_events:
+            self.late |= {sale.event_id for sale in self._below(plan)}
+        last = [sale.at for sale in self._above(plan) if self.is_known_late(sale)]
+        return dataclasses.replace(plan, late=KnownLate(min(last), 0, 0)) if last else plan
 
     def settled(self, now: int) -> int | None:
         """Give the highest timestamp received long enough ago."""
         return max((arrival.sale.at for arrival in self.arrivals if arrival.received <= now - SETTLE), default=None)
 
     def released(self, plan: ReleasePlan) -> list[Sale]:
-        """Give what a plan releases: late events first, each part in timestamp order."""
+        """Give what a plan releases: what came late now, the settled ones, what had come late; each in order."""
+        above = sorted(self._above(plan), key=_timestamp)
+        settled = [sale for sale in above if not self.is_known_late(sale)]
+        return sorted(self._below(plan), key=_timestamp) + settled + self.known_late(plan)
+
+    def known_late(self, plan: ReleasePlan) -> list[Sale]:
+        """Give those above the start that are known to have come late: the tap says so."""
+        return sorted((sale for sale in self._above(plan) if self.is_known_late(sale)), key=_timestamp)
+
+    def is_known_late(self, sale: Sale) -> bool:
+        """Say whether an event came late for an earlier run."""
+        return sale.event_id in self.late
+
+    def _below(self, plan: ReleasePlan) -> list[Sale]:
+        last = plan.start.through
+        return [
+            arrival.sale
+            for arrival in self.arrivals
+            if last is not None and arrival.sale.at <= last and self.is_new_below(arrival, plan.start)
+        ]
+
+    def _above(self, plan: ReleasePlan) -> list[Sale]:
         last, through = plan.start.through, plan.through
-        late, settled = [], []
-        for arrival in self.arrivals:
-            at = arrival.sale.at
-            if last is not None and at <= last:
-                if self.is_new_below(arrival, plan.start):
-                    late.append(arrival.sale)
-            elif through is not None and at <= through:
-                settled.append(arrival.sale)
-        return sorted(late, key=_timestamp) + sorted(settled, key=_timestamp)
+        return [
+            arrival.sale
+            for arrival in self.arrivals
+            if (last is None or arrival.sale.at > last) and through is not None and arrival.sale.at <= through
+        ]
 
     def is_new_below(self, arrival: Arrival, start: Bookmark) -> bool:
         """Say whether an event below the bookmark arrived after the run that made it."""

@@ -185,7 +185,8 @@ class Shop:
         """Give the tap's records and the bookmark that covers them; None: it wrote none before it died."""
         plan = self.landing.plan(self.state.tap or Bookmark(), self.now)
         released = self.landing.released(plan)
-        events = [sale.released for sale in released]
+        first = len(released) - len(self.landing.known_late(plan))
+        events = [{**sale.released, "late": number >= first} for number, sale in enumerate(released)]
         if dies_at is not None:
             sent = min(dies_at, len(released))
             return events[:sent], plan.bookmark_before(released[sent - 1].at) if sent else None

@@ -39,6 +39,8 @@ class Intake:
         self._batch = 0
         self._covered: Taken | None = None
         self._tap_says_when_complete = False
+        #: Logical timestamps the tap had passed before, each with the first batch that came late below it.
+        self._late_through: dict[int, int] = {}
 
     def take(self, events: list[Event]) -> None:
         """Take the units that left a shelf with these events."""
@@ -58,6 +60,8 @@ class Intake:
         """Note the tap's bookmark that covers everything taken so far."""
         self._batch += 1
         self._covered = taken
+        if taken.late_through is not None:
+            self._late_through.setdefault(taken.late_through, self._batch)
 
     @property
     def is_complete(self) -> bool:
@@ -103,7 +107,8 @@ class Intake:
         subtracts them by itself.
         """
         reached = ahead_unit.c.logical_timestamp <= mark
-        self._complete(sa.select(*(ahead_unit.c[name] for name in UNIT)).where(reached), cut)
+        units = sa.select(*(ahead_unit.c[name] for name in UNIT), sa.false().label("late"))
+        self._complete(units.where(reached), cut)
         self._connection.execute(ahead_unit.delete().where(reached))
 
     def _hand_over(self) -> None:
@@ -113,18 +118,32 @@ class Intake:
 
     def _came(self, *, released: bool) -> sa.Select[t.Any]:
         columns = (taken_unit.c[name] for name in UNIT)
-        return sa.select(*columns).where(taken_unit.c.batch < self._batch, taken_unit.c.released == released)
+        came = sa.select(*columns, self._is_said_to_be_late().label("late"))
+        return came.where(taken_unit.c.batch < self._batch, taken_unit.c.released == released)
+
+    def _is_said_to_be_late(self) -> sa.ColumnElement[bool]:
+        """Say whether the tap has said that a unit came late; a new ledger could not tell."""
+        unit = taken_unit.c
+        said = (
+            sa.and_(unit.batch >= batch, unit.logical_timestamp <= through)
+            for through, batch in self._late_through.items()
+        )
+        return sa.or_(sa.false(), *said)
 
     def _complete(self, units: sa.Select[t.Any], cut: int) -> None:
-        came = units.order_by(*(units.selected_columns[name] for name in UNIT[:4]))
+        unit = units.selected_columns
+        came = units.order_by(*(unit[name] for name in UNIT[:4]))
         seen = self._ledger.seen_through
-        late = sa.false() if seen is None else units.selected_columns.logical_timestamp <= seen
-        came = came.add_columns(late, sa.literal(self._ledger.run), sa.literal(cut))
+        late = unit.late if seen is None else sa.or_(unit.late, unit.logical_timestamp <= seen)
+        came = came.with_only_columns(
+            *(unit[name] for name in UNIT), late, sa.literal(self._ledger.run), sa.literal(cut)
+        )
         statement = insert(self._connection, completed_unit).from_select(completed_unit.c.keys(), came)
         self._connection.execute(statement.on_conflict_do_nothing())
 
     def _add_ahead(self) -> None:
         came = self._came(released=False)
+        came = came.with_only_columns(*(came.selected_columns[name] for name in UNIT))
         statement = insert(self._connection, ahead_unit).from_select(list(UNIT), came)
         self._connection.execute(statement.on_conflict_do_nothing())
         known = sa.exists().where(_same_unit(completed_unit.c, ahead_unit.c))

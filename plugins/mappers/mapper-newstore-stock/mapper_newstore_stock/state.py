@@ -89,6 +89,7 @@ class Taken:
         store_id: The landing store that gave the position.
         complete: The tap's run has sent all it releases (None: this tap does not say so).
         pruned_through: Completions up to this logical timestamp may be missing from a replay.
+        late_through: What this run of the tap sends from here on up to this logical timestamp came late.
     """
 
     through: int | None = None
@@ -96,6 +97,7 @@ class Taken:
     store_id: str | None = None
     complete: bool | None = None
     pruned_through: int | None = None
+    late_through: int | None = None
 
     @classmethod
     def from_state(cls, state: Mapping[str, t.Any], stream: str) -> Taken:
@@ -111,6 +113,7 @@ class Taken:
             store_id=bookmark.get("store_id"),
             complete=bookmark.get("complete"),
             pruned_through=_integer(bookmark, stream, "pruned_through"),
+            late_through=_integer(bookmark, stream, "late_through"),
         )
 
 

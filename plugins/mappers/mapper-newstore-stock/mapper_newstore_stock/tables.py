@@ -70,8 +70,8 @@ run = sa.Table(
 )
 
 #: Units that left a shelf, per event and product. `late`: the event came below the tap's
-#: bookmark of an earlier run. `cut`: the last cut that carried it, or is to (none: NULL, while
-#: its key is not managed here).
+#: bookmark of an earlier run, of this ledger's or one the tap remembers. `cut`: the last cut that
+#: carried it, or is to (none: NULL, while its key is not managed here).
 completed_unit = sa.Table(
     "completed_unit",
     metadata,
