@@ -24,6 +24,7 @@ if t.TYPE_CHECKING:
 #: Of this process alone: a run keeps others out of its staging place.
 STAGING = f"memory://staging-{os.getpid()}"
 IMPORT = "/v0/d/import"
+_REQUEST = requests.Request("GET", "http://newstore/").prepare()
 
 
 class NewStoreHere(Sandbox):
@@ -112,5 +113,5 @@ def an_answer(status: int, body: bytes | dict[str, t.Any], **headers: str) -> re
     answer._content = body if isinstance(body, bytes) else json.dumps(body).encode()
     answer.headers.update(headers)
     answer.encoding = "utf-8"
-    answer.request = requests.Request("GET", "http://newstore/").prepare()
+    answer.request = _REQUEST
     return answer

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import io
 import logging
 import os
 import tempfile
 import typing as t
 from pathlib import Path
+from unittest import mock
 
 import fsspec
 import msgspec
@@ -22,17 +24,17 @@ from mapper_newstore_stock.errors import MapperError
 from mapper_newstore_stock.stock_run import STREAM
 from newstore_sandbox.errors import CallError
 from newstore_sandbox.sandbox import Faults, Options
+from tap_newstore_fulfillment import landing_database
 from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing import LandingStore
 from tap_newstore_fulfillment.records import read_record, to_dict
 from tap_newstore_fulfillment.release import Bookmark
 from target_newstore_stock.errors import TargetError
 from target_newstore_stock.stock_import import StockImport
-from target_newstore_stock.target import TargetNewStoreStock
 
 from tests.faults.death import Death, Died
 from tests.faults.newstore_here import STAGING, NewStoreHere, SessionHere, an_answer
-from tests.faults.plugins_here import MapperHere, States, let_go
+from tests.faults.plugins_here import MapperHere, States, TargetHere, let_go
 from tests.faults.schedules import NODES, make_schedule
 from tests.faults.story import Published, Story, as_published, units_in
 from tests.mapper.shop_day import Ledgers
@@ -69,13 +71,14 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Databases:
-    """Where ledgers are kept: one engine for all stories, so that statements are compiled once.
+    """Where ledgers and landing stores are kept: one engine for all stories, so that statements are compiled once.
 
     Attributes:
         death: Strikes the mapper between two statements.
     """
 
     def __init__(self) -> None:
+        self._open_landing = functools.cache(landing_database._create_engine)
         self._ledgers = Ledgers(durable=False)
         self.death = Death()
         self.death.watch(self._ledgers.engine)
@@ -83,6 +86,11 @@ class Databases:
     def ledger(self, directory: Path) -> sa.Engine:
         """Give the engine, which from now on leads to a new ledger in the directory."""
         return self._ledgers.new(directory)
+
+    def landing_store(self) -> LandingStore:
+        """Give a new landing store in memory; the one before, which was closed, is gone."""
+        with mock.patch.object(landing_database, "_create_engine", self._open_landing):
+            return LandingStore("sqlite://")
 
 
 _databases = Databases()
@@ -117,7 +125,7 @@ class OneProcess(Story):
         super().__init__(schedule, PROMISE_SECONDS, tell)
         self._clock = float(BEGIN)
         self._under_way: list[tuple[float, int, Published]] = []
-        self._landing = LandingStore("sqlite://")
+        self._landing = _databases.landing_store()
         self._engine = _databases.ledger(directory)
         self._death = _databases.death
         self._death.plan()
@@ -318,7 +326,7 @@ class OneProcess(Story):
 
     def _import(self, lines: list[bytes]) -> list[State]:
         """Feed the target; give the STATEs it wrote until it ended or died."""
-        target = TargetNewStoreStock(config=TARGET)
+        target = TargetHere(config=TARGET)
         importer = StockImport(target.config, target.summary, self._sleep, self.now, self._time_of_day)
         session: t.Any = SessionHere(self._newstore, self._around_call)
         importer._client._session = session

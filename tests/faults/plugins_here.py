@@ -11,18 +11,22 @@ from mapper_newstore_stock.ledger import Ledger
 from mapper_newstore_stock.mapper import MapperNewStoreStock
 from mapper_newstore_stock.messages import MessageWriter
 from mapper_newstore_stock.stock_run import StockRun
+from target_newstore_stock.sinks import StockSink
+from target_newstore_stock.target import TargetNewStoreStock
 
 from tests.faults.schedules import WRITING
 
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
     from singer_sdk.singerlib import Message
-    from target_newstore_stock.target import TargetNewStoreStock
+    from singer_sdk.sinks.core import BaseJSONSchemaValidator
 
     from tests.faults.death import Death
     from tests.faults.story import State
 
 _encode = msgspec.json.Encoder().encode
+#: By the schema's text; a validator keeps nothing of the records it has seen.
+_validators: dict[str, BaseJSONSchemaValidator | None] = {}
 
 
 def let_go(target: TargetNewStoreStock) -> None:
@@ -65,6 +69,22 @@ class MapperHere(MapperNewStoreStock):
         if self._stock_run:
             self._stock_run.close()
         return t.cast("Writer", self.message_writer).lines
+
+
+class SinkHere(StockSink):
+    """The sink; a schema that came before is not checked to be one again."""
+
+    def get_validator(self) -> BaseJSONSchemaValidator | None:
+        known = json.dumps(self.schema)
+        if known not in _validators:
+            _validators[known] = super().get_validator()
+        return _validators[known]
+
+
+class TargetHere(TargetNewStoreStock):
+    """The target, for many runs in one process."""
+
+    default_sink_class = SinkHere
 
 
 class States(io.StringIO):

@@ -14,6 +14,7 @@ from mapper_newstore_stock.events import read_event
 from mapper_newstore_stock.ledger import Ledger
 from mapper_newstore_stock.mapper import MapperNewStoreStock
 from mapper_newstore_stock.stock_run import StockRun
+from sqlalchemy.dialects.sqlite.base import SQLiteDDLCompiler
 
 from tests.shop.erp import Erp
 
@@ -35,6 +36,7 @@ class Ledgers:
     def __init__(self, *, durable: bool = True) -> None:
         self._path = ""
         self.engine = sa.create_engine("sqlite://", creator=self._connect, poolclass=sa.NullPool)
+        self.engine.dialect.ddl_compiler = _CreatedBefore
         sa.event.listen(self.engine, "connect", make_durable if durable else _make_fast)
 
     def new(self, directory: Path) -> sa.Engine:
@@ -44,6 +46,18 @@ class Ledgers:
 
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self._path)
+
+
+class _CreatedBefore(SQLiteDDLCompiler):
+    """Writes each CREATE TABLE once; SQLAlchemy would do so again for each ledger and for each run's own tables."""
+
+    written: t.ClassVar[dict[tuple[str, bool], str]] = {}
+
+    def visit_create_table(self, create: sa.schema.CreateTable, **options: t.Any) -> str:
+        key = (create.element.name, create.if_not_exists)
+        if key not in self.written:
+            self.written[key] = super().visit_create_table(create, **options)
+        return self.written[key]
 
 
 def _make_fast(connection: sqlite3.Connection, _record: object) -> None:

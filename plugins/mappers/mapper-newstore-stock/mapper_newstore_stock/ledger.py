@@ -164,10 +164,9 @@ def open_schema(connection: sa.Connection) -> str:
         LedgerError: another version of this program made the ledger.
     """
     ledger = tables.ledger.c
-    if not sa.inspect(connection).has_table(tables.ledger.name):
-        tables.metadata.create_all(connection)
-        views.create(connection)
-    version = connection.scalar(sa.select(ledger.schema_version))
+    is_there = sa.inspect(connection).has_table(tables.ledger.name)
+    version = connection.scalar(sa.select(ledger.schema_version)) if is_there else None
+    # A run may have died between the tables and the row that says they are all there.
     if version is None:
         tables.metadata.create_all(connection)
         views.create(connection)
