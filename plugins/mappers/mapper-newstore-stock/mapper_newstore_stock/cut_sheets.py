@@ -9,7 +9,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.cuts import Cut, TimestampRange, split_along_timestamps
-from mapper_newstore_stock.database import STREAMED
+from mapper_newstore_stock.database import STREAMED, analyze
 from mapper_newstore_stock.quantities import not_negative, same_key
 from mapper_newstore_stock.tables import completed_unit, cut, cut_item, moved, on_hand, pending, planned
 
@@ -145,6 +145,7 @@ class CutSheets:
 
     def _remember(self, cuts: list[Cut]) -> None:
         """Write down the cuts and, in their order, what they say of each key: the last one counts."""
+        analyze(self._connection, cut_item, on_hand)
         for part in cuts:
             start, end = part.range or (None, None)
             values = {"run": self._ledger.run, "mark": part.mark, "size": part.size}

@@ -81,6 +81,13 @@ def is_postgresql(connection: sa.Connection) -> bool:
     return connection.dialect.name == POSTGRESQL
 
 
+def analyze(connection: sa.Connection, *tables: sa.Table) -> None:
+    """Tell PostgreSQL how many rows tables have by now; of what was just written it knows nothing yet."""
+    if is_postgresql(connection):
+        for table in tables:
+            connection.exec_driver_sql(f'ANALYZE "{table.name}"')
+
+
 def insert(connection: sa.Connection, table: sa.Table) -> t.Any:
     """Give the dialect's INSERT, which knows ON CONFLICT."""
     # Both dialects at every start would cost more than the one that is used.

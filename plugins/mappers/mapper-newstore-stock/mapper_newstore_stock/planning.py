@@ -176,11 +176,17 @@ class Planner:
             row.product_id,
             row.quantity,
             row.as_of_logical_timestamp,
-            completed_since(mark, erp_is_current=current).label("completed"),
-            added_back(mark, erp_is_current=current).label("added_back"),
+            self._units(completed_unit, completed_since(mark, erp_is_current=current)).label("completed"),
+            self._units(ahead_unit, added_back(mark, erp_is_current=current)).label("added_back"),
             row.sent_quantity,
             row.sent_cut,
         ]
+
+    def _units(self, table: sa.Table, units: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+        """Give a sum over a table; where that has no row at all, no key need look for its own."""
+        if self._connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first() is None:
+            return sa.literal(0, sa.BigInteger)
+        return units
 
     def _plan_from(self, summed: sa.Select[t.Any]) -> None:
         key, product, on_shelf, as_of, completed, back, sent_quantity, sent_cut, touched = summed.subquery().columns

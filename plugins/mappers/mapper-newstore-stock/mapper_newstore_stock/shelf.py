@@ -7,7 +7,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.database import is_postgresql, load
+from mapper_newstore_stock.database import analyze, load
 from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.quantities import same_key
 from mapper_newstore_stock.tables import folded, on_hand, read_row
@@ -55,8 +55,7 @@ def take_rows(ledger: Ledger, source: OnHandSource, since: Cursor | None) -> int
     count = load(connection, read_row, source.rows(since))
     if count > INDEXED_ROWS:
         _by_key.create(connection)
-    if is_postgresql(connection):
-        connection.exec_driver_sql("ANALYZE read_row")
+    analyze(connection, read_row)
     _refuse_duplicates(connection)
     # What a died run took may be younger than a change it did not read: see `not_contained`.
     _change(connection, ledger.unread_since)
