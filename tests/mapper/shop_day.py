@@ -55,7 +55,7 @@ class _CreatedBefore(SQLiteDDLCompiler):
     def visit_create_table(self, create: sa.schema.CreateTable, **options: t.Any) -> str:
         key = (create.element.name, create.if_not_exists)
         if key not in self.written:
-            self.written[key] = super().visit_create_table(create, **options)
+            self.written[key] = super().visit_create_table(create, **options)  # type: ignore[no-untyped-call]
         return self.written[key]
 
 

@@ -22,6 +22,8 @@ from tests.mapper.oracle import Oracle, OracleNewStore
 from tests.mapper.shop_day import STREAM, Ledgers, SentCut, ShopDay, completed
 
 EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "2000"))
+#: Independent of each other, so that several processes may tell them.
+SHARDS = 4
 STEPS = 7
 NODE = "DC01"
 PRODUCTS = ("A", "B", "C")
@@ -208,11 +210,13 @@ class LedgerStory(RuleBasedStateMachine):
 
 
 @pytest.mark.fault("F6")
-def test_after_every_cut_the_quantities_are_the_oracles() -> None:
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_after_every_cut_the_quantities_are_the_oracles(shard: int) -> None:
+    examples = len(range(shard, EXAMPLES, SHARDS))
     run_state_machine_as_test(
         LedgerStory,
         settings=settings(
-            max_examples=EXAMPLES,
+            max_examples=examples,
             stateful_step_count=STEPS,
             deadline=None,
             suppress_health_check=list(HealthCheck),
