@@ -12,6 +12,9 @@ export UV_COMPILE_BYTECODE := 1
 
 BENCH ?= --size 100000 --size 1000000
 
+# Four at once also on two cores: half of what a test of real processes does is waiting.
+PYTEST := pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
+
 # One schedule of `make faults`: which, in which world, on which database of real processes.
 SEED ?= 0
 WORLD ?= real-processes
@@ -28,19 +31,17 @@ demo: .meltano/.installed
 demo-erp: .meltano/.installed
 	python -m tests.end_to_end.demo_erp
 
-# Four at once also on two cores: half of what a test of real processes does is waiting.
 test: lint .meltano/.installed
-	pytest --numprocesses=4 --dist=loadfile
+	$(PYTEST)
 
 fuzz: .venv/.installed
-	BODIES=100000 pytest tests/tap/test_fuzzed_bodies.py
-	LEDGER_EXAMPLES=50000 pytest tests/mapper/test_against_an_oracle.py
+	BODIES=100000 LEDGER_EXAMPLES=50000 $(PYTEST) tests/tap/test_fuzzed_bodies.py tests/mapper/test_against_an_oracle.py
 
 faults: .venv/.installed
 	python -m tests.faults $(SEED) --world=$(WORLD) --database=$(DATABASE) $(SCOPE:%=--scope=%)
 
 soak: .venv/.installed
-	$(SOAK) pytest --capture=no tests/faults
+	$(SOAK) $(PYTEST) tests/faults
 
 bench: .meltano/.installed
 	python -m tests.benchmarks $(BENCH)

@@ -6,12 +6,27 @@ import typing as t
 
 import pytest
 
+from tests.faults.reporting import show_reports
+from tests.in_parts import InParts, takes_long
 from tests.shop.object_store import ObjectStore, serving
 from tests.shop.postgresql import PostgreSql
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: t.Any) -> InParts | None:
+    return InParts(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not takes_long(item.nodeid))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    show_reports(terminalreporter)
 
 
 @pytest.fixture(scope="session")

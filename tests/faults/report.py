@@ -40,20 +40,35 @@ class Report:
         self.title = title
         self.counts: collections.Counter[str] = collections.Counter()
         self.failures: list[str] = []
-        self._oversold = self._undersold = 0
+        self.wrong_units = collections.Counter({"oversold units": 0, "undersold at rest": 0})
 
     def add(self, verdict: Verdict) -> None:
         """Add a schedule's verdict."""
         self.counts += verdict.counts
         self.failures += verdict.failures
-        self._oversold += sum(wrong.units for wrong in verdict.oversold)
-        self._undersold += sum(wrong.units for wrong in verdict.undersold_at_rest)
+        self.wrong_units["oversold units"] += sum(wrong.units for wrong in verdict.oversold)
+        self.wrong_units["undersold at rest"] += sum(wrong.units for wrong in verdict.undersold_at_rest)
+
+    def add_content(self, content: dict[str, t.Any]) -> None:
+        """Add what another report of the same title has."""
+        self.counts.update(content["counts"])
+        self.wrong_units.update(content["wrong units"])
+        self.failures += content["failures"]
+
+    def content(self) -> dict[str, t.Any]:
+        """Give all of it as plain values."""
+        return {
+            "title": self.title,
+            "counts": dict(self.counts),
+            "wrong units": dict(self.wrong_units),
+            "failures": self.failures,
+        }
 
     def rows(self) -> dict[str, int]:
         """Give the numbers, in the order they are shown."""
         others = {name: count for name, count in sorted(self.counts.items()) if name not in ALWAYS}
         shown = {name: self.counts[name] for name in ALWAYS} | others
-        return shown | {"oversold units": self._oversold, "undersold at rest": self._undersold}
+        return shown | self.wrong_units
 
     def table(self) -> str:
         """Give the report as lines of text."""

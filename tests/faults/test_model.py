@@ -20,6 +20,10 @@ from tests.faults.model.readings import KEYS, PRODUCTS, Readings
 from tests.faults.model.schedules import ENDINGS
 from tests.faults.model.shop import Parts
 from tests.faults.model.volume import play_seeds, table
+from tests.faults.reporting import TABLE
+
+if t.TYPE_CHECKING:
+    from tests.faults.reporting import Record
 
 SCHEDULES = int(os.environ.get("MODEL_SCHEDULES", "10000"))
 #: Told by hypothesis; the others come from a seed, which is ten times as fast.
@@ -30,13 +34,13 @@ UNITS = st.integers(1, 4)
 RIGHT = Parts()
 
 
-def test_no_schedule_oversells_and_at_rest_all_numbers_are_equal(tmp_path: Path) -> None:
+def test_no_schedule_oversells_and_at_rest_all_numbers_are_equal(tmp_path: Path, record_property: Record) -> None:
     accounts = play_seeds(SCHEDULES - STORIES, PROCESSES)
     path = Path(os.environ.get("FAULT_REPORTS") or tmp_path) / "model.json"
     rows = {name: dataclasses.asdict(account) for name, account in sorted(accounts.items())}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-    print(f"\n{table(accounts)}\n  written to {path}")
+    record_property(TABLE, table(accounts))
     assert sum(account.schedules for account in accounts.values()) == SCHEDULES - STORIES
 
 

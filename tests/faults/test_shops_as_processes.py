@@ -10,24 +10,19 @@ import typing as t
 import pytest
 
 from tests.faults.real_processes import play
-from tests.faults.reporting import play_all, reporting, seeds
+from tests.faults.reporting import play_all, seeds
 from tests.shop.warm_start import Forks
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.faults.report import Report
+    from tests.faults.reporting import Record
     from tests.shop.postgresql import PostgreSql
 
 SEEDS = seeds("SCHEDULES", 30)
 COLD = 15
 BY_DATABASE = {"sqlite": SEEDS[0::2], "postgresql": SEEDS[1::2]}
 CASES = [pytest.param(kind, seed, id=f"{kind}-{seed}") for kind, numbers in BY_DATABASE.items() for seed in numbers]
-
-
-@pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
-    yield from reporting("Shops as processes", "real_processes.json", tmp_path_factory.mktemp("faults"))
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +33,15 @@ def forks() -> Iterator[Forks]:
 
 @pytest.mark.parametrize(("database", "seed"), CASES)
 def test_whatever_is_killed_newstore_never_promises_too_much_and_at_rest_exactly_what_is_free(
-    database: str, seed: int, report: Report, forks: Forks, request: pytest.FixtureRequest
+    database: str, seed: int, record_property: Record, forks: Forks, request: pytest.FixtureRequest
 ) -> None:
     server: PostgreSql | None = request.getfixturevalue("postgresql") if database == "postgresql" else None
     new_database = server.new_database if server else None
     # Half of the schedules under each reading of what a range covers.
     scope = "tenant" if seed // 2 % 2 else "file"
     play_all(
-        report,
+        f"Shops as processes on {database}",
+        record_property,
         [seed],
         # Most are forked, which is fast; some begin as a user's do.
         lambda number: play(number, new_database, forks=forks if seed % COLD else None, range_scope=scope),

@@ -1,0 +1,37 @@
+"""How tests are shared among processes: a file's tests stay together, what takes long begins first and in parts."""
+
+from __future__ import annotations
+
+import collections
+
+from xdist.scheduler import LoadScopeScheduling
+
+#: Files that take long, and in how many parts they may run beside each other. Shops as processes mostly wait.
+PARTS = {
+    "tests/mapper/test_against_an_oracle.py": 4,
+    "tests/faults/test_shops_as_processes.py": 4,
+    "tests/faults/test_shops_in_one_process.py": 2,
+    "tests/faults/test_shops_with_late_events.py": 2,
+    "tests/faults/test_model.py": 1,
+}
+
+
+def takes_long(nodeid: str) -> bool:
+    """Say whether a test is of one of these files."""
+    return nodeid.partition("::")[0] in PARTS
+
+
+class InParts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """`--dist=loadfile`, with the files above in their parts: their tests in turn."""
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*arguments)
+        self._part_of: dict[str, str] = {}
+        self._seen: collections.Counter[str] = collections.Counter()
+
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid not in self._part_of:
+            file = nodeid.partition("::")[0]
+            self._part_of[nodeid] = f"{file} {self._seen[file] % PARTS.get(file, 1)}"
+            self._seen[file] += 1
+        return self._part_of[nodeid]
