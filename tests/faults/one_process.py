@@ -143,11 +143,15 @@ class OneProcess(Story):
         self._newstore = self._open_newstore()
 
     def __enter__(self) -> t.Self:
-        for name in QUIET:
-            logging.getLogger(name).setLevel(logging.CRITICAL)
+        loggers = [logging.getLogger(name) for name in QUIET]
+        self._levels = [(logger, logger.level) for logger in loggers]
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
         return self
 
     def __exit__(self, *_error: object) -> None:
+        for logger, level in self._levels:
+            logger.setLevel(level)
         self._death.plan()
         self._landing.close()
         fsspec.filesystem("memory").store.clear()
