@@ -83,7 +83,7 @@ def cut_is_split_along_keys(patch: pytest.MonkeyPatch) -> None:
             item = tables.cut_item.c
             sent = sa.exists().where(item.cut > sheets._ledger.last_cut(), quantities.same_key(item, tables.planned.c))
             keys = keys.where(~sent).limit(sheets._max_items)
-        return fill(sheets, number, keys)
+        return fill(sheets, sa.literal(number), keys)
 
     patch.setattr(CutSheets, "_ranges", whole_ranges)
     patch.setattr(CutSheets, "_fill_with_touched", some_keys)

@@ -22,9 +22,11 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger("mapper-newstore-stock.planning")
 
 _KEY = (planned.c.fulfillment_node_id, planned.c.product_id)
+# Only a run that is split needs them; on SQLite, `planned` stands in its keys' order anyway.
 _by_timestamp = sa.Index("pending_by_timestamp", pending.c.logical_timestamp)
-# Only a run that is split needs it.
 pending.indexes.discard(_by_timestamp)
+_by_key = sa.Index("planned_by_key", *_KEY).ddl_if(dialect="postgresql")
+planned.indexes.discard(_by_key)
 
 
 class CutSheets:
@@ -59,6 +61,7 @@ class CutSheets:
             size = self._fill_with_touched(number, part if len(ranges) > 1 else None)
             cuts.append(Cut(number, part, size, end, mark))
         if len(ranges) > 1:
+            _by_key.drop(self._connection)
             _by_timestamp.drop(self._connection)
             self._connection.execute(pending.delete())
         self._fill_with_rest(cuts, first, end, mark)
@@ -77,6 +80,9 @@ class CutSheets:
         ranges = split_along_timestamps(self._completions(), self._max_items)
         if len(ranges) == 1:
             _by_timestamp.drop(self._connection)
+        else:
+            _by_key.create(self._connection)
+            analyze(self._connection, pending, planned)
         return ranges
 
     def _fill_pending(self, not_acknowledged: sa.ColumnElement[bool]) -> None:
@@ -101,7 +107,7 @@ class CutSheets:
             within = sa.select(unit.fulfillment_node_id, unit.product_id).distinct()
             within_part = within.where(unit.logical_timestamp.between(part.start, part.end)).subquery()
             keys = sa.select(planned).join(within_part, same_key(planned.c, within_part.c))
-        size = self._insert_items(number, keys)
+        size = self._insert_items(sa.literal(number), keys)
         if size > self._max_items:
             logger.warning(
                 "Cut %d has %d records, more than max_cut_items: they share one logical timestamp", number, size
@@ -111,30 +117,33 @@ class CutSheets:
     def _fill_with_rest(self, cuts: list[Cut], first: int, end: int | None, mark: int | None) -> None:
         """Send keys without new completions along: in the last cut's room, then in cuts of their own."""
         rest = sa.select(planned).where(~planned.c.touched)
-        done = 0
-        if cuts and (room := self._max_items - cuts[-1].size) > 0:
-            done = self._insert_items(cuts[-1].number, rest.order_by(*_KEY).limit(room))
-            cuts[-1] = dataclasses.replace(cuts[-1], size=cuts[-1].size + done)
-        while True:
-            number = first + len(cuts)
-            size = self._insert_items(number, rest.order_by(*_KEY).limit(self._max_items).offset(done))
-            if size == 0:
-                return
-            done += size
-            cuts.append(Cut(number, None, size, end, mark))
+        count = self._connection.scalar(rest.with_only_columns(sa.func.count())) or 0
+        if count == 0:
+            return
+        if not cuts or cuts[-1].size >= self._max_items:
+            cuts.append(Cut(first + len(cuts), None, 0, end, mark))
+        number: sa.ColumnElement[int] = sa.literal(cuts[-1].number)
+        taken = cuts[-1].size
+        total = taken + count
+        if total > self._max_items:
+            place = sa.func.row_number().over(order_by=_KEY) - 1
+            number += (place + taken) // self._max_items
+        self._insert_items(number, rest)
+        cuts[-1] = dataclasses.replace(cuts[-1], size=min(total, self._max_items))
+        for begun in range(self._max_items, total, self._max_items):
+            cuts.append(Cut(first + len(cuts), None, min(total - begun, self._max_items), end, mark))
 
-    def _insert_items(self, number: int, keys: sa.Select[t.Any]) -> int:
-        key = keys.subquery().c
-        query = sa.select(
-            sa.literal(number),
-            key.fulfillment_node_id,
-            key.product_id,
+    def _insert_items(self, number: sa.ColumnElement[int], keys: sa.Select[t.Any]) -> int:
+        key = planned.c
+        query = keys.with_only_columns(
+            number,
+            *_KEY,
             not_negative(key.quantity),
             key.on_hand,
             key.as_of_logical_timestamp,
             key.completed,
             key.added_back,
-        )
+        ).order_by(*_KEY)
         statement = cut_item.insert().from_select(cut_item.c.keys(), query)
         return self._connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
 
