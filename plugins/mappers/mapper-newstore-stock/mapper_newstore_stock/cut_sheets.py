@@ -25,7 +25,8 @@ _KEY = (planned.c.fulfillment_node_id, planned.c.product_id)
 # Only a run that is split needs them; on SQLite, `planned` stands in its keys' order anyway.
 _by_timestamp = sa.Index("pending_by_timestamp", pending.c.logical_timestamp)
 pending.indexes.discard(_by_timestamp)
-_by_key = sa.Index("planned_by_key", *_KEY).ddl_if(dialect="postgresql")
+_by_key = sa.Index("planned_by_key", *_KEY)
+_by_key.ddl_if(dialect="postgresql")
 planned.indexes.discard(_by_key)
 
 
@@ -160,9 +161,15 @@ class CutSheets:
             values = {"run": self._ledger.run, "mark": part.mark, "size": part.size}
             values |= {"logical_timestamp_start": start, "logical_timestamp_end": end}
             self._connection.execute(cut.insert().values(cut=part.number, **values))
-            sent = {"sent_quantity": cut_item.c.quantity, "sent_cut": cut_item.c.cut}
-            item = sa.and_(cut_item.c.cut == part.number, same_key(cut_item.c, on_hand.c))
-            self._connection.execute(on_hand.update().where(item).values(sent))
+            if part.range:
+                self._note_as_sent(cut_item.c.cut == part.number)
+        # No key is in two of these.
+        if rest := [part.number for part in cuts if not part.range]:
+            self._note_as_sent(cut_item.c.cut >= rest[0])
+
+    def _note_as_sent(self, items: sa.ColumnElement[bool]) -> None:
+        sent = {"sent_quantity": cut_item.c.quantity, "sent_cut": cut_item.c.cut}
+        self._connection.execute(on_hand.update().where(items, same_key(cut_item.c, on_hand.c)).values(sent))
 
     def _assign(self, not_acknowledged: sa.ColumnElement[bool], cuts: list[Cut]) -> None:
         """Note which cut carries each unit; the ranges of one run do not overlap.

@@ -18,6 +18,8 @@ if t.TYPE_CHECKING:
 POSTGRESQL = "postgresql"
 #: Rows that are held in memory while they go to a database or come from it.
 BATCH_ROWS = 10_000
+#: Of one statement; older SQLite takes no more.
+MOST_PARAMETERS = 999
 STREAMED = {"yield_per": BATCH_ROWS}
 #: Pages SQLite may keep in memory, in KiB; more was not faster, because what is large comes in key order.
 CACHE_KIB = 8 * 1024
@@ -62,6 +64,8 @@ def make_durable(connection: t.Any, _record: object) -> None:
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA case_sensitive_like = ON")
     cursor.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    # What is sorted is large, and the other core is idle by then.
+    cursor.execute("PRAGMA threads = 1")
     cursor.execute("PRAGMA temp_store = FILE")
     cursor.execute(f"PRAGMA temp.cache_size = -{CACHE_KIB}")
     cursor.close()
@@ -98,18 +102,24 @@ def insert(connection: sa.Connection, table: sa.Table) -> t.Any:
 def load(connection: sa.Connection, table: sa.Table, rows: Iterable[tuple[t.Any, ...]]) -> int:
     """Insert rows, in the order of the table's columns, and give their number.
 
-    They go in by COPY or by the driver's own executemany: SQLAlchemy's parameters would cost
-    more than the database.
+    They go in by COPY or by the driver's own executemany, many to a statement: SQLAlchemy's
+    parameters would cost more than the database.
     """
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     if is_postgresql(connection):
         return _copy(connection, f'COPY "{table.name}" ({names}) FROM STDIN', rows)
-    marks = ", ".join("?" * len(table.columns))
-    statement = f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})'  # noqa: S608 - our own names
+    row = f"({', '.join('?' * len(table.columns))})"
+    statement = f'INSERT INTO "{table.name}" ({names}) VALUES {row}'  # noqa: S608 - our own names
+    at_once = MOST_PARAMETERS // len(table.columns)
+    several = statement + f", {row}" * (at_once - 1)
     count = 0
     for batch in in_batches(rows):
-        connection.exec_driver_sql(statement, batch)
         count += len(batch)
+        firsts = range(0, len(batch) - at_once + 1, at_once)
+        if parts := [tuple(itertools.chain(*batch[first : first + at_once])) for first in firsts]:
+            connection.exec_driver_sql(several, parts)
+        if rest := batch[len(parts) * at_once :]:
+            connection.exec_driver_sql(statement, rest)
     return count
 
 

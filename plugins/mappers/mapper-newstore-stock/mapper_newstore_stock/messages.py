@@ -91,8 +91,8 @@ class MessageReader(SingerReader):
 class _OtherLines:
     """Hands events over as they are read, and gives the lines that are none.
 
-    Whole blocks of events are decoded in one call; a block with anything else in it is read
-    line by line.
+    Whole blocks of events are decoded in one call; one with anything else in it is halved until
+    that stands alone.
     """
 
     def __init__(self, source: t.IO[bytes], take_events: Callable[[list[Event]], None] | None) -> None:
@@ -109,15 +109,19 @@ class _OtherLines:
             try:
                 self._take(take, block)
             except (msgspec.DecodeError, UnicodeDecodeError):
-                yield from self._others(take, block)
+                yield from self._others(take, list(io.BytesIO(block)))
 
-    def _others(self, take: Callable[[list[Event]], None], block: bytes) -> t.Iterator[bytes]:
-        for line in io.BytesIO(block):
+    def _others(self, take: Callable[[list[Event]], None], lines: list[bytes]) -> t.Iterator[bytes]:
+        if len(lines) == 1:
+            # The general way says what is wrong with it, if anything is.
+            yield lines[0]
+            return
+        middle = len(lines) // 2
+        for half in (lines[:middle], lines[middle:]):
             try:
-                self._take(take, line)
+                self._take(take, b"".join(half))
             except (msgspec.DecodeError, UnicodeDecodeError):
-                # The general way says what is wrong with it, if anything is.
-                yield line
+                yield from self._others(take, half)
 
     def _take(self, take: Callable[[list[Event]], None], lines: bytes) -> None:
         events = [line.record for line in _decode_events(lines)]
