@@ -1,0 +1,49 @@
+"""Many keys: how they are taken in, and how they are shared out to cuts."""
+
+from __future__ import annotations
+
+import typing as t
+
+from tests.mapper.shop_day import ShopDay, completed
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+
+def key(number: int) -> tuple[str, str]:
+    return "DC01", f"SKU-{number:04}"
+
+
+def a_day(directory: Path, ledger_url: str, keys: int, **settings: t.Any) -> ShopDay:
+    day = ShopDay(directory, ledger_url=ledger_url, **settings)
+    day.erp.replace({key(number): (10, None) for number in range(keys)})
+    return day
+
+
+def test_keys_without_completions_fill_the_last_range_and_then_cuts_of_their_own(
+    tmp_path: Path, database_url: str
+) -> None:
+    day = a_day(tmp_path, database_url, keys=9, max_cut_items=3)
+    cuts = day.run(completed(10, "SKU-0005"))
+    assert [cut.range for cut in cuts] == [(10, 10), None, None]
+    assert [[*cut.quantities] for cut in cuts] == [
+        [key(0), key(1), key(5)],
+        [key(2), key(3), key(4)],
+        [key(6), key(7), key(8)],
+    ]
+    assert day.run() == []
+
+
+def test_a_last_range_without_room_takes_no_more(tmp_path: Path, database_url: str) -> None:
+    day = a_day(tmp_path, database_url, keys=4, max_cut_items=1)
+    cuts = day.run(completed(10, "SKU-0003", "SKU-0001"))
+    assert [[*cut.quantities] for cut in cuts] == [[key(1), key(3)], [key(0)], [key(2)]]
+    assert day.run() == []
+
+
+def test_a_thousand_rows_and_units_lose_none(tmp_path: Path, database_url: str) -> None:
+    day = a_day(tmp_path, database_url, keys=1_000)
+    (cut,) = day.run(*(completed(10 + number, f"SKU-{number:04}") for number in range(1_000)))
+    assert cut.range == (10, 1_009)
+    assert cut.quantities == {key(number): 9 for number in range(1_000)}
+    assert day.run() == []
