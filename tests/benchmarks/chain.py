@@ -14,7 +14,8 @@ import typing as t
 from tests.benchmarks.measuring import in_turns, run_chain, run_process
 from tests.benchmarks.pass_through import pass_through
 from tests.benchmarks.tap import fill
-from tests.end_to_end.demo import JOB, PROJECT
+from tests.end_to_end.demo import JOB
+from tests.end_to_end.meltano_job import PROJECT, in_sandbox
 from tests.shop.newstore import NewStore
 from tests.shop.process import command
 
@@ -71,13 +72,9 @@ def _meltano(directory: Path, landing: str, on_hand: Path) -> t.Iterator[Callabl
     with NewStore(directory, import_seconds=0) as newstore:
         newstore.add_location(NODE)
         settings = {
-            "MELTANO_ENVIRONMENT": "sandbox",
+            **in_sandbox(directory, newstore),
             "TAP_NEWSTORE_FULFILLMENT_LANDING_URL": landing,
             "MAPPER_NEWSTORE_STOCK_ON_HAND_URL": str(on_hand),
-            "TARGET_NEWSTORE_STOCK_API_URL": newstore.url,
-            "TARGET_NEWSTORE_STOCK_AUTH_URL": newstore.token_url,
-            "TARGET_NEWSTORE_STOCK_STAGING_URL": str(newstore.staging),
-            "TARGET_NEWSTORE_STOCK_STAGING_LINK": f"{newstore.url}/staging",
             "TARGET_NEWSTORE_STOCK_POLL_SECONDS": "1",
         }
 

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import subprocess
 import sys
-import time
 import typing as t
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from tests.end_to_end.meltano_job import PROJECT, in_sandbox, run_job
 from tests.shop.erp import Erp
 from tests.shop.newstore import NewStore
-from tests.shop.process import command, environment
 from tests.shop.receiver import Receiver
 
-PROJECT = Path(__file__).parents[2]
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
 NODE, PRODUCT = "DC01", "SKU-1"
 JOB = "newstore-stock-sync"
 
@@ -92,21 +91,8 @@ class Story:
         self._console.print("Ten units arrived; the ERP says 17 on hand, as of logical timestamp 12.")
 
     def _run_meltano(self) -> None:
-        begun = time.monotonic()
-        self._console.print(f"$ meltano run {JOB}")
-        run = subprocess.run(
-            [command("meltano"), "run", JOB],
-            cwd=PROJECT,
-            env=environment(**sandbox_settings(self._directory, self._newstore, self._erp)),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        self._console.print(f"  exit code {run.returncode}, {time.monotonic() - begun:.1f} s")
-        if run.returncode:
-            self._console.print(run.stdout, markup=False)
-            self._wrong.append(f"meltano run {JOB} ended with {run.returncode}")
+        variables = sandbox_settings(self._directory, self._newstore, self._erp)
+        self._wrong += run_job(JOB, self._console, variables)
 
     def _look(self, moment: str, expected: Numbers, imported: list[tuple[int, int] | None] | None = None) -> None:
         row = self._newstore.numbers(NODE, PRODUCT)
@@ -122,17 +108,12 @@ class Story:
 
 
 def sandbox_settings(directory: Path, newstore: NewStore, erp: Erp) -> dict[str, str]:
-    """Give what differs from the environment `sandbox` in meltano.yml: free ports, and a fresh state."""
+    """Give what differs from the environment `sandbox` in meltano.yml."""
     return {
-        "MELTANO_ENVIRONMENT": "sandbox",
-        "MELTANO_DATABASE_URI": f"sqlite:///{directory}/meltano.db",
+        **in_sandbox(directory, newstore),
         "TAP_NEWSTORE_FULFILLMENT_LANDING_URL": f"sqlite:///{directory}/landing.db",
         "MAPPER_NEWSTORE_STOCK_LEDGER_URL": f"sqlite:///{directory}/ledger.db",
         "MAPPER_NEWSTORE_STOCK_ON_HAND_URL": str(erp.path),
-        "TARGET_NEWSTORE_STOCK_API_URL": newstore.url,
-        "TARGET_NEWSTORE_STOCK_AUTH_URL": newstore.token_url,
-        "TARGET_NEWSTORE_STOCK_STAGING_URL": str(newstore.staging),
-        "TARGET_NEWSTORE_STOCK_STAGING_LINK": f"{newstore.url}/staging",
     }
 
 

@@ -13,21 +13,19 @@ import random
 import shutil
 import subprocess
 import sys
-import time
 import typing as t
-from pathlib import Path
 
 import sqlalchemy as sa
 from rich.console import Console
 from rich.table import Table
 
+from tests.end_to_end.meltano_job import PROJECT, in_sandbox, run_job
 from tests.shop.erp_database import ErpDatabase
 from tests.shop.newstore import NewStore
 from tests.shop.postgresql import PostgreSql
 from tests.shop.process import command, environment
 from tests.shop.receiver import Receiver
 
-PROJECT = Path(__file__).parents[2]
 JOB = "newstore-both-ways"
 LOCATIONS = {"DC01": "dc", "NYC1": "store", "LON1": "store"}
 PRODUCTS = [f"SKU-{number:03}" for number in range(1, 201)]
@@ -38,6 +36,7 @@ Key = tuple[str, str]
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 class Day:
@@ -142,28 +141,12 @@ class Day:
             self._wrong.append(f"the books of {'/'.join(MISCOUNTED)} said {book} at the count, expected {counted + 2}")
 
     def _run_meltano(self) -> None:
-        begun = time.monotonic()
-        self._console.print(f"$ meltano run {JOB}")
-        run = subprocess.run(
-            [command("meltano"), "run", JOB],
-            cwd=PROJECT,
-            env=environment(**self._settings()),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        self._console.print(f"  exit code {run.returncode}, {time.monotonic() - begun:.1f} s")
-        if run.returncode:
-            self._console.print(run.stdout, markup=False)
-            self._wrong.append(f"meltano run {JOB} ended with {run.returncode}")
+        self._wrong += run_job(JOB, self._console, self._settings())
 
     def _settings(self) -> dict[str, str]:
         """Give what differs from the environment `sandbox` in meltano.yml."""
-        newstore = self._newstore
         return {
-            "MELTANO_ENVIRONMENT": "sandbox",
-            "MELTANO_DATABASE_URI": f"sqlite:///{self._directory}/meltano.db",
+            **in_sandbox(self._directory, self._newstore),
             "TAP_NEWSTORE_FULFILLMENT_LANDING_URL": self._landing,
             "MAPPER_NEWSTORE_STOCK_LEDGER_URL": self._ledger,
             "MAPPER_NEWSTORE_STOCK_ON_HAND_URL": self._erp.url,
@@ -172,10 +155,6 @@ class Day:
             "TARGET_POSTGRES_SQLALCHEMY_URL": self._erp.url,
             "NEWSTORE_ERP_POSTGRESQL_DATABASE_URL": self._erp.url,
             "NEWSTORE_ERP_POSTGRESQL_LEDGER_URL": self._ledger,
-            "TARGET_NEWSTORE_STOCK_API_URL": newstore.url,
-            "TARGET_NEWSTORE_STOCK_AUTH_URL": newstore.token_url,
-            "TARGET_NEWSTORE_STOCK_STAGING_URL": str(newstore.staging),
-            "TARGET_NEWSTORE_STOCK_STAGING_LINK": f"{newstore.url}/staging",
         }
 
     def _newstores_rows(self) -> dict[Key, dict[str, t.Any]]:

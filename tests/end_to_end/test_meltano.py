@@ -25,8 +25,9 @@ from tap_newstore_fulfillment.landing import LandingStore
 from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
 from target_newstore_stock.target import TargetNewStoreStock
 
-from tests.end_to_end.demo import PROJECT, Story, sandbox_settings
+from tests.end_to_end.demo import Story, sandbox_settings
 from tests.end_to_end.demo_erp import Day
+from tests.end_to_end.meltano_job import PROJECT
 from tests.shop.erp import Erp
 from tests.shop.newstore import NewStore
 from tests.shop.pipeline import Pipeline
