@@ -26,7 +26,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    show_reports(terminalreporter)
+    # With several processes only the one that hears of all results reports.
+    if not hasattr(terminalreporter.config, "workerinput"):
+        show_reports(terminalreporter)
 
 
 @pytest.fixture(scope="session")

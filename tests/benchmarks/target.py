@@ -45,20 +45,17 @@ MOST_FOR_THE_SDK = 1_000_000
 
 def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
     """Measure both ways in turns."""
-    few = min(size, MOST_FOR_THE_SDK)
     ordered = write_messages(directory / "ordered.jsonl", size)
     mixed = write_messages(directory / "mixed.jsonl", size, step=7_919)
-    sdk_input = ordered if few == size else write_messages(directory / "few.jsonl", few)
 
     def drop_all() -> Measured:
-        return run_process([sys.executable, "-m", "tests.benchmarks.dropping_target"], stdin=sdk_input)
+        return run_process([sys.executable, "-m", "tests.benchmarks.dropping_target"], stdin=ordered)
 
     def to_zip(messages: Path) -> Measured:
         target = directory / "stock.zip"
         return run_process([sys.executable, "-m", "tests.benchmarks.zipping_target", str(target)], stdin=messages)
 
-    if few < size:
-        report.add("target", few, in_turns({SDK: drop_all}, rounds), {})
+    if size > MOST_FOR_THE_SDK:
         ours = {OURS: lambda: to_zip(ordered), MIXED: lambda: to_zip(mixed)}
         report.add("target", size, in_turns(ours, rounds), {})
         return
