@@ -15,6 +15,8 @@ from tests.benchmarks.drawing import draw
 from tests.benchmarks.measuring import Report
 
 PARTS: tuple[str, ...] = ("start", "limits", "receiver", "tap", "ledger", "target", "chain")
+#: The same at every size: measured once.
+WITHOUT_SIZE = ("start", "receiver")
 #: Minutes each: one round tells enough.
 MOST_IN_ROUNDS = 1_000_000
 RESULTS = Path(__file__).parent / "results"
@@ -30,7 +32,7 @@ def main(sizes: tuple[int, ...], rounds: int, parts: tuple[str, ...], results: P
     report = Report()
     for part in parts:
         module = importlib.import_module(f"tests.benchmarks.{part}")
-        for size in sizes:
+        for size in sizes[:1] if part in WITHOUT_SIZE else sizes:
             with tempfile.TemporaryDirectory() as directory:
                 module.measure(report, size, rounds if size <= MOST_IN_ROUNDS else 1, Path(directory))
             # A run that is stopped after an hour keeps what it measured.

@@ -8,6 +8,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import typing as t
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.shop.process import environment
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+SMALL_PARENT = Path(__file__).with_name("small_parent.py")
 SMALL_RATE = 10
 LOG_WIDTH = 160
 MOST_COST, MOST_MEMORY = 1.2, 1.3
@@ -93,20 +95,33 @@ def run_process(
     Raises:
         RuntimeError: it failed; carries what it wrote to stderr.
     """
-    with (stdin or Path(os.devnull)).open("rb") as source, (stdout or Path(os.devnull)).open("wb") as sink:
-        begun = time.perf_counter()
-        process = subprocess.Popen(
-            arguments, stdin=source, stdout=sink, stderr=subprocess.PIPE, env=environment(**(variables or {}))
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        (stdin or Path(os.devnull)).open("rb") as source,
+        (stdout or Path(os.devnull)).open("wb") as sink,
+    ):
+        path = Path(directory) / "measured"
+        run = subprocess.run(
+            _from_a_small_parent(path, arguments),
+            stdin=source,
+            stdout=sink,
+            stderr=subprocess.PIPE,
+            env=environment(**(variables or {})),
+            check=False,
         )
-        said = process.stderr.read() if process.stderr else b""
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - begun
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.stderr:
-        process.stderr.close()
-    if process.returncode:
-        raise RuntimeError(f"{arguments[0]} ended with {process.returncode}: {said.decode(errors='replace')[-2000:]}")
-    return Measured(seconds, usage.ru_maxrss * 1024 / 1e6)
+        if run.returncode:
+            said = run.stderr.decode(errors="replace")[-2000:]
+            raise RuntimeError(f"{arguments[0]} ended with {run.returncode}: {said}")
+        return _read_measured(path)
+
+
+def _from_a_small_parent(path: Path, arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-I", "-S", str(SMALL_PARENT), str(path), *arguments]
+
+
+def _read_measured(path: Path) -> Measured:
+    seconds, peak = path.read_text(encoding="ascii").split()
+    return Measured(float(seconds), int(peak) / 1e6)
 
 
 def run_chain(*commands: Sequence[str]) -> list[Measured]:
@@ -115,15 +130,15 @@ def run_chain(*commands: Sequence[str]) -> list[Measured]:
     Raises:
         RuntimeError: one of them failed.
     """
-    begun, source = time.perf_counter(), subprocess.DEVNULL
-    processes: list[subprocess.Popen[bytes]] = []
-    with Path(os.devnull).open("wb") as sink:
-        for arguments in commands:
-            is_last = len(processes) == len(commands) - 1
+    with tempfile.TemporaryDirectory() as directory, Path(os.devnull).open("wb") as sink:
+        begun = time.perf_counter()
+        paths = [Path(directory) / str(number) for number in range(len(commands))]
+        processes: list[subprocess.Popen[bytes]] = []
+        for path, arguments in zip(paths, commands, strict=True):
             process = subprocess.Popen(
-                arguments,
-                stdin=processes[-1].stdout if processes else source,
-                stdout=sink if is_last else subprocess.PIPE,
+                _from_a_small_parent(path, arguments),
+                stdin=processes[-1].stdout if processes else subprocess.DEVNULL,
+                stdout=sink if path is paths[-1] else subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env=environment(),
             )
@@ -131,14 +146,13 @@ def run_chain(*commands: Sequence[str]) -> list[Measured]:
                 # Only the reader may hold it, so that its end is seen.
                 pipe.close()
             processes.append(process)
-    measured = []
-    for process in processes:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        measured.append(Measured(time.perf_counter() - begun, usage.ru_maxrss * 1024 / 1e6))
-    if failed := [f"{process.args!r}: {process.returncode}" for process in processes if process.returncode]:
-        raise RuntimeError(f"ended with a failure: {', '.join(failed)}")
-    return measured
+        ends = []
+        for process in processes:
+            process.wait()
+            ends.append(time.perf_counter() - begun)
+        if failed := [f"{process.args!r}: {process.returncode}" for process in processes if process.returncode]:
+            raise RuntimeError(f"ended with a failure: {', '.join(failed)}")
+        return [Measured(end, _read_measured(path).peak_mb) for end, path in zip(ends, paths, strict=True)]
 
 
 def in_turns(ways: Mapping[str, Callable[[], Measured]], rounds: int) -> dict[str, list[Measured]]:

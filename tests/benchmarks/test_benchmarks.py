@@ -9,7 +9,7 @@ import typing as t
 import xml.etree.ElementTree as ET
 
 from tests.benchmarks.drawing import draw
-from tests.benchmarks.measuring import Figure, Report
+from tests.benchmarks.measuring import Figure, Report, run_chain, run_process
 from tests.shop.process import environment
 
 if t.TYPE_CHECKING:
@@ -43,6 +43,14 @@ def test_growth_compares_the_largest_size_with_the_smallest() -> None:
     report.figures = [Figure("tap", "ours", 100, 1000.0, 80.0), Figure("tap", "ours", 1000, 500.0, 88.0)]
     (growth,) = report.growth()
     assert (growth.least, growth.most, growth.cost, growth.memory) == (100, 1000, 2.0, 1.1)
+
+
+def test_the_peak_memory_is_the_commands_and_not_ours() -> None:
+    small, large = ([sys.executable, "-c", f"held = b'x' * {size}"] for size in (1, 80_000_000))
+    ours = b"x" * 160_000_000
+    alone, chain = run_process(small), run_chain(small, large)
+    assert alone.peak_mb < 80 < chain[1].peak_mb < len(ours) / 1e6
+    assert chain[0].peak_mb < 80
 
 
 def test_the_picture_names_each_way_safely() -> None:
