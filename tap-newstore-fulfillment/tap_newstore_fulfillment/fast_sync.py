@@ -7,6 +7,7 @@ written here many at a time; a test holds both ways to the same output.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import sys
 import typing as t
@@ -18,6 +19,9 @@ if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
     from singer_sdk import Stream
+
+#: What a pipe may hold, by Linux's default for any user.
+PIPE_BYTES = 1 << 20
 
 _encode_lines = msgspec.json.Encoder().encode_lines
 
@@ -33,6 +37,15 @@ def is_plain(stream: Stream) -> bool:
         and all(stream.mask.values())
         and stream.schema["properties"].keys() <= stream.effective_schema["properties"].keys()
     )
+
+
+def widen_pipe() -> None:
+    """Let stdout hold what is written at once; otherwise writer and reader mostly wait for each other."""
+    # Elsewhere than on Linux, and where stdout is no pipe, it stays as it is.
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl  # noqa: PLC0415 - not there on Windows
+
+        fcntl.fcntl(sys.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 class _RecordMessage(msgspec.Struct, gc=False):

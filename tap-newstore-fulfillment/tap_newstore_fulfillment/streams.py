@@ -136,6 +136,7 @@ class LandingStream(Stream):
     def _sync_plain_records(self, context: Context | None) -> None:
         """Write the same messages as the SDK would, many at a time."""
         self._write_starting_replication_value(context)
+        fast_sync.widen_pipe()
         until_state = self.STATE_MSG_FREQUENCY
         with self.get_record_counter() as counter, self.get_sync_timer():
             for events in self._events(context):

@@ -159,16 +159,16 @@ def run_without_events_declares_what_the_erp_contains(patch: pytest.MonkeyPatch)
 
 
 def same_event_counts_each_time(patch: pytest.MonkeyPatch) -> None:
-    came = LedgerIntake._came
+    complete = LedgerIntake._complete
 
-    def broken(intake: LedgerIntake, *, released: bool) -> sa.Select[t.Any]:
-        unit = came(intake, released=released).subquery().c
+    def broken(intake: LedgerIntake, units: sa.Select[t.Any], cut: int) -> None:
+        unit = units.subquery().c
         event = (unit.event_id + f" in run {intake._ledger.run}").label("event_id")
         # SQLite takes ON CONFLICT for a join where there is no WHERE.
         columns = [event if name == "event_id" else unit[name] for name in (*UNIT, "late")]
-        return sa.select(*columns).where(unit.units > 0)
+        complete(intake, sa.select(*columns).where(unit.units > 0), cut)
 
-    patch.setattr(LedgerIntake, "_came", broken)
+    patch.setattr(LedgerIntake, "_complete", broken)
 
 
 def what_was_planned_once_is_not_repeated(patch: pytest.MonkeyPatch) -> None:

@@ -73,11 +73,12 @@ def test_what_is_younger_than_it_is_kept_stays(tmp_path: Path, database_url: str
     assert units_kept(day) == [10]
 
 
-def test_a_replay_from_before_the_horizon_is_refused(day: ShopDay) -> None:
+@pytest.mark.parametrize("released", [True, False])
+def test_a_replay_from_before_the_horizon_is_refused(day: ShopDay, released: bool) -> None:
     a_day_with_one_unit_folded(day)
     day.state = {}
     with pytest.raises(LedgerError, match="start_logical_timestamp of the tap to 11"):
-        day.run(completed(10), completed(11))
+        day.run(completed(10, released=released), completed(11))
     (cut,) = day.run(completed(11))
     assert (cut.quantities, cut.range) == ({SKU: 8}, (11, 11))
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import typing as t
 
 import pytest
@@ -12,6 +15,7 @@ from tap_newstore_fulfillment.landing import LandingStore
 from tap_newstore_fulfillment.streams import FulfillmentEventItemsStream, FulfillmentEventsStream
 from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
 
+from tests.shop.process import STOP_SECONDS, command, environment
 from tests.tap.events import ASSIGNED, an_event, an_older_event
 
 if t.TYPE_CHECKING:
@@ -191,3 +195,17 @@ def test_a_field_missing_in_the_catalogs_schema_takes_the_general_way(
     records = records_with(catalog, url, capfd)
     assert records
     assert all("order_id" not in record for record in records)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a pipe hold more")
+def test_the_pipe_holds_what_is_written_at_once(url: str) -> None:
+    import fcntl  # noqa: PLC0415 - not there on every system
+
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as messages:
+        variables = environment(TAP_NEWSTORE_FULFILLMENT_LANDING_URL=url)
+        tap = [command("tap-newstore-fulfillment"), "--config", "ENV"]
+        subprocess.run(tap, stdout=writer, env=variables, check=True, timeout=STOP_SECONDS)
+        os.close(writer)
+        assert fcntl.fcntl(messages, fcntl.F_GETPIPE_SZ) == fast_sync.PIPE_BYTES
+        assert messages.read().count(b'"RECORD"') > len(STREAMS)

@@ -9,6 +9,9 @@ import msgspec
 
 from mapper_newstore_stock.errors import MapperError
 
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
 STREAM = "fulfillment_events"
 ASSIGNED = "fulfillment_request.assigned"
 COMPLETED = "fulfillment_request.items_completed"
@@ -53,15 +56,21 @@ def read_event(record: dict[str, t.Any]) -> Event:
         ) from error
 
 
-def completed_units(event: Event) -> list[CompletedUnits]:
-    """Give what an event takes off the shelf: nothing unless it is a completion."""
-    if event.event_name != COMPLETED or not event.items:
-        return []
-    node = node_of(event)
-    if len(event.items) == 1:
-        return [(node, event.items[0].product_id, event.logical_timestamp, event.event_id, 1)]
-    count = collections.Counter(item.product_id for item in event.items)
-    return [(node, product, event.logical_timestamp, event.event_id, units) for product, units in count.items()]
+def completed_units(events: Iterable[Event]) -> Iterator[CompletedUnits]:
+    """Give what events take off the shelf: a completion each of its units, all others nothing.
+
+    Raises:
+        MapperError: a completion names no fulfillment node.
+    """
+    for event in events:
+        if event.event_name != COMPLETED or not event.items:
+            continue
+        node, items = node_of(event), event.items
+        if len(items) == 1:
+            yield node, items[0].product_id, event.logical_timestamp, event.event_id, 1
+            continue
+        for product, units in collections.Counter(item.product_id for item in items).items():
+            yield node, product, event.logical_timestamp, event.event_id, units
 
 
 def node_of(event: Event) -> str:

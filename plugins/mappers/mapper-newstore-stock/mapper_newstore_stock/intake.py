@@ -12,9 +12,9 @@ import sqlalchemy as sa
 
 from mapper_newstore_stock.database import BATCH_ROWS, insert, load
 from mapper_newstore_stock.errors import LedgerError
-from mapper_newstore_stock.events import COMPLETED, completed_units
+from mapper_newstore_stock.events import completed_units
 from mapper_newstore_stock.quantities import same_key
-from mapper_newstore_stock.tables import ahead_unit, completed_unit, ledger, run, taken_unit
+from mapper_newstore_stock.tables import ahead_unit, completed_unit, ledger, run, taken_ahead_unit, taken_unit
 from mapper_newstore_stock.unknown_past import note_unknown_past
 
 if t.TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Intake:
         self._ledger = ledger
         self._connection = ledger.connection
         self._rows: list[tuple[t.Any, ...]] = []
+        self._rows_ahead: list[tuple[t.Any, ...]] = []
         self._batch = 0
         self._covered: Taken | None = None
         self._tap_says_when_complete = False
@@ -44,12 +45,12 @@ class Intake:
 
     def take(self, events: list[Event]) -> None:
         """Take the units that left a shelf with these events."""
-        batch, add = self._batch, self._rows.append
-        for event in events:
-            if event.event_name == COMPLETED:
-                for units in completed_units(event):
-                    add((batch, event.released, *units))
-        if len(self._rows) >= BATCH_ROWS:
+        batch = self._batch
+        if ahead := [event for event in events if not event.released]:
+            self._rows_ahead += [(batch, *units) for units in completed_units(ahead)]
+            events = [event for event in events if event.released]
+        self._rows += [(batch, *units) for units in completed_units(events)]
+        if len(self._rows) + len(self._rows_ahead) >= BATCH_ROWS:
             self._hand_over()
 
     def begin_at(self, taken: Taken) -> None:
@@ -85,7 +86,8 @@ class Intake:
             return
         self._hand_over()
         self._refuse_folded()
-        self._complete(self._came(released=True), cut)
+        came = self._came(taken_unit)
+        self._complete(came.add_columns(self._is_said_to_be_late().label("late")), cut)
         self._add_ahead()
         self._connection.execute(
             run.update()
@@ -97,7 +99,6 @@ class Intake:
             )
         )
         note_unknown_past(self._connection, self._covered, self._ledger.seen_through)
-        self._connection.execute(taken_unit.delete())
         self._connection.commit()
 
     def release_up_to(self, mark: int, cut: int) -> None:
@@ -112,14 +113,13 @@ class Intake:
         self._connection.execute(ahead_unit.delete().where(reached))
 
     def _hand_over(self) -> None:
-        if self._rows:
-            load(self._connection, taken_unit, self._rows)
-            self._rows.clear()
+        for table, rows in ((taken_unit, self._rows), (taken_ahead_unit, self._rows_ahead)):
+            if rows:
+                load(self._connection, table, rows)
+                rows.clear()
 
-    def _came(self, *, released: bool) -> sa.Select[t.Any]:
-        columns = (taken_unit.c[name] for name in UNIT)
-        came = sa.select(*columns, self._is_said_to_be_late().label("late"))
-        return came.where(taken_unit.c.batch < self._batch, taken_unit.c.released == released)
+    def _came(self, table: sa.Table) -> sa.Select[t.Any]:
+        return sa.select(*(table.c[name] for name in UNIT)).where(table.c.batch < self._batch)
 
     def _is_said_to_be_late(self) -> sa.ColumnElement[bool]:
         """Say whether the tap has said that a unit came late; a new ledger could not tell."""
@@ -142,9 +142,7 @@ class Intake:
         self._connection.execute(statement.on_conflict_do_nothing())
 
     def _add_ahead(self) -> None:
-        came = self._came(released=False)
-        came = came.with_only_columns(*(came.selected_columns[name] for name in UNIT))
-        statement = insert(self._connection, ahead_unit).from_select(list(UNIT), came)
+        statement = insert(self._connection, ahead_unit).from_select(list(UNIT), self._came(taken_ahead_unit))
         self._connection.execute(statement.on_conflict_do_nothing())
         known = sa.exists().where(_same_unit(completed_unit.c, ahead_unit.c))
         self._connection.execute(ahead_unit.delete().where(known))
@@ -153,17 +151,16 @@ class Intake:
         horizon = self._connection.scalar(sa.select(ledger.c.horizon))
         if horizon is None:
             return
-        unit = taken_unit.c
-        known = sa.exists().where(_same_unit(completed_unit.c, unit))
-        query = sa.select(unit.event_id, unit.logical_timestamp).where(
-            unit.batch < self._batch, unit.logical_timestamp <= horizon, ~known
-        )
-        if row := self._connection.execute(query.limit(1)).first():
-            raise LedgerError(
-                f"event {row.event_id} has logical timestamp {row.logical_timestamp}, and the ledger no longer knows "
-                f"which events up to {horizon} it has counted (ledger_keep_days): counting it again could move stock "
-                f"twice. Set start_logical_timestamp of the tap to {horizon + 1} to leave such events out"
-            )
+        for table in (taken_unit, taken_ahead_unit):
+            known = sa.exists().where(_same_unit(completed_unit.c, table.c))
+            query = self._came(table).where(table.c.logical_timestamp <= horizon, ~known)
+            if row := self._connection.execute(query.limit(1)).first():
+                raise LedgerError(
+                    f"event {row.event_id} has logical timestamp {row.logical_timestamp}, and the ledger no longer "
+                    f"knows which events up to {horizon} it has counted (ledger_keep_days): counting it again could "
+                    f"move stock twice. Set start_logical_timestamp of the tap to {horizon + 1} to leave such events "
+                    f"out"
+                )
 
 
 def _same_unit(left: t.Any, right: t.Any) -> sa.ColumnElement[bool]:

@@ -153,19 +153,24 @@ cut_item = sa.Table(
     sqlite_with_rowid=False,
 )
 
-#: The tap's units as they come. `batch`: how many STATEs had come before; a unit counts only
-#: when another one follows it (design rule 3).
-taken_unit = sa.Table(
-    "taken_unit",
-    temporary,
-    sa.Column("batch", sa.Integer, nullable=False),
-    sa.Column("released", sa.Boolean, nullable=False),
-    *_key_columns(primary_key=False),
-    sa.Column("logical_timestamp", sa.BigInteger, nullable=False),
-    sa.Column("event_id", text, nullable=False),
-    sa.Column("units", sa.Integer, nullable=False),
-    prefixes=["TEMPORARY"],
-)
+
+def _taken(name: str) -> sa.Table:
+    return sa.Table(
+        name,
+        temporary,
+        sa.Column("batch", sa.Integer, nullable=False),
+        *_key_columns(primary_key=False),
+        sa.Column("logical_timestamp", sa.BigInteger, nullable=False),
+        sa.Column("event_id", text, nullable=False),
+        sa.Column("units", sa.Integer, nullable=False),
+        prefixes=["TEMPORARY"],
+    )
+
+
+#: The tap's units as they come, and those of events not released yet. `batch`: how many STATEs had
+#: come before; a unit counts only when another one follows it (design rule 3).
+taken_unit = _taken("taken_unit")
+taken_ahead_unit = _taken("taken_ahead_unit")
 
 #: The ERP's rows as they are read.
 read_row = sa.Table(
