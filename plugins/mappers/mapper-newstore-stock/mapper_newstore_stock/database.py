@@ -23,6 +23,9 @@ MOST_PARAMETERS = 999
 STREAMED = {"yield_per": BATCH_ROWS}
 #: Pages SQLite may keep in memory, in KiB; more was not faster, because what is large comes in key order.
 CACHE_KIB = 8 * 1024
+#: Of a new ledger: what comes in key order is written a tenth faster than in SQLite's usual 4,096, and a row
+#: here and there hardly slower.
+PAGE_BYTES = 8_192
 #: What a session may hold on PostgreSQL, any user's to set: with the server's usual 4 MB, half a million
 #: rows are sorted on its disk, three times a run. A higher setting of the user's own stays.
 ROOM = (
@@ -60,6 +63,7 @@ def make_durable(connection: t.Any, _record: object) -> None:
     """Set SQLite up: durable commits, bounded memory, LIKE that tells upper from lower case."""
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout = 10000")
+    cursor.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA case_sensitive_like = ON")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import sys
 import typing as t
 
@@ -25,6 +26,8 @@ if t.TYPE_CHECKING:
 SHOWN_CHARACTERS = 200
 READ_BYTES = 1 << 18
 WRITTEN_BYTES = 1 << 16
+#: As msgspec writes a RECORD, and as Python's own codec does.
+RECORD_BEGINS = (b'{"type":"RECORD"', b'{"type": "RECORD"')
 
 
 class EventLine(msgspec.Struct, gc=False):
@@ -91,8 +94,8 @@ class MessageReader(SingerReader):
 class _OtherLines:
     """Hands events over as they are read, and gives the lines that are none.
 
-    Whole blocks of events are decoded in one call; one with anything else in it is halved until
-    that stands alone.
+    Whole blocks of events are decoded in one call, and of a block with anything else in it what
+    stands between.
     """
 
     def __init__(self, source: t.IO[bytes], take_events: Callable[[list[Event]], None] | None) -> None:
@@ -106,27 +109,30 @@ class _OtherLines:
             yield from self._source
             return
         for block in _blocks(self._source):
-            try:
-                self._take(take, block)
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                yield from self._others(take, list(io.BytesIO(block)))
+            if not self._took(take, block):
+                yield from self._others(take, block)
 
-    def _others(self, take: Callable[[list[Event]], None], lines: list[bytes]) -> t.Iterator[bytes]:
-        if len(lines) == 1:
-            # The general way says what is wrong with it, if anything is.
-            yield lines[0]
-            return
-        middle = len(lines) // 2
-        for half in (lines[:middle], lines[middle:]):
-            try:
-                self._take(take, b"".join(half))
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                yield from self._others(take, half)
+    def _others(self, take: Callable[[list[Event]], None], block: bytes) -> t.Iterator[bytes]:
+        for is_record, group in itertools.groupby(io.BytesIO(block), key=_begins_as_record):
+            lines = list(group)
+            if not is_record:
+                yield from lines
+            elif not self._took(take, b"".join(lines)):
+                # The general way says what is wrong with a line, if anything is.
+                yield from (line for line in lines if not self._took(take, line))
 
-    def _take(self, take: Callable[[list[Event]], None], lines: bytes) -> None:
-        events = [line.record for line in _decode_events(lines)]
+    def _took(self, take: Callable[[list[Event]], None], lines: bytes) -> bool:
+        try:
+            events = [line.record for line in _decode_events(lines)]
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return False
         self.events += len(events)
         take(events)
+        return True
+
+
+def _begins_as_record(line: bytes) -> bool:
+    return line.startswith(RECORD_BEGINS)
 
 
 def _blocks(source: t.Any) -> t.Iterator[bytes]:
@@ -157,7 +163,7 @@ class MessageWriter(SingerWriter):
 
     def write_message(self, message: Message) -> None:
         """Write a message to stdout."""
-        self._pending += self.format_message(message).encode()
+        self._encoder.encode_into(message.to_dict(), self._pending, -1)
         self._pending += b"\n"
         if not isinstance(message, RecordMessage):
             self.flush()
