@@ -10,7 +10,7 @@ export UV_SYSTEM_CERTS := 1
 # Compiled once at installation; where Python may not write bytecode, each start would compile everything anew.
 export UV_COMPILE_BYTECODE := 1
 
-BENCH ?= --size 100000 --size 1000000
+BENCH ?= --size 100000 --size 1000000 --size 5000000
 
 # Four at once also on two cores: half of what a test of real processes does is waiting.
 PYTEST := pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder

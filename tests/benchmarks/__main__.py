@@ -6,6 +6,7 @@ Each module named in PARTS has `measure(report, size, rounds, directory)`.
 from __future__ import annotations
 
 import importlib
+import os
 import tempfile
 from pathlib import Path
 
@@ -33,6 +34,8 @@ def main(sizes: tuple[int, ...], rounds: int, parts: tuple[str, ...], results: P
     for part in parts:
         module = importlib.import_module(f"tests.benchmarks.{part}")
         for size in sizes[:1] if part in WITHOUT_SIZE else sizes:
+            # Gigabytes an earlier part has left to be written would make this one's commits wait.
+            os.sync()
             with tempfile.TemporaryDirectory() as directory:
                 module.measure(report, size, rounds if size <= MOST_IN_ROUNDS else 1, Path(directory))
             # A run that is stopped after an hour keeps what it measured.
