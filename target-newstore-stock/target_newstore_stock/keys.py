@@ -17,7 +17,8 @@ if t.TYPE_CHECKING:
 #: (fulfillment node, product)
 Key = tuple[str, str]
 
-PARTS = 64
+#: So many files may be open anywhere; of five million keys each then holds forty thousand.
+PARTS = 128
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(tuple[str, str, int]).decode
 

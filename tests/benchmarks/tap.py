@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 import typing as t
 
@@ -56,6 +57,8 @@ def fill(url: str, size: int) -> None:
         numbers = range(first, min(first + INSERTED_AT_ONCE, size))
         store.add([check_event(json.dumps(event(number)).encode()) for number in numbers], received_at=0)
     store.close()
+    # Gigabytes still to be written would slow down whoever reads them first.
+    os.sync()
 
 
 def event(number: int) -> dict[str, t.Any]:
