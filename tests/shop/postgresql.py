@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 import shutil
 import tempfile
 import typing as t
 import uuid
 import warnings
 from pathlib import Path
+from unittest import mock
 
 import psycopg
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import ModuleType
 
 LOG_FILES = 6
@@ -23,7 +28,8 @@ class PostgreSql:
     def __init__(self) -> None:
         # Not below pytest's own directory: as root the server runs as another user, who may not enter it.
         self._directory = Path(tempfile.mkdtemp(prefix="postgresql-"))
-        self._server = _package().get_server(self._directory, cleanup_mode="stop")
+        with _may_make_its_user():
+            self._server = _package().get_server(self._directory, cleanup_mode="stop")
 
     def __enter__(self) -> t.Self:
         return self
@@ -60,6 +66,22 @@ class PostgreSql:
     def start(self) -> None:
         """Start the server after `stop`."""
         self._server.start()
+
+
+@contextlib.contextmanager
+def _may_make_its_user() -> Iterator[None]:
+    """Run the block as only one process does: as root the wheel's first start on a machine makes a user.
+
+    It asks whether the user is there and then makes it, so of two at once one would fail; and it does so with a
+    command that is not on everyone's PATH.
+    """
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    with (
+        (Path(tempfile.gettempdir()) / f"postgresql-starts-{os.getuid()}.lock").open("w") as lock,
+        mock.patch.dict(os.environ, PATH=path),
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _package() -> ModuleType:
