@@ -22,6 +22,7 @@ from mapper_newstore_stock.mapper import MapperNewStoreStock
 from rich.console import Console
 from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing import LandingStore
+from tap_newstore_fulfillment.receiver import MAX_BODY_BYTES
 from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
 from target_newstore_stock.target import TargetNewStoreStock
 
@@ -324,14 +325,23 @@ def test_f15_a_forced_second_run_is_refused_and_the_first_goes_on(shop: Pipeline
     assert shop.newstore.numbers("DC01", "SKU-1")["atp"] == 9
 
 
-def a_landing_store(directory: Path) -> dict[str, str]:
-    """Fill a landing store with three settled events; give the tap's settings."""
+def a_landing_store(directory: Path, *events: dict[str, t.Any]) -> dict[str, str]:
+    """Fill a landing store with settled events, three if none are given; give the tap's settings."""
     url = f"sqlite:///{directory / 'landing.db'}"
-    bodies = [an_event(12, "A"), an_event(10, name=ASSIGNED), an_event(11, "A", "B")]
+    bodies = events or (an_event(12, "A"), an_event(10, name=ASSIGNED), an_event(11, "A", "B"))
     store = LandingStore(url)
     store.add([check_event(json.dumps(body).encode()) for body in bodies], received_at=0)
     store.close()
     return {"TAP_NEWSTORE_FULFILLMENT_LANDING_URL": url}
+
+
+def test_the_largest_event_the_receiver_takes_passes_meltano(tmp_path: Path) -> None:
+    room = MAX_BODY_BYTES - len(json.dumps(an_event(10, order_id="")))
+    settings = a_landing_store(tmp_path, an_event(10, order_id="x" * room))
+    settings |= {"TARGET_JSONL_DESTINATION_PATH": str(tmp_path)}
+    run_meltano(tmp_path, "run", "tap-newstore-fulfillment", "target-jsonl", **settings)
+    (record,) = (tmp_path / "fulfillment_events.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(json.loads(record)["order_id"]) == room
 
 
 def test_events_go_into_files_with_target_jsonl(tmp_path: Path) -> None:
