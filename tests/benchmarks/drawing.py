@@ -7,38 +7,43 @@ import math
 import typing as t
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tests.benchmarks.measuring import Figure
 
-WIDTH, HEIGHT, LEFT, TOP, LEGEND_LINE = 960, 420, 70, 50, 22
-COLOURS = ("#1b6ca8", "#b5482a", "#3f7d3a", "#7b4fa3", "#8a6d1d", "#20808a", "#a83268", "#555555")
-DASHES = ("", "8 4", "2 4")
+#: A panel, in pixels; two stand side by side.
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, LEGEND_LINE = 520, 230, 50, 40, 40, 18
+HEAD = 40
+COLOURS = ("#1b6ca8", "#b5482a", "#3f7d3a", "#7b4fa3", "#8a6d1d")
+
+#: Size and microseconds per record, of one way at each of its sizes.
+Line = list[tuple[int, float]]
 
 
 def draw(figures: Sequence[Figure]) -> str:
-    """Give an SVG: size against microseconds per record, both logarithmic, a line per way with several sizes."""
-    lines = _lines(figures)
-    points = [point for line in lines.values() for point in line]
+    """Give an SVG with a panel per part: size against microseconds per record, both logarithmic, one scale for all."""
+    panels = _panels(figures)
+    points = [point for lines in panels.values() for line in lines.values() for point in line]
     if not points:
-        return _svg(["<text x='20' y='40'>One size only: nothing to compare.</text>"], HEIGHT)
-    sizes, costs = [size for size, _ in points], [cost for _, cost in points]
-    across, up = _Scale(min(sizes), max(sizes), LEFT, WIDTH - 40), _Scale(min(costs), max(costs), HEIGHT - 50, TOP)
-    shapes = [f"<text x='{LEFT}' y='28' font-size='16'>Microseconds per record by number of records</text>"]
-    shapes += [_tick_across(size, across(size)) for size in sorted(set(sizes))]
-    shapes += [_tick_up(cost, up(cost)) for cost in _round_steps(min(costs), max(costs))]
-    for number, (name, line) in enumerate(lines.items()):
-        style = f"stroke='{COLOURS[number % 8]}' stroke-width='2' stroke-dasharray='{DASHES[number // 8 % 3]}'"
-        path = " ".join(f"{across(size):.1f},{up(cost):.1f}" for size, cost in line)
-        below = HEIGHT + number * LEGEND_LINE
-        shapes.append(f"<polyline fill='none' {style} points='{path}'/>")
-        shapes.append(f"<line x1='{LEFT}' x2='{LEFT + 40}' y1='{below}' y2='{below}' {style}/>")
-        shapes.append(f"<text x='{LEFT + 50}' y='{below + 4}'>{html.escape(name)}</text>")
-    return _svg(shapes, HEIGHT + (len(lines) + 1) * LEGEND_LINE)
+        return _svg(["<text x='20' y='25'>One size only: nothing to compare.</text>"], HEAD)
+    sizes, costs = sorted({size for size, _ in points}), [cost for _, cost in points]
+    across, up = _Scale(sizes[0], sizes[-1], LEFT, WIDTH - RIGHT), _Scale(min(costs), max(costs), HEIGHT, TOP)
+    grid = [_tick_across(size, across(size)) for size in (sizes[0], sizes[-1])]
+    grid += [_tick_up(cost, up(cost)) for cost in _round_steps(min(costs), max(costs))]
+    shapes = ["<text x='20' y='25' font-size='16'>Microseconds per record, by number of records</text>"]
+    below = HEAD
+    for row in _in_pairs(panels.items()):
+        for column, (part, lines) in enumerate(row):
+            shapes.append(f"<g transform='translate({column * WIDTH} {below})'>")
+            shapes += [f"<text x='{LEFT}' y='24' font-weight='bold'>{html.escape(part)}</text>", *grid]
+            shapes += _drawn(lines, across, up)
+            shapes.append("</g>")
+        below += HEIGHT + (2 + max(len(lines) for _, lines in row)) * LEGEND_LINE
+    return _svg(shapes, below)
 
 
 class _Scale:
-    """From a value to a place on the picture, by its logarithm."""
+    """From a value to a place in a panel, by its logarithm."""
 
     def __init__(self, least: float, most: float, begin: float, end: float) -> None:
         self._least, self._span = math.log(least), (math.log(most) - math.log(least)) or 1.0
@@ -48,12 +53,35 @@ class _Scale:
         return self._begin + (math.log(value) - self._least) / self._span * (self._end - self._begin)
 
 
-def _lines(figures: Sequence[Figure]) -> dict[str, list[tuple[int, float]]]:
-    lines: dict[str, list[tuple[int, float]]] = {}
+def _panels(figures: Sequence[Figure]) -> dict[str, dict[str, Line]]:
+    """Give each part's ways that were measured at several sizes."""
+    panels: dict[str, dict[str, Line]] = {}
     for figure in figures:
         if not figure.beside and figure.size > 1 and "latency" not in figure.part:
-            lines.setdefault(f"{figure.part}: {figure.what}", []).append((figure.size, 1e6 / figure.per_second))
-    return {name: sorted(line) for name, line in lines.items() if len({size for size, _ in line}) > 1}
+            point = (figure.size, 1e6 / figure.per_second)
+            panels.setdefault(figure.part, {}).setdefault(figure.what, []).append(point)
+    several = {
+        part: {what: sorted(line) for what, line in ways.items() if len(dict(line)) > 1}
+        for part, ways in panels.items()
+    }
+    return {part: ways for part, ways in several.items() if ways}
+
+
+def _in_pairs(panels: Iterable[tuple[str, dict[str, Line]]]) -> Iterator[list[tuple[str, dict[str, Line]]]]:
+    left = list(panels)
+    while left:
+        yield left[:2]
+        del left[:2]
+
+
+def _drawn(lines: Mapping[str, Line], across: _Scale, up: _Scale) -> Iterator[str]:
+    for number, (what, line) in enumerate(lines.items()):
+        style = f"stroke='{COLOURS[number % len(COLOURS)]}' stroke-width='2'"
+        path = " ".join(f"{across(size):.1f},{up(cost):.1f}" for size, cost in line)
+        below = HEIGHT + (2 + number) * LEGEND_LINE
+        yield f"<polyline fill='none' {style} points='{path}'/>"
+        yield f"<line x1='{LEFT}' x2='{LEFT + 30}' y1='{below}' y2='{below}' {style}/>"
+        yield f"<text x='{LEFT + 40}' y='{below + 4}'>{html.escape(what)}</text>"
 
 
 def _round_steps(least: float, most: float) -> list[float]:
@@ -62,16 +90,16 @@ def _round_steps(least: float, most: float) -> list[float]:
 
 
 def _tick_across(size: int, x: float) -> str:
-    return f"<text x='{x:.0f}' y='{HEIGHT - 25}' text-anchor='middle'>{size:,}</text>"
+    return f"<text x='{x:.0f}' y='{HEIGHT + 16}' text-anchor='middle'>{size:,}</text>"
 
 
 def _tick_up(cost: float, y: float) -> str:
-    line = f"<line x1='{LEFT}' x2='{WIDTH - 40}' y1='{y:.0f}' y2='{y:.0f}' stroke='#dddddd'/>"
+    line = f"<line x1='{LEFT}' x2='{WIDTH - RIGHT}' y1='{y:.0f}' y2='{y:.0f}' stroke='#dddddd'/>"
     return f"{line}<text x='{LEFT - 8}' y='{y + 4:.0f}' text-anchor='end'>{cost:g}</text>"
 
 
 def _svg(shapes: Sequence[str], height: int) -> str:
-    size = f"viewBox='0 0 {WIDTH} {height}' font-family='sans-serif' font-size='12'"
+    size = f"viewBox='0 0 {2 * WIDTH} {height}' font-family='sans-serif' font-size='12'"
     head = f"<svg xmlns='http://www.w3.org/2000/svg' {size}>"
-    background = f"<rect width='{WIDTH}' height='{height}' fill='white'/>"
+    background = f"<rect width='{2 * WIDTH}' height='{height}' fill='white'/>"
     return "\n".join([head, background, *shapes, "</svg>"]) + "\n"

@@ -55,4 +55,12 @@ def test_the_peak_memory_is_the_commands_and_not_ours() -> None:
 
 def test_the_picture_names_each_way_safely() -> None:
     figures = [Figure("tap", "a < b", size, 1000.0) for size in (100, 1000)]
-    assert "tap: a &lt; b" in draw(figures)
+    assert "a &lt; b" in draw(figures)
+
+
+def test_the_picture_has_a_panel_for_each_part_with_several_sizes() -> None:
+    figures = [Figure(part, "ours", size, 1000.0) for part in ("tap", "target") for size in (100, 1000)]
+    texts = [element.text for element in ET.fromstring(draw([*figures, Figure("chain", "ours", 100, 1000.0)])).iter()]
+    assert "tap" in texts
+    assert "target" in texts
+    assert "chain" not in texts
