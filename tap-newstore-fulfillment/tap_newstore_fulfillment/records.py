@@ -12,7 +12,7 @@ import typing as t
 import msgspec
 
 if t.TYPE_CHECKING:
-    from tap_newstore_fulfillment.landing import Arrival
+    from tap_newstore_fulfillment.landing.store import Arrival
 
 
 NO_ITEMS = msgspec.Raw(b"[]")

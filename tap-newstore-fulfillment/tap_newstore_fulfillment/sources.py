@@ -10,11 +10,11 @@ import time
 import typing as t
 
 from tap_newstore_fulfillment.errors import ConfigurationError
-from tap_newstore_fulfillment.export_prefix import ExportPrefix
-from tap_newstore_fulfillment.ingestion import Ingestion, settle_ms
-from tap_newstore_fulfillment.landing import LandingStore
-from tap_newstore_fulfillment.read_files import ReadFiles
-from tap_newstore_fulfillment.reject_file import RejectFile, reject_path
+from tap_newstore_fulfillment.export_files.ingestion import Ingestion, settle_ms
+from tap_newstore_fulfillment.export_files.prefix import ExportPrefix
+from tap_newstore_fulfillment.export_files.read_files import ReadFiles
+from tap_newstore_fulfillment.export_files.reject_file import RejectFile, reject_path
+from tap_newstore_fulfillment.landing.store import LandingStore
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping

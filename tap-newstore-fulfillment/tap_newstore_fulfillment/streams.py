@@ -9,10 +9,16 @@ import uuid
 from singer_sdk import Stream
 from singer_sdk import typing as th
 
-from tap_newstore_fulfillment import fast_sync
-from tap_newstore_fulfillment.landing import LandingStore
+from tap_newstore_fulfillment import fast_path
+from tap_newstore_fulfillment.landing.release import (
+    LATE_THROUGH,
+    PRUNED_THROUGH,
+    REPLICATION_KEY,
+    Bookmark,
+    ReleasePlan,
+)
+from tap_newstore_fulfillment.landing.store import LandingStore
 from tap_newstore_fulfillment.records import item_records, read_record, to_dict
-from tap_newstore_fulfillment.release import LATE_THROUGH, PRUNED_THROUGH, REPLICATION_KEY, Bookmark, ReleasePlan
 from tap_newstore_fulfillment.sources import waiting_time
 
 if t.TYPE_CHECKING:
@@ -128,7 +134,7 @@ class LandingStream(Stream):
         self, context: Context | None = None, *, write_messages: bool = True
     ) -> t.Generator[dict[str, t.Any], t.Any, t.Any]:
         """Write records and states; the SDK's own way whenever something changes the records."""
-        if write_messages and self.selected and not self.child_streams and fast_sync.is_plain(self):
+        if write_messages and self.selected and not self.child_streams and fast_path.is_plain(self):
             self._sync_plain_records(context)
             return
         yield from super()._sync_records(context, write_messages=write_messages)
@@ -136,7 +142,7 @@ class LandingStream(Stream):
     def _sync_plain_records(self, context: Context | None) -> None:
         """Write the same messages as the SDK would, many at a time."""
         self._write_starting_replication_value(context)
-        fast_sync.widen_pipe()
+        fast_path.widen_pipe()
         until_state = self.STATE_MSG_FREQUENCY
         with self.get_record_counter() as counter, self.get_sync_timer():
             for events in self._events(context):
@@ -153,7 +159,7 @@ class LandingStream(Stream):
     def _write_rows(self, rows: Sequence[t.Any], counter: t.Any, context: Context | None) -> None:
         if not rows:
             return
-        fast_sync.write_records(self.name, rows, version=self._stream_version)
+        fast_path.write_records(self.name, rows, version=self._stream_version)
         counter.increment(len(rows))
         self._count(len(rows))
         self._move_bookmark(rows[-1].logical_timestamp, rows[-1].released, context)

@@ -7,7 +7,7 @@ import socket
 import typing as t
 
 import uvicorn
-from tap_newstore_fulfillment.receiver import create_app
+from tap_newstore_fulfillment.receiver.app import create_app
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence

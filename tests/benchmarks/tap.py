@@ -12,7 +12,7 @@ import sys
 import typing as t
 
 from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing import LandingStore
+from tap_newstore_fulfillment.landing.store import LandingStore
 
 from tests.benchmarks.measuring import in_turns, run_process
 from tests.shop.process import command

@@ -14,7 +14,7 @@ from mapper_newstore_stock.ledger_command import cli as ledger
 from mapper_newstore_stock.mapper import MapperNewStoreStock
 from newstore_erp_postgresql.__main__ import main as erp
 from newstore_sandbox.__main__ import main as sandbox
-from tap_newstore_fulfillment.receiver_command import receive
+from tap_newstore_fulfillment.receiver.command import receive
 from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
 from target_newstore_stock.target import TargetNewStoreStock
 

@@ -21,8 +21,8 @@ import yaml
 from mapper_newstore_stock.mapper import MapperNewStoreStock
 from rich.console import Console
 from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing import LandingStore
-from tap_newstore_fulfillment.receiver import MAX_BODY_BYTES
+from tap_newstore_fulfillment.landing.store import LandingStore
+from tap_newstore_fulfillment.receiver.app import MAX_BODY_BYTES
 from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
 from target_newstore_stock.target import TargetNewStoreStock
 

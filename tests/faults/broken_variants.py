@@ -16,8 +16,8 @@ from mapper_newstore_stock.intake import UNIT
 from mapper_newstore_stock.intake import Intake as LedgerIntake
 from mapper_newstore_stock.ledger import Ledger
 from mapper_newstore_stock.planning import Planner
-from tap_newstore_fulfillment import landing
-from tap_newstore_fulfillment.landing import LandingStore
+from tap_newstore_fulfillment.landing import store as landing_store
+from tap_newstore_fulfillment.landing.store import LandingStore
 from target_newstore_stock.errors import ImportJobError
 from target_newstore_stock.import_jobs import ImportJobs
 from target_newstore_stock.intake import Intake as CutIntake
@@ -32,7 +32,7 @@ if t.TYPE_CHECKING:
     import singer_sdk.singerlib as singer
     from mapper_newstore_stock.cuts import Cut
     from mapper_newstore_stock.state import Acknowledged
-    from tap_newstore_fulfillment.release import ReleasePlan
+    from tap_newstore_fulfillment.landing.release import ReleasePlan
 
     from tests.faults.schedules import Step
 
@@ -61,9 +61,9 @@ def bookmark_forgets_the_arrival_position(patch: pytest.MonkeyPatch) -> None:
 
 
 def positions_are_not_in_commit_order(patch: pytest.MonkeyPatch) -> None:
-    without = landing.INSERT_ON_POSTGRESQL.replace("pg_advisory_xact_lock(%s::bigint)", "%s::bigint")
-    assert without != landing.INSERT_ON_POSTGRESQL
-    patch.setattr(landing, "INSERT_ON_POSTGRESQL", without)
+    without = landing_store.INSERT_ON_POSTGRESQL.replace("pg_advisory_xact_lock(%s::bigint)", "%s::bigint")
+    assert without != landing_store.INSERT_ON_POSTGRESQL
+    patch.setattr(landing_store, "INSERT_ON_POSTGRESQL", without)
 
 
 def cut_is_split_along_keys(patch: pytest.MonkeyPatch) -> None:

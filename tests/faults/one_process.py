@@ -24,11 +24,11 @@ from mapper_newstore_stock.errors import MapperError
 from mapper_newstore_stock.stock_run import STREAM
 from newstore_sandbox.errors import CallError
 from newstore_sandbox.sandbox import Faults, Options
-from tap_newstore_fulfillment import landing_database
 from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing import LandingStore
+from tap_newstore_fulfillment.landing import database as landing_database
+from tap_newstore_fulfillment.landing.release import Bookmark
+from tap_newstore_fulfillment.landing.store import LandingStore
 from tap_newstore_fulfillment.records import read_record, to_dict
-from tap_newstore_fulfillment.release import Bookmark
 from target_newstore_stock.errors import TargetError
 from target_newstore_stock.stock_import import StockImport
 

@@ -8,10 +8,9 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tap_newstore_fulfillment import landing
-from tap_newstore_fulfillment.landing import LandingStore
-from tap_newstore_fulfillment.landing_database import WRITER_LOCK
-from tap_newstore_fulfillment.release import Bookmark
+from tap_newstore_fulfillment.landing.database import WRITER_LOCK
+from tap_newstore_fulfillment.landing.release import Bookmark
+from tap_newstore_fulfillment.landing.store import INSERT_ON_POSTGRESQL, LandingStore
 
 from tests.faults.broken_variants import VARIANTS, Variant, positions_are_not_in_commit_order
 from tests.faults.one_process import play_schedule
@@ -58,7 +57,7 @@ def released_beside_a_slow_writer(url: str) -> list[int]:
     with contextlib.closing(LandingStore(url)) as first, contextlib.closing(LandingStore(url)) as second:
         with ThreadPoolExecutor(1) as pool:
             with first._database._engine.begin() as connection:
-                connection.exec_driver_sql(landing.INSERT_ON_POSTGRESQL, (WRITER_LOCK, 0, row))
+                connection.exec_driver_sql(INSERT_ON_POSTGRESQL, (WRITER_LOCK, 0, row))
                 other = pool.submit(second.add, [event(11)], 0)
                 wait_until(lambda: other.done() or is_waiting_for_the_lock(connection), "the second writer")
                 before, bookmark = release(second, Bookmark())

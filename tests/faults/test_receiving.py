@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing import INSERT_ON_POSTGRESQL, LandingStore
-from tap_newstore_fulfillment.landing_database import WRITER_LOCK
-from tap_newstore_fulfillment.release import Bookmark
+from tap_newstore_fulfillment.landing.database import WRITER_LOCK
+from tap_newstore_fulfillment.landing.release import Bookmark
+from tap_newstore_fulfillment.landing.store import INSERT_ON_POSTGRESQL, LandingStore
 
 from tests.faults.sender import Sender
 from tests.shop.plugin import run_plugin

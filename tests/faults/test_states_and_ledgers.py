@@ -8,8 +8,8 @@ import typing as t
 
 import pytest
 from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing import LandingStore
-from tap_newstore_fulfillment.release import Bookmark
+from tap_newstore_fulfillment.landing.release import Bookmark
+from tap_newstore_fulfillment.landing.store import LandingStore
 
 from tests.faults.backups import Backups
 from tests.faults.forked_shop import MAPPER, ForkedShop, Run

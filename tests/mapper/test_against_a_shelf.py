@@ -15,9 +15,9 @@ import typing as t
 import pytest
 from newstore_sandbox.stock import Scope, Stock, Unit
 from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing import LandingStore
+from tap_newstore_fulfillment.landing.release import Bookmark
+from tap_newstore_fulfillment.landing.store import LandingStore
 from tap_newstore_fulfillment.records import read_record, to_dict
-from tap_newstore_fulfillment.release import Bookmark
 
 from tests.mapper.shop_day import STREAM, Ledgers, SentCut, ShopDay
 

@@ -163,7 +163,7 @@ def _commands() -> dict[str, t.Callable[[], object]]:
     """Import all that the commands need."""
     from mapper_newstore_stock.mapper import MapperNewStoreStock  # noqa: PLC0415 - only this process needs them
     from newstore_sandbox.__main__ import main as sandbox  # noqa: PLC0415
-    from tap_newstore_fulfillment.receiver_command import main as receiver  # noqa: PLC0415
+    from tap_newstore_fulfillment.receiver.command import main as receiver  # noqa: PLC0415
     from tap_newstore_fulfillment.tap import TapNewStoreFulfillment  # noqa: PLC0415
     from target_newstore_stock.target import TargetNewStoreStock  # noqa: PLC0415
 

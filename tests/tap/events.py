@@ -6,7 +6,7 @@ import json
 import typing as t
 
 from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing import Arrival
+from tap_newstore_fulfillment.landing.store import Arrival
 from tap_newstore_fulfillment.records import read_record, to_dict
 
 COMPLETED = "fulfillment_request.items_completed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from tap_newstore_fulfillment.landing import LandingStore
+from tap_newstore_fulfillment.landing.store import LandingStore
 
 from tests.tap.test_looking_after_the_store import keep, look_after, released
 

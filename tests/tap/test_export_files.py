@@ -9,7 +9,7 @@ import typing as t
 import fsspec
 import pytest
 from tap_newstore_fulfillment.errors import TapError
-from tap_newstore_fulfillment.export_prefix import ExportPrefix
+from tap_newstore_fulfillment.export_files.prefix import ExportPrefix
 
 from tests.shop.plugin import run_plugin
 from tests.tap.events import an_event

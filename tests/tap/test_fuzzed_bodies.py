@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing_tables import fulfillment_event, quarantine
+from tap_newstore_fulfillment.landing.tables import fulfillment_event, quarantine
 
 from tests.shop.receiver import Receiver
 from tests.tap.events import an_event, an_older_event

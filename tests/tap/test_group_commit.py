@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 from tap_newstore_fulfillment.errors import StoreUnavailableError
-from tap_newstore_fulfillment.group_commit import GroupCommit
+from tap_newstore_fulfillment.receiver.group_commit import GroupCommit
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,11 +10,11 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from tap_newstore_fulfillment.errors import TapError
-from tap_newstore_fulfillment.export_prefix import ExportFile, ExportPrefix
-from tap_newstore_fulfillment.ingestion import Ingestion, received_at
-from tap_newstore_fulfillment.landing import LandingStore
-from tap_newstore_fulfillment.read_files import ReadFiles
-from tap_newstore_fulfillment.reject_file import RejectFile
+from tap_newstore_fulfillment.export_files.ingestion import Ingestion, received_at
+from tap_newstore_fulfillment.export_files.prefix import ExportFile, ExportPrefix
+from tap_newstore_fulfillment.export_files.read_files import ReadFiles
+from tap_newstore_fulfillment.export_files.reject_file import RejectFile
+from tap_newstore_fulfillment.landing.store import LandingStore
 
 from tests.tap.events import an_event
 from tests.tap.export_files import an_export

@@ -9,9 +9,9 @@ import typing as t
 import pytest
 import sqlalchemy as sa
 from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing import LandingStore
-from tap_newstore_fulfillment.landing_tables import late_arrival
-from tap_newstore_fulfillment.release import Bookmark, ReleasePlan
+from tap_newstore_fulfillment.landing.release import Bookmark, ReleasePlan
+from tap_newstore_fulfillment.landing.store import LandingStore
+from tap_newstore_fulfillment.landing.tables import late_arrival
 from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
 
 from tests.tap.events import an_event
@@ -19,7 +19,7 @@ from tests.tap.events import an_event
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tap_newstore_fulfillment.landing import Arrival
+    from tap_newstore_fulfillment.landing.store import Arrival
 
 MINUTES_MS = 60_000
 EVENTS, ITEMS = "fulfillment_events", "fulfillment_event_items"

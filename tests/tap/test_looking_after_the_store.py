@@ -7,8 +7,8 @@ import typing as t
 
 import pytest
 from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing import LandingStore
-from tap_newstore_fulfillment.release import Bookmark
+from tap_newstore_fulfillment.landing.release import Bookmark
+from tap_newstore_fulfillment.landing.store import LandingStore
 
 from tests.shop.plugin import Finished, run_plugin
 from tests.tap.events import an_event

@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 from tap_newstore_fulfillment.errors import TapError
-from tap_newstore_fulfillment.newstore_api import NewStoreApi
+from tap_newstore_fulfillment.receiver.newstore_api import NewStoreApi
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from tap_newstore_fulfillment.landing import LandingStore
-from tap_newstore_fulfillment.release import Bookmark
+from tap_newstore_fulfillment.landing.release import Bookmark
+from tap_newstore_fulfillment.landing.store import LandingStore
 
 from tests.shop.receiver import Receiver
 from tests.tap.events import an_event

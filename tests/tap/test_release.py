@@ -9,8 +9,8 @@ import typing as t
 import pytest
 from tap_newstore_fulfillment.errors import TapError
 from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing import LandingStore
-from tap_newstore_fulfillment.release import Bookmark, ReleasePlan
+from tap_newstore_fulfillment.landing.release import Bookmark, ReleasePlan
+from tap_newstore_fulfillment.landing.store import LandingStore
 
 from tests.tap.events import an_event
 
@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from tap_newstore_fulfillment.landing import Arrival
+    from tap_newstore_fulfillment.landing.store import Arrival
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tap_newstore_fulfillment.settling import ClockCheck, Settled, settled
+from tap_newstore_fulfillment.landing.settling import ClockCheck, Settled, settled
 
 SETTLE = 900_000
 HOUR = 3_600_000

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing import LandingStore
+from tap_newstore_fulfillment.landing.store import LandingStore
 
 from tests.shop.process import command, environment
 from tests.tap.events import an_event

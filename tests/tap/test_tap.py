@@ -9,7 +9,7 @@ import typing as t
 import pytest
 from singer_sdk.testing import get_tap_test_class
 from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing import LandingStore
+from tap_newstore_fulfillment.landing.store import LandingStore
 from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
 
 from tests.shop.plugin import Finished, run_plugin

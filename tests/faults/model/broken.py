@@ -15,7 +15,7 @@ from tests.mapper.oracle import Oracle, OracleRow, OracleUnit, _units
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_newstore_fulfillment.release import Bookmark
+    from tap_newstore_fulfillment.landing.release import Bookmark
 
     from tests.faults.model.newstore import Job
     from tests.faults.model.readings import Ending

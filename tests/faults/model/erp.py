@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import typing as t
 
-from tap_newstore_fulfillment.release import Bookmark
+from tap_newstore_fulfillment.landing.release import Bookmark
 
 if t.TYPE_CHECKING:
     from tests.faults.model.landing import Landing, Sale

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from tap_newstore_fulfillment.release import Bookmark, KnownLate, ReleasePlan
+from tap_newstore_fulfillment.landing.release import Bookmark, KnownLate, ReleasePlan
 
 #: NewStore delivers within 15 minutes; one tick of the model's clock is 5.
 SETTLE = 3

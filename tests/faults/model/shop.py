@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from mapper_newstore_stock.state import Acknowledged, Taken
-from tap_newstore_fulfillment.release import Bookmark
+from tap_newstore_fulfillment.landing.release import Bookmark
 from target_newstore_stock.errors import IncompleteCutError
 from target_newstore_stock.records import CutProgress, StockRecord, head_of
 

@@ -9,9 +9,9 @@ import sys
 import typing as t
 
 import pytest
-from tap_newstore_fulfillment import fast_sync
+from tap_newstore_fulfillment import fast_path
 from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing import LandingStore
+from tap_newstore_fulfillment.landing.store import LandingStore
 from tap_newstore_fulfillment.streams import FulfillmentEventItemsStream, FulfillmentEventsStream
 from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
 
@@ -96,7 +96,7 @@ def test_both_ways_write_the_same_messages(
     state = {"bookmarks": bookmarks} if bookmark else None
     settings = {"landing_url": url, "settle_seconds": 900, "emit_unreleased": emit_unreleased}
     fast = run(capfd, settings, state)
-    monkeypatch.setattr(fast_sync, "is_plain", lambda _stream: False)
+    monkeypatch.setattr(fast_path, "is_plain", lambda _stream: False)
     assert fast == run(capfd, settings, state)
     records = [message["record"] for message in fast if message["type"] == "RECORD"]
     assert len(records) > 20
@@ -123,7 +123,7 @@ def test_both_ways_write_the_same_messages_when_late_events_come_last(
             stream.forced_replication_method = method
 
     fast = run(capfd, settings, change=read_by_method)
-    monkeypatch.setattr(fast_sync, "is_plain", lambda _stream: False)
+    monkeypatch.setattr(fast_path, "is_plain", lambda _stream: False)
     assert without_versions(fast) == without_versions(run(capfd, settings, change=read_by_method))
     assert sum("late_through" in json.dumps(message) for message in fast) > 1
 
@@ -136,7 +136,7 @@ def test_a_plain_run_takes_the_short_way(url: str, capfd: pytest.CaptureFixture[
     written: list[str] = []
 
     def watch(tap: TapNewStoreFulfillment) -> None:
-        written.extend(name for name, stream in tap.streams.items() if fast_sync.is_plain(stream))
+        written.extend(name for name, stream in tap.streams.items() if fast_path.is_plain(stream))
 
     run(capfd, {"landing_url": url}, change=watch)
     assert sorted(written) == ["fulfillment_event_items", "fulfillment_events"]
@@ -156,7 +156,7 @@ def test_what_the_user_configures_takes_the_general_way(
 ) -> None:
     del changed
     config = {"landing_url": url, **settings}
-    assert not fast_sync.is_plain(TapNewStoreFulfillment(config=config).streams["fulfillment_events"])
+    assert not fast_path.is_plain(TapNewStoreFulfillment(config=config).streams["fulfillment_events"])
     plain, configured = run(capfd, {"landing_url": url}), run(capfd, config)
     assert configured
     assert configured != plain
@@ -207,5 +207,5 @@ def test_the_pipe_holds_what_is_written_at_once(url: str) -> None:
         tap = [command("tap-newstore-fulfillment"), "--config", "ENV"]
         subprocess.run(tap, stdout=writer, env=variables, check=True, timeout=STOP_SECONDS)
         os.close(writer)
-        assert fcntl.fcntl(messages, fcntl.F_GETPIPE_SZ) == fast_sync.PIPE_BYTES
+        assert fcntl.fcntl(messages, fcntl.F_GETPIPE_SZ) == fast_path.PIPE_BYTES
         assert messages.read().count(b'"RECORD"') > len(STREAMS)

@@ -11,10 +11,10 @@ import urllib.parse
 
 import click
 
-from tap_newstore_fulfillment import integrations
-from tap_newstore_fulfillment.configuration import config_option, read_settings
 from tap_newstore_fulfillment.errors import ConfigurationError
-from tap_newstore_fulfillment.newstore_api import NewStoreApi
+from tap_newstore_fulfillment.receiver import integrations
+from tap_newstore_fulfillment.receiver.configuration import config_option, read_settings
+from tap_newstore_fulfillment.receiver.newstore_api import NewStoreApi
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping

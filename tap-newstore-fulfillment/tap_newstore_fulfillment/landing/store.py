@@ -9,14 +9,14 @@ import typing as t
 import msgspec
 import sqlalchemy as sa
 
-from tap_newstore_fulfillment.landing_database import WRITER_LOCK, LandingDatabase
-from tap_newstore_fulfillment.landing_tables import fulfillment_event, landing_store
-from tap_newstore_fulfillment.late_arrivals import LateArrivals, is_known_late
-from tap_newstore_fulfillment.quarantine import Quarantine
-from tap_newstore_fulfillment.release import Bookmark, ReleasePlan
-from tap_newstore_fulfillment.retention import Retention
-from tap_newstore_fulfillment.settling import Settled
-from tap_newstore_fulfillment.store_clock import StoreClock
+from tap_newstore_fulfillment.landing.clock import StoreClock
+from tap_newstore_fulfillment.landing.database import WRITER_LOCK, LandingDatabase
+from tap_newstore_fulfillment.landing.late_arrivals import LateArrivals, is_known_late
+from tap_newstore_fulfillment.landing.quarantine import Quarantine
+from tap_newstore_fulfillment.landing.release import Bookmark, ReleasePlan
+from tap_newstore_fulfillment.landing.retention import Retention
+from tap_newstore_fulfillment.landing.settling import Settled
+from tap_newstore_fulfillment.landing.tables import fulfillment_event, landing_store
 
 if t.TYPE_CHECKING:
     import contextlib

@@ -10,13 +10,13 @@ import typing as t
 
 import sqlalchemy as sa
 
-from tap_newstore_fulfillment.landing_tables import metadata
+from tap_newstore_fulfillment.landing.tables import metadata
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tap_newstore_fulfillment.export_prefix import ExportFile
-    from tap_newstore_fulfillment.landing import LandingStore
+    from tap_newstore_fulfillment.export_files.prefix import ExportFile
+    from tap_newstore_fulfillment.landing.store import LandingStore
 
 ROWS_AT_ONCE = 5_000
 

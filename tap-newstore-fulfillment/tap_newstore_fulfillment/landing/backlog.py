@@ -6,10 +6,10 @@ import typing as t
 
 import sqlalchemy as sa
 
-from tap_newstore_fulfillment.landing_tables import fulfillment_event, reader
+from tap_newstore_fulfillment.landing.tables import fulfillment_event, reader
 
 if t.TYPE_CHECKING:
-    from tap_newstore_fulfillment.landing_database import LandingDatabase
+    from tap_newstore_fulfillment.landing.database import LandingDatabase
 
 
 class Waiting(t.NamedTuple):

@@ -12,15 +12,15 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tap_newstore_fulfillment.configuration import config_option, read_settings
 from tap_newstore_fulfillment.errors import EventRejectedError, TapError
 from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing import LandingStore
+from tap_newstore_fulfillment.landing.store import LandingStore
+from tap_newstore_fulfillment.receiver.configuration import config_option, read_settings
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tap_newstore_fulfillment.quarantine import Rejected
+    from tap_newstore_fulfillment.landing.quarantine import Rejected
 
 MS_PER_DAY = 24 * 3600 * 1000
 ROWS_AT_ONCE = 500

@@ -14,13 +14,13 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from tap_newstore_fulfillment.errors import StoreUnavailableError
-from tap_newstore_fulfillment.landing_tables import clock_check, fulfillment_event
-from tap_newstore_fulfillment.settling import ClockCheck, Settled, settled
+from tap_newstore_fulfillment.landing.settling import ClockCheck, Settled, settled
+from tap_newstore_fulfillment.landing.tables import clock_check, fulfillment_event
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tap_newstore_fulfillment.landing_database import LandingDatabase
+    from tap_newstore_fulfillment.landing.database import LandingDatabase
 
 #: A receiver looks this often: so much longer than its time may an event wait after a jump.
 SECONDS_BETWEEN_CHECKS = 15

@@ -12,15 +12,15 @@ import typing as t
 import click
 import uvicorn
 
-from tap_newstore_fulfillment import registration_command
-from tap_newstore_fulfillment.backlog_command import backlog_command
 from tap_newstore_fulfillment.command import report_errors
-from tap_newstore_fulfillment.configuration import config_option, read_settings
 from tap_newstore_fulfillment.errors import ConfigurationError
-from tap_newstore_fulfillment.landing import LandingStore
-from tap_newstore_fulfillment.receiver import create_app
-from tap_newstore_fulfillment.store_command import prune, quarantine
-from tap_newstore_fulfillment.structured_log import log_to_stderr
+from tap_newstore_fulfillment.landing.store import LandingStore
+from tap_newstore_fulfillment.receiver import registration_command
+from tap_newstore_fulfillment.receiver.app import create_app
+from tap_newstore_fulfillment.receiver.backlog_command import backlog_command
+from tap_newstore_fulfillment.receiver.configuration import config_option, read_settings
+from tap_newstore_fulfillment.receiver.store_command import prune, quarantine
+from tap_newstore_fulfillment.receiver.structured_log import log_to_stderr
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,14 +7,14 @@ import typing as t
 
 import click
 
-from tap_newstore_fulfillment.backlog import backlog
-from tap_newstore_fulfillment.configuration import config_option, read_settings
 from tap_newstore_fulfillment.errors import TapError
-from tap_newstore_fulfillment.landing_database import LandingDatabase
-from tap_newstore_fulfillment.store_command import format_option, print_table
+from tap_newstore_fulfillment.landing.backlog import backlog
+from tap_newstore_fulfillment.landing.database import LandingDatabase
+from tap_newstore_fulfillment.receiver.configuration import config_option, read_settings
+from tap_newstore_fulfillment.receiver.store_command import format_option, print_table
 
 if t.TYPE_CHECKING:
-    from tap_newstore_fulfillment.backlog import Backlog
+    from tap_newstore_fulfillment.landing.backlog import Backlog
 
 MS_PER_MINUTE = 60_000
 

@@ -13,12 +13,12 @@ import typing as t
 
 import sqlalchemy as sa
 
-from tap_newstore_fulfillment.landing_tables import fulfillment_event, late_arrival
-from tap_newstore_fulfillment.release import KnownLate
+from tap_newstore_fulfillment.landing.release import KnownLate
+from tap_newstore_fulfillment.landing.tables import fulfillment_event, late_arrival
 
 if t.TYPE_CHECKING:
-    from tap_newstore_fulfillment.landing_database import LandingDatabase
-    from tap_newstore_fulfillment.release import ReleasePlan
+    from tap_newstore_fulfillment.landing.database import LandingDatabase
+    from tap_newstore_fulfillment.landing.release import ReleasePlan
 
 #: NewStore's promise. What a run that waits as long finds late is late for everyone.
 PROMISE_MS = 900_000

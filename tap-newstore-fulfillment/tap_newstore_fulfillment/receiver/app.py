@@ -21,8 +21,8 @@ from starlette.routing import Route
 
 from tap_newstore_fulfillment.errors import EventRejectedError, StoreUnavailableError
 from tap_newstore_fulfillment.events import FulfillmentEvent, check_event
-from tap_newstore_fulfillment.group_commit import GroupCommit
-from tap_newstore_fulfillment.metrics import ReceiverMetrics
+from tap_newstore_fulfillment.receiver.group_commit import GroupCommit
+from tap_newstore_fulfillment.receiver.metrics import ReceiverMetrics
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

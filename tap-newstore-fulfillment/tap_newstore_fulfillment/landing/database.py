@@ -15,7 +15,7 @@ import uuid
 import sqlalchemy as sa
 
 from tap_newstore_fulfillment.errors import StoreUnavailableError, TapError
-from tap_newstore_fulfillment.landing_tables import SCHEMA_VERSION, landing_store, metadata
+from tap_newstore_fulfillment.landing.tables import SCHEMA_VERSION, landing_store, metadata
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,12 +6,12 @@ import typing as t
 
 import sqlalchemy as sa
 
-from tap_newstore_fulfillment.landing_tables import quarantine
+from tap_newstore_fulfillment.landing.tables import quarantine
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tap_newstore_fulfillment.landing_database import LandingDatabase
+    from tap_newstore_fulfillment.landing.database import LandingDatabase
 
 
 LONGEST_REASON = 2_000

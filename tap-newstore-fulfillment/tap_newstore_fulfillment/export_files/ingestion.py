@@ -19,15 +19,15 @@ import zlib
 
 from tap_newstore_fulfillment.errors import EventRejectedError
 from tap_newstore_fulfillment.events import FulfillmentEvent, check_event
-from tap_newstore_fulfillment.export_lines import LONGEST_LINE_BYTES, Line, read_lines
+from tap_newstore_fulfillment.export_files.lines import LONGEST_LINE_BYTES, Line, read_lines
 
 if t.TYPE_CHECKING:
     import io
 
-    from tap_newstore_fulfillment.export_prefix import ExportFile, ExportPrefix
-    from tap_newstore_fulfillment.landing import LandingStore
-    from tap_newstore_fulfillment.read_files import ReadFiles
-    from tap_newstore_fulfillment.reject_file import RejectFile
+    from tap_newstore_fulfillment.export_files.prefix import ExportFile, ExportPrefix
+    from tap_newstore_fulfillment.export_files.read_files import ReadFiles
+    from tap_newstore_fulfillment.export_files.reject_file import RejectFile
+    from tap_newstore_fulfillment.landing.store import LandingStore
 
 logger = logging.getLogger("tap-newstore-fulfillment.export")
 

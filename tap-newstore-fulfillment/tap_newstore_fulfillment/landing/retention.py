@@ -12,14 +12,14 @@ import typing as t
 import sqlalchemy as sa
 
 from tap_newstore_fulfillment.events import COMPLETED
-from tap_newstore_fulfillment.landing_tables import fulfillment_event, pruning, reader
-from tap_newstore_fulfillment.late_arrivals import forget_pruned
+from tap_newstore_fulfillment.landing.late_arrivals import forget_pruned
+from tap_newstore_fulfillment.landing.tables import fulfillment_event, pruning, reader
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tap_newstore_fulfillment.landing_database import LandingDatabase
-    from tap_newstore_fulfillment.release import Bookmark
+    from tap_newstore_fulfillment.landing.database import LandingDatabase
+    from tap_newstore_fulfillment.landing.release import Bookmark
 
 
 class Reader(t.NamedTuple):

@@ -1,0 +1,1 @@
+"""Export files: the other way events come, written by NewStore into a bucket."""

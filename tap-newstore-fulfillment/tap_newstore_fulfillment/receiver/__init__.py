@@ -1,0 +1,1 @@
+"""The receiver: the webhook NewStore posts to, and the commands around it."""
