@@ -9,13 +9,14 @@ import dataclasses
 import typing as t
 
 import sqlalchemy as sa
-from mapper_newstore_stock import planning, quantities, records, stock_run, tables
-from mapper_newstore_stock.cut_sheets import CutSheets
-from mapper_newstore_stock.cuts import TimestampRange
-from mapper_newstore_stock.intake import UNIT
-from mapper_newstore_stock.intake import Intake as LedgerIntake
-from mapper_newstore_stock.ledger import Ledger
-from mapper_newstore_stock.planning import Planner
+from mapper_newstore_stock.ledger import quantities, tables
+from mapper_newstore_stock.ledger.store import Ledger
+from mapper_newstore_stock.run import planning, records, stock_run
+from mapper_newstore_stock.run.cut_writer import CutWriter
+from mapper_newstore_stock.run.cuts import TimestampRange
+from mapper_newstore_stock.run.intake import UNIT
+from mapper_newstore_stock.run.intake import Intake as LedgerIntake
+from mapper_newstore_stock.run.planning import Planner
 from tap_newstore_fulfillment.landing import store as landing_store
 from tap_newstore_fulfillment.landing.store import LandingStore
 from target_newstore_stock.errors import ImportJobError
@@ -30,7 +31,7 @@ if t.TYPE_CHECKING:
 
     import pytest
     import singer_sdk.singerlib as singer
-    from mapper_newstore_stock.cuts import Cut
+    from mapper_newstore_stock.run.cuts import Cut
     from mapper_newstore_stock.state import Acknowledged
     from tap_newstore_fulfillment.landing.release import ReleasePlan
 
@@ -67,9 +68,9 @@ def positions_are_not_in_commit_order(patch: pytest.MonkeyPatch) -> None:
 
 
 def cut_is_split_along_keys(patch: pytest.MonkeyPatch) -> None:
-    split, fill = CutSheets._ranges, CutSheets._insert_items
+    split, fill = CutWriter._ranges, CutWriter._insert_items
 
-    def whole_ranges(sheets: CutSheets, *arguments: t.Any) -> list[TimestampRange]:
+    def whole_ranges(sheets: CutWriter, *arguments: t.Any) -> list[TimestampRange]:
         ranges = split(sheets, *arguments)
         if len(ranges) < 2:
             return ranges
@@ -77,7 +78,7 @@ def cut_is_split_along_keys(patch: pytest.MonkeyPatch) -> None:
         parts = -(-(sheets._connection.scalar(touched) or 0) // sheets._max_items)
         return [TimestampRange(ranges[0].start, ranges[-1].end)] * parts
 
-    def some_keys(sheets: CutSheets, number: int, part: TimestampRange | None) -> int:
+    def some_keys(sheets: CutWriter, number: int, part: TimestampRange | None) -> int:
         keys = sa.select(tables.planned).where(tables.planned.c.touched)
         if part is not None:
             item = tables.cut_item.c
@@ -85,8 +86,8 @@ def cut_is_split_along_keys(patch: pytest.MonkeyPatch) -> None:
             keys = keys.where(~sent).limit(sheets._max_items)
         return fill(sheets, sa.literal(number), keys)
 
-    patch.setattr(CutSheets, "_ranges", whole_ranges)
-    patch.setattr(CutSheets, "_fill_with_touched", some_keys)
+    patch.setattr(CutWriter, "_ranges", whole_ranges)
+    patch.setattr(CutWriter, "_fill_with_touched", some_keys)
 
 
 def each_part_carries_the_whole_range(patch: pytest.MonkeyPatch) -> None:

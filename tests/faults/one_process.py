@@ -21,7 +21,7 @@ import fsspec
 import msgspec
 import requests
 from mapper_newstore_stock.errors import MapperError
-from mapper_newstore_stock.stock_run import STREAM
+from mapper_newstore_stock.run.stock_run import STREAM
 from newstore_sandbox.errors import CallError
 from newstore_sandbox.sandbox import Faults, Options
 from tap_newstore_fulfillment.events import check_event

@@ -7,10 +7,10 @@ import json
 import typing as t
 
 import msgspec
-from mapper_newstore_stock.ledger import Ledger
+from mapper_newstore_stock.ledger.store import Ledger
 from mapper_newstore_stock.mapper import MapperNewStoreStock
 from mapper_newstore_stock.messages import MessageWriter
-from mapper_newstore_stock.stock_run import StockRun
+from mapper_newstore_stock.run.stock_run import StockRun
 from target_newstore_stock.sinks import StockSink
 from target_newstore_stock.target import TargetNewStoreStock
 

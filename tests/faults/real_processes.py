@@ -15,7 +15,7 @@ import typing as t
 from pathlib import Path
 
 import requests
-from mapper_newstore_stock.database import open_engine
+from mapper_newstore_stock.ledger.database import open_engine
 from newstore_sandbox.events import COMPLETED
 
 from tests.faults.courier import Courier

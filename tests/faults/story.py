@@ -9,7 +9,7 @@ import random
 import typing as t
 
 import sqlalchemy as sa
-from mapper_newstore_stock import tables
+from mapper_newstore_stock.ledger import tables
 from newstore_sandbox.events import COMPLETED, FAILED
 from tap_newstore_fulfillment.events import event_id
 

@@ -7,7 +7,7 @@ import socket
 import typing as t
 
 import pytest
-from mapper_newstore_stock.ledger import Ledger
+from mapper_newstore_stock.ledger.store import Ledger
 
 from tests.faults.forked_shop import MAPPER, ForkedShop
 from tests.shop.process import wait_until

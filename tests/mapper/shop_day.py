@@ -8,12 +8,12 @@ import sqlite3
 import typing as t
 
 import sqlalchemy as sa
-from mapper_newstore_stock import tables
-from mapper_newstore_stock.database import make_durable, open_engine
 from mapper_newstore_stock.events import read_event
-from mapper_newstore_stock.ledger import Ledger
+from mapper_newstore_stock.ledger import tables
+from mapper_newstore_stock.ledger.database import make_durable, open_engine
+from mapper_newstore_stock.ledger.store import Ledger
 from mapper_newstore_stock.mapper import MapperNewStoreStock
-from mapper_newstore_stock.stock_run import StockRun
+from mapper_newstore_stock.run.stock_run import StockRun
 from sqlalchemy.dialects.sqlite.base import SQLiteDDLCompiler
 
 from tests.shop.erp import Erp

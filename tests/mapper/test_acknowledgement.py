@@ -6,9 +6,9 @@ import os
 import typing as t
 
 import pytest
-from mapper_newstore_stock.database import open_engine
 from mapper_newstore_stock.errors import LedgerError
-from mapper_newstore_stock.ledger import Ledger
+from mapper_newstore_stock.ledger.database import open_engine
+from mapper_newstore_stock.ledger.store import Ledger
 
 from tests.mapper.shop_day import ShopDay, completed
 

@@ -6,8 +6,8 @@ import typing as t
 
 import pytest
 import sqlalchemy as sa
-from mapper_newstore_stock.database import open_engine
 from mapper_newstore_stock.errors import ConfigurationError
+from mapper_newstore_stock.ledger.database import open_engine
 
 from tests.mapper.shop_day import ShopDay
 

@@ -9,7 +9,7 @@ import subprocess
 import typing as t
 
 import pytest
-from mapper_newstore_stock.database import open_engine
+from mapper_newstore_stock.ledger.database import open_engine
 
 from tests.mapper.shop_day import ShopDay, completed
 from tests.shop.newstore import NewStore

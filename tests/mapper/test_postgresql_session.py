@@ -5,8 +5,8 @@ from __future__ import annotations
 import typing as t
 
 import sqlalchemy as sa
-from mapper_newstore_stock.database import open_ledger_engine
-from mapper_newstore_stock.ledger import Ledger
+from mapper_newstore_stock.ledger.database import open_ledger_engine
+from mapper_newstore_stock.ledger.store import Ledger
 
 if t.TYPE_CHECKING:
     from tests.shop.postgresql import PostgreSql

@@ -9,10 +9,10 @@ import subprocess
 import typing as t
 
 import pytest
-from mapper_newstore_stock.markup import VOID, element
-from mapper_newstore_stock.report_charts import available_to_promise
-from mapper_newstore_stock.report_data import Sent
-from mapper_newstore_stock.report_events import Move
+from mapper_newstore_stock.report.charts import available_to_promise
+from mapper_newstore_stock.report.events import Move
+from mapper_newstore_stock.report.figures import Sent
+from mapper_newstore_stock.report.markup import VOID, element
 
 from tests.mapper.shop_day import ShopDay, completed
 from tests.shop.newstore import NewStore

@@ -7,7 +7,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from mapper_newstore_stock.report_page import SECTIONS
+from mapper_newstore_stock.report.page import SECTIONS
 
 from tests.mapper.shop_day import ShopDay, completed
 from tests.mapper.test_report import events_of, report

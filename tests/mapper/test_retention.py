@@ -5,8 +5,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from mapper_newstore_stock.database import open_engine
 from mapper_newstore_stock.errors import LedgerError, OnHandError
+from mapper_newstore_stock.ledger.database import open_engine
 
 from tests.mapper.shop_day import ShopDay, completed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from mapper_newstore_stock.cuts import split_along_timestamps
+from mapper_newstore_stock.run.cuts import split_along_timestamps
 
 completions = st.lists(st.tuples(st.integers(0, 30), st.sampled_from("ABCDE"))).map(sorted)
 

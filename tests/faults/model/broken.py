@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from mapper_newstore_stock.cuts import TimestampRange
+from mapper_newstore_stock.run.cuts import TimestampRange
 from mapper_newstore_stock.state import Acknowledged, Taken
 
 from tests.faults.model.landing import Arrival, Landing, Sale

@@ -10,7 +10,7 @@ import dataclasses
 import itertools
 import typing as t
 
-from mapper_newstore_stock.cuts import TimestampRange, split_along_timestamps
+from mapper_newstore_stock.run.cuts import TimestampRange, split_along_timestamps
 from mapper_newstore_stock.state import Acknowledged, Taken
 
 from tests.mapper.oracle import Oracle, OracleUnit

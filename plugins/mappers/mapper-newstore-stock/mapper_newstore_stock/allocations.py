@@ -13,7 +13,7 @@ import singer_sdk.singerlib as singer
 from singer_sdk import typing as th
 
 from mapper_newstore_stock.events import ASSIGNED, COMPLETED, FAILED, node_of
-from mapper_newstore_stock.tenants import OneTenant
+from mapper_newstore_stock.run.one_tenant import OneTenant
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,11 +15,12 @@ import sqlalchemy as sa
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from mapper_newstore_stock import answers, report_command
 from mapper_newstore_stock.availabilities import COLUMNS, Availabilities, signed_in
 from mapper_newstore_stock.command import report_errors
-from mapper_newstore_stock.database import open_engine, short
 from mapper_newstore_stock.errors import ConfigurationError, LedgerError
+from mapper_newstore_stock.ledger import queries
+from mapper_newstore_stock.ledger.database import open_engine, short
+from mapper_newstore_stock.report import command as report_command
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +52,7 @@ def cli(context: click.Context, config: t.TextIO | None, ledger_url: str | None)
 def explain(ledger_url: str, node: str, product: str, form: str) -> None:
     """Why is it 17: the ERP row, each event since, and the cut that carried it."""
     with _reading(ledger_url) as connection:
-        _show(answers.explain(connection, node, product), form)
+        _show(queries.explain(connection, node, product), form)
 
 
 @cli.command()
@@ -61,7 +62,7 @@ def explain(ledger_url: str, node: str, product: str, form: str) -> None:
 def at(ledger_url: str, timestamp: int, form: str) -> None:
     """All quantities as of any timestamp still in the ledger."""
     with _reading(ledger_url) as connection:
-        _show(answers.quantities_at(connection, timestamp), form)
+        _show(queries.quantities_at(connection, timestamp), form)
 
 
 @cli.command()
@@ -70,7 +71,7 @@ def at(ledger_url: str, timestamp: int, form: str) -> None:
 def cuts(ledger_url: str, form: str) -> None:
     """All cuts: range, size, acknowledged or not."""
     with _reading(ledger_url) as connection:
-        _show(answers.cuts(connection), form)
+        _show(queries.cuts(connection), form)
 
 
 @cli.command()
@@ -91,10 +92,10 @@ def diff(  # noqa: PLR0917 - click passes them by name
     """
     newstore = Availabilities(signed_in(auth_url, client_id, client_secret), api_url)
     with _reading(ledger_url) as connection:
-        rows = list(newstore.beside(answers.sent_quantities(connection)))
+        rows = list(newstore.beside(queries.sent_quantities(connection)))
     differing = [row for row in rows if row[4] != 0]
     says = f"{len(differing)} of {len(rows)} keys differ"
-    _show(answers.Table(COLUMNS, rows if everything else differing, says), form)
+    _show(queries.Table(COLUMNS, rows if everything else differing, says), form)
     oversold = sum(row[4] is not None and row[4] < 0 for row in rows)
     if oversold:
         raise LedgerError(f"NewStore promises more than was sent for {oversold} keys (demand below 0)")
@@ -135,13 +136,13 @@ def _reading(ledger_url: str) -> Iterator[sa.Connection]:
         with contextlib.ExitStack() as stack:
             stack.callback(engine.dispose)
             connection = stack.enter_context(engine.connect())
-            answers.check_schema(connection)
+            queries.check_schema(connection)
             yield connection
     except (sa.exc.SQLAlchemyError, ImportError) as error:
         raise LedgerError(f"ledger_url: cannot read the ledger: {short(error)}") from error
 
 
-def _show(table: answers.Table, form: str) -> None:
+def _show(table: queries.Table, form: str) -> None:
     if form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(table.columns)

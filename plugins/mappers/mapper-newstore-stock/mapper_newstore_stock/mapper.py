@@ -14,10 +14,10 @@ from mapper_newstore_stock.command import report_errors
 from mapper_newstore_stock.errors import ConfigurationError
 from mapper_newstore_stock.events import read_event
 from mapper_newstore_stock.messages import MessageReader, MessageWriter
-from mapper_newstore_stock.on_hand import is_sql
+from mapper_newstore_stock.run.on_hand import is_sql
+from mapper_newstore_stock.run.stock_run import STREAM, StockRun
 from mapper_newstore_stock.run_summary import RunSummary
 from mapper_newstore_stock.settings import ALLOCATIONS, SETTINGS
-from mapper_newstore_stock.stock_run import STREAM, StockRun
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable

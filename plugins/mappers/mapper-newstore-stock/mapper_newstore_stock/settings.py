@@ -6,8 +6,8 @@ import typing as t
 
 from singer_sdk import typing as th
 
-from mapper_newstore_stock.planning import DEFAULT_MAX_CUT_ITEMS
-from mapper_newstore_stock.retention import DEFAULT_KEEP_DAYS
+from mapper_newstore_stock.ledger.retention import DEFAULT_KEEP_DAYS
+from mapper_newstore_stock.run.planning import DEFAULT_MAX_CUT_ITEMS
 
 STOCK, ALLOCATIONS = "stock", "allocations"
 

@@ -8,15 +8,15 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.cuts import Cut, TimestampRange, split_along_timestamps
-from mapper_newstore_stock.database import STREAMED, analyze
-from mapper_newstore_stock.quantities import not_negative, same_key
-from mapper_newstore_stock.tables import completed_unit, cut, cut_item, moved, on_hand, pending, planned
+from mapper_newstore_stock.ledger.database import STREAMED, analyze
+from mapper_newstore_stock.ledger.quantities import not_negative, same_key
+from mapper_newstore_stock.ledger.tables import completed_unit, cut, cut_item, moved, on_hand, pending, planned
+from mapper_newstore_stock.run.cuts import Cut, TimestampRange, split_along_timestamps
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mapper_newstore_stock.ledger import Ledger
+    from mapper_newstore_stock.ledger.store import Ledger
     from mapper_newstore_stock.state import Acknowledged
 
 logger = logging.getLogger("mapper-newstore-stock.planning")
@@ -30,7 +30,7 @@ _by_key.ddl_if(dialect="postgresql")
 planned.indexes.discard(_by_key)
 
 
-class CutSheets:
+class CutWriter:
     """Writes one run's cuts.
 
     Args:

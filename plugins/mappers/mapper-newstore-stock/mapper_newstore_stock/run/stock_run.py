@@ -11,26 +11,26 @@ import singer_sdk.singerlib as singer
 import sqlalchemy as sa
 from singer_sdk import typing as th
 
-from mapper_newstore_stock.database import short
 from mapper_newstore_stock.errors import LedgerError
 from mapper_newstore_stock.events import STREAM
-from mapper_newstore_stock.intake import Intake
-from mapper_newstore_stock.ledger import Ledger
-from mapper_newstore_stock.on_hand import OnHandSource
-from mapper_newstore_stock.planning import Planner, Rules
-from mapper_newstore_stock.records import records_of
-from mapper_newstore_stock.retention import forget_old
-from mapper_newstore_stock.shelf import last_cursor, take_rows
+from mapper_newstore_stock.ledger.database import short
+from mapper_newstore_stock.ledger.retention import forget_old
+from mapper_newstore_stock.ledger.store import Ledger
+from mapper_newstore_stock.run.erp_rows import last_cursor, take_rows
+from mapper_newstore_stock.run.intake import Intake
+from mapper_newstore_stock.run.on_hand import OnHandSource
+from mapper_newstore_stock.run.one_tenant import OneTenant
+from mapper_newstore_stock.run.planning import Planner, Rules
+from mapper_newstore_stock.run.pruned_past import refuse_rows_of_unknown_past
+from mapper_newstore_stock.run.records import records_of
 from mapper_newstore_stock.state import STOCK, Acknowledged, Taken
-from mapper_newstore_stock.tenants import OneTenant
-from mapper_newstore_stock.unknown_past import refuse_rows_of_unknown_past
 
 if t.TYPE_CHECKING:
     import logging
     from collections.abc import Iterator, Mapping
 
-    from mapper_newstore_stock.cuts import Cut
     from mapper_newstore_stock.events import Event
+    from mapper_newstore_stock.run.cuts import Cut
 
 __all__ = ["STREAM", "StockRun"]
 

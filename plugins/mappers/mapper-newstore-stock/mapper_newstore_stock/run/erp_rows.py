@@ -7,17 +7,17 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.database import analyze, load
 from mapper_newstore_stock.errors import OnHandError
-from mapper_newstore_stock.quantities import same_key
-from mapper_newstore_stock.tables import folded, on_hand, read_row
-from mapper_newstore_stock.tables import ledger as ledger_table
+from mapper_newstore_stock.ledger.database import analyze, load
+from mapper_newstore_stock.ledger.quantities import same_key
+from mapper_newstore_stock.ledger.tables import folded, on_hand, read_row
+from mapper_newstore_stock.ledger.tables import ledger as ledger_table
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mapper_newstore_stock.ledger import Ledger
-    from mapper_newstore_stock.on_hand import OnHandSource
+    from mapper_newstore_stock.ledger.store import Ledger
+    from mapper_newstore_stock.run.on_hand import OnHandSource
     from mapper_newstore_stock.state import Cursor
 
 NAMED_KEYS = 20

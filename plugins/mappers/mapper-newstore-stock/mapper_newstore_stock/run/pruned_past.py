@@ -12,8 +12,8 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import OnHandError
-from mapper_newstore_stock.shelf import NAMED_KEYS, name_keys
-from mapper_newstore_stock.tables import on_hand, unknown_past
+from mapper_newstore_stock.ledger.tables import on_hand, unknown_past
+from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, name_keys
 
 if t.TYPE_CHECKING:
     from mapper_newstore_stock.state import Taken

@@ -12,12 +12,12 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.database import insert
-from mapper_newstore_stock.quantities import not_contained, same_key
-from mapper_newstore_stock.tables import completed_unit, cut, cut_item, folded, ledger, on_hand, run
+from mapper_newstore_stock.ledger.database import insert
+from mapper_newstore_stock.ledger.quantities import not_contained, same_key
+from mapper_newstore_stock.ledger.tables import completed_unit, cut, cut_item, folded, ledger, on_hand, run
 
 if t.TYPE_CHECKING:
-    from mapper_newstore_stock.ledger import Ledger
+    from mapper_newstore_stock.ledger.store import Ledger
 
 DEFAULT_KEEP_DAYS = 90
 LONGEST_PAUSE = dt.timedelta(days=1)

@@ -7,14 +7,14 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.answers import acknowledged_cut
 from mapper_newstore_stock.errors import LedgerError
-from mapper_newstore_stock.tables import completed_unit, cut, cut_item, run
+from mapper_newstore_stock.ledger.queries import acknowledged_cut
+from mapper_newstore_stock.ledger.tables import completed_unit, cut, cut_item, run
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mapper_newstore_stock.report_events import Key
+    from mapper_newstore_stock.report.events import Key
 
 #: More would not be read; the page says what it leaves out.
 SHOWN_CUTS = 200

@@ -12,18 +12,18 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.cut_sheets import CutSheets
 from mapper_newstore_stock.errors import QuantityError
-from mapper_newstore_stock.quantities import NO_MARK, added_back, completed_since, not_negative, same_key
-from mapper_newstore_stock.shelf import NAMED_KEYS, name_keys, refuse_rows_below_folded
-from mapper_newstore_stock.tables import ahead_unit, completed_unit, cut, ledger, moved, on_hand, planned
+from mapper_newstore_stock.ledger.quantities import NO_MARK, added_back, completed_since, not_negative, same_key
+from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, cut, ledger, moved, on_hand, planned
+from mapper_newstore_stock.run.cut_writer import CutWriter
+from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, name_keys, refuse_rows_below_folded
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mapper_newstore_stock.cuts import Cut
-    from mapper_newstore_stock.intake import Intake
-    from mapper_newstore_stock.ledger import Ledger
+    from mapper_newstore_stock.ledger.store import Ledger
+    from mapper_newstore_stock.run.cuts import Cut
+    from mapper_newstore_stock.run.intake import Intake
     from mapper_newstore_stock.state import Acknowledged
 
 logger = logging.getLogger("mapper-newstore-stock.planning")
@@ -85,7 +85,7 @@ class Planner:
             refuse_rows_below_folded(self._connection)
         self._plan_keys(NO_MARK if mark is None else mark)
         self._check_negative()
-        sheets = CutSheets(self._ledger, self._acknowledged, self._rules.max_cut_items)
+        sheets = CutWriter(self._ledger, self._acknowledged, self._rules.max_cut_items)
         cuts = sheets.write(self._not_acknowledged(), mark, first_number)
         self._forget_cuts_of_ignored()
         self._connection.execute(ledger.update().values(erp_is_current=self._rules.erp_is_current))

@@ -10,16 +10,16 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.database import BATCH_ROWS, insert, load
 from mapper_newstore_stock.errors import LedgerError
 from mapper_newstore_stock.events import completed_units
-from mapper_newstore_stock.quantities import same_key
-from mapper_newstore_stock.tables import ahead_unit, completed_unit, ledger, run, taken_ahead_unit, taken_unit
-from mapper_newstore_stock.unknown_past import note_unknown_past
+from mapper_newstore_stock.ledger.database import BATCH_ROWS, insert, load
+from mapper_newstore_stock.ledger.quantities import same_key
+from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, ledger, run, taken_ahead_unit, taken_unit
+from mapper_newstore_stock.run.pruned_past import note_unknown_past
 
 if t.TYPE_CHECKING:
     from mapper_newstore_stock.events import Event
-    from mapper_newstore_stock.ledger import Ledger
+    from mapper_newstore_stock.ledger.store import Ledger
     from mapper_newstore_stock.state import Taken
 
 UNIT = ("fulfillment_node_id", "product_id", "logical_timestamp", "event_id", "units")

@@ -18,7 +18,7 @@ from pathlib import Path
 import filelock
 import sqlalchemy as sa
 
-from mapper_newstore_stock.database import is_postgresql
+from mapper_newstore_stock.ledger.database import is_postgresql
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable

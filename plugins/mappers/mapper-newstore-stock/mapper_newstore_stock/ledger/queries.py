@@ -11,8 +11,17 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import LedgerError
-from mapper_newstore_stock.quantities import not_contained, not_negative, same_key
-from mapper_newstore_stock.tables import SCHEMA_VERSION, ahead_unit, completed_unit, cut, cut_item, ledger, on_hand, run
+from mapper_newstore_stock.ledger.quantities import not_contained, not_negative, same_key
+from mapper_newstore_stock.ledger.tables import (
+    SCHEMA_VERSION,
+    ahead_unit,
+    completed_unit,
+    cut,
+    cut_item,
+    ledger,
+    on_hand,
+    run,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable

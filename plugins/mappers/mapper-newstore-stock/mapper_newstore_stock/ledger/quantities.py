@@ -10,7 +10,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.tables import ahead_unit, completed_unit, on_hand
+from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, on_hand
 
 #: Below every logical timestamp: the mark before anything was declared.
 NO_MARK = -(2**63)

@@ -14,8 +14,8 @@ import typing as t
 import fsspec
 import sqlalchemy as sa
 
-from mapper_newstore_stock.database import STREAMED, open_engine, short
 from mapper_newstore_stock.errors import ConfigurationError, OnHandError
+from mapper_newstore_stock.ledger.database import STREAMED, open_engine, short
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

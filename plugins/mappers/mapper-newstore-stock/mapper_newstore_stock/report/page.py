@@ -7,15 +7,15 @@ import importlib.resources
 import math
 import typing as t
 
-from mapper_newstore_stock import report_charts as charts
-from mapper_newstore_stock.markup import Markup, element, joined, table
-from mapper_newstore_stock.report_events import LAG_CLASSES
+from mapper_newstore_stock.report import charts
+from mapper_newstore_stock.report.events import LAG_CLASSES
+from mapper_newstore_stock.report.markup import Markup, element, joined, table
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mapper_newstore_stock.report_data import KeyHistory, LedgerFigures
-    from mapper_newstore_stock.report_events import Events
+    from mapper_newstore_stock.report.events import Events
+    from mapper_newstore_stock.report.figures import KeyHistory, LedgerFigures
 
 SHOWN_DIFFERENCES = 200
 SECTIONS = {

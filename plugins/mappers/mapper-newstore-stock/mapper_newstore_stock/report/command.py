@@ -11,20 +11,20 @@ from pathlib import Path
 
 import requests
 
-from mapper_newstore_stock import answers
 from mapper_newstore_stock.availabilities import Availabilities, signed_in
 from mapper_newstore_stock.errors import ConfigurationError, LedgerError
-from mapper_newstore_stock.report_data import read_ledger
-from mapper_newstore_stock.report_events import Events
-from mapper_newstore_stock.report_page import Report, page
+from mapper_newstore_stock.ledger import queries
+from mapper_newstore_stock.report.events import Events
+from mapper_newstore_stock.report.figures import read_ledger
+from mapper_newstore_stock.report.page import Report, page
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import sqlalchemy as sa
 
-    from mapper_newstore_stock.report_events import Key
-    from mapper_newstore_stock.report_page import Difference
+    from mapper_newstore_stock.report.events import Key
+    from mapper_newstore_stock.report.page import Difference
 
 CALL_SECONDS = 30
 QUARANTINED = re.compile(r"^newstore_bodies_quarantined_total (\S+)$", re.MULTILINE)
@@ -107,7 +107,7 @@ def _differences(connection: sa.Connection, newstore: Mapping[str, str | None]) 
     if missing:
         raise ConfigurationError(f"--api-url needs {', '.join(missing)} too")
     session = signed_in(*(t.cast("str", newstore[name]) for name in needed))
-    return list(Availabilities(session, newstore["api_url"]).beside(answers.sent_quantities(connection)))
+    return list(Availabilities(session, newstore["api_url"]).beside(queries.sent_quantities(connection)))
 
 
 def _quarantined(receiver_url: str) -> int:

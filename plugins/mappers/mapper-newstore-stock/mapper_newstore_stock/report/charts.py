@@ -8,13 +8,13 @@ import math
 import typing as t
 
 from mapper_newstore_stock.events import ASSIGNED, COMPLETED, FAILED
-from mapper_newstore_stock.markup import Markup, element, joined, scrolling
+from mapper_newstore_stock.report.markup import Markup, element, joined, scrolling
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from mapper_newstore_stock.report_data import KeyHistory, Sent, ShownCut
-    from mapper_newstore_stock.report_events import Move
+    from mapper_newstore_stock.report.events import Move
+    from mapper_newstore_stock.report.figures import KeyHistory, Sent, ShownCut
 
 WIDTH, LEFT, RIGHT, TOP = 720, 64, 700, 28
 #: The newest events of a key; more could not be told apart.

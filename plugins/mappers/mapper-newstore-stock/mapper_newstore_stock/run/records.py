@@ -7,14 +7,14 @@ import typing as t
 import singer_sdk.singerlib as singer
 import sqlalchemy as sa
 
-from mapper_newstore_stock.database import STREAMED
+from mapper_newstore_stock.ledger.database import STREAMED
+from mapper_newstore_stock.ledger.tables import cut_item
 from mapper_newstore_stock.state import STOCK
-from mapper_newstore_stock.tables import cut_item
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mapper_newstore_stock.cuts import Cut
+    from mapper_newstore_stock.run.cuts import Cut
 
 
 def records_of(connection: sa.Connection, cut: Cut) -> Iterator[singer.RecordMessage]:

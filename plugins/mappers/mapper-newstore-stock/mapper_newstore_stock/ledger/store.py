@@ -13,9 +13,9 @@ import uuid
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock import lock, tables, views
-from mapper_newstore_stock.database import open_ledger_engine, short
 from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.ledger import lock, tables, views
+from mapper_newstore_stock.ledger.database import open_ledger_engine, short
 
 if t.TYPE_CHECKING:
     from mapper_newstore_stock.state import Acknowledged, Taken

@@ -1,0 +1,1 @@
+"""One run of the mapper: events and the ERP's rows in, cuts out."""
