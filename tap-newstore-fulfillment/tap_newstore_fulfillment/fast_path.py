@@ -1,4 +1,4 @@
-"""Writes the records of a stream the short way when nothing the user configured touches them.
+"""Writes the records of a stream by a fast path when nothing the user configured touches them.
 
 The SDK conforms, maps, copies and flushes each record by itself. Where that would change
 nothing, because there is no map, no deselected field and no batch, the same messages are

@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
 
     from target_newstore_stock.keys import Key
     from target_newstore_stock.records import CutHead
-    from target_newstore_stock.reports import RunSummary
+    from target_newstore_stock.run_summary import RunSummary
     from target_newstore_stock.stock_file import StockFile
 
 logger = logging.getLogger("target-newstore-stock.dry_run")

@@ -16,8 +16,8 @@ from target_newstore_stock.errors import ApiError, SecondRunError, TargetError, 
 from target_newstore_stock.import_api import NAME_PREFIX, OPEN_STATES
 from target_newstore_stock.import_jobs import ImportJobs
 from target_newstore_stock.locations import Location, read_locations, store_ids
-from target_newstore_stock.one_run import OtherRuns
 from target_newstore_stock.reports import ImportReport, Made
+from target_newstore_stock.run_lock import OtherRuns
 from target_newstore_stock.staged_names import ZIP, OwnNames, StagedName, utc_now
 from target_newstore_stock.staging import Staging
 from target_newstore_stock.stock_file import BYTES_PER_MB, checked_size, make_head
@@ -28,7 +28,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from target_newstore_stock.records import CutHead
-    from target_newstore_stock.reports import RunSummary
+    from target_newstore_stock.run_summary import RunSummary
     from target_newstore_stock.stock_file import StockFile
     from target_newstore_stock.verification import Expected
 

@@ -13,12 +13,12 @@ from target_newstore_stock.batch_files import read_record_lines
 from target_newstore_stock.command import report_errors
 from target_newstore_stock.dry_run import DryRun
 from target_newstore_stock.errors import ConfigurationError
+from target_newstore_stock.fast_path import FastPath
 from target_newstore_stock.intake import Intake
 from target_newstore_stock.messages import MessageReader
-from target_newstore_stock.one_run import RunLock
-from target_newstore_stock.reports import RunSummary
+from target_newstore_stock.run_lock import RunLock
+from target_newstore_stock.run_summary import RunSummary
 from target_newstore_stock.settings import settings_schema
-from target_newstore_stock.short_way import ShortWay
 from target_newstore_stock.sinks import StockSink
 from target_newstore_stock.staged_names import OwnNames
 from target_newstore_stock.stock_import import StockImport, api_url
@@ -54,10 +54,10 @@ class TargetNewStoreStock(Target):
         self.summary = RunSummary()
         self.intake = Intake(self, float(self.config["max_file_mb"]))
         self._held_state: dict[str, t.Any] | None = None
-        self._short_way = ShortWay(self)
+        self._fast_path = FastPath(self)
         if isinstance(self.message_reader, MessageReader):
-            self.message_reader.take = self._short_way.take
-            self.message_reader.taken = self._short_way.count
+            self.message_reader.take = self._fast_path.take
+            self.message_reader.taken = self._fast_path.count
             self.message_reader.reading = self._reading
 
     def run(self, cut: CutHead, file: StockFile) -> None:
@@ -101,7 +101,7 @@ class TargetNewStoreStock(Target):
         if not self.config["dry_run"]:
             self._run_lock.acquire()
         super()._process_schema_message(message_dict)
-        self._short_way.open_or_close(message_dict["stream"])
+        self._fast_path.open_or_close(message_dict["stream"])
 
     def _process_record_message(self, message_dict: dict[str, t.Any]) -> None:
         super()._process_record_message(message_dict)
@@ -111,7 +111,7 @@ class TargetNewStoreStock(Target):
         """Take the records of a BATCH as if they had come one by one: stream maps and checks hold for them too."""
         self._assert_line_requires(message_dict, requires={"stream", "encoding", "manifest"})
         for line in read_record_lines(message_dict):
-            if not self._short_way.take(line):
+            if not self._fast_path.take(line):
                 self._process_record_message(self.message_reader.deserialize_json(line))
 
     def _process_state_message(self, message_dict: dict[str, t.Any]) -> None:
@@ -139,7 +139,7 @@ class TargetNewStoreStock(Target):
         """Import the plain records that wait; refuse a cut the input has not completed (design rule 8)."""
         try:
             with self.summary.ending(is_last_step=True):
-                self._short_way.count()
+                self._fast_path.count()
                 self.intake.refuse_open_cut()
                 super().process_endofpipe()
                 self._emit_state()

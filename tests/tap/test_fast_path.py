@@ -1,4 +1,4 @@
-"""The short way to write records gives what the SDK's own way gives."""
+"""The fast path writes what the SDK's own way gives."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def without_versions(messages: list[Message]) -> list[Message]:
     return [{name: value for name, value in message.items() if name != "version"} for message in messages]
 
 
-def test_a_plain_run_takes_the_short_way(url: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_plain_run_takes_the_fast_path(url: str, capfd: pytest.CaptureFixture[str]) -> None:
     written: list[str] = []
 
     def watch(tap: TapNewStoreFulfillment) -> None:

@@ -1,4 +1,4 @@
-"""The short way gives the same file as the SDK's general way, and is left whenever the user configured something."""
+"""The fast path gives the same file as the SDK's general way, and is left whenever the user configured something."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 from target_newstore_stock.errors import TargetError
-from target_newstore_stock.short_way import allows_stock_records
+from target_newstore_stock.fast_path import allows_stock_records
 from target_newstore_stock.stock_file import make_head
 from target_newstore_stock.target import TargetNewStoreStock
 
@@ -37,7 +37,7 @@ class Kept:
 
 
 class Outcome(t.NamedTuple):
-    """What a run gave, and how many records went the short way."""
+    """What a run gave, and how many records took the fast path."""
 
     files: list[t.Any]
     states: str
@@ -58,7 +58,7 @@ def run(
     kept = Kept()
     target.importer = kept
     if not short:
-        target._short_way.open_or_close = lambda _: None  # type: ignore[method-assign,assignment]
+        target._fast_path.open_or_close = lambda _: None  # type: ignore[method-assign,assignment]
     lines = "".join(json.dumps(message) + "\n" for message in messages)
     capsys.readouterr()
     error = ""
@@ -67,7 +67,7 @@ def run(
     except (TargetError, Exception) as refused:  # noqa: BLE001 - the SDK has errors of its own
         error = f"{type(refused).__name__}: {refused}"
     target.intake.close()
-    return Outcome(kept.files, capsys.readouterr().out, error, target._short_way.taken)
+    return Outcome(kept.files, capsys.readouterr().out, error, target._fast_path.taken)
 
 
 def a_stock_schema(**changes: t.Any) -> Message:

@@ -1,4 +1,4 @@
-"""The short way of a stock record: one typed decoding from the line to the stock file.
+"""The fast path of a stock record: one typed decoding from the line to the stock file.
 
 It is open for streams whose records would come out of the SDK's general way as they went in: no stream map, no
 flattening, no metadata, no batch size, and a schema that allows all that a stock record may be. A line that is
@@ -64,7 +64,7 @@ class _Stream(t.NamedTuple):
     nothing: tuple[None, ...]
 
 
-class ShortWay:
+class FastPath:
     """Takes the lines it can.
 
     Args:
@@ -80,7 +80,7 @@ class ShortWay:
         self.taken = 0
 
     def open_or_close(self, name: str) -> None:
-        """Look anew whether a stream may go the short way, after a SCHEMA message."""
+        """Look anew whether a stream may take the fast path, after a SCHEMA message."""
         self._streams.pop(name, None)
         sink = self._unchanged_stream(name)
         if sink is None or not set(sink.key_properties) <= set(ALWAYS):
@@ -95,7 +95,7 @@ class ShortWay:
         self._streams[name] = _Stream(sink, _getter(present), _getter(absent), nothing)
 
     def take(self, line: str) -> bool:
-        """Take a line, if it can go the short way.
+        """Take a line, if it can take the fast path.
 
         Raises:
             TargetError: the record does not fit, or the cut it completes could not be imported.
