@@ -6,7 +6,7 @@ import typing as t
 
 import pytest
 
-from tests.faults.reporting import show_reports
+from tests.faults.reports.reporting import show_reports
 from tests.in_parts import InParts, takes_long
 from tests.shop.object_store import ObjectStore, serving
 from tests.shop.postgresql import PostgreSql

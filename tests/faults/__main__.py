@@ -6,9 +6,9 @@ import argparse
 import contextlib
 import sys
 
-from tests.faults import one_process, real_processes
-from tests.faults.report import Report
-from tests.faults.schedules import make_schedule
+from tests.faults.players import one_process, real_processes
+from tests.faults.reports.report import Report
+from tests.faults.stories.schedules import make_schedule
 from tests.shop.postgresql import PostgreSql
 from tests.shop.warm_start import Forks
 

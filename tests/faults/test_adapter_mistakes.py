@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from tests.faults.forked_shop import MAPPER, TAP, TARGET, ForkedShop
+from tests.faults.players.forked_shop import MAPPER, TAP, TARGET, ForkedShop
 from tests.shop.plugin import run_plugin
 from tests.shop.receiver import Receiver
 from tests.tap.events import an_event

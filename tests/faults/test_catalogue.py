@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults.catalogue import ADAPTER_MISTAKES, FAULTS
+from tests.faults.reports.catalogue import ADAPTER_MISTAKES, FAULTS
 
 ROOT = Path(__file__).parents[2]
 Tests = dict[str, list[str]]
@@ -22,7 +22,7 @@ Tests = dict[str, list[str]]
 def collected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tests]:
     """Give the marked tests of the whole project, by marker and argument."""
     path = tmp_path_factory.mktemp("catalogue") / "tests.json"
-    options = ["-p", "tests.faults.collected", f"--write-catalogue={path}", "--collect-only", "-q", "tests"]
+    options = ["-p", "tests.faults.reports.collected", f"--write-catalogue={path}", "--collect-only", "-q", "tests"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options], cwd=ROOT, capture_output=True, text=True, check=False
     )

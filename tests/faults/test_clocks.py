@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from tests.faults.shifted_clock import MachineClock, ServerClock
+from tests.faults.breaking.shifted_clock import MachineClock, ServerClock
 from tests.shop.plugin import run_plugin
 from tests.shop.process import wait_until
 from tests.shop.receiver import Receiver

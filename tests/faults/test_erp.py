@@ -6,7 +6,7 @@ import typing as t
 
 import pytest
 
-from tests.faults.forked_shop import ForkedShop
+from tests.faults.players.forked_shop import ForkedShop
 
 if t.TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ import typing as t
 
 import pytest
 
-from tests.faults.forked_shop import TARGET, ForkedShop
+from tests.faults.players.forked_shop import TARGET, ForkedShop
 from tests.shop.process import wait_until
 
 if t.TYPE_CHECKING:

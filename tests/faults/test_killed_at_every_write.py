@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from tests.faults.forked_shop import MAPPER, TAP, TARGET, ForkedShop
+from tests.faults.players.forked_shop import MAPPER, TAP, TARGET, ForkedShop
 
 if t.TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,8 @@ import typing as t
 
 import pytest
 
-from tests.faults.forked_shop import MAPPER, PLUGINS, TAP, ForkedShop
-from tests.faults.shifted_clock import ServerClock
+from tests.faults.breaking.shifted_clock import ServerClock
+from tests.faults.players.forked_shop import MAPPER, PLUGINS, TAP, ForkedShop
 from tests.shop.process import wait_until
 
 if t.TYPE_CHECKING:

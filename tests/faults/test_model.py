@@ -20,10 +20,10 @@ from tests.faults.model.readings import KEYS, PRODUCTS, Readings
 from tests.faults.model.schedules import ENDINGS
 from tests.faults.model.shop import Parts
 from tests.faults.model.volume import play_seeds, table
-from tests.faults.reporting import TABLE
+from tests.faults.reports.reporting import TABLE
 
 if t.TYPE_CHECKING:
-    from tests.faults.reporting import Record
+    from tests.faults.reports.reporting import Record
 
 SCHEDULES = int(os.environ.get("MODEL_SCHEDULES", "10000"))
 #: Told by hypothesis; the others come from a seed, which is ten times as fast.

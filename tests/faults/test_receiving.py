@@ -18,7 +18,7 @@ from tap_newstore_fulfillment.landing.database import WRITER_LOCK
 from tap_newstore_fulfillment.landing.release import Bookmark
 from tap_newstore_fulfillment.landing.store import INSERT_ON_POSTGRESQL, LandingStore
 
-from tests.faults.sender import Sender
+from tests.faults.players.sender import Sender
 from tests.shop.plugin import run_plugin
 from tests.shop.process import wait_until
 from tests.shop.receiver import Receiver

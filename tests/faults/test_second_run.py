@@ -9,7 +9,7 @@ import typing as t
 import pytest
 from mapper_newstore_stock.ledger.store import Ledger
 
-from tests.faults.forked_shop import MAPPER, ForkedShop
+from tests.faults.players.forked_shop import MAPPER, ForkedShop
 from tests.shop.process import wait_until
 
 if t.TYPE_CHECKING:

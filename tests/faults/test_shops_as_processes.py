@@ -9,14 +9,14 @@ import typing as t
 
 import pytest
 
-from tests.faults.real_processes import play
-from tests.faults.reporting import play_all, seeds
+from tests.faults.players.real_processes import play
+from tests.faults.reports.reporting import play_all, seeds
 from tests.shop.warm_start import Forks
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.faults.reporting import Record
+    from tests.faults.reports.reporting import Record
     from tests.shop.postgresql import PostgreSql
 
 SEEDS = seeds("SCHEDULES", 30)

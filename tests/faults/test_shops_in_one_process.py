@@ -9,11 +9,11 @@ import typing as t
 
 import pytest
 
-from tests.faults.one_process import play
-from tests.faults.reporting import play_all, seeds
+from tests.faults.players.one_process import play
+from tests.faults.reports.reporting import play_all, seeds
 
 if t.TYPE_CHECKING:
-    from tests.faults.reporting import Record
+    from tests.faults.reports.reporting import Record
 
 SHARDS = 20
 SEEDS = seeds("SCHEDULES_IN_ONE_PROCESS", 1000)

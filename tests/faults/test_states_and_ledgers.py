@@ -11,8 +11,8 @@ from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.release import Bookmark
 from tap_newstore_fulfillment.landing.store import LandingStore
 
-from tests.faults.backups import Backups
-from tests.faults.forked_shop import MAPPER, ForkedShop, Run
+from tests.faults.breaking.backups import Backups
+from tests.faults.players.forked_shop import MAPPER, ForkedShop, Run
 from tests.tap.events import an_event
 
 if t.TYPE_CHECKING:

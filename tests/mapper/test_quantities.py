@@ -8,7 +8,7 @@ import typing as t
 import pytest
 from mapper_newstore_stock.errors import MapperError, OnHandError, QuantityError
 
-from tests.faults.death import Death, Died
+from tests.faults.breaking.death import Death, Died
 from tests.mapper.shop_day import Ledgers, ShopDay, completed
 
 if t.TYPE_CHECKING:

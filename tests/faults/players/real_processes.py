@@ -18,19 +18,19 @@ import requests
 from mapper_newstore_stock.ledger.database import open_engine
 from newstore_sandbox.events import COMPLETED
 
-from tests.faults.courier import Courier
-from tests.faults.judge import Wrong
-from tests.faults.schedules import NODES, make_schedule
-from tests.faults.story import Story, as_published, units_in
+from tests.faults.players.courier import Courier
+from tests.faults.stories.judge import Wrong
+from tests.faults.stories.schedules import NODES, make_schedule
+from tests.faults.stories.story import Story, as_published, units_in
 from tests.shop.pipeline import PARTS, RUN_SECONDS, Pipeline
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.faults.judge import Basis, Verdict
-    from tests.faults.schedules import Key, Run, RunFault, Schedule
-    from tests.faults.story import Published, State
-    from tests.faults.truth import ErpRow
+    from tests.faults.stories.judge import Basis, Verdict
+    from tests.faults.stories.schedules import Key, Run, RunFault, Schedule
+    from tests.faults.stories.story import Published, State
+    from tests.faults.stories.truth import ErpRow
     from tests.shop.warm_start import Forks
 
 SETTLE_SECONDS = 1

@@ -32,11 +32,11 @@ from tap_newstore_fulfillment.records import read_record, to_dict
 from target_newstore_stock.errors import TargetError
 from target_newstore_stock.stock_import import StockImport
 
-from tests.faults.death import Death, Died
-from tests.faults.newstore_here import STAGING, NewStoreHere, SessionHere, an_answer
-from tests.faults.plugins_here import MapperHere, States, TargetHere, let_go
-from tests.faults.schedules import NODES, make_schedule
-from tests.faults.story import Published, Story, as_published, units_in
+from tests.faults.breaking.death import Death, Died
+from tests.faults.players.newstore_here import STAGING, NewStoreHere, SessionHere, an_answer
+from tests.faults.players.plugins_here import MapperHere, States, TargetHere, let_go
+from tests.faults.stories.schedules import NODES, make_schedule
+from tests.faults.stories.story import Published, Story, as_published, units_in
 from tests.mapper.shop_day import Ledgers
 from tests.shop.erp import Erp
 
@@ -47,10 +47,10 @@ if t.TYPE_CHECKING:
     from newstore_sandbox.import_jobs import Job
     from newstore_sandbox.stock_file import StockFile
 
-    from tests.faults.judge import Basis, Verdict
-    from tests.faults.schedules import Key, Run, RunFault, Schedule
-    from tests.faults.story import State
-    from tests.faults.truth import ErpRow
+    from tests.faults.stories.judge import Basis, Verdict
+    from tests.faults.stories.schedules import Key, Run, RunFault, Schedule
+    from tests.faults.stories.story import State
+    from tests.faults.stories.truth import ErpRow
 
 PROMISE_SECONDS = 900
 #: Seconds since the epoch when every story begins.

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.report import Report
+from tests.faults.reports.report import Report
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tests.faults.judge import Verdict
+    from tests.faults.stories.judge import Verdict
 
 #: Failing schedules that are shown; each is a line or more.
 SHOWN = 10

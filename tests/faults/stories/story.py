@@ -13,8 +13,8 @@ from mapper_newstore_stock.ledger import tables
 from newstore_sandbox.events import COMPLETED, FAILED
 from tap_newstore_fulfillment.events import event_id
 
-from tests.faults.judge import Basis, Judge, Verdict
-from tests.faults.schedules import (
+from tests.faults.stories.judge import Basis, Judge, Verdict
+from tests.faults.stories.schedules import (
     KEYS,
     Correct,
     ErpDrops,
@@ -30,12 +30,12 @@ from tests.faults.schedules import (
     Ship,
     Wait,
 )
-from tests.faults.truth import ErpRow, Truth, current_row, row_as_of, row_following_the_tap
+from tests.faults.stories.truth import ErpRow, Truth, current_row, row_as_of, row_following_the_tap
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tests.faults.schedules import Deliveries, Key, Schedule, Step
+    from tests.faults.stories.schedules import Deliveries, Key, Schedule, Step
 
 State = dict[str, t.Any]
 

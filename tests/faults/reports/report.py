@@ -9,7 +9,7 @@ import typing as t
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.faults.judge import Verdict
+    from tests.faults.stories.judge import Verdict
 
 #: What stands in every report, also when it is 0.
 ALWAYS = (

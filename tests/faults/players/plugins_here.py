@@ -14,15 +14,15 @@ from mapper_newstore_stock.run.stock_run import StockRun
 from target_newstore_stock.sinks import StockSink
 from target_newstore_stock.target import TargetNewStoreStock
 
-from tests.faults.schedules import WRITING
+from tests.faults.stories.schedules import WRITING
 
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
     from singer_sdk.singerlib import Message
     from singer_sdk.sinks.core import BaseJSONSchemaValidator
 
-    from tests.faults.death import Death
-    from tests.faults.story import State
+    from tests.faults.breaking.death import Death
+    from tests.faults.stories.story import State
 
 _encode = msgspec.json.Encoder().encode
 #: By the schema's text; a validator keeps nothing of the records it has seen.

@@ -20,7 +20,7 @@ from mapper_newstore_stock.mapper import MapperNewStoreStock
 from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
 from target_newstore_stock.target import TargetNewStoreStock
 
-from tests.faults.writes import Writes
+from tests.faults.breaking.writes import Writes
 from tests.shop.erp import Erp
 from tests.shop.newstore import NewStore
 from tests.shop.process import command, environment

@@ -15,8 +15,8 @@ import typing as t
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from tests.faults.schedules import Key
-    from tests.faults.truth import Truth
+    from tests.faults.stories.schedules import Key
+    from tests.faults.stories.truth import Truth
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,7 +24,18 @@ from target_newstore_stock.import_jobs import ImportJobs
 from target_newstore_stock.intake import Intake as CutIntake
 from target_newstore_stock.stock_import import StockImport
 
-from tests.faults.schedules import KEYS, LoseState, Options, Order, Run, RunFault, Schedule, Ship, Wait, make_schedule
+from tests.faults.stories.schedules import (
+    KEYS,
+    LoseState,
+    Options,
+    Order,
+    Run,
+    RunFault,
+    Schedule,
+    Ship,
+    Wait,
+    make_schedule,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +46,7 @@ if t.TYPE_CHECKING:
     from mapper_newstore_stock.state import Acknowledged
     from tap_newstore_fulfillment.landing.release import ReleasePlan
 
-    from tests.faults.schedules import Step
+    from tests.faults.stories.schedules import Step
 
     Break = Callable[[pytest.MonkeyPatch], None]
 
