@@ -21,9 +21,9 @@ BAD_CONFIGURATION = 2
 
 
 def report_errors(command: click.Command, logger: logging.Logger) -> click.Command:
-    """Make a command end with one clear line instead of a traceback.
+    """Make a command and its subcommands end with one clear line instead of a traceback.
 
-    A group's subcommands count too, and option callbacks: `--discover` and `--test` do their whole work in one.
+    Option callbacks are wrapped too: `--discover` and `--test` do their whole work in one.
     """
     if command.callback:
         command.callback = _reporting(command.callback, logger)

@@ -1,4 +1,4 @@
-"""One machine-readable line at the end of every run, whatever its end."""
+"""One machine-readable line at the end of every run, however it ends."""
 
 from __future__ import annotations
 
@@ -12,39 +12,53 @@ import typing as t
 from tap_newstore_fulfillment.errors import TapError
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 logger = logging.getLogger("tap-newstore-fulfillment.summary")
 
 
-@contextlib.contextmanager
-def summarized(records: Mapping[str, int]) -> Iterator[None]:
-    """Log the summary when the block ends.
+class RunSummary:
+    """Logs a run's counts, exit code and reason as one line of JSON when the run ends.
 
     Args:
-        records: Records emitted per stream, as they stand at the end.
+        counts: What the run counts; logged as it stands at the end.
+        clock: Returns seconds that never go back.
     """
-    begun = time.monotonic()
-    ending = (0, "done")
-    try:
-        yield
-    except BaseException as error:
-        ending = _ending(error)
-        raise
-    finally:
+
+    def __init__(self, counts: Mapping[str, object], clock: Callable[[], float] = time.monotonic) -> None:
+        self._counts = counts
+        self._clock = clock
+        self._begun = clock()
+        self._is_logged = False
+
+    @contextlib.contextmanager
+    def step(self, *, is_last: bool) -> Iterator[None]:
+        """Log the summary if this block fails, or if it is the last one of the run."""
+        try:
+            yield
+        except BaseException as error:
+            self._log(*_exit_of(error))
+            raise
+        if is_last:
+            self._log(0, "done")
+
+    def _log(self, exit_code: int, reason: str) -> None:
+        if self._is_logged:
+            return
+        self._is_logged = True
         row = {
             "event": "run_summary",
             "plugin": "tap-newstore-fulfillment",
-            "records": dict(records),
-            "seconds": round(time.monotonic() - begun, 3),
-            "exit_code": ending[0],
-            "reason": ending[1],
+            **self._counts,
+            "seconds": round(self._clock() - self._begun, 3),
+            "exit_code": exit_code,
+            "reason": reason,
         }
         logger.info("%s", json.dumps(row))
 
 
-def _ending(error: BaseException) -> tuple[int, str]:
-    """Give exit code and reason of a run that did not come to its end."""
+def _exit_of(error: BaseException) -> tuple[int, str]:
+    """Return the exit code and the reason of a run that failed."""
     if isinstance(error, SystemExit):
         names = {128 + number.value: number.name for number in signal.Signals}
         code = error.code if isinstance(error.code, int) else 1

@@ -12,7 +12,7 @@ from singer_sdk import typing as th
 
 from tap_newstore_fulfillment.command import report_errors
 from tap_newstore_fulfillment.errors import ConfigurationError
-from tap_newstore_fulfillment.run_summary import summarized
+from tap_newstore_fulfillment.run_summary import RunSummary
 from tap_newstore_fulfillment.sources import EXPORT_FILES, LANDING, make_ready, with_landing_url
 from tap_newstore_fulfillment.streams import FulfillmentEventItemsStream, FulfillmentEventsStream
 
@@ -32,8 +32,8 @@ class TapNewStoreFulfillment(Tap):
     name = "tap-newstore-fulfillment"
     package_name = "tap-newstore-fulfillment"
 
-    #: Records emitted by the command's run, by stream.
-    emitted: t.ClassVar[collections.Counter[str]] = collections.Counter()
+    #: Records emitted so far, by stream.
+    emitted: collections.Counter[str]
 
     config_jsonschema: t.ClassVar[dict[str, t.Any]] = {
         **th.PropertiesList(
@@ -156,6 +156,8 @@ class TapNewStoreFulfillment(Tap):
     }
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        if not hasattr(self, "emitted"):
+            self.emitted = collections.Counter()
         try:
             super().__init__(*args, **kwargs)
         except (FileNotFoundError, ValueError) as error:
@@ -194,9 +196,11 @@ class TapNewStoreFulfillment(Tap):
     @classmethod
     def invoke(cls, *, about: bool = False, **options: t.Any) -> None:
         """Run the command; at the end one line says what was emitted and how it ended."""
-        cls.emitted.clear()
-        with contextlib.nullcontext() if about else summarized(cls.emitted):
-            super().invoke(about=about, **options)
+        emitted: collections.Counter[str] = collections.Counter()
+        # The SDK makes the instance out of reach; a class for this run hands the counter to it.
+        run = t.cast("type[TapNewStoreFulfillment]", type(cls.__name__, (cls,), {"emitted": emitted}))
+        with contextlib.nullcontext() if about else RunSummary({"records": emitted}).step(is_last=True):
+            super(TapNewStoreFulfillment, run).invoke(about=about, **options)
 
     @classmethod
     def get_singer_command(cls) -> click.Command:

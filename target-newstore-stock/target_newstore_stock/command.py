@@ -9,7 +9,6 @@ from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 from singer_sdk.singerlib.exceptions import SingerError
 
 from target_newstore_stock.errors import TargetError
-from target_newstore_stock.terminal import print_table
 
 if t.TYPE_CHECKING:
     import logging
@@ -22,9 +21,9 @@ BAD_CONFIGURATION = 2
 
 
 def report_errors(command: click.Command, logger: logging.Logger) -> click.Command:
-    """Make a command end with one clear line instead of a traceback.
+    """Make a command and its subcommands end with one clear line instead of a traceback.
 
-    Option callbacks count too: some of them do the whole work.
+    Option callbacks are wrapped too: `--discover` and `--test` do their whole work in one.
     """
     if command.callback:
         command.callback = _reporting(command.callback, logger)
@@ -32,6 +31,8 @@ def report_errors(command: click.Command, logger: logging.Logger) -> click.Comma
         if option.callback:
             unreadable = (OSError, ValueError) if option.name == "config" else ()
             option.callback = _reporting(option.callback, logger, unreadable)
+    for subcommand in getattr(command, "commands", {}).values():
+        report_errors(subcommand, logger)
     return command
 
 
@@ -48,8 +49,6 @@ def _reporting(
             raise SystemExit(BAD_CONFIGURATION) from None
         except TargetError as error:
             logger.error("%s", error)
-            if error.table:
-                print_table(error.table)
             raise SystemExit(error.exit_code) from None
         except unreadable as error:
             logger.error("--config cannot be read: %s", error)

@@ -21,12 +21,12 @@ from target_newstore_stock.stock_file import checked_size, key_of, make_head
 from target_newstore_stock.terminal import Table, print_table
 
 if t.TYPE_CHECKING:
+    import collections
     import datetime as dt
     from collections.abc import Callable, Mapping
 
     from target_newstore_stock.keys import Key
     from target_newstore_stock.records import CutHead
-    from target_newstore_stock.run_summary import RunSummary
     from target_newstore_stock.stock_file import StockFile
 
 logger = logging.getLogger("target-newstore-stock.dry_run")
@@ -37,7 +37,7 @@ class DryRun:
 
     Args:
         config: The target's settings.
-        summary: Counts what is written.
+        counts: Counts what is written: `imports`, `items`, `bytes`.
         clock: Gives seconds that never go back.
         now: Gives the time of day.
     """
@@ -45,12 +45,12 @@ class DryRun:
     def __init__(
         self,
         config: Mapping[str, t.Any],
-        summary: RunSummary,
+        counts: collections.Counter[str],
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
         self._config = config
-        self._summary = summary
+        self._counts = counts
         self._clock = clock
         self._now = now
         # No link is handed to anybody, so none is made.
@@ -77,7 +77,7 @@ class DryRun:
             raise
         counts = {"changed": changes.changed, "unknown": changes.unknown, "zeroed": changes.zeroed}
         self._report.write(made.row("dry_run", self._clock() - made.begun, **counts))
-        self._summary.count(made.items, made.bytes)
+        self._counts.update(imports=1, items=made.items, bytes=made.bytes)
         self._earlier.quantities.update({key_of(item): item.quantity for item in file.read_items()})
 
     def _write(self, made: Made, file: StockFile, earlier: EarlierFiles) -> Changes:

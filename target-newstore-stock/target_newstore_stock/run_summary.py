@@ -1,4 +1,4 @@
-"""One machine-readable line at the end of every run, whatever its end."""
+"""One machine-readable line at the end of every run, however it ends."""
 
 from __future__ import annotations
 
@@ -12,57 +12,44 @@ import typing as t
 from target_newstore_stock.errors import TargetError
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-logger = logging.getLogger("target-newstore-stock")
+logger = logging.getLogger("target-newstore-stock.summary")
 
 
 class RunSummary:
-    """Counts what a run imports, and says it in one line when the run ends.
+    """Logs a run's counts, exit code and reason as one line of JSON when the run ends.
 
     Args:
-        clock: Gives seconds that never go back.
+        counts: What the run counts; logged as it stands at the end.
+        clock: Returns seconds that never go back.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, counts: Mapping[str, object], clock: Callable[[], float] = time.monotonic) -> None:
+        self._counts = counts
         self._clock = clock
         self._begun = clock()
-        self.imports = self.items = self.bytes = 0
-        self.is_said = False
-
-    def count(self, items: int, json_bytes: int) -> None:
-        """Count a finished import."""
-        self.imports += 1
-        self.items += items
-        self.bytes += json_bytes
+        self._is_logged = False
 
     @contextlib.contextmanager
-    def ending(self, *, is_last_step: bool) -> Iterator[None]:
-        """Say the summary when this block fails, or when it is the last one of the run."""
+    def step(self, *, is_last: bool) -> Iterator[None]:
+        """Log the summary if this block fails, or if it is the last one of the run."""
         try:
             yield
-        except SystemExit as end:
-            self._say(end.code if isinstance(end.code, int) else 1, _signal_name(end.code))
+        except BaseException as error:
+            self._log(*_exit_of(error))
             raise
-        except TargetError as error:
-            self._say(error.exit_code, str(error))
-            raise
-        except Exception as error:
-            self._say(1, " ".join(str(error).split()) or type(error).__name__)
-            raise
-        if is_last_step:
-            self._say(0, "done")
+        if is_last:
+            self._log(0, "done")
 
-    def _say(self, exit_code: int, reason: str) -> None:
-        if self.is_said:
+    def _log(self, exit_code: int, reason: str) -> None:
+        if self._is_logged:
             return
-        self.is_said = True
+        self._is_logged = True
         row = {
             "event": "run_summary",
             "plugin": "target-newstore-stock",
-            "imports": self.imports,
-            "items": self.items,
-            "bytes": self.bytes,
+            **self._counts,
             "seconds": round(self._clock() - self._begun, 3),
             "exit_code": exit_code,
             "reason": reason,
@@ -70,6 +57,11 @@ class RunSummary:
         logger.info("%s", json.dumps(row))
 
 
-def _signal_name(code: object) -> str:
-    known = {128 + number.value: number.name for number in signal.Signals}
-    return known.get(code, f"exit {code}") if isinstance(code, int) else str(code)
+def _exit_of(error: BaseException) -> tuple[int, str]:
+    """Return the exit code and the reason of a run that failed."""
+    if isinstance(error, SystemExit):
+        names = {128 + number.value: number.name for number in signal.Signals}
+        code = error.code if isinstance(error.code, int) else 1
+        return code, names.get(code, f"exit {code}")
+    code = error.exit_code if isinstance(error, TargetError) else 1
+    return code, " ".join(str(error).split()) or type(error).__name__

@@ -1,7 +1,7 @@
-"""The command as it starts: while code is only loaded nothing becomes garbage, so nobody need look for it.
+"""Entry point of the command.
 
-That, and not looking through the loaded code again at every collection and at the end, is a
-quarter of what a run with nothing to do takes.
+The garbage collector is off while modules load: imports create no garbage, and skipping it (and
+never scanning the loaded code again) saves a quarter of an idle run.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import gc
 def main() -> None:
     """Load the target and run its command."""
     gc.disable()
-    from target_newstore_stock.target import TargetNewStoreStock  # noqa: PLC0415 - loading it is what is made quick
+    from target_newstore_stock.target import TargetNewStoreStock  # noqa: PLC0415 - imported here, with the collector off
 
     gc.freeze()
     gc.enable()

@@ -25,10 +25,10 @@ from target_newstore_stock.terminal import print_table, progress
 from target_newstore_stock.verification import Verification
 
 if t.TYPE_CHECKING:
+    import collections
     from collections.abc import Callable, Mapping
 
     from target_newstore_stock.records import CutHead
-    from target_newstore_stock.run_summary import RunSummary
     from target_newstore_stock.stock_file import StockFile
     from target_newstore_stock.verification import Expected
 
@@ -40,7 +40,7 @@ class StockImport:
 
     Args:
         config: The target's settings.
-        summary: Counts what is imported.
+        counts: Counts what is imported: `imports`, `items`, `bytes`.
         sleep: Waits the given seconds.
         clock: Gives seconds that never go back.
         now: Gives the time of day.
@@ -49,13 +49,13 @@ class StockImport:
     def __init__(
         self,
         config: Mapping[str, t.Any],
-        summary: RunSummary,
+        counts: collections.Counter[str],
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
         self._config = config
-        self._summary = summary
+        self._counts = counts
         self._sleep = sleep
         self._clock = clock
         self._now = now
@@ -99,7 +99,7 @@ class StockImport:
             raise
         seconds = self._clock() - made.begun
         self._report.write(made.row("finished", seconds, verification=verdict))
-        self._summary.count(made.items, made.bytes)
+        self._counts.update(imports=1, items=made.items, bytes=made.bytes)
         logger.info(
             "Imported %s: %d items, %d bytes, job %s, %.1f s",
             name.label,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import copy
 import functools
@@ -12,7 +13,7 @@ from singer_sdk import Target
 from target_newstore_stock.batch_files import read_record_lines
 from target_newstore_stock.command import report_errors
 from target_newstore_stock.dry_run import DryRun
-from target_newstore_stock.errors import ConfigurationError
+from target_newstore_stock.errors import ConfigurationError, TargetError
 from target_newstore_stock.fast_path import FastPath
 from target_newstore_stock.intake import Intake
 from target_newstore_stock.messages import MessageReader
@@ -22,6 +23,7 @@ from target_newstore_stock.settings import settings_schema
 from target_newstore_stock.sinks import StockSink
 from target_newstore_stock.staged_names import OwnNames
 from target_newstore_stock.stock_import import StockImport, api_url
+from target_newstore_stock.terminal import print_table
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +53,8 @@ class TargetNewStoreStock(Target):
             raise ConfigurationError(f"the configuration cannot be read: {error}") from error
         # Imports run one after the other; a drain in threads could also deadlock on a signal.
         self.max_parallelism = 1
-        self.summary = RunSummary()
+        self._counts = collections.Counter(imports=0, items=0, bytes=0)
+        self._summary = RunSummary(self._counts)
         self.intake = Intake(self, float(self.config["max_file_mb"]))
         self._held_state: dict[str, t.Any] | None = None
         self._fast_path = FastPath(self)
@@ -68,7 +71,7 @@ class TargetNewStoreStock(Target):
     def importer(self) -> Importer:
         """What imports the files."""
         kind = DryRun if self.config["dry_run"] else StockImport
-        return kind(self.config, self.summary)
+        return kind(self.config, self._counts)
 
     def take(self, record: StockRecord) -> None:
         """Take a record that needs none of the SDK's general way; it is counted later."""
@@ -90,10 +93,21 @@ class TargetNewStoreStock(Target):
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
         try:
-            with self.summary.ending(is_last_step=False):
+            with self._step(is_last=False):
                 yield
         except BaseException:
             self._run_lock.release()
+            raise
+
+    @contextlib.contextmanager
+    def _step(self, *, is_last: bool) -> Iterator[None]:
+        """Run a part of the run; of an error that has a table, the table is shown before its line."""
+        try:
+            with self._summary.step(is_last=is_last):
+                yield
+        except TargetError as error:
+            if error.table:
+                print_table(error.table)
             raise
 
     def _process_schema_message(self, message_dict: dict[str, t.Any]) -> None:
@@ -138,7 +152,7 @@ class TargetNewStoreStock(Target):
     def process_endofpipe(self) -> None:
         """Import the plain records that wait; refuse a cut the input has not completed (design rule 8)."""
         try:
-            with self.summary.ending(is_last_step=True):
+            with self._step(is_last=True):
                 self._fast_path.count()
                 self.intake.refuse_open_cut()
                 super().process_endofpipe()

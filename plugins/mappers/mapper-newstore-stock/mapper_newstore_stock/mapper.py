@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import typing as t
 
@@ -54,7 +55,8 @@ class MapperNewStoreStock(InlineMapper):
             raise ConfigurationError(f"the configuration cannot be read: {error}") from error
         if self.config["output"] == ALLOCATIONS:
             self._allocations = AllocationsRun()
-        self._summary = RunSummary()
+        self._counts = collections.Counter(events=0, cuts=0, records=0)
+        self._summary = RunSummary(self._counts)
         if isinstance(self.message_reader, MessageReader):
             self.message_reader.take_events = self._take_events
             self.message_reader.reading = functools.partial(self._summary.step, is_last=False)
@@ -103,14 +105,14 @@ class MapperNewStoreStock(InlineMapper):
             return
         for message in self._stock_run.finish():
             self.write_message(message)
-        self._summary.cuts, self._summary.records = self._stock_run.cuts, self._stock_run.records
+        self._counts.update(cuts=self._stock_run.cuts, records=self._stock_run.records)
         self._stock_run.close()
 
     def _map_event(self, event: Event) -> Iterable[singer.Message]:
-        self._summary.events += 1
+        self._counts["events"] += 1
         if self._allocations:
             changes = list(self._allocations.changes(event))
-            self._summary.records += sum(isinstance(change, singer.RecordMessage) for change in changes)
+            self._counts["records"] += sum(isinstance(change, singer.RecordMessage) for change in changes)
             return changes
         self._run.take_events([event])
         return []
@@ -121,7 +123,7 @@ class MapperNewStoreStock(InlineMapper):
             for event in events:
                 self._write_messages(self._map_event(event))
             return
-        self._summary.events += len(events)
+        self._counts["events"] += len(events)
         self._run.take_events(events)
 
     @property

@@ -1,4 +1,4 @@
-"""One machine-readable line at the end of every run, whatever its end."""
+"""One machine-readable line at the end of every run, however it ends."""
 
 from __future__ import annotations
 
@@ -12,43 +12,44 @@ import typing as t
 from mapper_newstore_stock.errors import MapperError
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 logger = logging.getLogger("mapper-newstore-stock.summary")
 
 
 class RunSummary:
-    """What a run took and gave.
+    """Logs a run's counts, exit code and reason as one line of JSON when the run ends.
 
     Args:
-        clock: Gives seconds that never go back.
+        counts: What the run counts; logged as it stands at the end.
+        clock: Returns seconds that never go back.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.events = 0
-        self.cuts = 0
-        self.records = 0
+    def __init__(self, counts: Mapping[str, object], clock: Callable[[], float] = time.monotonic) -> None:
+        self._counts = counts
         self._clock = clock
         self._begun = clock()
+        self._is_logged = False
 
     @contextlib.contextmanager
     def step(self, *, is_last: bool) -> Iterator[None]:
-        """Log the summary when this block fails, or when it is the last one of the run."""
+        """Log the summary if this block fails, or if it is the last one of the run."""
         try:
             yield
         except BaseException as error:
-            self._say(*_ending(error))
+            self._log(*_exit_of(error))
             raise
         if is_last:
-            self._say(0, "done")
+            self._log(0, "done")
 
-    def _say(self, exit_code: int, reason: str) -> None:
+    def _log(self, exit_code: int, reason: str) -> None:
+        if self._is_logged:
+            return
+        self._is_logged = True
         row = {
             "event": "run_summary",
             "plugin": "mapper-newstore-stock",
-            "events": self.events,
-            "cuts": self.cuts,
-            "records": self.records,
+            **self._counts,
             "seconds": round(self._clock() - self._begun, 3),
             "exit_code": exit_code,
             "reason": reason,
@@ -56,8 +57,8 @@ class RunSummary:
         logger.info("%s", json.dumps(row))
 
 
-def _ending(error: BaseException) -> tuple[int, str]:
-    """Give exit code and reason of a run that did not come to its end."""
+def _exit_of(error: BaseException) -> tuple[int, str]:
+    """Return the exit code and the reason of a run that failed."""
     if isinstance(error, SystemExit):
         names = {128 + number.value: number.name for number in signal.Signals}
         code = error.code if isinstance(error.code, int) else 1
