@@ -51,7 +51,7 @@ INVOKED = {
     "erp-postgresql:setup": erp.commands["setup"],
     "erp-postgresql:apply": erp.commands["apply"],
 }
-CODE = re.compile(r"^```(?:sh)?\n(.*?)^```$|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"^```[a-z]*\n(.*?)^```$|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
 #: A drawing, an output, or a call that leaves something out.
 NO_CALL = re.compile("▶|listening on|…")
 _NAMES = "|".join(sorted(COMMANDS, key=len, reverse=True))
