@@ -7,6 +7,7 @@ import typing as t
 
 import yaml
 
+from tests.documentation.meltano_settings import with_settings
 from tests.documentation.plugins import PLUGINS, PROJECT, Plugin
 
 if t.TYPE_CHECKING:
@@ -14,6 +15,7 @@ if t.TYPE_CHECKING:
 
 BEGIN, END = "<!-- written by make docs: begin -->", "<!-- written by make docs: end -->"
 HUB = PROJECT / "hub"
+MELTANO_YML = PROJECT / "meltano.yml"
 HUB_LABELS = {
     "extractors": "NewStore Fulfilment Events",
     "mappers": "NewStore Stock",
@@ -23,7 +25,8 @@ HUB_LABELS = {
 
 def pages() -> dict[Path, str]:
     """Give the text of every file that is written, by its path."""
-    return {path: text for plugin in PLUGINS for path, text in (_readme(plugin), _hub(plugin))}
+    written = {path: text for plugin in PLUGINS for path, text in (_readme(plugin), _hub(plugin))}
+    return {MELTANO_YML: with_settings(MELTANO_YML.read_text(encoding="utf-8"), PLUGINS), **written}
 
 
 def settings_table(plugin: Plugin) -> str:

@@ -1,0 +1,66 @@
+"""The settings of our plugins in meltano.yml, written from what the plugins say of themselves (`make docs`)."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+
+import yaml
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tests.documentation.plugins import Plugin
+
+SETTINGS_KEY = "    settings:\n"
+#: A setting, and everything that belongs to it.
+ENTRY_LINE = re.compile(r"    - |     ")
+
+
+def with_settings(meltano_yml: str, plugins: Iterable[Plugin]) -> str:
+    """Return the text of meltano.yml with the settings of these plugins written anew; all else stays as it is."""
+    for plugin in plugins:
+        before, after = _around_settings(meltano_yml, plugin.name)
+        entries = (_entry(name, schema) for name, schema in plugin.settings().items())
+        meltano_yml = "".join([before, *entries, after])
+    return meltano_yml
+
+
+def _around_settings(text: str, plugin: str) -> tuple[str, str]:
+    """Return what stands before and behind the settings of a plugin's definition."""
+    # An environment names the plugin too, but deeper.
+    defined = text.index(f"\n  - name: {plugin}\n    namespace:")
+    begin = text.index(SETTINGS_KEY, defined) + len(SETTINGS_KEY)
+    lines = text[begin:].splitlines(keepends=True)
+    length = next((place for place, line in enumerate(lines) if not ENTRY_LINE.match(line)), len(lines))
+    return text[:begin], "".join(lines[length:])
+
+
+def _entry(name: str, schema: Mapping[str, t.Any]) -> str:
+    lines = [f"- name: {name}", f"  kind: {_kind(schema)}", f"  label: {_plain(schema['title'])}"]
+    lines.append(f"  description: {json.dumps(schema['description'], ensure_ascii=False)}")
+    if "enum" in schema:
+        lines.append("  options:")
+        for value in schema["enum"]:
+            lines += [f"  - label: {_plain(value)}", f"    value: {_plain(value)}"]
+    if schema.get("secret"):
+        lines.append("  sensitive: true")
+    return "".join(f"    {line}\n" for line in lines)
+
+
+def _kind(schema: Mapping[str, t.Any]) -> str:
+    """Return Meltano's kind; numbers are integers, because its `decimal` breaks a run that sets one by variable."""
+    if "enum" in schema:
+        return "options"
+    types = set(schema["type"])
+    return next((kind for kind in ("array", "object", "boolean", "integer") if kind in types | _whole(types)), "string")
+
+
+def _whole(types: set[str]) -> set[str]:
+    return {"integer"} if "number" in types else set()
+
+
+def _plain(text: str) -> str:
+    """Return a text as YAML, in quotes only where it would be read as something else."""
+    return text if yaml.safe_load(text) == text else json.dumps(text)
