@@ -15,14 +15,12 @@ from tap_newstore_fulfillment.export_files.prefix import ExportPrefix
 from tap_newstore_fulfillment.export_files.read_files import ReadFiles
 from tap_newstore_fulfillment.export_files.reject_file import RejectFile, reject_path
 from tap_newstore_fulfillment.landing.store import LandingStore
+from tap_newstore_fulfillment.settings import EXPORT_FILES
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
 logger = logging.getLogger("tap-newstore-fulfillment.export")
-
-LANDING = "landing"
-EXPORT_FILES = "export_files"
 
 
 def with_landing_url(settings: Mapping[str, t.Any]) -> Mapping[str, t.Any]:

@@ -9,6 +9,7 @@ import typing as t
 import click
 
 from tap_newstore_fulfillment.errors import ConfigurationError
+from tap_newstore_fulfillment.settings import REQUIRED_BY_SOURCE, SETTINGS
 from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
 
 if t.TYPE_CHECKING:
@@ -27,12 +28,10 @@ config_option: Callable[[Command], Command] = click.option(
 
 
 class _WithoutSource(TapNewStoreFulfillment):
-    """The same settings, where nothing is read from a source."""
+    """The same settings for commands that use no source: neither `landing_url` nor `export_files_url` is required."""
 
     config_jsonschema: t.ClassVar[dict[str, t.Any]] = {
-        name: part
-        for name, part in TapNewStoreFulfillment.config_jsonschema.items()
-        if name not in ("if", "then", "else")
+        name: part for name, part in SETTINGS.items() if name not in REQUIRED_BY_SOURCE
     }
 
 
