@@ -20,6 +20,8 @@ from tap_newstore_fulfillment.landing.tables import SCHEMA_VERSION, landing_stor
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlalchemy.dialects import postgresql, sqlite
+
 #: Any fixed number of our own: writers on PostgreSQL queue on this advisory lock.
 WRITER_LOCK = 0x6E657773746F7265
 LOCK_SECONDS = 10
@@ -67,58 +69,47 @@ class LandingDatabase:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """Give a transaction that is durable when the block ends.
+        """Yield a transaction that is durable when the block ends.
 
         Raises:
             StoreUnavailableError: nothing of it was kept.
         """
-        try:
-            with self._begin() as connection:
-                yield connection
-        except sa.exc.SQLAlchemyError as error:
-            raise StoreUnavailableError(f"the landing store did not take it: {_short(error)}") from error
+        with self._unavailable("did not take it"), self._begin() as connection:
+            yield connection
 
     def execute_alone(self, statement: str, parameters: tuple[t.Any, ...]) -> list[t.Any]:
-        """Run one statement that is a transaction of its own, and give its rows; for PostgreSQL.
+        """Run one statement as a transaction of its own and return its rows; for PostgreSQL.
 
-        It must change nothing when it is run twice: after a lost connection it is.
+        The statement must be harmless to repeat: it runs again if the connection was lost.
 
         Raises:
             StoreUnavailableError: it is not certain that anything was kept.
         """
-        for is_last in (False, True):
-            is_lost = False
+        with self._unavailable("did not take it"):
             try:
-                connection = self._alone.raw_connection()
-                try:
-                    # By SQLAlchemy it takes three times the time of a thread the event loop waits for.
-                    cursor = connection.cursor()
-                    cursor.execute(statement, parameters)
-                    return list(cursor.fetchall())
-                except self._driver.Error as error:
-                    is_lost = self._alone.dialect.is_disconnect(error, connection.driver_connection, None)
-                    if is_lost:
-                        connection.invalidate()
-                    raise
-                finally:
-                    connection.close()
-            except (sa.exc.SQLAlchemyError, self._driver.Error) as error:
-                if is_last or not is_lost:
-                    raise StoreUnavailableError(f"the landing store did not take it: {_short(error)}") from error
-        raise AssertionError("unreachable")
+                return self._execute_once(statement, parameters)
+            except sa.exc.DisconnectionError:
+                return self._execute_once(statement, parameters)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """Give a connection to read with.
+        """Yield a connection to read with.
 
         Raises:
             StoreUnavailableError: the store does not answer.
         """
-        try:
-            with self._engine.connect() as connection:
-                yield connection
-        except sa.exc.SQLAlchemyError as error:
-            raise StoreUnavailableError(f"the landing store cannot be read: {_short(error)}") from error
+        with self._unavailable("cannot be read"), self._engine.connect() as connection:
+            yield connection
+
+    def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+        """Return an INSERT that knows ON CONFLICT. The engine has loaded the dialect already; the other stays out."""
+        if self.is_postgresql:
+            from sqlalchemy.dialects import postgresql  # noqa: PLC0415
+
+            return postgresql.insert(table)
+        from sqlalchemy.dialects import sqlite  # noqa: PLC0415
+
+        return sqlite.insert(table)
 
     def now(self, connection: sa.Connection) -> int:
         """Give epoch milliseconds of the clock all receivers and the tap share: the store's host's."""
@@ -126,6 +117,33 @@ class LandingDatabase:
             return time.time_ns() // 1_000_000
         milliseconds = sa.func.extract("epoch", sa.func.clock_timestamp()) * 1000
         return int(connection.scalar(sa.select(sa.cast(milliseconds, sa.BigInteger))) or 0)
+
+    def _execute_once(self, statement: str, parameters: tuple[t.Any, ...]) -> list[t.Any]:
+        """Run a statement through the driver: SQLAlchemy would keep the event loop waiting three times as long.
+
+        Raises:
+            sqlalchemy.exc.DisconnectionError: the connection was lost, such as in a restart of the server.
+        """
+        connection = self._alone.raw_connection()
+        try:
+            cursor = connection.cursor()
+            cursor.execute(statement, parameters)
+            return list(cursor.fetchall())
+        except self._driver.Error as error:
+            if not self._alone.dialect.is_disconnect(error, connection.driver_connection, None):
+                raise
+            connection.invalidate()
+            raise sa.exc.DisconnectionError(_short(error)) from error
+        finally:
+            connection.close()
+
+    @contextlib.contextmanager
+    def _unavailable(self, what: str) -> Iterator[None]:
+        """Turn errors of the database into StoreUnavailableError."""
+        try:
+            yield
+        except (sa.exc.SQLAlchemyError, self._driver.Error) as error:
+            raise StoreUnavailableError(f"the landing store {what}: {_short(error)}") from error
 
     @contextlib.contextmanager
     def _begin(self) -> Iterator[sa.Connection]:

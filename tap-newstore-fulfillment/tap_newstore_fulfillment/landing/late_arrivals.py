@@ -8,7 +8,6 @@ complete up to a timestamp, as an ERP's number is, would take it for contained.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import typing as t
 
 import sqlalchemy as sa
@@ -46,10 +45,9 @@ class LateArrivals:
             event.logical_timestamp + 0 <= plan.start.through,
             event.body.is_not(None),
         )
-        dialect = "postgresql" if self._database.is_postgresql else "sqlite"
-        insert = importlib.import_module(f"sqlalchemy.dialects.{dialect}").insert(late_arrival)
+        insert = self._database.insert(late_arrival).from_select(["position", "waited_ms"], late)
         with self._database.writing() as connection:
-            connection.execute(insert.from_select(["position", "waited_ms"], late).on_conflict_do_nothing())
+            connection.execute(insert.on_conflict_do_nothing())
 
     def look_up(self, plan: ReleasePlan, waited_ms: int) -> ReleasePlan:
         """Give the plan with what is known to be late above its start.

@@ -6,7 +6,6 @@ with is what its target has confirmed; only below all of those may a body go.
 
 from __future__ import annotations
 
-import importlib
 import typing as t
 
 import sqlalchemy as sa
@@ -47,8 +46,7 @@ class Retention:
         """Remember the bookmark a reader came back with; without one there is nothing to remember."""
         if confirmed.through is None or confirmed.reader_id is None:
             return
-        dialect = "postgresql" if self._database.is_postgresql else "sqlite"
-        insert = importlib.import_module(f"sqlalchemy.dialects.{dialect}").insert(reader)
+        insert = self._database.insert(reader)
         with self._database.writing() as connection:
             row = {
                 "reader_id": confirmed.reader_id,
