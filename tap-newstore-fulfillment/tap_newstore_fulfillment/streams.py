@@ -37,14 +37,14 @@ class LandingStream(Stream):
 
     replication_key = REPLICATION_KEY
     is_sorted = True
-    # A late event is emitted below the bookmark, on purpose (design rule 2).
+    # Late events are emitted below the bookmark, on purpose (design rule 2).
     check_sorted = False
 
     _run: ReleaseRun | None = None
 
     @abc.abstractmethod
     def rows_of(self, events: list[EventRecord]) -> Sequence[msgspec.Struct]:
-        """Return the records of this stream that a batch of events makes."""
+        """Return the records of this stream for a batch of events."""
 
     def get_records(self, context: Context | None) -> Iterable[Record]:
         """Yield what this run may release, in the order of `ReleaseRun.events`."""
@@ -155,7 +155,7 @@ class FulfillmentEventsStream(LandingStream):
     ).to_dict()
 
     def rows_of(self, events: list[EventRecord]) -> Sequence[msgspec.Struct]:
-        """Give the events themselves."""
+        """Return the events themselves."""
         return events
 
 
@@ -182,5 +182,5 @@ class FulfillmentEventItemsStream(LandingStream):
     ).to_dict()
 
     def rows_of(self, events: list[EventRecord]) -> Sequence[msgspec.Struct]:
-        """Give one record for each unit of the events."""
+        """Return one record per unit of the events."""
         return [row for event in events for row in item_records(event)]

@@ -44,30 +44,30 @@ class TapNewStoreFulfillment(Tap):
 
     @property
     def config(self) -> Mapping[str, t.Any]:
-        """Give the settings, with the landing store export files have when none is set."""
+        """The settings; export files have a landing store of their own if none is set."""
         return with_landing_url(super().config)
 
     @functools.cached_property
     def ready_at(self) -> int | None:
-        """Bring the landing store up to date with the source, once a run; see `make_ready`."""
+        """The result of `make_ready`, which runs once: it brings the landing store up to date with the source."""
         return make_ready(self.config)
 
     def discover_streams(self) -> Sequence[Stream]:
-        """Give the streams of this tap."""
+        """Return the streams of this tap."""
         return [FulfillmentEventsStream(self), FulfillmentEventItemsStream(self)]
 
     def setup_mapper(self) -> None:
-        """Register the streams' maps; one that is not selected keeps its fields, because `--test` reads it too."""
+        """Register the streams' maps. A stream that is not selected keeps its fields, because `--test` reads it too."""
         super().setup_mapper()
         for stream in self.streams.values():
             if not stream.selected:
                 self.mapper.register_raw_stream_schema(stream.name, stream.schema, stream.primary_keys)
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        """End at once, without another message.
+        """Exit at once, without another message.
 
-        The SDK would write a STATE from inside the signal handler, possibly in the middle
-        of a line. The last STATE already written is right; what followed it comes again.
+        The SDK would write a STATE from inside the signal handler, possibly in the middle of a
+        line. The last STATE already written is right; what followed it is sent again.
         """
         del frame
         raise SystemExit(128 + signum)
@@ -86,5 +86,5 @@ class TapNewStoreFulfillment(Tap):
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """Give the command, with this package's exit codes."""
+        """Return the command, with this package's exit codes."""
         return report_errors(super().get_singer_command(), cls.logger)

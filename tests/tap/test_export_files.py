@@ -81,7 +81,7 @@ def test_a_bad_line_goes_to_the_reject_file_and_the_run_goes_on(exports: ExportD
     }
     assert [(row["file"], row["line"]) for row in kept] == [(file, 2), (file, 3), (file, 4)]
     assert kept[2]["raw_base64"] == "//4="
-    assert f"{file}, line 2 is no event, kept in {tap.rejects}: payload.items[0]" in done.log
+    assert f"{file}, line 2 is not an event, kept in {tap.rejects}: payload.items[0]" in done.log
     assert "Traceback" not in done.log
 
 
