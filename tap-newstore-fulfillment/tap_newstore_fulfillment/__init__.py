@@ -1,1 +1,1 @@
-"""Singer tap for NewStore fulfilment events, and the receiver that keeps them."""
+"""Singer tap for NewStore fulfilment events, and the receiver that stores them."""

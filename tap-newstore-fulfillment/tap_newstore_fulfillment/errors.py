@@ -1,8 +1,8 @@
-"""What can go wrong in this package, said so that a user can act on it."""
+"""The errors of this package; their texts say what a user can do."""
 
 
 class TapError(Exception):
-    """Something failed while receiving, keeping or releasing events."""
+    """Receiving, storing or releasing events failed."""
 
     exit_code = 1
 
@@ -16,6 +16,6 @@ class StoreUnavailableError(TapError):
 
 
 class ConfigurationError(TapError):
-    """Settings that cannot be read, or that the receiver cannot start with."""
+    """Settings that cannot be read or used."""
 
     exit_code = 2

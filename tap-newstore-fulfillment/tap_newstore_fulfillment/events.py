@@ -1,4 +1,4 @@
-"""Fulfilment events as NewStore sends them, checked and brought to one shape.
+"""Fulfilment events as NewStore sends them, checked and brought into one shape.
 
 Two wire shapes carry the same events (newstore-api.md, section 4): the Event Stream
 envelope, and the older webhook that nests name and payload under `event`.
@@ -23,7 +23,7 @@ LEGACY_NAMES = {
     "fulfillment_request_completed": COMPLETED,
 }
 
-# No control characters: PostgreSQL cannot store NUL, and an id never has any.
+# No control characters: PostgreSQL cannot store NUL, and no real id has any.
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f]*$")]
 LogicalTimestamp = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
@@ -65,10 +65,10 @@ class Body(msgspec.Struct):
 
 
 class FulfillmentEvent(msgspec.Struct, frozen=True):
-    """A checked event: what the landing store needs to know of it, and its text.
+    """A checked event: what the landing store needs to know about it, and its text.
 
     Attributes:
-        published_at: When NewStore published it, epoch seconds; None: not said.
+        published_at: When NewStore published it, in epoch seconds; None if NewStore does not say.
     """
 
     event_id: str
@@ -85,7 +85,7 @@ def check_event(raw: bytes) -> FulfillmentEvent:
     """Check one delivered body, in either wire shape.
 
     Raises:
-        EventRejectedError: the body is not a fulfilment event; names the field.
+        EventRejectedError: the body is not a fulfilment event; the text names the field.
     """
     try:
         text = raw.decode("utf-8")
@@ -108,10 +108,10 @@ def check_event(raw: bytes) -> FulfillmentEvent:
 
 
 def event_id(name: str, fulfillment_request_id: str, logical_timestamp: int) -> str:
-    """Give the identity of an event, the same for every redelivery and in both wire shapes.
+    """Return the identity of an event, the same for every redelivery and in both wire shapes.
 
-    The tenant is left out on purpose: the older webhook does not send it, and an event
-    that arrives through both webhooks must stay one event. Request ids are UUIDs.
+    It leaves out the tenant: the older webhook does not send it, and an event that arrives
+    through both webhooks must stay one event. Request ids are UUIDs.
     """
     return f"{name}:{fulfillment_request_id}:{logical_timestamp}"
 
@@ -127,7 +127,7 @@ def _name_and_payload(body: Body) -> tuple[str, Payload]:
 
 
 def _check_completion(name: str, payload: Payload, path: str) -> None:
-    """Refuse a completion that does not say what left which shelf."""
+    """Refuse a completion that does not say which units left which location."""
     if name != COMPLETED:
         return
     if payload.items is None:

@@ -1,8 +1,8 @@
-"""Writes the records of a stream by a fast path when nothing the user configured touches them.
+"""The fast path: writes the records of a stream when no configuration changes them.
 
-The SDK conforms, maps, copies and flushes each record by itself. Where that would change
-nothing, because there is no map, no deselected field and no batch, the same messages are
-written here many at a time; a test holds both ways to the same output.
+The SDK conforms, maps, copies and flushes each record separately. Without a map, a deselected
+field or a batch, that changes nothing; then the same messages are written here, many at a time.
+A test holds both paths to the same output.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if t.TYPE_CHECKING:
 
     from singer_sdk import Stream
 
-#: What a pipe may hold, by Linux's default for any user.
+#: The largest pipe an unprivileged user may have, by Linux's default.
 PIPE_BYTES = 1 << 20
 
 _encode_lines = msgspec.json.Encoder().encode_lines
 
 
 def is_plain(stream: Stream) -> bool:
-    """Say whether records go out exactly as the stream gives them."""
+    """Return whether records go out exactly as the stream yields them."""
     maps = stream.stream_maps
     return (
         len(maps) == 1
@@ -40,16 +40,16 @@ def is_plain(stream: Stream) -> bool:
 
 
 def widen_pipe() -> None:
-    """Let stdout hold what is written at once; otherwise writer and reader mostly wait for each other."""
-    # Elsewhere than on Linux, and where stdout is no pipe, it stays as it is.
+    """Let stdout's pipe hold a whole batch, or writer and reader spend their time waiting for each other."""
+    # Elsewhere than on Linux, and where stdout is not a pipe, nothing changes.
     with contextlib.suppress(ImportError, AttributeError, OSError):
-        import fcntl  # noqa: PLC0415 - not there on Windows
+        import fcntl  # noqa: PLC0415 - does not exist on Windows
 
         fcntl.fcntl(sys.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 class _RecordMessage(msgspec.Struct, gc=False):
-    """A RECORD message, its fields in the SDK's order."""
+    """A RECORD message; its fields are in the SDK's order."""
 
     type: str
     stream: str
@@ -58,7 +58,7 @@ class _RecordMessage(msgspec.Struct, gc=False):
 
 
 class _VersionedMessage(msgspec.Struct, gc=False):
-    """The same for a stream with a version."""
+    """A RECORD message of a stream with a version."""
 
     type: str
     stream: str
@@ -68,14 +68,14 @@ class _VersionedMessage(msgspec.Struct, gc=False):
 
 
 def write_records(stream_name: str, records: Sequence[msgspec.Struct], *, version: int | None) -> None:
-    """Write one RECORD message for each record, with a single flush."""
+    """Write one RECORD message per record, with a single flush."""
     moment = dt.datetime.now(tz=dt.UTC).isoformat()
     messages: list[msgspec.Struct]
     if version is None:
         messages = [_RecordMessage("RECORD", stream_name, record, moment) for record in records]
     else:
         messages = [_VersionedMessage("RECORD", stream_name, record, version, moment) for record in records]
-    # What the SDK wrote before, such as SCHEMA, stands in the text layer above.
+    # What the SDK wrote before, such as SCHEMA, is still in the text layer above.
     sys.stdout.flush()
     sys.stdout.buffer.write(_encode_lines(messages))
     sys.stdout.buffer.flush()

@@ -1,6 +1,6 @@
-"""Records of the stream `fulfillment_events`, from kept bodies.
+"""Records of the streams, made from stored bodies.
 
-The items stay JSON text until somebody needs them: most records go out as they came in.
+The items stay JSON text until they are needed: most records go out as they came in.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ NULL = msgspec.Raw(b"null")
 
 
 class EventRecord(msgspec.Struct, gc=False):
-    """One record, its fields in the order of the stream's schema.
+    """One record of `fulfillment_events`; its fields are in the order of the schema.
 
     Attributes:
-        items: JSON text, one entry per unit, unknown fields included.
+        items: JSON text: one entry per unit, with unknown fields.
     """
 
     event_id: str
@@ -42,7 +42,7 @@ class EventRecord(msgspec.Struct, gc=False):
 
 
 class ItemRecord(msgspec.Struct):
-    """One unit of an event, its fields in the order of the stream's schema."""
+    """One record of `fulfillment_event_items`, one unit; its fields are in the order of the schema."""
 
     event_id: str
     item_number: int
@@ -64,7 +64,7 @@ class _Unit(msgspec.Struct):
 
 
 class _Payload(msgspec.Struct, gc=False):
-    """The part of a checked payload a record shows."""
+    """The part of a checked payload that goes into a record."""
 
     id: str
     order_id: str | None = None
@@ -79,7 +79,7 @@ class _Event(msgspec.Struct, gc=False):
 
 
 class _Body(msgspec.Struct, gc=False):
-    """A body that was checked when it arrived, in either wire shape."""
+    """A body in either wire shape; it was checked when it arrived."""
 
     payload: _Payload | None = None
     event: _Event | None = None
@@ -92,8 +92,8 @@ _decode_units = msgspec.json.Decoder(list[_Unit]).decode
 
 
 def read_record(arrival: Arrival, *, released: bool) -> EventRecord:
-    """Turn a kept event into a record."""
-    # A row of the database gives its fields by place much faster than by name.
+    """Turn a stored event into a record."""
+    # Unpacking a database row is much faster than reading its fields by name.
     event_id, event_name, logical_timestamp, received_at, text = arrival
     body = _decode(text)
     payload = t.cast("_Payload", body.event.payload if body.event else body.payload)
@@ -115,7 +115,7 @@ def read_record(arrival: Arrival, *, released: bool) -> EventRecord:
 
 
 def item_records(event: EventRecord) -> list[ItemRecord]:
-    """Give one record for each unit of an event."""
+    """Return one record per unit of an event."""
     return [
         ItemRecord(
             event.event_id,
@@ -136,7 +136,7 @@ def item_records(event: EventRecord) -> list[ItemRecord]:
 
 
 def to_dict(record: msgspec.Struct) -> dict[str, t.Any]:
-    """Give a record as the SDK takes it."""
+    """Return a record in the form the SDK takes."""
     values = {name: getattr(record, name) for name in record.__struct_fields__}
     if isinstance(record, EventRecord):
         values["items"] = msgspec.json.decode(record.items)
@@ -145,5 +145,5 @@ def to_dict(record: msgspec.Struct) -> dict[str, t.Any]:
 
 @functools.lru_cache(maxsize=1024)
 def _iso(epoch_ms: int) -> str:
-    """Write a moment; events of one transaction share theirs."""
+    """Format a time; cached, because the events of one transaction share theirs."""
     return dt.datetime.fromtimestamp(epoch_ms / 1000, tz=dt.UTC).isoformat(timespec="milliseconds")

@@ -1,4 +1,4 @@
-"""Where events come from: the receiver's landing store as it is, or export files read into one first."""
+"""Where events come from: a receiver's landing store, or export files that are read into one first."""
 
 from __future__ import annotations
 
@@ -15,32 +15,30 @@ from tap_newstore_fulfillment.export_files.prefix import ExportPrefix
 from tap_newstore_fulfillment.export_files.read_files import ReadFiles
 from tap_newstore_fulfillment.export_files.reject_file import RejectFile, reject_path
 from tap_newstore_fulfillment.landing.store import LandingStore
+from tap_newstore_fulfillment.settings import EXPORT_FILES
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
 logger = logging.getLogger("tap-newstore-fulfillment.export")
 
-LANDING = "landing"
-EXPORT_FILES = "export_files"
-
 
 def with_landing_url(settings: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
-    """Give the settings with a landing store: export files have one of their own unless one is set."""
+    """Return the settings with a `landing_url`: export files have a store of their own unless one is set."""
     if settings.get("source") != EXPORT_FILES or settings.get("landing_url"):
         return settings
     return {**settings, "landing_url": f"sqlite:///{_own_store(settings)}"}
 
 
 def make_ready(settings: Mapping[str, t.Any]) -> int | None:
-    """Bring into the landing store what the source has.
+    """Bring the landing store up to date with the source.
 
     Returns:
-        Epoch milliseconds: all events that could be seen at that moment are in the store.
-        None for a receiver's store, which tells the time itself.
+        Epoch milliseconds: all events that were visible then are in the store. None for a
+        receiver's store, which has a clock of its own.
 
     Raises:
-        TapError: not everything could be read; nothing may be released.
+        TapError: not everything could be read, so nothing may be released.
     """
     if settings["source"] != EXPORT_FILES:
         return None
@@ -50,7 +48,7 @@ def make_ready(settings: Mapping[str, t.Any]) -> int | None:
 
 
 def waiting_time(settings: Mapping[str, t.Any]) -> int:
-    """Give the milliseconds an event waits for lower timestamps (design rule 1)."""
+    """Return the milliseconds an event waits for lower timestamps (design rule 1)."""
     seconds: int = settings["settle_seconds"]
     return settle_ms(seconds) if settings["source"] == EXPORT_FILES else seconds * 1000
 
@@ -69,7 +67,7 @@ def _read_export_files(settings: Mapping[str, t.Any], now: int) -> None:
 
 
 def _own_store(settings: Mapping[str, t.Any]) -> pathlib.Path:
-    """Give the file that is the landing store of these export files when no other is set."""
+    """Return the file of the landing store these export files have if no other is set."""
     state = pathlib.Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
     prefix = hashlib.sha256(str(settings.get("export_files_url")).encode()).hexdigest()[:16]
     return state / "tap-newstore-fulfillment" / f"export-files-{prefix}.db"
@@ -81,4 +79,4 @@ def _make_directory(store: pathlib.Path) -> None:
     try:
         store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(f"landing_url: set it; {store.parent} cannot be made: {error.strerror}") from error
+        raise ConfigurationError(f"landing_url: set it; {store.parent} cannot be created: {error.strerror}") from error

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import typing as t
-import uuid
 
 from singer_sdk import Stream
 from singer_sdk import typing as th
 
 from tap_newstore_fulfillment import fast_path
-from tap_newstore_fulfillment.landing.release import (
-    LATE_THROUGH,
-    PRUNED_THROUGH,
-    REPLICATION_KEY,
-    Bookmark,
-    ReleasePlan,
-)
+from tap_newstore_fulfillment.landing.release import REPLICATION_KEY
 from tap_newstore_fulfillment.landing.store import LandingStore
-from tap_newstore_fulfillment.records import item_records, read_record, to_dict
-from tap_newstore_fulfillment.sources import waiting_time
+from tap_newstore_fulfillment.records import item_records, to_dict
+from tap_newstore_fulfillment.release_run import ReleaseRun
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -43,23 +37,24 @@ class LandingStream(Stream):
 
     replication_key = REPLICATION_KEY
     is_sorted = True
-    # A late event is emitted below the bookmark, on purpose (design rule 2).
+    # Late events are emitted below the bookmark, on purpose (design rule 2).
     check_sorted = False
 
-    _plan: ReleasePlan | None = None
+    _run: ReleaseRun | None = None
 
     @abc.abstractmethod
     def rows_of(self, events: list[EventRecord]) -> Sequence[msgspec.Struct]:
-        """Give the records of this stream that events make."""
+        """Return the records of this stream for a batch of events."""
 
     def get_records(self, context: Context | None) -> Iterable[Record]:
-        """Yield what this run may release; see `LandingStore.released`."""
-        for events in self._events(context):
-            for row in self.rows_of(events):
-                yield to_dict(row)
+        """Yield what this run may release, in the order of `ReleaseRun.events`."""
+        with self._open_run(context) as self._run:
+            for events in self._run.events(self._emit_incomplete_state):
+                for row in self.rows_of(events):
+                    yield to_dict(row)
 
-    def _events(self, context: Context | None) -> Iterator[list[EventRecord]]:
-        """Give the run's events, some at a time; at the end the bookmark is the plan's."""
+    @contextlib.contextmanager
+    def _open_run(self, context: Context | None) -> Iterator[ReleaseRun]:
         ready_at = t.cast("TapNewStoreFulfillment", self._tap).ready_at
         store = LandingStore(self.config["landing_url"])
         try:
@@ -68,72 +63,25 @@ class LandingStream(Stream):
                     "The landing store was empty and has been created; is newstore-event-receiver writing to it?"
                 )
             self._count(0)
-            state = self.get_context_state(context)
-            state.pop(LATE_THROUGH, None)
-            self._plan = self._make_plan(store, state, ready_at)
-            if self._is_incremental:
-                self._say_what_is_pruned(store, state)
-            self._say_that_more_follows(context)
-            for arrivals in store.released_first(self._plan):
-                yield [read_record(arrival, released=True) for arrival in arrivals]
-            self._say_that_late_ones_follow(state)
-            for arrivals in store.released_last(self._plan):
-                yield [read_record(arrival, released=True) for arrival in arrivals]
-            state.pop(LATE_THROUGH, None)
-            if self._is_incremental:
-                state.update(self._plan.end.to_state())
-            if self.config["emit_unreleased"]:
-                for arrivals in store.unreleased(self._plan):
-                    yield [read_record(arrival, released=False) for arrival in arrivals]
+            yield ReleaseRun(
+                store,
+                self.config,
+                self.get_context_state(context),
+                is_incremental=self.replication_method == "INCREMENTAL",
+                ready_at=ready_at,
+            )
         finally:
             store.close()
 
-    def _say_that_more_follows(self, context: Context | None) -> None:
-        """Write a STATE that is not complete, so that the last one is written also when nothing is released.
-
-        Of a run that ended before its last STATE, a reader can so tell that it did. The SDK leaves
-        out a STATE that says what the one before it said.
-        """
-        if self._plan and self._is_incremental:
-            self.get_context_state(context).update(self._plan.bookmark_at_start().to_state())
-            self._write_state_that_another_follows()
-
-    def _say_that_late_ones_follow(self, state: dict[str, t.Any]) -> None:
-        """Write a STATE with the release mark: what comes after it is not above the mark, and came late."""
-        if self._plan and self._plan.late:
-            if self._is_incremental:
-                state.update(self._plan.bookmark_before(self._plan.late.lowest).to_state())
-            state[LATE_THROUGH] = self._plan.through
-            self._write_state_that_another_follows()
-
-    def _write_state_that_another_follows(self) -> None:
+    def _emit_incomplete_state(self) -> None:
+        """Write a STATE message that more messages follow, also when no record has gone out since the last one."""
         self.state_manager.is_flushed = False
         self._write_state_message()
-        self.state_manager.is_flushed = False
-
-    def _make_plan(self, store: LandingStore, state: dict[str, t.Any], ready_at: int | None) -> ReleasePlan:
-        bookmark = Bookmark.from_state(state, new_reader=str(uuid.uuid4())) if self._is_incremental else Bookmark()
-        if self._is_incremental:
-            store.retention.note(bookmark)
-        settle_ms = waiting_time(self.config)
-        return store.plan_release(
-            bookmark,
-            settle_ms=settle_ms,
-            oldest=self.config.get("start_logical_timestamp"),
-            settled=store.clock.settled(settle_ms, ready_at),
-        )
-
-    def _say_what_is_pruned(self, store: LandingStore, state: dict[str, t.Any]) -> None:
-        """Say below which timestamp events may be missing from a replay; who has them all may ignore it."""
-        through, oldest = store.retention.pruned_through(), self.config.get("start_logical_timestamp")
-        state.pop(PRUNED_THROUGH, None)
-        if through is not None and (oldest is None or through >= oldest):
-            state[PRUNED_THROUGH] = through
 
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True
     ) -> t.Generator[dict[str, t.Any], t.Any, t.Any]:
-        """Write records and states; the SDK's own way whenever something changes the records."""
+        """Write records and states: by the fast path, or by the SDK's own way when something changes the records."""
         if write_messages and self.selected and not self.child_streams and fast_path.is_plain(self):
             self._sync_plain_records(context)
             return
@@ -144,47 +92,41 @@ class LandingStream(Stream):
         self._write_starting_replication_value(context)
         fast_path.widen_pipe()
         until_state = self.STATE_MSG_FREQUENCY
-        with self.get_record_counter() as counter, self.get_sync_timer():
-            for events in self._events(context):
+        with self.get_record_counter() as counter, self.get_sync_timer(), self._open_run(context) as run:
+            for events in run.events(self._emit_incomplete_state):
                 rows = self.rows_of(events)
                 while len(rows) >= until_state:
-                    self._write_rows(rows[:until_state], counter, context)
+                    self._write_rows(rows[:until_state], counter, run)
                     self._write_state_message()
                     rows, until_state = rows[until_state:], self.STATE_MSG_FREQUENCY
-                self._write_rows(rows, counter, context)
+                self._write_rows(rows, counter, run)
                 until_state -= len(rows)
         self._finalize_state(self.stream_state)
         self._write_state_message()
 
-    def _write_rows(self, rows: Sequence[t.Any], counter: t.Any, context: Context | None) -> None:
+    def _write_rows(self, rows: Sequence[t.Any], counter: t.Any, run: ReleaseRun) -> None:
         if not rows:
             return
         fast_path.write_records(self.name, rows, version=self._stream_version)
         counter.increment(len(rows))
         self._count(len(rows))
-        self._move_bookmark(rows[-1].logical_timestamp, rows[-1].released, context)
+        if rows[-1].released:
+            run.move_bookmark(rows[-1].logical_timestamp)
         self.state_manager.is_flushed = False
 
     def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:
-        """Move the bookmark behind a record that was just written.
+        """Move the bookmark past a record the SDK just wrote.
 
-        The SDK's own step would write the record's timestamp: too far while records with an
+        The SDK's own bookmark would be the record's timestamp: too far while records with an
         equal timestamp follow, and backwards for a late event.
         """
+        del context
         self._count(1)
-        self._move_bookmark(latest_record[REPLICATION_KEY], latest_record["released"], context)
-
-    def _move_bookmark(self, logical_timestamp: int, released: bool, context: Context | None) -> None:
-        if self._plan and self._is_incremental and released:
-            bookmark = self._plan.bookmark_before(logical_timestamp)
-            self.get_context_state(context).update(bookmark.to_state())
+        if self._run and latest_record["released"]:
+            self._run.move_bookmark(latest_record[REPLICATION_KEY])
 
     def _count(self, records: int) -> None:
         t.cast("TapNewStoreFulfillment", self._tap).emitted[self.name] += records
-
-    @property
-    def _is_incremental(self) -> bool:
-        return self.replication_method == "INCREMENTAL"
 
 
 class FulfillmentEventsStream(LandingStream):
@@ -213,7 +155,7 @@ class FulfillmentEventsStream(LandingStream):
     ).to_dict()
 
     def rows_of(self, events: list[EventRecord]) -> Sequence[msgspec.Struct]:
-        """Give the events themselves."""
+        """Return the events themselves."""
         return events
 
 
@@ -240,5 +182,5 @@ class FulfillmentEventItemsStream(LandingStream):
     ).to_dict()
 
     def rows_of(self, events: list[EventRecord]) -> Sequence[msgspec.Struct]:
-        """Give one record for each unit of the events."""
+        """Return one record per unit of the events."""
         return [row for event in events for row in item_records(event)]

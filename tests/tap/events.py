@@ -14,7 +14,7 @@ ASSIGNED = "fulfillment_request.assigned"
 
 
 def a_payload(at: int, *products: str, request: str = "fr-1", **fields: t.Any) -> dict[str, t.Any]:
-    """Give a payload with one unit of each product named."""
+    """Return a payload with one unit of each product named."""
     return {
         "id": request,
         "order_id": "order-1",
@@ -30,7 +30,7 @@ def a_payload(at: int, *products: str, request: str = "fr-1", **fields: t.Any) -
 def an_event(
     at: int, *products: str, name: str = COMPLETED, request: str = "fr-1", **fields: t.Any
 ) -> dict[str, t.Any]:
-    """Give an Event Stream envelope."""
+    """Return an Event Stream envelope."""
     return {
         "tenant": "demo",
         "name": name,
@@ -40,7 +40,7 @@ def an_event(
 
 
 def an_older_event(at: int, *products: str, name: str = "fulfillment_request_completed") -> dict[str, t.Any]:
-    """Give the older webhook's body of the same event."""
+    """Return the older webhook's body of the same event."""
     return {
         "published_at": "2019-01-08T18:03:07.554206583Z",
         "event": {"name": name, "payload": a_payload(at, *products)},
@@ -48,11 +48,11 @@ def an_older_event(at: int, *products: str, name: str = "fulfillment_request_com
 
 
 def as_kept(body: dict[str, t.Any], received_at: int = 0) -> Arrival:
-    """Give an event as the landing store gives it back."""
+    """Return an event as read back from the landing store."""
     event = check_event(json.dumps(body).encode())
     return Arrival(event.event_id, event.event_name, event.logical_timestamp, received_at, event.body)
 
 
 def a_record(body: dict[str, t.Any], received_at: int = 0) -> dict[str, t.Any]:
-    """Give the record an event becomes."""
+    """Return the record an event becomes."""
     return to_dict(read_record(as_kept(body, received_at), released=True))

@@ -16,7 +16,7 @@ Content = t.Iterable["dict[str, t.Any] | bytes"]
 
 
 def an_export(*lines: dict[str, t.Any] | bytes, packed: bool = False) -> bytes:
-    """Give a file's content: events, or raw lines as they are."""
+    """Return a file's content: events, or raw lines as they are."""
     text = b"".join((line if isinstance(line, bytes) else json.dumps(line).encode()) + b"\n" for line in lines)
     return gzip.compress(text) if packed else text
 
@@ -33,7 +33,7 @@ class ExportDirectory:
         path.mkdir(parents=True, exist_ok=True)
 
     def put(self, name: str, *lines: dict[str, t.Any] | bytes, packed: bool = False, written_at: int = 0) -> Path:
-        """Write a file, whole; `written_at` sets when, in epoch seconds."""
+        """Write a whole file; `written_at` sets its time, in epoch seconds."""
         file = self.path / "demo" / name
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(an_export(*lines, packed=packed))
@@ -43,13 +43,13 @@ class ExportDirectory:
 
 
 class ExportTap:
-    """The tap on a prefix of export files; keeps the last STATE as Meltano does.
+    """The tap on a prefix of export files; it keeps the last STATE, as Meltano does.
 
     Args:
-        directory: For its configuration and state; the landing store is there too.
-        url: Of the prefix.
+        directory: Where its configuration, state and landing store are.
+        url: The prefix.
         variables: Added to the environment.
-        settings: More settings; releases at once unless `settle_seconds` is among them.
+        settings: More settings; events are released at once unless `settle_seconds` is among them.
     """
 
     def __init__(self, directory: Path, url: object, variables: dict[str, str] | None = None, **settings: t.Any):
@@ -66,14 +66,14 @@ class ExportTap:
         self._variables = variables or {}
 
     def run(self) -> Finished:
-        """Run once, and succeed."""
+        """Run once; fail the test unless it succeeds."""
         done = self.try_to_run()
         assert done.code == 0, done.log
         self.state = done.states[-1] if done.states else self.state
         return done
 
     def try_to_run(self) -> Finished:
-        """Run once, and do not keep the state."""
+        """Run once, without keeping the state."""
         state = self.directory / "state.json"
         state.write_text(json.dumps(self.state), encoding="utf-8")
         return run_plugin(
@@ -81,7 +81,7 @@ class ExportTap:
         )
 
     def rejected(self) -> list[dict[str, t.Any]]:
-        """Give what stands in the reject file."""
+        """Return the entries of the reject file."""
         if not self.rejects.exists():
             return []
         return [json.loads(line) for line in self.rejects.read_text(encoding="utf-8").splitlines()]

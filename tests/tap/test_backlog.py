@@ -1,4 +1,4 @@
-"""`newstore-event-receiver backlog`: the alarm on silence, on both kinds of store."""
+"""`newstore-event-receiver backlog`: the alarm on silence, on both databases."""
 
 from __future__ import annotations
 
@@ -15,30 +15,32 @@ if t.TYPE_CHECKING:
 LIMITS = ("--max-silence-minutes=60", "--max-wait-minutes=45")
 
 
-def asked(directory: Path, url: str, *arguments: str) -> dict[str, t.Any]:
+def backlog(directory: Path, url: str, *arguments: str) -> dict[str, t.Any]:
     return t.cast(
         "dict[str, t.Any]", json.loads(look_after(directory, url, "backlog", "--format=json", *arguments).output)
     )
 
 
-def test_what_no_pipeline_has_confirmed_waits(tmp_path: Path, database_url: str) -> None:
+def test_unconfirmed_events_wait(tmp_path: Path, database_url: str) -> None:
     store = LandingStore(database_url)
     keep(store, 10, 12, received_at=0)
-    assert asked(tmp_path, database_url)["waiting"][0]["events"] == 2
+    assert backlog(tmp_path, database_url)["waiting"][0]["events"] == 2
     bookmark = released(store)[1]
     store.retention.note(bookmark)
-    assert asked(tmp_path, database_url)["waiting"] == [{"reader_id": "reader-1", "events": 0, "oldest_minutes": None}]
-    # A late one below the bookmark waits too.
+    assert backlog(tmp_path, database_url)["waiting"] == [
+        {"reader_id": "reader-1", "events": 0, "oldest_minutes": None}
+    ]
+    # A late event below the bookmark waits too.
     keep(store, 11, 13)
-    said = asked(tmp_path, database_url, *LIMITS)
-    assert said["silence_minutes"] < 1
-    assert [(row["events"], row["oldest_minutes"] < 1) for row in said["waiting"]] == [(2, True)]
+    shown = backlog(tmp_path, database_url, *LIMITS)
+    assert shown["silence_minutes"] < 1
+    assert [(row["events"], row["oldest_minutes"] < 1) for row in shown["waiting"]] == [(2, True)]
     done = look_after(tmp_path, database_url, "backlog", *LIMITS)
     assert done.code == 0, done.log
     store.close()
 
 
-def test_silence_and_waiting_beyond_their_limits_end_with_1(tmp_path: Path, database_url: str) -> None:
+def test_exceeding_a_limit_exits_with_1(tmp_path: Path, database_url: str) -> None:
     store = LandingStore(database_url)
     silent = look_after(tmp_path, database_url, "backlog", "--max-silence-minutes=60")
     assert (silent.code, "no event for 60 minutes" in silent.log) == (1, True)

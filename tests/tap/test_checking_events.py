@@ -1,4 +1,4 @@
-"""What is an event, and what the error says when a body is none."""
+"""Which bodies are events, and what the error says about the others."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_unknown_names_and_fields_are_accepted_and_kept() -> None:
 
 @pytest.mark.adapter_mistake("sent a null location, which creates one")
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ([], "body: expected object, got array"),
         ({}, "name: required"),
@@ -79,14 +79,14 @@ def test_unknown_names_and_fields_are_accepted_and_kept() -> None:
         (an_event(1) | {"published_at": "yesterday"}, "published_at"),
     ],
 )
-def test_the_error_names_the_field(body: t.Any, said: str) -> None:
+def test_the_error_names_the_field(body: t.Any, message: str) -> None:
     with pytest.raises(EventRejectedError) as caught:
         checked(body)
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
 
 
 @pytest.mark.parametrize("raw", [b"", b"temp", b"\xff{}", b'{"name":', b"[" * 100_000, b"null"])
-def test_what_is_not_json_is_refused(raw: bytes) -> None:
+def test_a_body_that_is_not_json_is_refused(raw: bytes) -> None:
     with pytest.raises(EventRejectedError, match=r"^body: "):
         check_event(raw)
 
@@ -121,7 +121,7 @@ def test_a_record_of_the_older_shape_has_no_tenant() -> None:
 
 
 @pytest.mark.parametrize("fields", [{}, {"items": None}, {"items": []}])
-def test_an_assignment_may_name_no_unit(fields: dict[str, t.Any]) -> None:
+def test_an_assignment_may_have_no_items(fields: dict[str, t.Any]) -> None:
     body = an_event(12, name=ASSIGNED, **fields)
     if not fields:
         del body["payload"]["items"]

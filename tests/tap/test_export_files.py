@@ -39,7 +39,7 @@ def test_events_of_all_files_come_out_once_in_timestamp_order(exports: ExportDir
 
 
 @pytest.mark.fault("F19")
-def test_gzip_is_told_by_its_first_bytes_not_by_its_name(exports: ExportDirectory, tap: ExportTap) -> None:
+def test_gzip_is_recognised_by_its_first_bytes_not_by_its_name(exports: ExportDirectory, tap: ExportTap) -> None:
     exports.put("1-data-a.export", an_event(10), packed=True)
     exports.put("2-data-b.export.gz", an_event(11))
     exports.put("3-data-c.export.gz", an_event(12), packed=True)
@@ -48,7 +48,7 @@ def test_gzip_is_told_by_its_first_bytes_not_by_its_name(exports: ExportDirector
 
 
 @pytest.mark.fault("F19")
-def test_empty_files_empty_lines_and_temp_lines_say_nothing(exports: ExportDirectory, tap: ExportTap) -> None:
+def test_empty_files_empty_lines_and_temp_lines_are_ignored(exports: ExportDirectory, tap: ExportTap) -> None:
     exports.put("1-data-a.export")
     exports.put("2-data-b.export", b"temp")
     exports.put("3-data-c.export", b"", b"temp\r", an_event(10), b"  ", b"temp")
@@ -57,7 +57,7 @@ def test_empty_files_empty_lines_and_temp_lines_say_nothing(exports: ExportDirec
     assert tap.rejected() == []
 
 
-def test_other_files_are_left_alone(exports: ExportDirectory, tap: ExportTap) -> None:
+def test_other_files_are_ignored(exports: ExportDirectory, tap: ExportTap) -> None:
     exports.put("notes.txt", b"not an export file")
     exports.put("1-data-a.export", an_event(10))
     assert timestamps(tap.run()) == [10]
@@ -81,7 +81,7 @@ def test_a_bad_line_goes_to_the_reject_file_and_the_run_goes_on(exports: ExportD
     }
     assert [(row["file"], row["line"]) for row in kept] == [(file, 2), (file, 3), (file, 4)]
     assert kept[2]["raw_base64"] == "//4="
-    assert f"{file}, line 2 is no event, kept in {tap.rejects}: payload.items[0]" in done.log
+    assert f"{file}, line 2 is not an event, kept in {tap.rejects}: payload.items[0]" in done.log
     assert "Traceback" not in done.log
 
 
@@ -100,7 +100,7 @@ def test_the_reject_file_is_where_the_setting_says(tmp_path: Path, exports: Expo
     assert [row["raw"] for row in tap.rejected()] == ["bad"]
 
 
-def test_a_reject_file_that_cannot_be_written_stops_nothing(tmp_path: Path, exports: ExportDirectory) -> None:
+def test_an_unwritable_reject_file_does_not_stop_the_run(tmp_path: Path, exports: ExportDirectory) -> None:
     tap = ExportTap(tmp_path, exports.path, export_rejects_path=str(tmp_path / "missing" / "rejects.jsonl"))
     exports.put("1-data-a.export", b"bad", an_event(10))
     done = tap.run()
@@ -137,7 +137,7 @@ def test_a_last_line_needs_no_newline(exports: ExportDirectory, tap: ExportTap) 
 
 
 @pytest.mark.fault("F19")
-def test_a_gzip_that_is_cut_off_gives_what_it_has_until_it_is_whole(exports: ExportDirectory, tap: ExportTap) -> None:
+def test_a_truncated_gzip_yields_what_it_has_until_it_is_whole(exports: ExportDirectory, tap: ExportTap) -> None:
     noise = [an_event(at, request=f"fr-{at * 7919 % 10007}") for at in range(10, 3_010)]
     whole = an_export(*noise, packed=True)
     file = exports.put("1-data-a.export")
@@ -149,7 +149,7 @@ def test_a_gzip_that_is_cut_off_gives_what_it_has_until_it_is_whole(exports: Exp
     assert before + timestamps(tap.run()) == list(range(10, 3_010))
 
 
-def test_a_line_longer_than_the_limit_is_rejected_with_its_beginning(exports: ExportDirectory, tap: ExportTap) -> None:
+def test_a_line_over_the_limit_is_rejected_and_its_beginning_kept(exports: ExportDirectory, tap: ExportTap) -> None:
     bomb = b'{"name": "' + b"x" * (200 * 2**20)
     exports.put("1-data-a.export", an_event(10), bomb, an_event(11), packed=True)
     assert timestamps(tap.run()) == [10, 11]
@@ -170,7 +170,7 @@ def test_the_bookmark_does_not_grow_with_the_files(exports: ExportDirectory, tap
     assert sizes[0] == sizes[1] == sizes[2]
 
 
-def test_files_that_are_gone_are_forgotten_and_their_events_are_not(exports: ExportDirectory, tap: ExportTap) -> None:
+def test_deleted_files_are_forgotten_but_not_their_events(exports: ExportDirectory, tap: ExportTap) -> None:
     file = exports.put("1-data-a.export", an_event(10))
     tap.run()
     file.unlink()
@@ -179,7 +179,7 @@ def test_files_that_are_gone_are_forgotten_and_their_events_are_not(exports: Exp
     assert timestamps(tap.run()) == [10]
 
 
-def test_files_of_equal_name_size_and_time_in_two_prefixes_are_two(tmp_path: Path) -> None:
+def test_equal_files_in_two_prefixes_are_two_files(tmp_path: Path) -> None:
     taps = []
     for name, at in (("here", 10), ("there", 11)):
         exports = ExportDirectory(tmp_path / name)
@@ -191,9 +191,7 @@ def test_files_of_equal_name_size_and_time_in_two_prefixes_are_two(tmp_path: Pat
     assert "0 read, 0 new events" in again.log
 
 
-def test_an_event_waits_for_its_settle_time_and_the_time_a_file_is_open(
-    tmp_path: Path, exports: ExportDirectory
-) -> None:
+def test_an_event_waits_its_settle_time_plus_the_time_a_file_is_open(tmp_path: Path, exports: ExportDirectory) -> None:
     """Ages are measured between files: 900 s as promised, 300 s in a file, 300 s for an upload."""
     tap = ExportTap(tmp_path, exports.path, settle_seconds=900)
     now = int(time.time())
@@ -205,7 +203,7 @@ def test_an_event_waits_for_its_settle_time_and_the_time_a_file_is_open(
 
 
 @pytest.mark.fault("F18")
-def test_a_file_from_the_future_ages_nothing(tmp_path: Path, exports: ExportDirectory) -> None:
+def test_a_file_from_the_future_does_not_age_events(tmp_path: Path, exports: ExportDirectory) -> None:
     tap = ExportTap(tmp_path, exports.path, settle_seconds=900)
     now = int(time.time())
     exports.put("2-data-b.export", an_event(12), written_at=now + 10**6)
@@ -227,21 +225,21 @@ def test_without_a_landing_url_the_events_are_kept_in_a_store_of_their_own(
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"source": "export_files"}, "'export_files_url' is a required property"),
         ({"source": "landing", "export_files_url": "s3://bucket"}, "'landing_url' is a required property"),
         ({"source": "export_files", "export_files_url": "gopher://x"}, "export_files_url: Protocol not known: gopher"),
     ],
 )
-def test_bad_settings_end_with_2_and_one_line(tmp_path: Path, settings: dict[str, t.Any], said: str) -> None:
+def test_bad_settings_end_with_2_and_one_line(tmp_path: Path, settings: dict[str, t.Any], message: str) -> None:
     done = run_plugin("tap-newstore-fulfillment", tmp_path, settings)
     assert done.code == 2
-    assert said in done.log
+    assert message in done.log
     assert "Traceback" not in done.log
 
 
-def test_a_listing_that_breaks_off_is_an_error_not_an_empty_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_listing_is_an_error_not_an_empty_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     filesystem = fsspec.filesystem("memory")
     filesystem.pipe_file("/breaks-off/demo/1-data-a.export", b"temp")
 
@@ -256,7 +254,7 @@ def test_a_listing_that_breaks_off_is_an_error_not_an_empty_prefix(monkeypatch: 
         prefix.list()
 
 
-def test_a_directory_that_is_not_there_ends_with_1(tmp_path: Path) -> None:
+def test_a_missing_directory_exits_with_1(tmp_path: Path) -> None:
     done = ExportTap(tmp_path, tmp_path / "missing").try_to_run()
     assert done.code == 1
     assert "export_files_url: there is no directory or bucket" in done.log

@@ -1,4 +1,4 @@
-"""Export files in an S3 bucket, over HTTP, and the faults of it."""
+"""Export files in an S3 bucket, over HTTP, and its failures."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_events_in_a_bucket_come_out_once_in_timestamp_order(object_store: Objec
     assert timestamps(tap.run()) == []
 
 
-def test_a_landing_store_on_either_database_keeps_them(
+def test_a_landing_store_on_either_database_stores_them(
     tmp_path: Path, object_store: ObjectStore, database_url: str
 ) -> None:
     url = f"s3://{object_store.bucket}/events"
@@ -49,7 +49,7 @@ def test_a_landing_store_on_either_database_keeps_them(
     assert timestamps(tap.run()) == []
 
 
-def test_a_prefix_with_more_files_than_a_page_of_the_listing(object_store: ObjectStore, tap: ExportTap) -> None:
+def test_a_prefix_may_have_more_files_than_a_page_of_the_listing(object_store: ObjectStore, tap: ExportTap) -> None:
     for number in range(1_020):
         object_store.put(f"events/demo/{number:013}-data-a.export", b"temp\n")
     object_store.put("events/demo/1700000000000-data-a.export", an_export(an_event(10)))
@@ -60,13 +60,13 @@ def test_a_prefix_with_more_files_than_a_page_of_the_listing(object_store: Objec
     assert ", 0 read, 0 new" in tap.run().log
 
 
-def test_a_prefix_nothing_has_been_written_to_yet_releases_nothing(object_store: ObjectStore, tap: ExportTap) -> None:
+def test_an_empty_prefix_releases_nothing(object_store: ObjectStore, tap: ExportTap) -> None:
     done = tap.run()
     assert done.records == []
     assert f"nothing is stored below s3://{object_store.bucket}/events" in done.log
 
 
-def test_a_bucket_that_is_not_there_ends_with_1(tmp_path: Path, object_store: ObjectStore) -> None:
+def test_a_missing_bucket_exits_with_1(tmp_path: Path, object_store: ObjectStore) -> None:
     done = ExportTap(tmp_path, "s3://no-such-bucket/events", object_store.variables).try_to_run()
     assert done.code == 1
     assert "export_files_url: there is no directory or bucket s3://no-such-bucket/events" in done.log
@@ -80,7 +80,7 @@ def test_the_connection_test_reads_the_prefix(object_store: ObjectStore, tap: Ex
 
 
 @pytest.mark.fault("F21")
-def test_a_store_that_does_not_answer_ends_with_1_and_one_line(tmp_path: Path, object_store: ObjectStore) -> None:
+def test_a_store_that_does_not_answer_exits_with_1_and_one_line(tmp_path: Path, object_store: ObjectStore) -> None:
     nobody = {**object_store.variables, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
     done = ExportTap(tmp_path, f"s3://{object_store.bucket}/events", nobody).try_to_run()
     assert done.code == 1
@@ -90,7 +90,7 @@ def test_a_store_that_does_not_answer_ends_with_1_and_one_line(tmp_path: Path, o
 
 
 @pytest.mark.fault("F6")
-def test_a_tap_killed_while_it_reads_loses_and_repeats_nothing(tmp_path: Path) -> None:
+def test_a_tap_killed_while_reading_loses_and_repeats_nothing(tmp_path: Path) -> None:
     exports = ExportDirectory(tmp_path / "exports")
     files, events = 8, 4_000
     for number in range(files):

@@ -1,4 +1,4 @@
-"""The fast path writes what the SDK's own way gives."""
+"""The fast path writes the same messages as the SDK's own path."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LATE = 9
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    """Give a store with both wire shapes, unknown fields, an event without units, and one of many units."""
+    """Return a store with both wire shapes, unknown fields, an event without units and one with many."""
     url = f"sqlite:///{tmp_path / 'landing.db'}"
     odd = [{"id": "1", "product_id": "Ä\\u0022", "price": 1.50, "gift": None}]
     bodies = [
@@ -54,7 +54,7 @@ def run(
     state: dict[str, t.Any] | None = None,
     change: t.Callable[[TapNewStoreFulfillment], None] = lambda _tap: None,
 ) -> list[Message]:
-    """Run the tap over all its streams; give its messages."""
+    """Run the tap over all its streams; return its messages."""
     tap = TapNewStoreFulfillment(config=settings, state=json.loads(json.dumps(state or {})))
     for stream in tap.streams.values():
         stream.selected = True
@@ -74,7 +74,7 @@ def without_moment(message: Message) -> Message:
 
 @pytest.fixture
 def every_seven_records(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make states frequent, so that they fall between records of one event too."""
+    """Make states frequent, so that some fall between the records of one event."""
     for stream in STREAMS:
         monkeypatch.setattr(stream, "STATE_MSG_FREQUENCY", 7)
 
@@ -82,7 +82,7 @@ def every_seven_records(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("every_seven_records")
 @pytest.mark.parametrize("emit_unreleased", [False, True])
 @pytest.mark.parametrize("bookmark", [None, 20])
-def test_both_ways_write_the_same_messages(
+def test_both_paths_write_the_same_messages(
     url: str,
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -107,7 +107,7 @@ def test_both_ways_write_the_same_messages(
 @pytest.mark.usefixtures("every_seven_records")
 @pytest.mark.parametrize("method", ["INCREMENTAL", "FULL_TABLE"])
 @pytest.mark.parametrize("late", [1, 7, 10])
-def test_both_ways_write_the_same_messages_when_late_events_come_last(
+def test_both_paths_write_the_same_messages_when_late_events_come_last(
     url: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, method: str, late: int
 ) -> None:
     settings = {"landing_url": url, "settle_seconds": 900}
@@ -151,7 +151,7 @@ def test_a_plain_run_takes_the_fast_path(url: str, capfd: pytest.CaptureFixture[
         ({"flattening_enabled": True, "flattening_max_depth": 2}, "flattened"),
     ],
 )
-def test_what_the_user_configures_takes_the_general_way(
+def test_configured_changes_take_the_sdks_path(
     url: str, capfd: pytest.CaptureFixture[str], settings: dict[str, t.Any], changed: str
 ) -> None:
     del changed
@@ -177,7 +177,7 @@ def events_of(catalog: dict[str, t.Any]) -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", entry)
 
 
-def test_a_deselected_field_takes_the_general_way(
+def test_a_deselected_field_takes_the_sdks_path(
     url: str, catalog: dict[str, t.Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
     for entry in events_of(catalog)["metadata"]:
@@ -188,7 +188,7 @@ def test_a_deselected_field_takes_the_general_way(
     assert all("order_id" not in record and "items" in record for record in records)
 
 
-def test_a_field_missing_in_the_catalogs_schema_takes_the_general_way(
+def test_a_field_missing_in_the_catalogs_schema_takes_the_sdks_path(
     url: str, catalog: dict[str, t.Any], capfd: pytest.CaptureFixture[str]
 ) -> None:
     del events_of(catalog)["schema"]["properties"]["order_id"]
@@ -197,9 +197,9 @@ def test_a_field_missing_in_the_catalogs_schema_takes_the_general_way(
     assert all("order_id" not in record for record in records)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a pipe hold more")
-def test_the_pipe_holds_what_is_written_at_once(url: str) -> None:
-    import fcntl  # noqa: PLC0415 - not there on every system
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can enlarge a pipe")
+def test_the_pipe_holds_a_whole_batch(url: str) -> None:
+    import fcntl  # noqa: PLC0415 - does not exist on every system
 
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb") as messages:

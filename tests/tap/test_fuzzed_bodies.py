@@ -1,4 +1,4 @@
-"""Whatever is posted: never a 500, never a lost event, each refused body in quarantine.
+"""Any body posted: never a 500, never a lost event, and every refused body in quarantine.
 
 `make fuzz` posts 100,000 bodies.
 """
@@ -51,7 +51,7 @@ PATHS: list[tuple[str, ...]] = [
 
 @st.composite
 def changed_events(draw: st.DrawFn) -> bytes:
-    """Give an event with some fields replaced, dropped or added."""
+    """Draw an event with some fields replaced, dropped or added."""
     at = draw(st.integers(min_value=-(2**63), max_value=2**63 - 1))
     body: dict[str, t.Any] = draw(st.sampled_from([an_event(at, "A", "B"), an_older_event(at)]))
     for path in draw(st.lists(st.sampled_from(PATHS), max_size=3)):
@@ -68,7 +68,7 @@ def changed_events(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def garbled(draw: st.DrawFn) -> bytes:
-    """Give an event whose bytes were damaged, cut off, packed or encoded otherwise."""
+    """Draw an event whose bytes are damaged, truncated, compressed or in another encoding."""
     raw = json.dumps(an_event(draw(st.integers(0, 10**6)), "Ä")).encode()
     cut = draw(st.integers(0, len(raw)))
     return draw(
@@ -90,7 +90,7 @@ DEEP = st.integers(1, 100_000).map(lambda depth: b'{"name":"x","payload":' + b"[
 ANY_BODY = changed_events() | garbled() | JSON.map(lambda value: json.dumps(value).encode()) | st.binary() | DEEP
 
 
-def test_whatever_is_posted_is_kept_as_an_event_or_in_quarantine(tmp_path: Path) -> None:
+def test_any_body_is_stored_as_an_event_or_in_quarantine(tmp_path: Path) -> None:
     events: set[str] = set()
     refused: list[bytes] = []
     with Receiver(tmp_path) as receiver, requests.Session() as session:

@@ -1,4 +1,4 @@
-"""Many requests, one transaction (the bounded queue behind the receiver)."""
+"""Group commit: many requests share a transaction, behind a bounded queue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if t.TYPE_CHECKING:
 
 
 class Store:
-    """Commits when it is allowed to, and remembers the groups."""
+    """Commits only when allowed to, and remembers the groups."""
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
@@ -46,7 +46,7 @@ async def add_all(store: Store, entries: Sequence[int], *, largest_group: int = 
         await asyncio.gather(*waiting)
 
 
-def test_what_comes_during_a_commit_shares_the_next_one() -> None:
+def test_entries_that_come_during_a_commit_share_the_next_one() -> None:
     store = Store()
     asyncio.run(add_all(store, range(6)))
     assert store.groups == [[0], [1, 2, 3, 4, 5]]
@@ -76,7 +76,7 @@ def test_a_full_queue_refuses_at_once() -> None:
     assert store.groups == [[0], [1], [2]]
 
 
-def test_a_failed_commit_is_told_to_every_one_of_its_group_and_the_next_goes_on() -> None:
+def test_a_failed_commit_fails_its_whole_group_and_the_next_one_goes_on() -> None:
     async def fail_once(store: Store) -> Sequence[BaseException | None]:
         commits: GroupCommit[int] = GroupCommit(store.commit, largest_group=10, most_waiting=10)
         store.may_commit.set()
@@ -93,7 +93,7 @@ def test_a_failed_commit_is_told_to_every_one_of_its_group_and_the_next_goes_on(
     assert store.groups == [[3]]
 
 
-def test_everything_accepted_is_committed_before_the_end() -> None:
+def test_everything_accepted_is_committed_on_shutdown() -> None:
     async def stop(store: Store) -> None:
         commits: GroupCommit[int] = GroupCommit(store.commit, largest_group=1, most_waiting=10)
         async with commits.running():

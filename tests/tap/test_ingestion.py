@@ -1,4 +1,4 @@
-"""Faults of the object store while export files are read: nothing is taken for read that was not."""
+"""Errors of the object store while export files are read: no file counts as read that was not."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MINUTE = 60_000
 
 
 class Reader:
-    """Reads a prefix of its own in memory into a landing store, once per call."""
+    """Reads a prefix of its own, in memory, into a landing store."""
 
     def __init__(self, directory: Path) -> None:
         self.filesystem = fsspec.filesystem("memory")
@@ -57,13 +57,11 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
 
 
 def opening(monkeypatch: pytest.MonkeyPatch, opened: t.Callable[[str], t.Any]) -> None:
-    """Make the file system open files this way."""
+    """Make the file system open files with this function."""
     monkeypatch.setattr(MemoryFileSystem, "open", lambda _self, path, *_rest, **_options: opened(path))
 
 
-def test_a_file_that_may_not_be_read_ends_the_pass_and_stays_unread(
-    reader: Reader, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreadable_file_ends_the_pass_and_stays_unread(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     reader.put("1-data-a.export", an_export(an_event(10)))
     with monkeypatch.context() as broken:
 
@@ -79,7 +77,7 @@ def test_a_file_that_may_not_be_read_ends_the_pass_and_stays_unread(
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_connection_that_breaks_is_no_broken_file(
+def test_a_broken_connection_is_not_a_broken_file(
     reader: Reader, monkeypatch: pytest.MonkeyPatch, packed: bool
 ) -> None:
     content = an_export(*(an_event(at, request=f"fr-{at * 7919}") for at in range(5_000)), packed=packed)
@@ -99,7 +97,7 @@ def test_a_connection_that_breaks_is_no_broken_file(
     assert not reader.rejects.exists()
 
 
-def test_a_file_that_is_gone_since_it_was_listed_is_left_out(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_deleted_since_it_was_listed_is_left_out(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     reader.put("1-data-a.export", an_export(an_event(10)))
     with monkeypatch.context() as broken:
 
@@ -128,8 +126,8 @@ def a_file(minutes_ago: int | None) -> ExportFile:
         (60 * 24 * 365, 0, 60 * 24),
     ],
 )
-def test_an_event_is_as_old_as_its_file_is_older_than_the_newest(
+def test_an_event_is_as_old_as_its_file_is_older_than_the_newest_file(
     file: int | None, newest: int | None, age: int
 ) -> None:
-    """All in minutes; a store's clock that is ahead ages nothing more than our own clock does."""
+    """All in minutes. A store's clock that is ahead ages no event by more than our own clock does."""
     assert received_at(a_file(file), a_file(newest).modified_at, NOW) == NOW - age * MINUTE

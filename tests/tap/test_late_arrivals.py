@@ -1,4 +1,4 @@
-"""What came late is known to be late also when everything is read again (design rules 2 and 4)."""
+"""Late events are known to be late even when everything is read again (design rules 2 and 4)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def keep(store: LandingStore, *timestamps: int) -> None:
 
 
 def plan(store: LandingStore, start: Bookmark | None = None, *, minutes: int = 15, **options: t.Any) -> ReleasePlan:
-    """Plan a run that waits so many minutes; all that is kept has settled."""
+    """Plan a run that waits so many minutes; everything stored has settled."""
     settle_ms = minutes * MINUTES_MS
     return store.plan_release(start or Bookmark(), settle_ms=settle_ms, now=settle_ms + 1, **options)
 
@@ -52,25 +52,25 @@ def released(store: LandingStore, plan: ReleasePlan) -> list[int]:
 
 
 def known_late(store: LandingStore) -> list[int]:
-    """Give what a run from the beginning is told to be late."""
+    """Return the events that a run from the beginning releases as late."""
     return timestamps(store.released_last(plan(store)))
 
 
 @pytest.fixture
 def bookmark(store: LandingStore) -> Bookmark:
-    """Give the bookmark behind a run that released 10, 14 and 20; then 12, 16 and 30 came."""
+    """Return the bookmark after a run that released 10, 14 and 20; then 12, 16 and 30 came."""
     keep(store, 10, 14, 20)
     bookmark = plan(store).end
     keep(store, 16, 12, 30)
     return bookmark
 
 
-def test_what_came_late_comes_after_the_others_when_all_is_read_again(store: LandingStore, bookmark: Bookmark) -> None:
+def test_late_events_come_last_when_everything_is_read_again(store: LandingStore, bookmark: Bookmark) -> None:
     assert released(store, plan(store, bookmark)) == [12, 16, 30]
     assert released(store, plan(store)) == [10, 14, 20, 30, 12, 16]
 
 
-def test_an_older_bookmark_brings_what_came_late_since_after_the_others(
+def test_with_an_older_bookmark_events_that_have_come_late_since_come_last(
     store: LandingStore, bookmark: Bookmark
 ) -> None:
     plan(store, bookmark)
@@ -78,7 +78,7 @@ def test_an_older_bookmark_brings_what_came_late_since_after_the_others(
     assert released(store, plan(store, older)) == [12, 20, 30, 16]
 
 
-def test_what_came_late_is_noted_before_it_is_given(store: LandingStore, bookmark: Bookmark) -> None:
+def test_late_events_are_noted_before_they_are_released(store: LandingStore, bookmark: Bookmark) -> None:
     plan(store, bookmark)
     assert known_late(store) == [12, 16]
 
@@ -93,14 +93,14 @@ def test_without_late_events_all_come_in_timestamp_order(store: LandingStore) ->
 
 
 @pytest.mark.parametrize("change", [{"store_id": "another"}, {"position": 999}, {"position": 0}, {"arrival": "x@1"}])
-def test_what_is_read_again_because_a_position_says_nothing_is_not_taken_for_late(
+def test_events_read_again_for_lack_of_a_valid_position_do_not_count_as_late(
     store: LandingStore, bookmark: Bookmark, change: dict[str, t.Any]
 ) -> None:
     assert released(store, plan(store, dataclasses.replace(bookmark, **change))) == [10, 12, 14, 16, 20, 30]
     assert known_late(store) == []
 
 
-def test_a_run_that_ends_anywhere_is_gone_on_with_and_makes_nothing_late(
+def test_a_run_may_end_anywhere_and_the_next_one_finds_nothing_new_late(
     store: LandingStore, bookmark: Bookmark
 ) -> None:
     plan(store, bookmark)
@@ -114,7 +114,7 @@ def test_a_run_that_ends_anywhere_is_gone_on_with_and_makes_nothing_late(
         assert known_late(store) == [12, 16]
 
 
-def test_nothing_is_left_out_when_another_run_notes_something_meanwhile(
+def test_nothing_is_left_out_when_another_run_notes_late_events_meanwhile(
     store: LandingStore, bookmark: Bookmark
 ) -> None:
     before = plan(store)
@@ -131,31 +131,27 @@ def test_nothing_is_left_out_when_another_run_notes_something_meanwhile(
     ("noted_by", "read_by", "late"),
     [(0, 15, []), (0, 0, [12, 16]), (15, 0, [12, 16]), (15, 30, [12, 16]), (1, 2, [])],
 )
-def test_what_a_run_finds_late_that_waits_less_than_promised_is_late_for_its_like_only(
+def test_events_late_for_a_run_that_waits_less_than_promised_are_late_only_for_such_runs(
     store: LandingStore, bookmark: Bookmark, noted_by: int, read_by: int, late: list[int]
 ) -> None:
     plan(store, bookmark, minutes=noted_by)
     assert timestamps(store.released_last(plan(store, minutes=read_by))) == late
 
 
-def test_a_note_is_kept_once_however_often_the_run_is_repeated(store: LandingStore, bookmark: Bookmark) -> None:
+def test_a_late_event_is_noted_once_however_often_the_run_is_repeated(store: LandingStore, bookmark: Bookmark) -> None:
     for _ in range(2):
         plan(store, bookmark)
     with store.transaction() as connection:
         assert connection.scalars(sa.select(late_arrival.c.position)).all() == [4, 5]
 
 
-def test_events_below_the_oldest_timestamp_are_ignored_among_the_late_ones_too(
-    store: LandingStore, bookmark: Bookmark
-) -> None:
+def test_late_events_below_the_oldest_timestamp_are_ignored_too(store: LandingStore, bookmark: Bookmark) -> None:
     plan(store, bookmark)
     assert released(store, plan(store, oldest=15)) == [20, 30, 16]
     assert plan(store, oldest=17).late is None
 
 
-def test_what_arrives_meanwhile_is_the_next_runs_among_the_late_ones_too(
-    store: LandingStore, bookmark: Bookmark
-) -> None:
+def test_late_events_that_arrive_meanwhile_are_left_to_the_next_run(store: LandingStore, bookmark: Bookmark) -> None:
     before = plan(store)
     keep(store, 18)
     plan(store, bookmark)
@@ -163,18 +159,18 @@ def test_what_arrives_meanwhile_is_the_next_runs_among_the_late_ones_too(
     assert timestamps(store.released_first(plan(store))) == [10, 14, 20, 30]
 
 
-def test_notes_go_with_the_bodies_of_their_events(store: LandingStore, bookmark: Bookmark) -> None:
+def test_notes_are_pruned_with_their_events(store: LandingStore, bookmark: Bookmark) -> None:
     end = plan(store, bookmark).end
     store.retention.note(dataclasses.replace(end, through=14, reader_id="reader"))
     assert store.retention.prune(0) == 3
     assert known_late(store) == [16]
-    # Nor are they noted anew, when an older bookmark comes back.
+    # Nor are they noted again when an older bookmark comes back.
     plan(store, bookmark)
     with store.transaction() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(late_arrival)) == 1
 
 
-def test_a_store_from_before_there_were_notes_gets_them(store: LandingStore, database_url: str) -> None:
+def test_a_store_from_before_late_arrivals_were_noted_gets_the_table(store: LandingStore, database_url: str) -> None:
     with store.transaction() as connection:
         late_arrival.drop(connection)
     keep(store, 10, 14)
@@ -194,7 +190,7 @@ def run(
     method: str = "INCREMENTAL",
     settle_seconds: int = 0,
 ) -> list[dict[str, t.Any]]:
-    """Run the tap over both streams; give what it writes."""
+    """Run the tap over both streams; return its messages."""
     config = {"landing_url": url, "settle_seconds": settle_seconds}
     tap = TapNewStoreFulfillment(config=config, state=json.loads(json.dumps(state)))
     for stream in tap.streams.values():
@@ -205,24 +201,24 @@ def run(
 
 
 def in_order(messages: list[dict[str, t.Any]], stream: str) -> list[t.Any]:
-    """Give from a stream's SCHEMA on the timestamps of its records, and what STATEs say of late ones, each once."""
+    """Return the timestamps of a stream's records and the announcements of late events, in order, without repeats."""
     begin = next(n for n, line in enumerate(messages) if line["type"] == "SCHEMA" and line["stream"] == stream)
-    given: list[t.Any] = []
+    found: list[t.Any] = []
     for message in messages[begin:]:
-        said: t.Any = None
+        item: t.Any = None
         if message["type"] == "RECORD" and message["stream"] == stream:
-            said = message["record"]["logical_timestamp"]
+            item = message["record"]["logical_timestamp"]
         elif message["type"] == "STATE":
-            said = (message["value"]["bookmarks"].get(stream) or {}).get("late_through")
-            said = None if said is None else f"late through {said}"
-        if said is not None and given[-1:] != [said]:
-            given.append(said)
-    return given
+            late_through = (message["value"]["bookmarks"].get(stream) or {}).get("late_through")
+            item = None if late_through is None else f"late through {late_through}"
+        if item is not None and found[-1:] != [item]:
+            found.append(item)
+    return found
 
 
 @pytest.mark.parametrize("method", ["INCREMENTAL", "FULL_TABLE"])
 @pytest.mark.parametrize("stream", [EVENTS, ITEMS])
-def test_the_tap_says_in_a_state_that_late_ones_follow(
+def test_a_state_announces_late_events(
     database_url: str, capfd: pytest.CaptureFixture[str], method: str, stream: str
 ) -> None:
     store = LandingStore(database_url)
@@ -236,7 +232,7 @@ def test_the_tap_says_in_a_state_that_late_ones_follow(
     assert "late_through" not in again[-1]["value"]["bookmarks"].get(stream, {})
 
 
-def test_what_an_interrupted_run_left_in_the_state_is_not_said_again(
+def test_an_announcement_left_by_an_interrupted_run_is_removed(
     database_url: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     store = LandingStore(database_url)
@@ -249,7 +245,7 @@ def test_what_an_interrupted_run_left_in_the_state_is_not_said_again(
     assert [in_order(messages, stream) for stream in (EVENTS, ITEMS)] == [[20], [20]]
 
 
-def test_a_tap_that_waits_does_not_hear_of_what_one_that_does_not_wait_found_late(
+def test_a_tap_that_waits_ignores_what_was_late_only_for_one_that_does_not(
     database_url: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     store = LandingStore(database_url)
@@ -261,7 +257,7 @@ def test_a_tap_that_waits_does_not_hear_of_what_one_that_does_not_wait_found_lat
     assert in_order(run(database_url, capfd, settle_seconds=900), EVENTS) == [10, 12, 14, 20]
 
 
-def test_the_state_before_late_ones_covers_what_came_before_them(
+def test_the_state_before_late_events_covers_only_what_lies_below_them(
     database_url: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     store = LandingStore(database_url)
@@ -274,5 +270,5 @@ def test_the_state_before_late_ones_covers_what_came_before_them(
         line["value"]["bookmarks"].get(EVENTS, {}) for line in run(database_url, capfd) if line["type"] == "STATE"
     ]
     before = next(state for state in states if "late_through" in state)
-    # The late one is behind it, and so are those above it: they are given again to who goes on from here.
+    # The late event is above it, and so is what follows: a run that goes on from here releases them again.
     assert (before["replication_key_value"], before["position"], before["complete"]) == (11, 4, False)

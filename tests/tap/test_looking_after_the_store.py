@@ -1,4 +1,4 @@
-"""`newstore-event-receiver prune` and `quarantine`, on both kinds of store."""
+"""`newstore-event-receiver prune` and `quarantine`, on both databases."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_nothing_is_pruned_before_a_target_has_confirmed_it(store: LandingStore)
     assert store.retention.prune(0) == 2
 
 
-def test_young_events_stay(store: LandingStore) -> None:
+def test_young_events_are_not_pruned(store: LandingStore) -> None:
     keep(store, 10, received_at=0)
     keep(store, 11)
     store.retention.note(released(store)[1])
@@ -71,7 +71,7 @@ def test_the_pipeline_furthest_behind_decides(store: LandingStore) -> None:
     assert store.retention.prune(0) == 2
 
 
-def test_a_late_event_nobody_has_confirmed_stays(store: LandingStore) -> None:
+def test_an_unconfirmed_late_event_is_not_pruned(store: LandingStore) -> None:
     keep(store, 10, 14, received_at=0)
     _, bookmark = released(store)
     keep(store, 12, received_at=0)
@@ -90,7 +90,7 @@ def test_a_redelivery_of_a_pruned_event_is_still_a_duplicate(store: LandingStore
     assert released(store, bookmark)[0] == []
 
 
-def test_prune_says_what_went_and_who_reads(tmp_path: Path, database_url: str, store: LandingStore) -> None:
+def test_prune_reports_what_it_pruned_and_the_readers(tmp_path: Path, database_url: str, store: LandingStore) -> None:
     keep(store, 10, received_at=0)
     store.retention.note(released(store)[1])
     done = look_after(tmp_path, database_url, "prune", "--keep-days=30", "--format=json")
@@ -102,7 +102,9 @@ def test_prune_says_what_went_and_who_reads(tmp_path: Path, database_url: str, s
     assert "no pipeline has read the store under this id" in unknown.log
 
 
-def test_the_quarantine_is_listed_shown_and_tried_again(tmp_path: Path, database_url: str, store: LandingStore) -> None:
+def test_quarantined_bodies_are_listed_shown_and_retried(
+    tmp_path: Path, database_url: str, store: LandingStore
+) -> None:
     valid, raw = json.dumps(an_event(10)).encode(), b'{"name": \xff}'
     store.add_rejected(raw, path="/events", reason="body: not UTF-8", received_at=0)
     store.add_rejected(valid, path="/events", reason="from before an upgrade", received_at=0)

@@ -1,4 +1,4 @@
-"""The calls that register: what is tried again, and what is said (wire contract, section 1)."""
+"""Calls to NewStore's API: what is retried, and what is reported (wire contract, section 1)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Answer(t.NamedTuple):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Gives a token, and scripted answers to everything else."""
+    """Issues a token, and answers everything else from a script."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -87,9 +87,7 @@ def test_a_call_carries_the_token(server: Server, api: NewStoreApi) -> None:
     assert server.calls == [("GET", "/one", "Bearer t"), ("POST", "/one/_start", "Bearer t")]
 
 
-def test_a_passing_fault_is_tried_again_with_growing_pauses(
-    server: Server, api: NewStoreApi, waits: list[float]
-) -> None:
+def test_a_transient_error_is_retried_with_growing_pauses(server: Server, api: NewStoreApi, waits: list[float]) -> None:
     server.script = [Answer(503), Answer(500), Answer(200)]
     api.get("/one")
     assert waits == [0.5, 1.0]
@@ -101,7 +99,7 @@ def test_retry_after_is_honoured(server: Server, api: NewStoreApi, waits: list[f
     assert waits == [7.0]
 
 
-def test_what_may_have_been_made_is_not_made_again(server: Server, api: NewStoreApi, waits: list[float]) -> None:
+def test_what_may_have_been_created_is_not_created_again(server: Server, api: NewStoreApi, waits: list[float]) -> None:
     server.script = [Answer(503, b'{"error_code": "down", "message": "not today", "request_id": "r-1"}')]
     with pytest.raises(TapError, match="503: error_code: down, message: not today, request_id: r-1"):
         api.create("", {"id": "one"})
@@ -115,7 +113,7 @@ def test_it_gives_up_after_four_tries(server: Server, api: NewStoreApi) -> None:
     assert len(server.calls) == 4
 
 
-def test_the_limit_of_an_ip_address_is_told_from_a_refused_client(server: Server, api: NewStoreApi) -> None:
+def test_a_blocked_ip_address_is_told_from_a_refused_client(server: Server, api: NewStoreApi) -> None:
     server.script = [
         Answer(403, b"blocked"),
         Answer(403, b'{"title": "Forbidden", "detail": "no such scope"}'),
@@ -126,7 +124,7 @@ def test_the_limit_of_an_ip_address_is_told_from_a_refused_client(server: Server
         api.get("/one")
 
 
-def test_an_answer_that_is_no_json_says_nothing(server: Server, api: NewStoreApi) -> None:
+def test_an_answer_that_is_not_json_counts_as_empty(server: Server, api: NewStoreApi) -> None:
     server.script = [Answer(204, b"")]
     assert api.post("/one/_stop") == {}
 

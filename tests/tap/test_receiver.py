@@ -74,12 +74,12 @@ def test_a_malformed_body_is_answered_400_with_the_field_and_kept_byte_for_byte(
 ) -> None:
     raw = json.dumps(an_event(106, items=[{"id": "1", "product_id": 7}])).encode() + b"\n \t"
     answer = receiver.post(raw)
-    said = "payload.items[0].product_id: expected str, got int"
-    assert (answer.status_code, answer.json()) == (400, {"error": said})
-    assert (raw, said, "/events") in rows(directory, "SELECT body, reason, path FROM quarantine")
+    message = "payload.items[0].product_id: expected str, got int"
+    assert (answer.status_code, answer.json()) == (400, {"error": message})
+    assert (raw, message, "/events") in rows(directory, "SELECT body, reason, path FROM quarantine")
 
 
-def test_bytes_that_are_no_text_are_kept_too(receiver: Receiver, directory: Path) -> None:
+def test_bytes_that_are_not_text_are_quarantined_too(receiver: Receiver, directory: Path) -> None:
     assert receiver.post(b"\x00\xff\xfe").status_code == 400
     assert (b"\x00\xff\xfe",) in rows(directory, "SELECT body FROM quarantine")
 
@@ -93,11 +93,11 @@ def test_a_body_beyond_the_limit_is_answered_413(receiver: Receiver) -> None:
     assert receiver.post(b" " * (10 * 2**20 + 1)).status_code == 413
 
 
-def test_health_is_answered_while_the_store_is_there(receiver: Receiver) -> None:
+def test_health_is_200_while_the_store_answers(receiver: Receiver) -> None:
     assert requests.get(f"{receiver.url}/healthz", timeout=30).status_code == 200
 
 
-def test_no_body_and_no_key_stand_in_the_log(receiver: Receiver) -> None:
+def test_the_log_contains_neither_bodies_nor_keys(receiver: Receiver) -> None:
     receiver.post(an_event(108, "SECRET-PRODUCT", items=[{"id": "SECRET-ITEM"}]))
     output = receiver.process.output
     assert "payload.items[0].product_id: required" in output
@@ -149,7 +149,7 @@ def test_a_port_in_use_is_a_clear_error(receiver: Receiver, tmp_path: Path) -> N
     assert "Traceback" not in output
 
 
-def test_a_missing_landing_url_ends_with_2(tmp_path: Path) -> None:
+def test_a_missing_landing_url_exits_with_2(tmp_path: Path) -> None:
     code, output = start_failing({}, tmp_path)
     assert code == 2
     assert "'landing_url' is a required property" in output

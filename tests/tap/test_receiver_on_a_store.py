@@ -1,4 +1,4 @@
-"""The receiver on both kinds of store: what its answers mean, its metrics, and several receivers at once."""
+"""The receiver on both databases: what its answers mean, its metrics, and several receivers at once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def url(database_url: str) -> str:
 
 
 def released(url: str) -> list[int]:
-    """Give the timestamps the tap would emit, all settled."""
+    """Return the timestamps the tap would emit if everything had settled."""
     store = LandingStore(url)
     plan = store.plan_release(Bookmark(), now=2**42)
     timestamps = [arrival.logical_timestamp for part in store.released(plan) for arrival in part]
@@ -49,7 +49,7 @@ def test_what_is_answered_200_is_in_the_store(tmp_path: Path, url: str) -> None:
     assert released(url) == [10, 11, 12]
 
 
-def test_metrics_count_what_came_what_was_new_and_what_was_refused(tmp_path: Path, url: str) -> None:
+def test_metrics_count_received_new_and_refused_events(tmp_path: Path, url: str) -> None:
     with Receiver(tmp_path, landing_url=url) as receiver:
         for at in (10, 11, 10):
             receiver.post(an_event(at))
@@ -79,7 +79,7 @@ def test_many_receivers_fill_one_store(tmp_path: Path, url: str) -> None:
     assert released(url) == list(range(200))
 
 
-def test_both_keys_are_right_while_a_key_is_changed(tmp_path: Path) -> None:
+def test_both_keys_are_accepted_while_a_key_is_changed(tmp_path: Path) -> None:
     keys: dict[str, t.Any] = {"receiver_api_key": "new-key", "receiver_previous_api_key": "old-key"}
     with Receiver(tmp_path, **keys) as receiver:
         assert [receiver.post(an_event(10), key=key).status_code for key in ("new-key", "old-key")] == [200, 200]
@@ -104,7 +104,7 @@ def test_a_store_that_is_down_is_answered_503_and_recovers_by_itself(tmp_path: P
     assert released(url) == [10, 11]
 
 
-def test_a_stop_answers_everything_accepted(tmp_path: Path, url: str) -> None:
+def test_on_shutdown_everything_accepted_is_answered(tmp_path: Path, url: str) -> None:
     with Receiver(tmp_path, landing_url=url) as receiver, ThreadPoolExecutor(16) as pool:
 
         def post(at: int) -> int | None:

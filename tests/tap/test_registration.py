@@ -1,4 +1,4 @@
-"""Registering with NewStore: the real commands, the sandbox's API, a receiver that gets the events."""
+"""Registering with NewStore: the real commands, the sandbox's API, and a receiver that gets the events."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ def events_of(directory: Path, receiver: Receiver) -> list[int]:
 
 def test_a_registered_receiver_gets_the_events(tmp_path: Path, newstore: NewStore, operator: Operator) -> None:
     with Receiver(tmp_path, api_key=KEY) as receiver:
-        said = operator.succeed("register", "--callback-url", receiver.events_url)
-        assert said == f"newstore-stock-sync: registered and started, webhook {receiver.events_url}\n"
+        output = operator.succeed("register", "--callback-url", receiver.events_url)
+        assert output == f"newstore-stock-sync: registered and started, webhook {receiver.events_url}\n"
         newstore.sell("DC01", "A")
         newstore.wait_for_delivery()
         assert events_of(tmp_path, receiver) == [1, 2]
 
 
-def test_stop_holds_events_back_and_start_brings_them(tmp_path: Path, newstore: NewStore, operator: Operator) -> None:
+def test_stop_holds_events_back_and_start_delivers_them(tmp_path: Path, newstore: NewStore, operator: Operator) -> None:
     with Receiver(tmp_path, api_key=KEY) as receiver:
         operator.succeed("register", "--callback-url", receiver.events_url)
         assert operator.succeed("stop").startswith("newstore-stock-sync: stopped")
@@ -79,7 +79,7 @@ def test_stop_holds_events_back_and_start_brings_them(tmp_path: Path, newstore: 
         assert events_of(tmp_path, receiver) == [1, 2]
 
 
-def test_replay_brings_past_events_and_changes_nothing_that_is_kept(
+def test_replay_delivers_past_events_and_changes_no_stored_ones(
     tmp_path: Path, newstore: NewStore, operator: Operator
 ) -> None:
     began = dt.datetime.now(tz=dt.UTC) - dt.timedelta(seconds=1)
@@ -90,14 +90,14 @@ def test_replay_brings_past_events_and_changes_nothing_that_is_kept(
         newstore.sell("DC01", "A")
         newstore.wait_for_delivery()
         assert events_of(tmp_path, receiver) == [3, 4]
-        said = operator.succeed("replay", "--from", began.isoformat(), "--id", "again", *to_receiver)
-        assert said.startswith(f"again: replays {began:%Y-%m-%dT%H:%M:%S}")
+        output = operator.succeed("replay", "--from", began.isoformat(), "--id", "again", *to_receiver)
+        assert output.startswith(f"again: replays {began:%Y-%m-%dT%H:%M:%S}")
         newstore.wait_for_delivery()
         assert events_of(tmp_path, receiver) == [1, 2, 3, 4]
         assert "status: finished" in operator.succeed("status", "--id", "again")
 
 
-def test_status_is_newstores_own_without_secrets(operator: Operator) -> None:
+def test_status_shows_newstores_answer_without_secrets(operator: Operator) -> None:
     operator.succeed("register", "--callback-url", "http://127.0.0.1:9/events")
     shown = json.loads(operator.succeed("status", "--format", "json"))
     assert shown["status"] == "running"
@@ -113,8 +113,8 @@ def test_a_registered_bucket_is_a_source_of_the_tap(tmp_path: Path, object_store
         operator = Operator(tmp_path, newstore)
         bucket = ("--s3-bucket", object_store.bucket, "--s3-prefix", "events", "--s3-region", "us-east-1")
         keys = {"NEWSTORE_S3_ACCESS_KEY_ID": "testing", "NEWSTORE_S3_SECRET_ACCESS_KEY": "s3-secret"}
-        said = operator.succeed("register", *bucket, **keys)
-        assert said.endswith(f"export files below s3://{object_store.bucket}/events\n")
+        output = operator.succeed("register", *bucket, **keys)
+        assert output.endswith(f"export files below s3://{object_store.bucket}/events\n")
         assert '"aws_secret_access_key": "***"' in operator.succeed("status", "--format", "json")
         newstore.sell("DC01", "A")
         newstore.wait_for_delivery()
@@ -122,7 +122,7 @@ def test_a_registered_bucket_is_a_source_of_the_tap(tmp_path: Path, object_store
     assert timestamps(tap.run()) == [1, 2]
 
 
-def test_newstores_own_words_are_said_in_one_line(operator: Operator) -> None:
+def test_newstores_own_words_are_reported_in_one_line(operator: Operator) -> None:
     done = operator.call("stop", "--id", "nobody")
     assert done.code == 1
     assert "NewStore answered 404: error_code: integration_not_found, message: no integration nobody" in done.log
@@ -139,7 +139,7 @@ def test_a_refused_client_is_told_why(tmp_path: Path, newstore: NewStore) -> Non
     assert "Invalid client or Invalid client credentials" in done.log
 
 
-def test_nobody_answering_is_one_line(tmp_path: Path, newstore: NewStore) -> None:
+def test_no_answer_is_reported_in_one_line(tmp_path: Path, newstore: NewStore) -> None:
     nobody = "http://127.0.0.1:9"
     done = Operator(tmp_path, newstore, api_url=nobody).call("status")
     assert done.code == 1
@@ -147,7 +147,7 @@ def test_nobody_answering_is_one_line(tmp_path: Path, newstore: NewStore) -> Non
 
 
 @pytest.mark.parametrize(
-    ("settings", "arguments", "said"),
+    ("settings", "arguments", "message"),
     [
         ({"tenant": "", "client_secret": ""}, ("status",), "tenant, client_secret: required to call NewStore"),
         ({}, ("register",), "--callback-url, --s3-bucket: expected one of them"),
@@ -167,12 +167,12 @@ def test_nobody_answering_is_one_line(tmp_path: Path, newstore: NewStore) -> Non
         ),
     ],
 )
-def test_what_is_missing_or_wrong_ends_with_2_and_its_name(
-    tmp_path: Path, newstore: NewStore, settings: dict[str, str], arguments: tuple[str, ...], said: str
+def test_a_missing_or_wrong_value_exits_with_2_and_is_named(
+    tmp_path: Path, newstore: NewStore, settings: dict[str, str], arguments: tuple[str, ...], message: str
 ) -> None:
     done = Operator(tmp_path, newstore, **settings).call(*arguments)
     assert done.code == 2
-    assert said in " ".join(done.log.split())
+    assert message in " ".join(done.log.split())
 
 
 def test_settings_come_from_variables_and_from_a_file_after_the_command(tmp_path: Path, newstore: NewStore) -> None:

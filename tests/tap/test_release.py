@@ -1,4 +1,4 @@
-"""When an event leaves the landing store (design rules 1 and 2)."""
+"""When events leave the landing store (design rules 1 and 2)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def keep(store: LandingStore, *timestamps: int, received_at: int = 0) -> int:
 def release(
     store: LandingStore, start: Bookmark | None = None, *, now: int = 1_000, oldest: int | None = None
 ) -> tuple[list[int], Bookmark]:
-    """Run the tap once; give the timestamps released, and the next run's bookmark."""
+    """Release once; return the timestamps released and the next run's bookmark."""
     plan = store.plan_release(start or Bookmark(), now=now, oldest=oldest)
     return timestamps(store.released(plan)), plan.end
 
@@ -91,7 +91,7 @@ def test_the_release_mark_never_goes_back(store: LandingStore) -> None:
     assert release(store, bookmark, now=-1)[1].through == 14
 
 
-def test_an_arrival_while_a_run_is_reading_is_the_next_runs(store: LandingStore) -> None:
+def test_an_arrival_while_a_run_is_reading_is_left_to_the_next_run(store: LandingStore) -> None:
     keep(store, 10, 14)
     plan = store.plan_release(Bookmark(), now=1_000)
     keep(store, 12)
@@ -136,7 +136,7 @@ def test_an_unknown_database_is_a_clear_error() -> None:
         LandingStore("nosql://x")
 
 
-def test_a_body_comes_out_as_it_came_in_whatever_stands_in_it(store: LandingStore) -> None:
+def test_a_body_comes_out_as_it_came_in_whatever_it_contains(store: LandingStore) -> None:
     odd = r'"\u0000 \\ \" \ud83d\ude00 é 😀 $[0] \n"'
     raw = json.dumps(an_event(2**63 - 1)).replace('"order-1"', odd) + "\n"
     event = check_event(raw.encode())

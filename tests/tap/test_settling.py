@@ -1,4 +1,4 @@
-"""What has settled when clocks jump (design rule 1, fault F18): pure values, random stories."""
+"""Which events have settled when clocks jump (design rule 1, fault F18): pure values, random stories."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def decide(now: ClockCheck, *earlier: ClockCheck, is_local: bool = True, is_stam
     return settled(now, earlier, SETTLE, is_local=is_local, is_stamped_on_arrival=is_stamped_on_arrival)
 
 
-def test_without_a_jump_the_time_of_day_is_believed() -> None:
-    said = decide(a_check(HOUR, position=9), a_check(HOUR - 1000, position=8))
-    assert (said.position, said.received_at) == (0, HOUR - SETTLE)
+def test_without_a_jump_the_wall_clock_is_trusted() -> None:
+    limits = decide(a_check(HOUR, position=9), a_check(HOUR - 1000, position=8))
+    assert (limits.position, limits.received_at) == (0, HOUR - SETTLE)
 
 
-def test_what_was_there_at_a_check_is_as_old_as_the_check_whatever_the_time_of_day() -> None:
+def test_what_was_stored_at_a_check_is_as_old_as_the_check_whatever_the_wall_clock() -> None:
     assert decide(a_check(SETTLE, wall=-HOUR), a_check(0, position=7)).position == 7
     assert decide(a_check(SETTLE - 1, wall=HOUR), a_check(0, position=7)).position == 0
 
 
-def test_a_jump_forwards_is_taken_off() -> None:
+def test_a_jump_forwards_is_subtracted() -> None:
     assert decide(a_check(1000, wall=1000 + 3 * HOUR), a_check(0)).received_at == 1000 - SETTLE
 
 
@@ -44,25 +44,25 @@ def test_a_jump_seen_by_another_host_counts_too() -> None:
     assert decide(now, *theirs, is_local=False).received_at == 1000 - SETTLE
 
 
-def test_the_clock_of_another_wall_says_nothing() -> None:
+def test_another_wall_clock_does_not_count() -> None:
     theirs = [a_check(0, clock="files"), a_check(500, wall=500 + 3 * HOUR, clock="files")]
     assert decide(a_check(HOUR), *theirs).received_at == HOUR - SETTLE
 
 
-def test_another_host_that_went_on_long_enough_says_what_is_old() -> None:
+def test_another_host_that_ran_long_enough_proves_what_is_old() -> None:
     theirs = [a_check(0, position=5, boot="other"), a_check(SETTLE, position=8, boot="other")]
     assert decide(a_check(3, wall=-HOUR), *theirs, is_local=False).position == 5
 
 
 def test_what_came_after_a_check_is_no_older_than_the_check() -> None:
-    """A clock that was back for a moment stamps too early."""
-    said = decide(a_check(1000), a_check(0, position=7))
-    assert said.within == 0 or said.received_at < 0
+    """A clock that was set back for a moment stamps events too early."""
+    limits = decide(a_check(1000), a_check(0, position=7))
+    assert limits.within == 0 or limits.received_at < 0
     assert decide(a_check(1000, position=9), a_check(1, position=7), is_stamped_on_arrival=True).within == 7
     assert decide(a_check(1000, position=9), a_check(1, position=7), is_stamped_on_arrival=False).within > 9
 
 
-def test_a_host_just_started_believes_no_time_of_day_of_before() -> None:
+def test_a_host_just_booted_does_not_trust_earlier_wall_clock_times() -> None:
     before = a_check(0, position=3, boot="before")
     started = ClockCheck("store", "now", 60_000, 5 * HOUR, 4)
     assert decide(started, before) == Settled()
@@ -71,10 +71,10 @@ def test_a_host_just_started_believes_no_time_of_day_of_before() -> None:
 
 @dataclasses.dataclass
 class Story:
-    """Minutes of a host: what happens at each, and the truth about each event.
+    """A host over time, and the truth about each event.
 
     Attributes:
-        stamps: Of each event, in order of arrival: when it came in truth, and by the clock.
+        stamps: For each event, in order of arrival: when it really came, and when by the clock.
     """
 
     offset: int = 0
@@ -82,19 +82,19 @@ class Story:
     stamps: list[tuple[int, int]] = dataclasses.field(default_factory=list)
     checks: list[ClockCheck] = dataclasses.field(default_factory=list)
 
-    def look(self) -> ClockCheck:
+    def check(self) -> ClockCheck:
         check = a_check(self.at, wall=self.at + self.offset, position=len(self.stamps))
         self.checks.append(check)
         return check
 
     def released(self) -> list[int]:
-        """Give the positions that have settled, by the next look."""
+        """Check the clock, and return the positions that have settled."""
         earlier = list(self.checks)
-        said = decide(self.look(), *earlier)
+        limits = decide(self.check(), *earlier)
         return [
             position
             for position, (_, stamp) in enumerate(self.stamps, start=1)
-            if position <= said.position or (stamp <= said.received_at and position <= said.within)
+            if position <= limits.position or (stamp <= limits.received_at and position <= limits.within)
         ]
 
 
@@ -113,17 +113,17 @@ EXAMPLES = 1000
 @pytest.mark.fault("F18")
 @given(steps=STEPS)
 @settings(max_examples=EXAMPLES, deadline=None, database=None)
-def test_f18_no_event_settles_early_and_none_waits_for_ever_however_the_clock_jumps(
+def test_f18_no_event_settles_early_and_none_waits_forever_however_the_clock_jumps(
     steps: list[tuple[str, int]],
 ) -> None:
-    """The clock is looked at before and after each jump, as a receiver does from time to time; runs look too."""
+    """The clock is checked before and after each jump, as a receiver does regularly; runs check it too."""
     story = Story()
-    story.look()
+    story.check()
     for step, value in steps:
         if step == "jump":
-            story.look()
+            story.check()
             story.offset += value
-            story.look()
+            story.check()
         elif step == "time":
             story.at += value
         elif step == "event":
@@ -139,10 +139,10 @@ def test_f18_no_event_settles_early_and_none_waits_for_ever_however_the_clock_ju
 @pytest.mark.fault("F18")
 @given(steps=STEPS)
 @settings(max_examples=EXAMPLES, deadline=None, database=None)
-def test_f18_a_single_jump_nobody_looked_at_releases_nothing_early(steps: list[tuple[str, int]]) -> None:
-    """Only the runs look; of the jumps one happens, anywhere between two of them."""
+def test_f18_a_single_jump_between_two_checks_releases_nothing_early(steps: list[tuple[str, int]]) -> None:
+    """Only runs check the clock; it jumps once, anywhere between two of them."""
     story, jumped = Story(), False
-    story.look()
+    story.check()
     for step, value in steps:
         if step == "jump" and not jumped:
             jumped, story.offset = True, value

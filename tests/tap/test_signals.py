@@ -1,4 +1,4 @@
-"""A tap that is ended in mid-run: what it sent beyond its last STATE comes again, nothing else does."""
+"""A tap stopped in mid-run: what it sent after its last STATE is sent again, and nothing else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ READ_BEFORE_THE_SIGNAL = 15_000
 def run_tap(
     directory: Path, state: dict[str, t.Any], end_with: signal.Signals | None
 ) -> tuple[list[int], list[int], dict[str, t.Any]]:
-    """Run the tap; give what a STATE covers, what none does, and the last STATE."""
+    """Run the tap; return the timestamps covered by a STATE, those not covered, and the last STATE."""
     (directory / "state.json").write_text(json.dumps(state), encoding="utf-8")
     arguments = ["--config", str(directory / "config.json"), "--state", str(directory / "state.json")]
     covered: list[int] = []
@@ -40,7 +40,7 @@ def run_tap(
         assert process.stdout
         for line in process.stdout:
             if not line.endswith("\n"):
-                break  # the signal cut it off; no Singer reader takes it
+                break  # cut off by the signal; no Singer reader accepts it
             message = json.loads(line)
             if message["type"] == "RECORD":
                 since.append(message["record"]["logical_timestamp"])
@@ -55,7 +55,7 @@ def run_tap(
 
 @pytest.mark.fault("F6")
 @pytest.mark.parametrize("end_with", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_a_signal_in_mid_run_loses_and_repeats_nothing_beyond_the_last_state(
+def test_a_signal_in_mid_run_loses_nothing_and_repeats_nothing_before_the_last_state(
     tmp_path: Path, end_with: signal.Signals
 ) -> None:
     url = f"sqlite:///{tmp_path / 'landing.db'}"
@@ -66,7 +66,7 @@ def test_a_signal_in_mid_run_loses_and_repeats_nothing_beyond_the_last_state(
     config = {"landing_url": url, "settle_seconds": 0}
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     covered, _, state = run_tap(tmp_path, {}, end_with)
-    # Only a STATE that stands behind a record lets go of it, save the one record it stands behind.
+    # A STATE covers the records before it, except perhaps the last one.
     assert covered
     assert len(covered) < EVENTS
     again, rest, _ = run_tap(tmp_path, state, None)

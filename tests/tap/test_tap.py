@@ -23,19 +23,19 @@ ITEMS = "fulfillment_event_items"
 
 
 def fill(url: str, *bodies: dict[str, t.Any]) -> None:
-    """Keep bodies as if they had been received long ago."""
+    """Store bodies as if they had been received long ago."""
     store = LandingStore(url)
     store.add([check_event(json.dumps(body).encode()) for body in bodies], received_at=0)
     store.close()
 
 
-# The suite wants its settings when this module is imported; the directory goes with the process.
+# The suite needs its settings when this module is imported; the directory is removed when the process ends.
 SUITE_DIRECTORY = tempfile.TemporaryDirectory()
 SUITE_URL = f"sqlite:///{SUITE_DIRECTORY.name}/landing.db"
 
 
 class TestSdkSuite(get_tap_test_class(TapNewStoreFulfillment, config={"landing_url": SUITE_URL})):  # type: ignore[misc]
-    """The SDK's suite, whole, on a store with both wire shapes."""
+    """The whole of the SDK's suite, on a store with both wire shapes."""
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
@@ -91,7 +91,7 @@ def test_a_late_event_is_released_by_the_next_run_once(tmp_path: Path, url: str)
     assert timestamps(tap.run()) == []
 
 
-def test_what_has_not_settled_stays(tmp_path: Path, url: str) -> None:
+def test_events_that_have_not_settled_are_not_released(tmp_path: Path, url: str) -> None:
     store = LandingStore(url)
     store.add([check_event(json.dumps(an_event(10)).encode())], received_at=2**42)
     store.close()
@@ -107,9 +107,7 @@ def test_the_input_state_is_echoed_before_the_first_record(tmp_path: Path, url: 
     assert first["value"]["bookmarks"]["stock"] == {"cut": 17}
 
 
-def test_only_the_last_state_of_a_run_says_that_it_is_complete_also_when_nothing_is_released(
-    tmp_path: Path, url: str
-) -> None:
+def test_only_the_last_state_of_a_run_is_complete_even_if_nothing_is_released(tmp_path: Path, url: str) -> None:
     fill(url, an_event(10))
     tap = Tap(tmp_path, url)
     tap.run()
@@ -125,7 +123,7 @@ def test_another_plugins_bookmark_survives(tmp_path: Path, url: str) -> None:
     assert tap.state["bookmarks"]["stock"] == {"cut": 17}
 
 
-def test_the_start_timestamp_ignores_what_is_older(tmp_path: Path, url: str) -> None:
+def test_events_below_the_start_timestamp_are_ignored(tmp_path: Path, url: str) -> None:
     fill(url, an_event(10), an_event(11))
     assert timestamps(Tap(tmp_path, url, start_logical_timestamp=11).run()) == [11]
 
@@ -138,7 +136,7 @@ def test_logical_timestamp_zero_and_below_are_released_once(tmp_path: Path, url:
 
 
 def selecting(directory: Path, url: str, stream: str, breadcrumb: list[str], *, is_selected: bool) -> Path:
-    """Discover a catalog, select or deselect one thing in it, and give its file."""
+    """Discover a catalog, select or deselect one entry, and return its file."""
     done = run_plugin("tap-newstore-fulfillment", directory, {"landing_url": url}, "--discover")
     catalog = json.loads(done.output)
     (entry,) = (entry for entry in catalog["streams"] if entry["tap_stream_id"] == stream)
@@ -174,7 +172,7 @@ def test_discovery_names_key_and_replication_key(tmp_path: Path, url: str) -> No
     assert {stream["replication_key"] for stream in streams} == {"logical_timestamp"}
 
 
-def test_units_are_a_stream_of_their_own_for_those_who_select_it(tmp_path: Path, url: str) -> None:
+def test_units_are_a_stream_of_their_own_if_selected(tmp_path: Path, url: str) -> None:
     fill(url, an_event(10, "A", "B"), an_event(11, "A", items=[]))
     assert {message["stream"] for message in Tap(tmp_path, url).run().messages if "stream" in message} == {STREAM}
     catalog = selecting(tmp_path, url, ITEMS, [], is_selected=True)
@@ -186,7 +184,7 @@ def test_units_are_a_stream_of_their_own_for_those_who_select_it(tmp_path: Path,
     ]
 
 
-def test_what_has_not_settled_can_be_seen_without_moving_the_bookmark(tmp_path: Path, url: str) -> None:
+def test_unreleased_events_can_be_emitted_without_moving_the_bookmark(tmp_path: Path, url: str) -> None:
     fill(url, an_event(10))
     store = LandingStore(url)
     store.add([check_event(json.dumps(an_event(11)).encode())], received_at=2**42)
@@ -205,11 +203,11 @@ def summary(done: Finished) -> dict[str, t.Any]:
     return t.cast("dict[str, t.Any]", json.loads(line[line.index("{") :]))
 
 
-def test_one_line_at_the_end_says_what_was_emitted(tmp_path: Path, url: str) -> None:
+def test_the_run_summary_counts_what_was_emitted(tmp_path: Path, url: str) -> None:
     fill(url, an_event(10), an_event(11))
-    said = summary(Tap(tmp_path, url).run())
-    assert said.pop("seconds") >= 0
-    assert said == {
+    line = summary(Tap(tmp_path, url).run())
+    assert line.pop("seconds") >= 0
+    assert line == {
         "event": "run_summary",
         "plugin": "tap-newstore-fulfillment",
         "records": {"fulfillment_events": 2},
@@ -220,9 +218,9 @@ def test_one_line_at_the_end_says_what_was_emitted(tmp_path: Path, url: str) -> 
 
 def test_a_run_that_fails_says_why_at_the_end(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'missing' / 'landing.db'}"
-    said = summary(run_plugin("tap-newstore-fulfillment", tmp_path, {"landing_url": url}))
-    assert (said["exit_code"], said["records"]) == (1, {})
-    assert "cannot open the landing store" in said["reason"]
+    line = summary(run_plugin("tap-newstore-fulfillment", tmp_path, {"landing_url": url}))
+    assert (line["exit_code"], line["records"]) == (1, {})
+    assert "cannot open the landing store" in line["reason"]
 
 
 def test_about_names_every_setting(tmp_path: Path) -> None:
@@ -238,7 +236,7 @@ def test_the_connection_test_succeeds(tmp_path: Path, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({}, "'landing_url' is a required property"),
         ({"landing_url": "sqlite://", "settle_second": 1}, "'settle_second' was unexpected"),
@@ -246,14 +244,14 @@ def test_the_connection_test_succeeds(tmp_path: Path, url: str) -> None:
         ({"landing_url": "sqlite://", "source": "export"}, "'export' is not one of"),
     ],
 )
-def test_bad_settings_end_with_2_and_one_line(tmp_path: Path, settings: dict[str, t.Any], said: str) -> None:
+def test_bad_settings_end_with_2_and_one_line(tmp_path: Path, settings: dict[str, t.Any], message: str) -> None:
     done = run_plugin("tap-newstore-fulfillment", tmp_path, settings)
     assert done.code == 2
-    assert said in done.log
+    assert message in done.log
     assert "Traceback" not in done.log
 
 
-def test_a_store_that_cannot_be_opened_ends_with_1_and_no_secret(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_opened_exits_with_1_and_reveals_no_secret(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'missing' / 'landing.db'}?password=hunter2"
     done = run_plugin("tap-newstore-fulfillment", tmp_path, {"landing_url": url})
     assert done.code == 1
@@ -263,14 +261,14 @@ def test_a_store_that_cannot_be_opened_ends_with_1_and_no_secret(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
         ("broken.json", "Expecting property name"),
         ("nowhere.json", "nowhere.json' was not found"),
         ("ENV", "invalid literal for int() with base 10: 'soon'"),
     ],
 )
-def test_configuration_that_cannot_be_read_ends_with_2_and_one_line(tmp_path: Path, config: str, said: str) -> None:
+def test_configuration_that_cannot_be_read_ends_with_2_and_one_line(tmp_path: Path, config: str, message: str) -> None:
     (tmp_path / "broken.json").write_text("{", encoding="utf-8")
     path = config if config == "ENV" else str(tmp_path / config)
     done = run_plugin(
@@ -278,5 +276,5 @@ def test_configuration_that_cannot_be_read_ends_with_2_and_one_line(tmp_path: Pa
     )
     assert done.code == 2, done.log
     assert "cannot be read" in done.log
-    assert said in done.log
+    assert message in done.log
     assert "Traceback" not in done.log

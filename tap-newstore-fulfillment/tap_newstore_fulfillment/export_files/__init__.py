@@ -1,1 +1,1 @@
-"""Export files: the other way events come, written by NewStore into a bucket."""
+"""Export files, which NewStore writes into a bucket: the other way to receive events."""

@@ -1,14 +1,13 @@
 """Reads new export files into the landing store.
 
-From there on their events are like any others: each once, released in timestamp order, late
-ones too, with a bookmark of fixed size. The events of a file are durable before the file is
-noted as read; killed in between, it is read again, and duplicates change nothing.
+From there on their events are like any others: released once, in timestamp order, even if late,
+with a bookmark of fixed size. The events of a file are durable before the file is noted as read;
+if the tap is killed in between, the file is read again, and duplicates change nothing.
 
-When was an event received? (Design rule 1; the release mark waits for what was received
-`settle_seconds` ago.) A file's time of writing is on the store's clock, and may be the start
-of its upload. So it only counts against other files: an event is as old as its file is older
-than the newest file listed. What no file can tell is as old as this listing. Both are never
-too early, whatever the two clocks say of each other.
+When was an event received (design rule 1)? The time a file was written is by the object store's
+clock, and may be the start of its upload. So it is compared with other files only: an event is as
+old as its file is older than the newest file listed. If the files do not tell, the event is as old
+as this listing. Neither is ever too early, however the two clocks differ.
 """
 
 from __future__ import annotations
@@ -33,27 +32,27 @@ logger = logging.getLogger("tap-newstore-fulfillment.export")
 
 #: NewStore writes a file every 5 minutes: an event waits this long for its file.
 FILE_SECONDS = 300
-#: Greater ages say nothing more; equal ones share a transaction.
+#: Greater ages make no difference; equal ones share a transaction.
 GREATEST_AGE_MS = 24 * 3600 * 1000
 LARGEST_GROUP = 5_000
 LARGEST_GROUP_BYTES = 16 * 2**20
 
 
 def settle_ms(settle_seconds: int) -> int:
-    """Give the time an event from an export file waits; 0 stays 0.
+    """Return the milliseconds an event from an export file waits; 0 stays 0.
 
-    A lower timestamp may take the promised time, and then as long as a file is open.
+    A lower timestamp may take the promised time, and then wait in an open file.
     """
     return (settle_seconds + FILE_SECONDS) * 1000 if settle_seconds else 0
 
 
 def received_at(file: ExportFile, newest: int | None, listed_at: int) -> int:
-    """Give the time a file's events count as received, never too early.
+    """Return when a file's events count as received, in epoch milliseconds; never too early.
 
     Args:
         file: The file.
         newest: `modified_at` of the newest file listed.
-        listed_at: Epoch milliseconds on this machine's clock, when the listing began.
+        listed_at: Epoch milliseconds by this machine's clock when the listing began.
     """
     if file.modified_at is None or newest is None:
         return listed_at
@@ -69,7 +68,7 @@ class Ingestion:
         prefix: Where the files are.
         store: Where their events go.
         read_files: Which files have been read.
-        rejects: Where lines go that are no events.
+        rejects: Where lines go that are not events.
     """
 
     def __init__(self, prefix: ExportPrefix, store: LandingStore, read_files: ReadFiles, rejects: RejectFile) -> None:
@@ -86,10 +85,10 @@ class Ingestion:
         """Read every file that is new or has changed.
 
         Args:
-            listed_at: Epoch milliseconds, now. All events visible by then are in the store at the end.
+            listed_at: Epoch milliseconds, now. All events visible by then are in the store afterwards.
 
         Raises:
-            TapError: a file or the store could not be read or written; the next run goes on from here.
+            TapError: a file could not be read, or the store not be written; the next run goes on from here.
         """
         listed = self._prefix.list()
         newest = max((file.modified_at for file in listed if file.modified_at is not None), default=None)
@@ -137,7 +136,7 @@ class Ingestion:
         self._bytes += len(line.text)
 
     def _flush(self, at: int) -> None:
-        """Make events durable, and only then note the files they came from."""
+        """Make the events durable, and only then note the files they came from."""
         if self._events:
             self._new += self._store.add(self._events, received_at=at).total()
         self._read_files.add(self._done)

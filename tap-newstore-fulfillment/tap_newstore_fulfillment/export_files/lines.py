@@ -1,6 +1,6 @@
 """The lines of an export file: newline-delimited envelopes, plain or gzip (newstore-api.md, section 4).
 
-Memory is bounded by the longest line that is taken, whatever the file unpacks to.
+Memory is bounded by the longest line accepted, however large the file is unpacked.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import typing as t
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: As the receiver's limit for one body.
+#: The same limit as for a body posted to the receiver.
 LONGEST_LINE_BYTES = 10 * 2**20
-#: What is kept of a longer line, to recognise it by.
+#: How much of a longer line is kept, to recognise it by.
 KEPT_OF_A_LONG_LINE = 1_000
 BUFFER_BYTES = 2**18
 GZIP_MAGIC = b"\x1f\x8b"
-#: NewStore writes it where it has nothing else to write yet.
+#: NewStore writes this line when it has nothing else to write yet.
 PLACEHOLDER = b"temp"
 
 
@@ -26,9 +26,9 @@ class Line(t.NamedTuple):
     """One line that is not empty.
 
     Attributes:
-        number: Counted from 1, with the empty ones.
-        text: Without the line's end; only the beginning when it is too long.
-        is_ended: A newline follows; without one the file may still be being written.
+        number: Counted from 1, including empty lines.
+        text: Without the newline; only the beginning if the line is too long.
+        is_ended: A newline follows. Without one, the file may still be being written.
         is_too_long: Longer than LONGEST_LINE_BYTES.
     """
 
@@ -39,13 +39,13 @@ class Line(t.NamedTuple):
 
 
 def read_lines(raw: io.RawIOBase) -> Iterator[Line]:
-    """Give the lines of a file that say something.
+    """Yield the lines of a file, except empty lines and placeholders.
 
     Raises:
-        OSError, EOFError, zlib.error: the gzip is broken or cut off; the lines before were given.
+        OSError, EOFError, zlib.error: the gzip is broken or cut off; the lines before it have been yielded.
     """
     stream: io.BufferedIOBase = io.BufferedReader(raw, BUFFER_BYTES)
-    # Told by its first bytes: neither names nor metadata say it reliably.
+    # Neither names nor metadata tell reliably; the first bytes do.
     if t.cast("io.BufferedReader", stream).peek(len(GZIP_MAGIC))[: len(GZIP_MAGIC)] == GZIP_MAGIC:
         stream = io.BufferedReader(t.cast("io.RawIOBase", gzip.GzipFile(fileobj=stream)), BUFFER_BYTES)
     number = 0
@@ -61,7 +61,7 @@ def read_lines(raw: io.RawIOBase) -> Iterator[Line]:
 
 
 def _skip_rest(stream: io.BufferedIOBase) -> bool:
-    """Read to the end of a line; False when the file ends first."""
+    """Read to the end of the line; return False if the file ends first."""
     while part := stream.readline(BUFFER_BYTES):
         if part.endswith(b"\n"):
             return True

@@ -23,14 +23,14 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger("tap-newstore-fulfillment.export")
 
 EXPORT_FILE = re.compile(r"\.export(\.gz)?$")
-#: One request to the store gives this much; the default of some clients is 50 MiB, twice.
+#: How much one request to the store returns; some clients default to 50 MiB, twice.
 BLOCK_BYTES = 4 * 2**20
-#: Files opened at a time: the one that is read, and the next ones, one block each.
+#: Files open at a time: the one being read, and the next ones, one block each.
 OPEN_AHEAD = 8
-#: What each kind of store calls the time of the last write.
+#: The names that object stores give to the time of the last write.
 MODIFIED = ("LastModified", "last_modified", "mtime", "updated", "modified")
-#: What each kind of store calls the mark of a content.
-MARKS = ("ETag", "etag", "md5Hash")
+#: The names that object stores give to the checksum of the content.
+CHECKSUMS = ("ETag", "etag", "md5Hash")
 
 
 class ExportFile(t.NamedTuple):
@@ -38,8 +38,8 @@ class ExportFile(t.NamedTuple):
 
     Attributes:
         name: Path below the prefix.
-        version: Another text for another content.
-        modified_at: Epoch milliseconds on the store's clock; None where the store says nothing.
+        version: Changes whenever the content does.
+        modified_at: Epoch milliseconds by the store's clock; None if the store does not say.
     """
 
     name: str
@@ -51,13 +51,13 @@ class ExportPrefix:
     """The export files below one URL.
 
     Attributes:
-        address: The URL without credentials; says whose files are meant.
+        address: The URL without credentials; identifies the prefix.
 
     Args:
-        url: fsspec URL of a directory or prefix; `{tenant}/` below it or already in it.
+        url: fsspec URL of a directory or prefix; `{tenant}/` is below it or part of it.
 
     Raises:
-        ConfigurationError: no such kind of store, or its package is not installed.
+        ConfigurationError: unknown kind of store, or its package is not installed.
     """
 
     def __init__(self, url: str) -> None:
@@ -69,10 +69,10 @@ class ExportPrefix:
         self.address = str(self._filesystem.unstrip_protocol(self._root))
 
     def list(self) -> list[ExportFile]:
-        """Give all export files, in the order of their names.
+        """Return all export files, in the order of their names.
 
         Raises:
-            TapError: the store did not give a whole listing.
+            TapError: the store did not return the whole listing.
         """
         self._filesystem.invalidate_cache()
         with _explained(f"cannot list {self.address}"):
@@ -85,12 +85,12 @@ class ExportPrefix:
         return []
 
     def open(self, files: Iterable[ExportFile]) -> Iterator[tuple[ExportFile, io.RawIOBase | None]]:
-        """Open files for reading, each until the next is asked for; None stands for one deleted since it was listed.
+        """Yield the files open for reading, each until the next; None for a file deleted since it was listed.
 
         The next files are opened while one is read: most are small, and each costs a round trip.
 
         Raises:
-            TapError: the store does not give a file.
+            TapError: the store does not return a file.
         """
         coming = iter(files)
         opened: collections.deque[tuple[ExportFile, Future[t.IO[bytes]]]] = collections.deque()
@@ -119,18 +119,18 @@ class ExportPrefix:
 
     def _open(self, file: ExportFile) -> t.IO[bytes]:
         opened: t.IO[bytes] = self._filesystem.open(f"{self._root}/{file.name}", "rb", block_size=BLOCK_BYTES)
-        opened.read(1)  # Brings the first block, which then is there.
+        opened.read(1)  # Fetches the first block, so that it is in memory.
         opened.seek(0)
         return opened
 
     def _is_only_empty(self) -> bool:
-        """Whether NewStore may just not have written anything yet: an object store knows no empty prefix."""
+        """Return whether NewStore may not have written anything yet: object stores have no empty prefixes."""
         if isinstance(self._filesystem, LocalFileSystem) or self._filesystem.exists(self._root):
             return False
         return bool(self._filesystem.exists(self._root.split("/")[0]))
 
     def _walk(self) -> Iterator[ExportFile]:
-        # By default a directory that cannot be listed is left out without a word.
+        # By default a directory that cannot be listed is silently left out.
         for _, _, files in self._filesystem.walk(self._root, detail=True, on_error="raise"):
             for info in files.values():
                 if EXPORT_FILE.search(info["name"]):
@@ -139,8 +139,8 @@ class ExportPrefix:
 
 def _export_file(info: Mapping[str, t.Any], name: str) -> ExportFile:
     modified_at = next((_epoch_ms(info[key]) for key in MODIFIED if info.get(key)), None)
-    mark = next((info[key] for key in MARKS if info.get(key)), "")
-    return ExportFile(name, f"{info.get('size')}:{modified_at}:{mark}".replace('"', ""), modified_at)
+    checksum = next((info[key] for key in CHECKSUMS if info.get(key)), "")
+    return ExportFile(name, f"{info.get('size')}:{modified_at}:{checksum}".replace('"', ""), modified_at)
 
 
 def _epoch_ms(time: dt.datetime | str | float) -> int:
@@ -150,7 +150,7 @@ def _epoch_ms(time: dt.datetime | str | float) -> int:
 
 
 class _Explained(io.RawIOBase):
-    """A file of a store whose faults are told apart from faults of its content."""
+    """A file of a store that tells errors of the store from errors in the content."""
 
     def __init__(self, file: t.IO[bytes], what: str) -> None:
         self._file = file
@@ -172,6 +172,6 @@ def _explained(what: str) -> Iterator[None]:
         yield
     except (FileNotFoundError, TapError):
         raise
-    except Exception as error:  # each store's client raises its own kinds
-        said = " ".join(str(error).split())
-        raise TapError(f"export_files_url: {what}: {said or type(error).__name__}") from error
+    except Exception as error:  # each store's client raises errors of its own
+        text = " ".join(str(error).split())
+        raise TapError(f"export_files_url: {what}: {text or type(error).__name__}") from error

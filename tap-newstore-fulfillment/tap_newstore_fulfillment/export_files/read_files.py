@@ -1,7 +1,7 @@
 """Which export files have been read into the landing store.
 
-The memory stands beside the events, not in the Singer state: it goes where they go, and the
-state stays as small as it is. A file that is gone from its prefix is forgotten.
+They are noted beside the events, not in the Singer state: the notes go where the events go, and
+the state stays small. A file that has gone from its prefix is forgotten.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ export_file = sa.Table(
     metadata,
     sa.Column("prefix", sa.Text, primary_key=True),
     sa.Column("name", sa.Text, primary_key=True, comment="path below the prefix"),
-    sa.Column("version", sa.Text, nullable=False, comment="size, last write and mark, as the object store lists them"),
+    sa.Column(
+        "version", sa.Text, nullable=False, comment="size, last write and checksum, as the object store lists them"
+    ),
 )
 
 
 class ReadFiles:
-    """Remembers the files of one prefix.
+    """The files of one prefix that have been read.
 
     Args:
         store: Where their events are.
@@ -45,9 +47,9 @@ class ReadFiles:
             export_file.create(connection, checkfirst=True)
 
     def unread(self, listed: Iterable[ExportFile]) -> list[ExportFile]:
-        """Give the files that are new or have changed, in the order listed; forget those that are gone.
+        """Return the files that are new or have changed, in the order listed; forget those that are gone.
 
-        A name that sorts before files read long ago is as new as any other.
+        A name may be new although it sorts before files read long ago.
         """
         unread = {file.name: file for file in listed}
         gone = []
@@ -62,10 +64,10 @@ class ReadFiles:
         return list(unread.values())
 
     def add(self, files: Sequence[ExportFile]) -> None:
-        """Remember files; their events must be durable already.
+        """Note files as read; their events must be durable already.
 
         Raises:
-            StoreUnavailableError: nothing was remembered.
+            StoreUnavailableError: nothing was noted.
         """
         rows = [{"prefix": self._prefix, "name": file.name, "version": file.version} for file in files]
         if rows:

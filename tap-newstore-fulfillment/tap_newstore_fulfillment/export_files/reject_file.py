@@ -1,4 +1,4 @@
-"""Lines of export files that are no events: to the log, and whole to a file a person can work through."""
+"""Lines of export files that are not events: noted in the log, and kept whole in a file for a person."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger("tap-newstore-fulfillment.export")
 
 DEFAULT_NAME = "export_rejects.jsonl"
-#: Lines of one file that are logged one by one.
+#: How many lines of one file are logged one by one.
 LOGGED_PER_FILE = 10
 
 
 def reject_path(settings: Mapping[str, t.Any]) -> pathlib.Path:
-    """Give the reject file: as set, else beside a landing store on SQLite, else in the working directory."""
+    """Return the reject file: as set, else beside a landing store on SQLite, else in the working directory."""
     if path := settings.get("export_rejects_path"):
         return pathlib.Path(path)
     url = sa.make_url(settings["landing_url"])
@@ -33,7 +33,7 @@ class RejectFile:
     """Appends one JSON object per rejected line: `file`, `line`, `reason`, and `raw` or `raw_base64`.
 
     Args:
-        path: Created when there is something to write.
+        path: Created with the first line.
     """
 
     def __init__(self, path: pathlib.Path) -> None:
@@ -41,7 +41,7 @@ class RejectFile:
         self._logged: dict[str, int] = {}
 
     def add(self, file: str, line: int, reason: str, raw: bytes) -> None:
-        """Keep a line. A reject file that cannot be written stops nothing: the export file still has the line."""
+        """Keep a line. If that fails, the run goes on: the export file still has the line."""
         self._log(file, line, reason)
         row = {"file": file, "line": line, "reason": reason, **_readable(raw)}
         try:
@@ -53,7 +53,7 @@ class RejectFile:
     def _log(self, file: str, line: int, reason: str) -> None:
         count = self._logged[file] = self._logged.get(file, 0) + 1
         if count <= LOGGED_PER_FILE:
-            logger.warning("%s, line %d is no event, kept in %s: %s", file, line, self._path, reason)
+            logger.warning("%s, line %d is not an event, kept in %s: %s", file, line, self._path, reason)
         elif count == LOGGED_PER_FILE + 1:
             logger.warning("%s has more such lines; all are in %s", file, self._path)
 

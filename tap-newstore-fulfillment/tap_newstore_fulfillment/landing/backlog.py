@@ -1,4 +1,4 @@
-"""What waits in a landing store, and for how long: what an alarm on silence asks for."""
+"""What waits in a landing store, and for how long: the figures behind an alarm on silence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Waiting(t.NamedTuple):
     Attributes:
         reader_id: The pipeline.
         events: How many.
-        oldest_ms: How long ago the oldest of them was received, in milliseconds; None: nothing waits.
+        oldest_ms: Milliseconds since the oldest of them was received; None: nothing waits.
     """
 
     reader_id: str
@@ -27,11 +27,11 @@ class Waiting(t.NamedTuple):
 
 
 class Backlog(t.NamedTuple):
-    """Ages by the store's own clock.
+    """How long the store has been silent, and what waits in it; ages are by the store's clock.
 
     Attributes:
-        silence_ms: How long ago the newest event was received, in milliseconds; None: there is none.
-        waiting: For each pipeline that has come back with a bookmark; all of the store if none has.
+        silence_ms: Milliseconds since the newest event was received; None: there is none.
+        waiting: One entry per pipeline that has come back with a bookmark; if none has, one for the whole store.
     """
 
     silence_ms: int | None
@@ -39,7 +39,7 @@ class Backlog(t.NamedTuple):
 
 
 def backlog(database: LandingDatabase) -> Backlog:
-    """Say what waits.
+    """Return what waits.
 
     Raises:
         StoreUnavailableError: the store does not answer.
@@ -60,7 +60,7 @@ def backlog(database: LandingDatabase) -> Backlog:
 
 
 def _waiting(connection: sa.Connection, now: int, reader_id: str, *beyond: sa.ColumnElement[bool]) -> Waiting:
-    """Count the events beyond a bookmark: in logical time, or in the order they came."""
+    """Count the events beyond a bookmark, by logical timestamp or by arrival position."""
     query = sa.select(sa.func.count(), sa.func.min(fulfillment_event.c.received_at)).where(sa.or_(*beyond))
     count, oldest = connection.execute(query).one()
     return Waiting(reader_id, count, _age(now, oldest))

@@ -1,4 +1,4 @@
-"""Looks at the clock that stamps events, and keeps what it saw beside them; see settling.py."""
+"""Checks of the clock that stamps events, stored beside the events; see settling.py."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if t.TYPE_CHECKING:
 
     from tap_newstore_fulfillment.landing.database import LandingDatabase
 
-#: A receiver looks this often: so much longer than its time may an event wait after a jump.
+#: How often a receiver checks the clock. After a jump an event may wait this much longer than `settle_seconds`.
 SECONDS_BETWEEN_CHECKS = 15
-#: Older ones are dropped: four receivers make as many in four days.
+#: Older checks are dropped; four receivers make this many in four days.
 CHECKS_KEPT = 100_000
-#: A pause between the readings of two clocks would be taken for a gain of one of them.
+#: A pause between reading the two clocks looks like a jump of one of them, so a slower reading is repeated.
 LONGEST_READING_MS = 20
 MOST_READINGS = 5
 
@@ -34,22 +34,22 @@ STORE, FILES = "store", "files"
 
 
 class StoreClock:
-    """The clocks of one landing store.
+    """The clock of one landing store, and the checks made of it.
 
     Args:
-        database: Where checks are kept.
+        database: Where checks are stored.
     """
 
     def __init__(self, database: LandingDatabase) -> None:
         self._database = database
 
     def settled(self, settle_ms: int, listed_at: int | None = None) -> Settled:
-        """Decide what has settled, and keep a check.
+        """Decide what has settled, and store a check.
 
         Args:
             settle_ms: Milliseconds an event waits.
-            listed_at: Epoch milliseconds by this host's clock, when export files were listed; None: events
-                are stamped by the store's clock when they are kept.
+            listed_at: Epoch milliseconds by this host's clock when export files were listed; None: events
+                are stamped by the store's clock when they are stored.
 
         Raises:
             StoreUnavailableError: the store does not answer.
@@ -57,9 +57,9 @@ class StoreClock:
         if settle_ms == 0:
             return Settled.everything()
         with self._database.writing() as connection:
-            check = self._look_at_store(connection) if listed_at is None else _look_here(connection)
+            check = self._check_store(connection) if listed_at is None else _check_host(connection)
             earlier = _recent(connection, 2 * settle_ms + 2000 * SECONDS_BETWEEN_CHECKS)
-            _keep(connection, check)
+            _store(connection, check)
         now = check if listed_at is None else check.before(max(check.wall_ms - listed_at, 0))
         is_local = listed_at is not None or not self._database.is_postgresql
         return settled(
@@ -71,17 +71,17 @@ class StoreClock:
         )
 
     def check(self) -> None:
-        """Look at the store's clock, and keep it.
+        """Check the store's clock, and store the check.
 
         Raises:
-            StoreUnavailableError: it was not kept.
+            StoreUnavailableError: it was not stored.
         """
         with self._database.writing() as connection:
-            _keep(connection, self._look_at_store(connection))
+            _store(connection, self._check_store(connection))
 
     @contextlib.contextmanager
     def checking(self) -> Iterator[None]:
-        """Look from time to time while the block runs, in a thread of its own."""
+        """Check regularly while the block runs, in a thread of its own."""
         ended = threading.Event()
 
         def check() -> None:
@@ -99,7 +99,7 @@ class StoreClock:
             ended.set()
             thread.join()
 
-    def _look_at_store(self, connection: sa.Connection) -> ClockCheck:
+    def _check_store(self, connection: sa.Connection) -> ClockCheck:
         position = _last_position(connection)
         for _ in range(MOST_READINGS):
             before = since_start()
@@ -110,19 +110,19 @@ class StoreClock:
         return ClockCheck(STORE, _start(), after, wall_ms, position)
 
 
-def _look_here(connection: sa.Connection) -> ClockCheck:
-    """Look at this host's clock, which stamps what export files hold."""
+def _check_host(connection: sa.Connection) -> ClockCheck:
+    """Check this host's clock, which stamps the events of export files."""
     position = _last_position(connection)
     return ClockCheck(FILES, _start(), since_start(), time.time_ns() // 1_000_000, position)
 
 
 def _last_position(connection: sa.Connection) -> int:
-    """Give it before any clock is read: what is kept after that is not counted as seen."""
+    """Return the last position; read it before any clock, so that later events do not count as seen."""
     return connection.scalar(sa.select(sa.func.max(fulfillment_event.c.position))) or 0
 
 
 def _recent(connection: sa.Connection, milliseconds: int) -> Sequence[ClockCheck]:
-    """Give of each start of a host the checks of its last time."""
+    """Return, for each clock and each boot of a host, the checks of its last `milliseconds`."""
     check = clock_check.c
     last = (
         sa.select(check.clock, check.boot_id, sa.func.max(check.boot_ms).label("boot_ms"))
@@ -140,7 +140,7 @@ def _recent(connection: sa.Connection, milliseconds: int) -> Sequence[ClockCheck
     return [ClockCheck(*row) for row in connection.execute(query)]
 
 
-def _keep(connection: sa.Connection, check: ClockCheck) -> None:
+def _store(connection: sa.Connection, check: ClockCheck) -> None:
     values = {name: getattr(check, name) for name in ("clock", "boot_id", "boot_ms", "wall_ms", "position")}
     key = connection.execute(clock_check.insert().values(values)).inserted_primary_key
     if key is not None:
@@ -148,17 +148,17 @@ def _keep(connection: sa.Connection, check: ClockCheck) -> None:
 
 
 def since_start() -> int:
-    """Give milliseconds since this host was started; no one can set them."""
-    # Linux has a clock that also goes on while the host sleeps.
+    """Return the milliseconds since this host booted; nobody can set that clock."""
+    # On Linux this clock also runs while the host is suspended.
     boottime = getattr(time, "CLOCK_BOOTTIME", None)
     return (time.monotonic_ns() if boottime is None else time.clock_gettime_ns(boottime)) // 1_000_000
 
 
 @functools.cache
 def host_start() -> str | None:
-    """Give the identity of this host's last start, the same for all its processes; None where none can be had."""
+    """Return an identity of this host's boot, the same for all its processes; None where there is none."""
     try:
-        # Processes of one host may be told different times since its start.
+        # Processes in different time namespaces see different times since boot.
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip() + _time_namespace()
     except OSError:
         return None
@@ -166,12 +166,12 @@ def host_start() -> str | None:
 
 def _time_namespace() -> str:
     try:
-        return f" {os.readlink('/proc/self/ns/time')}"  # noqa: PTH115 - it leads to no path
+        return f" {os.readlink('/proc/self/ns/time')}"  # noqa: PTH115 - the link does not lead to a path
     except OSError:
         return ""
 
 
 @functools.cache
 def _start() -> str:
-    """Give what `since_start` counts from, or an identity no other process has."""
+    """Return the boot that `since_start` counts from, or an identity no other process has."""
     return host_start() or f"process {uuid.uuid4()}"

@@ -1,8 +1,8 @@
-"""The landing store's database: one code for SQLite and PostgreSQL.
+"""The landing store's database: the same code for SQLite and PostgreSQL.
 
-Arrival positions are given in commit order (design rule 2): SQLite has one writer at a
-time, PostgreSQL writers take a transaction lock first, because a sequence alone lets a
-lower number commit after a higher one.
+Arrival positions are assigned in commit order (design rule 2). SQLite has one writer at a time.
+On PostgreSQL writers take a transaction lock first: with a sequence alone, a lower number could
+commit after a higher one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from tap_newstore_fulfillment.landing.tables import SCHEMA_VERSION, landing_stor
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Any fixed number of our own: writers on PostgreSQL queue on this advisory lock.
+    from sqlalchemy.dialects import postgresql, sqlite
+
+#: An arbitrary number: writers on PostgreSQL queue on this advisory lock.
 WRITER_LOCK = 0x6E657773746F7265
 LOCK_SECONDS = 10
 CONNECT_SECONDS = 5
@@ -30,20 +32,20 @@ class LandingDatabase:
     """An open landing store.
 
     Args:
-        url: SQLAlchemy URL; the schema is created when it is not there yet.
+        url: SQLAlchemy URL; the schema is created if it does not exist.
 
     Attributes:
         store_id: Identity of the store; a copy restored from a backup keeps it.
-        was_empty: The schema was not there before.
+        was_empty: The schema did not exist before.
 
     Raises:
-        TapError: the URL cannot be opened, or another version made the schema.
+        TapError: the URL cannot be opened, or another version created the schema.
     """
 
     def __init__(self, url: str) -> None:
         try:
             self._engine = _create_engine(url)
-            # One round trip for each statement, where the other engine needs four more.
+            # One round trip per statement; the other engine needs five.
             self._alone = _create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=False)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
             raise TapError(f"landing_url: cannot open the landing store: {_short(error)}") from error
@@ -67,65 +69,81 @@ class LandingDatabase:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """Give a transaction that is durable when the block ends.
+        """Yield a transaction that is durable when the block ends.
 
         Raises:
             StoreUnavailableError: nothing of it was kept.
         """
-        try:
-            with self._begin() as connection:
-                yield connection
-        except sa.exc.SQLAlchemyError as error:
-            raise StoreUnavailableError(f"the landing store did not take it: {_short(error)}") from error
+        with self._unavailable("did not take it"), self._begin() as connection:
+            yield connection
 
     def execute_alone(self, statement: str, parameters: tuple[t.Any, ...]) -> list[t.Any]:
-        """Run one statement that is a transaction of its own, and give its rows; for PostgreSQL.
+        """Run one statement as a transaction of its own and return its rows; for PostgreSQL.
 
-        It must change nothing when it is run twice: after a lost connection it is.
+        The statement must be harmless to repeat: it runs again if the connection was lost.
 
         Raises:
             StoreUnavailableError: it is not certain that anything was kept.
         """
-        for is_last in (False, True):
-            is_lost = False
+        with self._unavailable("did not take it"):
             try:
-                connection = self._alone.raw_connection()
-                try:
-                    # By SQLAlchemy it takes three times the time of a thread the event loop waits for.
-                    cursor = connection.cursor()
-                    cursor.execute(statement, parameters)
-                    return list(cursor.fetchall())
-                except self._driver.Error as error:
-                    is_lost = self._alone.dialect.is_disconnect(error, connection.driver_connection, None)
-                    if is_lost:
-                        connection.invalidate()
-                    raise
-                finally:
-                    connection.close()
-            except (sa.exc.SQLAlchemyError, self._driver.Error) as error:
-                if is_last or not is_lost:
-                    raise StoreUnavailableError(f"the landing store did not take it: {_short(error)}") from error
-        raise AssertionError("unreachable")
+                return self._execute_once(statement, parameters)
+            except sa.exc.DisconnectionError:
+                return self._execute_once(statement, parameters)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """Give a connection to read with.
+        """Yield a connection to read with.
 
         Raises:
             StoreUnavailableError: the store does not answer.
         """
-        try:
-            with self._engine.connect() as connection:
-                yield connection
-        except sa.exc.SQLAlchemyError as error:
-            raise StoreUnavailableError(f"the landing store cannot be read: {_short(error)}") from error
+        with self._unavailable("cannot be read"), self._engine.connect() as connection:
+            yield connection
+
+    def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+        """Return an INSERT that knows ON CONFLICT. The engine has loaded the dialect already; the other stays out."""
+        if self.is_postgresql:
+            from sqlalchemy.dialects import postgresql  # noqa: PLC0415
+
+            return postgresql.insert(table)
+        from sqlalchemy.dialects import sqlite  # noqa: PLC0415
+
+        return sqlite.insert(table)
 
     def now(self, connection: sa.Connection) -> int:
-        """Give epoch milliseconds of the clock all receivers and the tap share: the store's host's."""
+        """Return epoch milliseconds by the clock all receivers and the tap share: that of the store's host."""
         if not self.is_postgresql:
             return time.time_ns() // 1_000_000
         milliseconds = sa.func.extract("epoch", sa.func.clock_timestamp()) * 1000
         return int(connection.scalar(sa.select(sa.cast(milliseconds, sa.BigInteger))) or 0)
+
+    def _execute_once(self, statement: str, parameters: tuple[t.Any, ...]) -> list[t.Any]:
+        """Run a statement through the driver: SQLAlchemy would keep the event loop waiting three times as long.
+
+        Raises:
+            sqlalchemy.exc.DisconnectionError: the connection was lost, such as in a restart of the server.
+        """
+        connection = self._alone.raw_connection()
+        try:
+            cursor = connection.cursor()
+            cursor.execute(statement, parameters)
+            return list(cursor.fetchall())
+        except self._driver.Error as error:
+            if not self._alone.dialect.is_disconnect(error, connection.driver_connection, None):
+                raise
+            connection.invalidate()
+            raise sa.exc.DisconnectionError(_short(error)) from error
+        finally:
+            connection.close()
+
+    @contextlib.contextmanager
+    def _unavailable(self, what: str) -> Iterator[None]:
+        """Turn errors of the database into StoreUnavailableError."""
+        try:
+            yield
+        except (sa.exc.SQLAlchemyError, self._driver.Error) as error:
+            raise StoreUnavailableError(f"the landing store {what}: {_short(error)}") from error
 
     @contextlib.contextmanager
     def _begin(self) -> Iterator[sa.Connection]:
@@ -133,7 +151,7 @@ class LandingDatabase:
             if self.is_postgresql:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(WRITER_LOCK)))
             else:
-                # A transaction that reads first and writes then could find the store changed in between.
+                # Lock now: a transaction that reads before it writes could find the store changed in between.
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
 
@@ -147,7 +165,7 @@ def _create_engine(url: str, **options: t.Any) -> sa.Engine:
         sa.event.listen(engine, "connect", _make_durable)
         return engine
     timeout = {} if "connect_timeout" in address.query else {"connect_timeout": CONNECT_SECONDS}
-    # A pooled connection may be from before the server's restart.
+    # A pooled connection may date from before a restart of the server.
     engine = sa.create_engine(address, connect_args=timeout, **{"pool_pre_ping": True, **options})
     sa.event.listen(engine, "connect", _limit_waiting)
     return engine
@@ -169,7 +187,7 @@ def _open_schema(connection: sa.Connection) -> str:
 
 
 def _make_durable(connection: t.Any, _record: object) -> None:
-    """Readers beside the writer; a commit is on disk before it returns."""
+    """Let readers work beside the writer, and return from a commit only when it is on disk."""
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}")
     cursor.execute("PRAGMA journal_mode = WAL")
@@ -178,7 +196,7 @@ def _make_durable(connection: t.Any, _record: object) -> None:
 
 
 def _limit_waiting(connection: t.Any, _record: object) -> None:
-    """A writer that hangs while it holds the lock must not hang all others."""
+    """Limit the wait for locks: a writer that hangs while holding one must not block all others."""
     with connection.cursor() as cursor:
         cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
         cursor.execute("SET synchronous_commit = on")
@@ -187,6 +205,6 @@ def _limit_waiting(connection: t.Any, _record: object) -> None:
 
 
 def _short(error: Exception) -> str:
-    """Give the driver's own sentence, without SQL, parameters or links."""
+    """Return the driver's own message, without SQL, parameters or links."""
     cause = getattr(error, "orig", None) or error
     return str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__

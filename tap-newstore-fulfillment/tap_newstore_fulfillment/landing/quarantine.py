@@ -1,4 +1,4 @@
-"""Bodies that were answered 400: kept byte for byte, shown, and tried again."""
+"""Bodies that were answered 400: kept byte for byte, to be shown and retried."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Quarantine:
             connection.execute(quarantine.insert(), row)
 
     def list(self, *, after: int = 0, limit: int = 100) -> Sequence[Rejected]:
-        """Give the oldest entries whose id is greater than `after`."""
+        """Return the oldest entries whose id is greater than `after`."""
         shown = quarantine.c
         query = (
             sa.select(shown.id, shown.received_at, shown.path, shown.reason, sa.func.length(shown.body))
@@ -63,7 +63,7 @@ class Quarantine:
             return [Rejected(*row) for row in connection.execute(query)]
 
     def find(self, rejected_id: int) -> tuple[Rejected, bytes] | None:
-        """Give one entry and its body; None when there is none with this id."""
+        """Return one entry and its body; None if there is none with this id."""
         rows = self.list(after=rejected_id - 1, limit=1)
         if not rows or rows[0].id != rejected_id:
             return None
@@ -72,7 +72,7 @@ class Quarantine:
         return rows[0], bytes(body or b"")
 
     def count(self) -> int:
-        """Say how many bodies wait."""
+        """Return the number of bodies in quarantine."""
         with self._database.reading() as connection:
             return connection.scalar(sa.select(sa.func.count()).select_from(quarantine)) or 0
 
@@ -83,5 +83,5 @@ class Quarantine:
 
 
 def _storable(reason: str) -> str:
-    """Give a reason any database takes: it may quote the body, and what stands there is anybody's guess."""
+    """Return the reason in a form any database stores: it may quote the body, which may hold anything."""
     return reason.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")[:LONGEST_REASON]

@@ -1,6 +1,6 @@
-"""When an event may leave the landing store, and what a run remembers of it.
+"""When an event may leave the landing store, and what the bookmark says about it.
 
-Pure values (design rules 1 and 2). A bookmark (through, position) says: every event with
+Pure values (design rules 1 and 2). A bookmark (through, position) states that every event with
 logical timestamp <= through and arrival position <= position has been released.
 """
 
@@ -26,9 +26,9 @@ class Bookmark:
     Attributes:
         through: Logical timestamp (int64, not a time); None before the first release.
         position: Arrival position in the store `store_id`.
-        reader_id: Identity of the pipeline that carries this bookmark.
-        complete: The run that made it has sent all it releases; the next run does not ask.
-        arrival: What stands at `position`; a store restored from a copy has something else there.
+        reader_id: The pipeline that carries this bookmark.
+        complete: The run that wrote it has sent all it releases. The next run ignores this.
+        arrival: The event at `position`; a store restored from a copy has another one there.
     """
 
     through: int | None = None
@@ -36,19 +36,19 @@ class Bookmark:
     store_id: str | None = None
     reader_id: str | None = None
     complete: bool = True
-    # It proves the position, and is no part of it.
+    # Evidence for the position, not part of it.
     arrival: str | None = dataclasses.field(default=None, compare=False)
 
     @classmethod
     def from_state(cls, state: Mapping[str, t.Any], new_reader: str | None = None) -> Bookmark:
-        """Read the stream's Singer bookmark; what is missing counts as never released.
+        """Read the stream's Singer bookmark; without one, nothing has been released.
 
         Args:
             state: The stream's part of the Singer state.
-            new_reader: The identity to take when the state has none yet.
+            new_reader: The reader id to use if the state has none yet.
 
         Raises:
-            TapError: a value is none the tap writes.
+            TapError: a value is not one the tap writes.
         """
         return cls(
             through=_integer(state, "replication_key_value"),
@@ -59,7 +59,7 @@ class Bookmark:
         )
 
     def to_state(self) -> dict[str, t.Any]:
-        """Give the keys that stand in the stream's Singer bookmark."""
+        """Return the keys of the stream's Singer bookmark."""
         return {
             "replication_key": REPLICATION_KEY,
             "replication_key_value": self.through,
@@ -70,17 +70,17 @@ class Bookmark:
             "arrival": self.arrival,
         }
 
-    def forgotten(self, store_id: str) -> Bookmark:
-        """Give the bookmark with which a store is read again: only what is above it is known to be new."""
+    def without_position(self, store_id: str) -> Bookmark:
+        """Return the bookmark that reads the whole of a store again: no position in it is known."""
         return dataclasses.replace(self, position=0, store_id=store_id, arrival=None)
 
-    def is_of_another_past(self, store_id: str, position: int, arrival: str | None) -> bool:
-        """Say whether the store has lost what it had when this bookmark was made.
+    def is_ahead_of_store(self, store_id: str, position: int, arrival: str | None) -> bool:
+        """Return whether the store has lost events it had when this bookmark was written.
 
         Args:
             store_id: The store's identity.
             position: Its last arrival position.
-            arrival: What stands at this bookmark's position in it.
+            arrival: The event at this bookmark's position in it.
         """
         has_lost = self.position > position or self.arrival not in (None, arrival)
         return self.store_id == store_id and has_lost
@@ -88,12 +88,12 @@ class Bookmark:
 
 @dataclasses.dataclass(frozen=True)
 class KnownLate:
-    """Events beyond the start of a run of which the store remembers that they came late.
+    """Events above the start of a run that the store has noted as late.
 
     Attributes:
         lowest: Their lowest logical timestamp.
-        number: The last note this run looks at.
-        waited_ms: Notes of runs that had waited less do not count.
+        number: The last note this run considers.
+        waited_ms: Notes by runs that waited less than this do not count.
     """
 
     lowest: int
@@ -103,11 +103,11 @@ class KnownLate:
 
 @dataclasses.dataclass(frozen=True)
 class ReleasePlan:
-    """What one run releases: everything up to `through` and `position` beyond `start`.
+    """What one run releases: everything beyond `start`, up to `through` and `position`.
 
     An event at or below `start.through` that arrived after `start.position` is late: it is
-    released too, although its timestamp lies below the bookmark. What is above the bookmark and
-    known to have come late, because it has been released before, comes after everything else.
+    released too, although its timestamp lies below the bookmark. Events above the bookmark that are
+    known to have come late, because they were released before, come after all others.
     """
 
     start: Bookmark
@@ -122,7 +122,7 @@ class ReleasePlan:
 
     @property
     def position(self) -> int:
-        """The last arrival this run looks at; what arrives meanwhile is the next run's."""
+        """The last arrival this run considers; what arrives meanwhile is left to the next run."""
         return self.end.position
 
     @classmethod
@@ -138,12 +138,12 @@ class ReleasePlan:
     ) -> ReleasePlan:
         """Plan a run from the last bookmark and the store's settled mark.
 
-        The mark never goes back (a longer `settle_seconds`, a clock set back). A position
-        counts only in the store that gave it: in another store, or in one restored from an
-        older copy, everything below the bookmark is looked at again. Repeats are harmless.
+        The mark never goes back, even after a longer `settle_seconds` or a clock set back. A
+        position is valid only in the store that assigned it: in another store, or in one restored
+        from an older copy, everything below the bookmark is read again. Repeats are harmless.
         """
         if start.store_id != store_id or start.position > position:
-            start = start.forgotten(store_id)
+            start = start.without_position(store_id)
         known = [value for value in (mark, start.through) if value is not None]
         through = max(known, default=None)
         end = dataclasses.replace(start, through=through, position=position, arrival=arrival, complete=True)
@@ -151,19 +151,19 @@ class ReleasePlan:
 
     @property
     def finds_late_events(self) -> bool:
-        """What is released below the bookmark came late; after a forgotten position it may have come in time."""
+        """Whether what is released below the bookmark came late; without a known position it may have come in time."""
         return self.start.through is not None and self.start.position > 0
 
     def bookmark_at_start(self) -> Bookmark:
-        """Give the bookmark that holds before anything is emitted."""
+        """Return the bookmark that holds before anything is emitted."""
         return dataclasses.replace(self.start, complete=False)
 
     def bookmark_before(self, logical_timestamp: int) -> Bookmark:
-        """Give the bookmark that holds while events of this timestamp are being emitted.
+        """Return the bookmark that holds while events of this timestamp are being emitted.
 
-        All lower timestamps are out by then, but for those known to be late; of equal ones it is
-        not known. While late events are emitted the bookmark stays where it was. Who computes
-        something from a run that ended here can tell that there is more.
+        By then all lower timestamps are out, except those known to be late; equal ones may be
+        missing. While late events are emitted the bookmark stays where it was. It is not complete,
+        so that a reader of a run that ended here can tell that more is to come.
         """
         if self.start.through is not None and logical_timestamp <= self.start.through:
             return self.bookmark_at_start()

@@ -1,12 +1,11 @@
-"""How long events are kept: never shorter than every reader needs them.
+"""How long events are kept: at least as long as any reader needs them.
 
-Each pipeline that reads the store has an id in its bookmark. The bookmark it comes back
-with is what its target has confirmed; only below all of those may a body go.
+Each pipeline that reads the store has an id in its bookmark. The bookmark it comes back with is
+what its target has confirmed; bodies are pruned only below all of these bookmarks.
 """
 
 from __future__ import annotations
 
-import importlib
 import typing as t
 
 import sqlalchemy as sa
@@ -38,17 +37,16 @@ class Reader(t.NamedTuple):
 
 
 class Retention:
-    """Readers of a landing store, and what they no longer need."""
+    """The readers of a landing store, and the pruning of what they no longer need."""
 
     def __init__(self, database: LandingDatabase) -> None:
         self._database = database
 
     def note(self, confirmed: Bookmark) -> None:
-        """Remember the bookmark a reader came back with; without one there is nothing to remember."""
+        """Remember the bookmark a reader came back with; on a first run there is nothing to remember."""
         if confirmed.through is None or confirmed.reader_id is None:
             return
-        dialect = "postgresql" if self._database.is_postgresql else "sqlite"
-        insert = importlib.import_module(f"sqlalchemy.dialects.{dialect}").insert(reader)
+        insert = self._database.insert(reader)
         with self._database.writing() as connection:
             row = {
                 "reader_id": confirmed.reader_id,
@@ -60,13 +58,13 @@ class Retention:
             connection.execute(insert.on_conflict_do_update(index_elements=["reader_id"], set_=keep), row)
 
     def readers(self) -> Sequence[Reader]:
-        """Give all readers, the one furthest behind first."""
+        """Return all readers, the one furthest behind first."""
         query = sa.select(reader).order_by(reader.c.position, reader.c.reader_id)
         with self._database.reading() as connection:
             return [Reader(*row) for row in connection.execute(query)]
 
     def forget(self, reader_id: str) -> bool:
-        """Stop keeping events for a reader that will not come back; False when there is none of this id."""
+        """Stop keeping events for a reader that will not come back; return False if the id is unknown."""
         with self._database.writing() as connection:
             return bool(connection.execute(reader.delete().where(reader.c.reader_id == reader_id)).rowcount)
 
@@ -74,10 +72,10 @@ class Retention:
         """Empty the bodies of old events that every reader has confirmed; their ids are kept.
 
         Args:
-            keep_ms: Milliseconds; younger events stay whole.
+            keep_ms: Milliseconds; younger events are left whole.
 
         Returns:
-            How many events were pruned; 0 as long as nobody has read the store.
+            The number of events pruned; 0 as long as nobody has read the store.
         """
         event = fulfillment_event.c
         behind = sa.select(sa.func.min(reader.c.through), sa.func.min(reader.c.position))
@@ -97,11 +95,11 @@ class Retention:
             return count
 
     def pruned_through(self) -> int | None:
-        """Give the highest logical timestamp of a completion that can no longer be sent; None: all can."""
+        """Return the highest logical timestamp of a completion that has been pruned; None: none has."""
         with self._database.reading() as connection:
             row = connection.execute(sa.select(pruning.c.completed_through)).first()
         if row is None:
-            # An older version may have pruned; a look through the store, once.
+            # An older version may have pruned: scan the store once.
             with self._database.writing() as connection:
                 return self._note_pruned(connection)
         return t.cast("int | None", row.completed_through)

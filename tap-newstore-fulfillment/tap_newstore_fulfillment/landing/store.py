@@ -1,4 +1,4 @@
-"""The landing store: every event the receiver has acknowledged, kept durably."""
+"""The landing store: every event the receiver has acknowledged, stored durably."""
 
 from __future__ import annotations
 
@@ -28,12 +28,11 @@ logger = logging.getLogger("tap-newstore-fulfillment.landing")
 
 ROWS_AT_ONCE = 2_000
 RESTORED = (
-    "The landing store has been restored from an older copy since the last run: all of it is looked at again. Events "
-    "kept after that copy are gone; let NewStore send them again with newstore-event-receiver replay"
+    "The landing store has been restored from an older copy since the last run: all of it is read again. Events "
+    "stored after that copy are gone; let NewStore send them again with newstore-event-receiver replay"
 )
-# A whole group goes in as one JSON text: one statement, in which the database works alone. For each
-# row it was given or gave back, this thread would have to wait for Python's lock, which the busy
-# event loop holds.
+# A whole group goes in as one JSON text, in one statement that the database executes alone. For every
+# row passed in or out, this thread would have to wait for the GIL, which the busy event loop holds.
 INSERT_ON_SQLITE = """
 INSERT INTO fulfillment_event (event_id, event_name, logical_timestamp, received_at, body)
 SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), ?,
@@ -41,7 +40,7 @@ SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(va
 FROM json_each(?) WHERE true ORDER BY key
 ON CONFLICT (event_id) DO NOTHING
 """
-# The sort needs all of its input, and with it the lock, before the first position is given.
+# The sort needs all of its input, and so the lock, before the first position is assigned.
 INSERT_ON_POSTGRESQL = """
 WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(%s::bigint))
 INSERT INTO fulfillment_event (event_id, event_name, logical_timestamp, received_at, body)
@@ -54,7 +53,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Arrival(t.NamedTuple):
-    """A kept event as the tap reads it back.
+    """A stored event as the tap reads it back.
 
     Attributes:
         received_at: Epoch milliseconds.
@@ -69,19 +68,19 @@ class Arrival(t.NamedTuple):
 
 
 class LandingStore:
-    """Keeps events and gives them back in timestamp order.
+    """Stores events and reads them back in timestamp order.
 
     Args:
-        url: SQLAlchemy URL; the schema is created when it is not there yet.
+        url: SQLAlchemy URL; the schema is created if it does not exist.
 
     Attributes:
-        quarantine: Bodies that are no events.
-        retention: Who has read how far, and what may go.
-        clock: Tells which events have settled, whatever the clock does.
+        quarantine: Bodies that are not events.
+        retention: How far each reader is, and what may be pruned.
+        clock: Decides which events have settled, even if the clock is set.
         late_arrivals: Which events came late.
 
     Raises:
-        TapError: the URL cannot be opened, or another version made the schema.
+        TapError: the URL cannot be opened, or another version created the schema.
     """
 
     def __init__(self, url: str) -> None:
@@ -98,17 +97,17 @@ class LandingStore:
         self._database.close()
 
     def add(self, events: Sequence[FulfillmentEvent], received_at: int | None = None) -> collections.Counter[str]:
-        """Keep events in one transaction; those already kept stay as they are.
+        """Store events in one transaction; those already stored stay as they are.
 
         Args:
             events: Checked events, in the order they arrived.
             received_at: Epoch milliseconds; None: now, by the store's clock.
 
         Returns:
-            How many were new, by event name. When this returns, all of them are durable.
+            The number of new events, by event name. When this returns, all events are durable.
 
         Raises:
-            StoreUnavailableError: nothing was kept.
+            StoreUnavailableError: nothing was stored.
         """
         text = _encode([(event.event_id, event.event_name, event.logical_timestamp, event.body) for event in events])
         if self._database.is_postgresql:
@@ -121,23 +120,23 @@ class LandingStore:
             )
             if inserted.rowcount == len(events):
                 return collections.Counter(event.event_name for event in events)
-            # What this transaction added has the highest positions.
+            # The events this transaction added have the highest positions.
             newest = sa.select(fulfillment_event.c.event_name).order_by(fulfillment_event.c.position.desc())
             return collections.Counter(connection.scalars(newest.limit(inserted.rowcount)))
 
     def add_rejected(self, body: bytes, *, path: str, reason: str, received_at: int) -> None:
-        """Keep a refused body in quarantine.
+        """Store a refused body in quarantine.
 
         Raises:
-            StoreUnavailableError: it was not kept.
+            StoreUnavailableError: it was not stored.
         """
         self.quarantine.add(body, path=path, reason=reason, received_at=received_at)
 
     def transaction(self) -> contextlib.AbstractContextManager[sa.Connection]:
-        """Open a transaction for tables that stand beside the events; one at a time on each database.
+        """Open a transaction for tables that live beside the events; each database runs one at a time.
 
         Raises:
-            StoreUnavailableError: nothing of it was kept.
+            StoreUnavailableError: nothing of it was stored.
         """
         return self._database.writing()
 
@@ -155,18 +154,18 @@ class LandingStore:
         now: int | None = None,
         settled: Settled | None = None,
     ) -> ReleasePlan:
-        """Decide what one run of the tap releases (design rules 1 and 2), and note what of it came late.
+        """Decide what one run of the tap releases (design rules 1 and 2), and note which of it came late.
 
         Args:
             start: Where the last run ended.
-            settle_ms: Milliseconds the run waits; what was received later than that ago is not settled.
+            settle_ms: Milliseconds an event waits; what was received more recently has not settled.
             oldest: Ignore events with a lower logical timestamp (None: ignore none).
             now: Epoch milliseconds; None: now, by the store's clock.
-            settled: What `clock` says of `settle_ms`; without it the time of day is believed.
+            settled: What `clock` says for `settle_ms`; without it the wall clock is trusted.
         """
         event = fulfillment_event.c
         with self._database.reading() as connection:
-            # The order matters: what is received after the clock was read cannot count as settled.
+            # Read the clock before the position: what is received in between must not count as settled.
             if settled is None:
                 moment = self._database.now(connection) if now is None else now
                 settled = Settled.by_wall(moment - settle_ms)
@@ -178,9 +177,9 @@ class LandingStore:
                 .order_by(event.logical_timestamp.desc())
             )
             mark = connection.scalar(query.limit(1))
-            if start.is_of_another_past(self.store_id, position, _arrival_at(connection, start.position)):
+            if start.is_ahead_of_store(self.store_id, position, _arrival_at(connection, start.position)):
                 logger.warning(RESTORED)
-                start = start.forgotten(self.store_id)
+                start = start.without_position(self.store_id)
             arrival = _arrival_at(connection, position)
         plan = ReleasePlan.make(
             start, mark=mark, position=position, store_id=self.store_id, oldest=oldest, arrival=arrival
@@ -189,12 +188,12 @@ class LandingStore:
         return self.late_arrivals.look_up(plan, settle_ms)
 
     def released(self, plan: ReleasePlan) -> Iterator[Sequence[Arrival]]:
-        """Give all events of a plan, some at a time."""
+        """Yield all events of a plan, in batches."""
         yield from self.released_first(plan)
         yield from self.released_last(plan)
 
     def released_first(self, plan: ReleasePlan) -> Iterator[Sequence[Arrival]]:
-        """Give the late ones below the start, then the settled ones, each in timestamp order."""
+        """Yield the late events below the start, then the settled ones, each in timestamp order."""
         event, query = fulfillment_event.c, _arrivals(plan)
         if plan.start.through is not None:
             late = query.where(event.logical_timestamp <= plan.start.through)
@@ -206,13 +205,13 @@ class LandingStore:
             yield from self._read(query.where(event.logical_timestamp <= plan.through))
 
     def released_last(self, plan: ReleasePlan) -> Iterator[Sequence[Arrival]]:
-        """Give those above the start that are known to have come late, in timestamp order."""
+        """Yield the events above the start that are known to have come late, in timestamp order."""
         if plan.late:
             event, query = fulfillment_event.c, _arrivals(plan).where(is_known_late(plan.late))
             yield from self._read(query.where(event.logical_timestamp.between(plan.late.lowest, plan.through)))
 
     def unreleased(self, plan: ReleasePlan) -> Iterator[Sequence[Arrival]]:
-        """Give what waits above the release mark, in timestamp order, some at a time."""
+        """Yield what waits above the release mark, in timestamp order, in batches."""
         query = _arrivals(plan)
         if plan.through is not None:
             query = query.where(fulfillment_event.c.logical_timestamp > plan.through)
@@ -226,7 +225,7 @@ class LandingStore:
 
 
 def _arrival_at(connection: sa.Connection, position: int) -> str | None:
-    """Give what stands at a position: an event that comes again to a restored store comes at another time."""
+    """Return the event at a position and when it came: in a restored store it would come again at another time."""
     event = fulfillment_event.c
     row = connection.execute(sa.select(event.event_id, event.received_at).where(event.position == position)).first()
     return f"{row.event_id}@{row.received_at}" if row else None

@@ -1,1 +1,1 @@
-"""The receiver: the webhook NewStore posts to, and the commands around it."""
+"""The receiver: the webhook endpoint NewStore posts to, and its commands."""

@@ -1,8 +1,8 @@
-"""The webhook endpoint: checks an event, keeps it durably, and only then answers 200.
+"""The webhook endpoint: checks an event, stores it durably, and only then answers 200.
 
-Answers (newstore-api.md, section 4): 200 kept (a duplicate too), 400 not an event (the body
-goes to quarantine, because NewStore keeps only its last 30 rejected), 401 wrong key,
-413 too large, 503 not kept, send again.
+Answers (newstore-api.md, section 4): 200 stored (duplicates too), 400 not an event (the body
+is quarantined here, because NewStore keeps only the last 30 rejected ones), 401 wrong key,
+413 too large, 503 not stored, send it again.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ if t.TYPE_CHECKING:
         """What the receiver needs of the landing store; its methods raise StoreUnavailableError."""
 
         def add(self, events: Sequence[FulfillmentEvent]) -> Mapping[str, int]:
-            """Keep events durably; give how many were new, by event name."""
+            """Store events durably; return how many were new, by event name."""
 
         def add_rejected(self, body: bytes, *, path: str, reason: str, received_at: int) -> None:
-            """Keep a refused body durably."""
+            """Store a refused body durably."""
 
         def check(self) -> None:
-            """Return when the store answers."""
+            """Return if the store answers."""
 
 
 logger = logging.getLogger("newstore-event-receiver")
@@ -54,8 +54,8 @@ def create_app(store: EventStore, api_keys: Sequence[str]) -> Starlette:
     """Build the receiver.
 
     Args:
-        store: Where events are kept; the caller closes it.
-        api_keys: What NewStore may send as bearer token, two while a key is changed; none accepts everybody.
+        store: Where events are stored; the caller closes it.
+        api_keys: Accepted bearer tokens: two while a key is being changed; without any, everybody may post.
     """
     receiver = _Receiver(store, api_keys)
     return Starlette(
@@ -75,39 +75,39 @@ class _Receiver:
         self._api_keys = [key.encode() for key in api_keys]
         self._metrics = ReceiverMetrics()
         self._failing = False
+        self._events: GroupCommit[FulfillmentEvent] = GroupCommit(
+            self._store_group, largest_group=LARGEST_GROUP, most_waiting=MOST_WAITING
+        )
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _app: Starlette) -> t.AsyncIterator[None]:
-        self._events: GroupCommit[FulfillmentEvent] = GroupCommit(
-            self._keep, largest_group=LARGEST_GROUP, most_waiting=MOST_WAITING
-        )
         async with self._events.running():
             yield
 
     async def receive(self, request: Request) -> Response:
-        begun = time.perf_counter()
+        started = time.perf_counter()
         answer = await self._receive(request)
-        self._metrics.count_answer(answer.status_code, time.perf_counter() - begun)
+        self._metrics.count_answer(answer.status_code, time.perf_counter() - started)
         return answer
 
     async def health(self, _request: Request) -> Response:
         try:
             await run_in_threadpool(self._store.check)
         except StoreUnavailableError as error:
-            return self._not_kept(error)
-        return _answer(200)
+            return self._unavailable(error)
+        return OK
 
     async def show_metrics(self, _request: Request) -> Response:
         return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
 
     async def _receive(self, request: Request) -> Response:
-        if not self._key_is_right(request):
+        if not self._has_right_key(request):
             return _answer(401, "wrong or missing key in the Authorization header")
         try:
             body = await _read_body(request)
         except ClientDisconnect:
-            # Nobody waits for this answer; NewStore sends the event again.
-            return _answer(400, "body: the connection was closed before its end")
+            # Nobody reads this answer; NewStore sends the event again.
+            return _answer(400, "body: the connection was closed before the end")
         if body is None:
             return _answer(413, f"body: larger than {MAX_BODY_BYTES} bytes")
         try:
@@ -117,10 +117,10 @@ class _Receiver:
         try:
             await self._events.add(event)
         except StoreUnavailableError as error:
-            return self._not_kept(error)
+            return self._unavailable(error)
         return OK
 
-    def _keep(self, events: Sequence[FulfillmentEvent]) -> None:
+    def _store_group(self, events: Sequence[FulfillmentEvent]) -> None:
         new = self._store.add(events)
         if self._failing:
             self._failing = False
@@ -130,29 +130,29 @@ class _Receiver:
     async def _quarantine(self, request: Request, body: bytes, reason: str) -> Response:
         path = request.url.path
 
-        def keep() -> None:
+        def add() -> None:
             self._store.add_rejected(body, path=path, reason=reason, received_at=time.time_ns() // 1_000_000)
 
         try:
-            await run_in_threadpool(keep)
+            await run_in_threadpool(add)
         except StoreUnavailableError as error:
-            return self._not_kept(error)
+            return self._unavailable(error)
         self._metrics.count_quarantined()
         # A reason names fields and types, never values.
         fields = {"path": path, "bytes": len(body), "reason": reason}
-        logger.warning("Answered 400: a body is no event and is kept in quarantine", extra={"fields": fields})
+        logger.warning("Answered 400: the body is not an event; it is in quarantine", extra={"fields": fields})
         return _answer(400, reason)
 
-    def _key_is_right(self, request: Request) -> bool:
+    def _has_right_key(self, request: Request) -> bool:
         if not self._api_keys:
             return True
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         given = key.strip().encode()
-        # All keys are compared, in constant time each: how long it takes says nothing.
+        # Compare with every key, each in constant time: the time taken reveals nothing.
         right = [hmac.compare_digest(given, api_key) for api_key in self._api_keys]
         return any(right) and scheme.lower() == "bearer"
 
-    def _not_kept(self, error: StoreUnavailableError) -> Response:
+    def _unavailable(self, error: StoreUnavailableError) -> Response:
         if not self._failing:
             self._failing = True
             logger.error("Answering 503 until the landing store takes events again: %s", error)
@@ -160,7 +160,7 @@ class _Receiver:
 
 
 async def _read_body(request: Request) -> bytes | None:
-    """Give the body, or None when it is too large; no more than the limit is ever held."""
+    """Return the body, or None if it is too large; never holds more than the limit."""
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():

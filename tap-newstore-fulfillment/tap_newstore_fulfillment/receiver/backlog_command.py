@@ -1,4 +1,4 @@
-"""`newstore-event-receiver backlog`: how long it has been silent, and what waits."""
+"""`newstore-event-receiver backlog`: how long no event has come, and what waits to be confirmed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tap_newstore_fulfillment.errors import TapError
 from tap_newstore_fulfillment.landing.backlog import backlog
 from tap_newstore_fulfillment.landing.database import LandingDatabase
 from tap_newstore_fulfillment.receiver.configuration import config_option, read_settings
-from tap_newstore_fulfillment.receiver.store_command import format_option, print_table
+from tap_newstore_fulfillment.receiver.output import format_option, print_table
 
 if t.TYPE_CHECKING:
     from tap_newstore_fulfillment.landing.backlog import Backlog
@@ -21,15 +21,15 @@ MS_PER_MINUTE = 60_000
 
 @click.command("backlog")
 @config_option
-@click.option("--max-silence-minutes", type=click.IntRange(min=1), help="Fail when no event came for longer.")
-@click.option("--max-wait-minutes", type=click.IntRange(min=1), help="Fail when an event waits for longer.")
+@click.option("--max-silence-minutes", type=click.IntRange(min=1), help="Fail if no event has come for longer.")
+@click.option("--max-wait-minutes", type=click.IntRange(min=1), help="Fail if an event has waited for longer.")
 @format_option
 def backlog_command(
-    config_files: tuple[str, ...], max_silence_minutes: int | None, max_wait_minutes: int | None, output: str
+    config_files: tuple[str, ...], max_silence_minutes: int | None, max_wait_minutes: int | None, output_format: str
 ) -> None:
     """Show how long ago the newest event came, and what each pipeline has not confirmed.
 
-    Ends with 1 when a limit is passed. Confirmed is what the pipeline's last run came back with.
+    Exits with 1 if a limit is exceeded. A pipeline has confirmed what its last run started from.
     """
     database = LandingDatabase(read_settings(config_files)["landing_url"])
     try:
@@ -41,26 +41,26 @@ def backlog_command(
         for row in found.waiting
     ]
     silence = _minutes(found.silence_ms)
-    if output == "json":
+    if output_format == "json":
         click.echo(json.dumps({"silence_minutes": silence, "waiting": rows}))
     else:
         click.echo("No event yet" if silence is None else f"The newest event came {silence} minutes ago")
         shown = [{name: "-" if value is None else value for name, value in row.items()} for row in rows]
         print_table("Not confirmed", ("reader_id", "events", "oldest_minutes"), shown)
-    if passed := _passed(found, max_silence_minutes, max_wait_minutes):
-        raise TapError("; ".join(passed))
+    if exceeded := _exceeded(found, max_silence_minutes, max_wait_minutes):
+        raise TapError("; ".join(exceeded))
 
 
-def _passed(found: Backlog, max_silence: int | None, max_wait: int | None) -> list[str]:
-    """Say which limits are passed; a store without any event is as silent as can be."""
-    said = []
+def _exceeded(found: Backlog, max_silence: int | None, max_wait: int | None) -> list[str]:
+    """Return a sentence for each limit exceeded; an empty store exceeds any limit on silence."""
+    exceeded = []
     if max_silence and (found.silence_ms is None or found.silence_ms > max_silence * MS_PER_MINUTE):
-        said.append(f"no event for {max_silence} minutes")
+        exceeded.append(f"no event for {max_silence} minutes")
     for row in found.waiting:
         if max_wait and row.oldest_ms is not None and row.oldest_ms > max_wait * MS_PER_MINUTE:
             who = f" for pipeline {row.reader_id}" if row.reader_id else ""
-            said.append(f"{row.events} events wait{who}, the oldest for {_minutes(row.oldest_ms)} minutes")
-    return said
+            exceeded.append(f"{row.events} events wait{who}, the oldest for {_minutes(row.oldest_ms)} minutes")
+    return exceeded
 
 
 def _minutes(milliseconds: int | None) -> float | None:

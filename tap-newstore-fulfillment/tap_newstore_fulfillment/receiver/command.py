@@ -36,9 +36,9 @@ SWITCH_SECONDS = 0.0002
 @config_option
 @click.pass_context
 def receive(context: click.Context, config_files: tuple[str, ...]) -> None:
-    """Receive NewStore's fulfilment events and keep them in the landing store.
+    """Receive NewStore's fulfilment events and store them in the landing store.
 
-    Without a command it serves until it is stopped.
+    Without a subcommand it serves until it is stopped.
     """
     if context.invoked_subcommand is None:
         _serve_until_stopped(read_settings(config_files))
@@ -60,7 +60,7 @@ def _serve_until_stopped(settings: Mapping[str, t.Any]) -> None:
     names = ("receiver_api_key", "receiver_previous_api_key")
     api_keys = [settings[name] for name in names if settings.get(name)]
     if not api_keys and not _is_loopback(host):
-        raise ConfigurationError(f"receiver_api_key: required when receiver_host is {host}: anybody could post")
+        raise ConfigurationError(f"receiver_api_key: required when receiver_host is {host}, or anybody could post")
     store = LandingStore(settings["landing_url"])
     try:
         _serve(store, api_keys, _listen(host, port))
@@ -76,9 +76,9 @@ def _serve(store: LandingStore, api_keys: Sequence[str], listener: socket.socket
         access_log=False,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
     )
-    # The thread that commits must not wait long for Python's lock while the event loop is busy.
+    # The committing thread must not wait long for the GIL while the event loop is busy.
     sys.setswitchinterval(SWITCH_SECONDS)
-    # What has been imported stays: looking through all of it for garbage would hold up answers for 50 ms.
+    # Imported code stays: a garbage collection that scans it all would delay answers by 50 ms.
     gc.collect()
     gc.freeze()
     click.echo(f"newstore-event-receiver listening on http://{host}:{port}")
@@ -91,7 +91,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener = socket.create_server((host, port), family=_family(host), backlog=2048)
     except OSError as error:
         raise ConfigurationError(f"receiver_host, receiver_port: cannot listen on {host}:{port}: {error}") from error
-    # asyncio does not set it for a socket it was given; without it an answer waits 40 ms for an acknowledgement.
+    # asyncio does not set this on a socket it is given; without it an answer waits 40 ms for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 

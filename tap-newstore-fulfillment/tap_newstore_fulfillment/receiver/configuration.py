@@ -9,6 +9,7 @@ import typing as t
 import click
 
 from tap_newstore_fulfillment.errors import ConfigurationError
+from tap_newstore_fulfillment.settings import REQUIRED_BY_SOURCE, SETTINGS
 from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
 
 if t.TYPE_CHECKING:
@@ -16,35 +17,33 @@ if t.TYPE_CHECKING:
 
 Command = t.TypeVar("Command", bound="Callable[..., t.Any]")
 
-#: Both before and after a subcommand's name.
+#: Accepted before and after the name of a subcommand.
 config_option: Callable[[Command], Command] = click.option(
     "--config",
     "config_files",
     multiple=True,
     metavar="FILE",
-    help="The tap's configuration file (JSON). TAP_NEWSTORE_FULFILLMENT_* variables stand above it.",
+    help="The tap's configuration file (JSON). TAP_NEWSTORE_FULFILLMENT_* variables override it.",
 )
 
 
 class _WithoutSource(TapNewStoreFulfillment):
-    """The same settings, where nothing is read from a source."""
+    """The same settings for commands that use no source: neither `landing_url` nor `export_files_url` is required."""
 
     config_jsonschema: t.ClassVar[dict[str, t.Any]] = {
-        name: part
-        for name, part in TapNewStoreFulfillment.config_jsonschema.items()
-        if name not in ("if", "then", "else")
+        name: part for name, part in SETTINGS.items() if name not in REQUIRED_BY_SOURCE
     }
 
 
 def read_settings(files: tuple[str, ...], *, needs_source: bool = True) -> Mapping[str, t.Any]:
-    """Read and check the tap's settings: files in order, then environment variables.
+    """Read and check the tap's settings: the files in order, then environment variables.
 
     A file given to `newstore-event-receiver` itself counts for its subcommands too; one given
-    to the subcommand stands above it.
+    to the subcommand overrides it.
 
     Args:
-        files: Given to the command itself.
-        needs_source: Whether it works on the landing store or export files.
+        files: Those given to the subcommand.
+        needs_source: Whether the command uses the landing store or export files.
 
     Raises:
         ConfigurationError: a file cannot be read.

@@ -1,4 +1,4 @@
-"""Many requests, one transaction: each is answered only after its commit is durable."""
+"""Group commit: many requests share a transaction, and each is answered after it is durable."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Entry = t.TypeVar("Entry")
 
 
 class GroupCommit(t.Generic[Entry]):
-    """Collects what arrives while a transaction runs, and commits it together in the next.
+    """Collects the entries that arrive during a transaction and commits them together in the next.
 
     Args:
-        commit: Makes a group durable; runs in a thread, one call at a time.
-        largest_group: The most entries one transaction takes.
-        most_waiting: Beyond this `add` refuses at once instead of letting memory grow.
+        commit: Makes a group durable; called in a thread, one call at a time.
+        largest_group: The most entries in one transaction.
+        most_waiting: The most entries that wait; beyond it `add` refuses at once, so that memory stays bounded.
     """
 
     def __init__(self, commit: Callable[[Sequence[Entry]], object], *, largest_group: int, most_waiting: int) -> None:
@@ -33,7 +33,7 @@ class GroupCommit(t.Generic[Entry]):
         """Return when the entry is durable.
 
         Raises:
-            StoreUnavailableError: it is not; the sender has to send it again.
+            StoreUnavailableError: it is not; the sender must send it again.
         """
         done = asyncio.get_running_loop().create_future()
         try:
@@ -44,7 +44,7 @@ class GroupCommit(t.Generic[Entry]):
 
     @contextlib.asynccontextmanager
     async def running(self) -> t.AsyncIterator[None]:
-        """Work while the block runs; at its end everything accepted is committed first."""
+        """Commit while the block runs; leaving it waits until everything accepted is committed."""
         self._worker = asyncio.create_task(self._work())
         try:
             yield
@@ -60,7 +60,7 @@ class GroupCommit(t.Generic[Entry]):
                 group.append(self._waiting.get_nowait())
             try:
                 await asyncio.to_thread(self._commit, [entry for entry, _ in group])
-            except Exception as error:  # noqa: BLE001 - each waiting request gets the reason
+            except Exception as error:  # noqa: BLE001 - every waiting request gets the error
                 self._settle(group, error)
             else:
                 self._settle(group, None)

@@ -1,4 +1,4 @@
-"""What is asked of NewStore's event-stream configuration (newstore-api.md, section 4): plain values."""
+"""Request bodies of NewStore's event-stream configuration (newstore-api.md, section 4): plain values."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ Body = dict[str, t.Any]
 
 
 def webhook_parameters(url: str, api_key: str | None) -> Body:
-    """Give the sink that is a webhook.
+    """Return the sink for a webhook.
 
     Args:
         url: Where NewStore posts events, such as `https://…/events`.
-        api_key: What it sends as bearer token; may be missing only on this machine.
+        api_key: Sent as bearer token; may be missing only if the URL is on this machine.
 
     Raises:
-        ConfigurationError: the URL is none, or anybody could post to it.
+        ConfigurationError: the URL is not valid, or anybody could post to it.
     """
     parts = urllib.parse.urlsplit(url)
     is_local = parts.hostname in LOOPBACK
     if parts.scheme != "https" and not (parts.scheme == "http" and is_local):
         raise ConfigurationError(f"--callback-url {url}: expected https://")
     if not api_key and not is_local:
-        raise ConfigurationError("receiver_api_key: required to register a webhook: anybody could post to it")
+        raise ConfigurationError("receiver_api_key: required to register a webhook, or anybody could post to it")
     key = {"api_key": api_key} if api_key else {}
     return {"callback_parameters": {"callback_url": url, **key}}
 
 
 def s3_parameters(bucket: str, prefix: str, region: str | None, key_id: str | None, secret: str | None) -> Body:
-    """Give the sink that is an S3 bucket.
+    """Return the sink for an S3 bucket.
 
     Raises:
-        ConfigurationError: something is missing; names what.
+        ConfigurationError: values are missing; the text names them.
     """
     given = {
         "--s3-region": region,
@@ -66,12 +66,12 @@ def s3_parameters(bucket: str, prefix: str, region: str | None, key_id: str | No
 
 
 def permanent(integration_id: str, sink: Mapping[str, t.Any]) -> Body:
-    """Give a registration of everything from now on."""
+    """Return the registration that delivers everything from now on."""
     return _registration(integration_id, "permanent", sink)
 
 
 def temporary(integration_id: str, sink: Mapping[str, t.Any], starts_at: dt.datetime, ends_at: dt.datetime) -> Body:
-    """Give a registration that replays what was published in a period, both times with a zone.
+    """Return the registration that replays what was published in a period; both times are zone-aware.
 
     Raises:
         ConfigurationError: the period ends before it starts.
@@ -83,10 +83,10 @@ def temporary(integration_id: str, sink: Mapping[str, t.Any], starts_at: dt.date
 
 
 def parse_time(text: str) -> dt.datetime:
-    """Read an RFC 3339 time.
+    """Parse an RFC 3339 time.
 
     Raises:
-        ValueError: it is none, or has no zone.
+        ValueError: not a time, or without a zone.
     """
     time = dt.datetime.fromisoformat(text)
     if time.tzinfo is None:
@@ -95,7 +95,7 @@ def parse_time(text: str) -> dt.datetime:
 
 
 def without_secrets(value: t.Any) -> t.Any:
-    """Give a JSON value with every key and secret replaced by `***`."""
+    """Return a JSON value with every key and secret replaced by `***`."""
     if isinstance(value, dict):
         return {name: "***" if item and SECRET.search(name) else without_secrets(item) for name, item in value.items()}
     return [without_secrets(item) for item in value] if isinstance(value, list) else value

@@ -1,7 +1,8 @@
-"""What an operator scrapes from the receiver (`GET /metrics`, Prometheus text format)."""
+"""The receiver's metrics (`GET /metrics`, Prometheus text format)."""
 
 from __future__ import annotations
 
+import collections
 import typing as t
 
 import prometheus_client as prometheus
@@ -11,7 +12,7 @@ if t.TYPE_CHECKING:
 
     from tap_newstore_fulfillment.events import FulfillmentEvent
 
-#: Names a metric is kept for; what else comes counts as OTHER, so that nobody can make them grow.
+#: Event names with a label of their own; all others share OTHER, so that no sender can create labels.
 KNOWN_NAMES = frozenset(
     f"fulfillment_request.{name}"
     for name in ("assigned", "items_completed", "items_failed", "items_ready_for_handover")
@@ -57,10 +58,7 @@ class ReceiverMetrics:
             new: How many of them were new, by event name.
             now: Epoch seconds.
         """
-        received: dict[str, int] = {}
-        for event in events:
-            received[event.event_name] = received.get(event.event_name, 0) + 1
-        for name, count in received.items():
+        for name, count in collections.Counter(event.event_name for event in events).items():
             label = name if name in KNOWN_NAMES else OTHER
             self._received.labels(label).inc(count)
             self._stored.labels(label).inc(new.get(name, 0))
@@ -77,7 +75,7 @@ class ReceiverMetrics:
         self._latency.observe(seconds)
 
     def text(self) -> bytes:
-        """Give all metrics in Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
         return prometheus.generate_latest(self._registry)
 
     def _note_newest(self, published: float, now: float) -> None:

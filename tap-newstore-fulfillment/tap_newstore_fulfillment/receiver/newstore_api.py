@@ -1,7 +1,7 @@
 """The few calls this package makes to NewStore's API (newstore-api.md, section 1).
 
-A person waits for the answer: passing faults are tried again for a short while, everything
-else is said at once in NewStore's own words.
+Somebody is waiting at the terminal: transient errors are retried for a few seconds, any other
+error is reported at once, in NewStore's own words.
 """
 
 from __future__ import annotations
@@ -20,26 +20,27 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger("newstore-event-receiver")
 
 CALL_SECONDS = 30
-TRIES = 4
-FIRST_WAIT_SECONDS = 0.5
-LONGEST_WAIT_SECONDS = 60.0
-NEEDED = ("tenant", "client_id", "client_secret")
-SAID = ("error_code", "message", "request_id", "type", "title", "detail", "error_description", "error")
+#: Seconds before each retry, unless NewStore sends Retry-After.
+PAUSES = (0.5, 1.0, 2.0)
+LONGEST_PAUSE = 60.0
+REQUIRED_SETTINGS = ("tenant", "client_id", "client_secret")
+#: Fields of an error body that are shown.
+ERROR_FIELDS = ("error_code", "message", "request_id", "type", "title", "detail", "error_description", "error")
 
 
 class NewStoreApi:
-    """Calls NewStore as one API client, with one token: a command is over before it expires.
+    """A client of NewStore's API. It fetches one token: a command ends before the token expires.
 
     Args:
         settings: `tenant`, `client_id`, `client_secret`, and `api_url`, `auth_url` where they differ from the tenant's.
-        sleep: Waits the given seconds.
+        sleep: Waits the given number of seconds.
 
     Raises:
-        ConfigurationError: a setting is missing; names all that are.
+        ConfigurationError: settings are missing; the text names them.
     """
 
     def __init__(self, settings: Mapping[str, t.Any], sleep: Callable[[float], None] = time.sleep) -> None:
-        if missing := [name for name in NEEDED if not settings.get(name)]:
+        if missing := [name for name in REQUIRED_SETTINGS if not settings.get(name)]:
             raise ConfigurationError(f"{', '.join(missing)}: required to call NewStore")
         tenant = settings["tenant"]
         self._api_url = (settings.get("api_url") or f"https://{tenant}.p.newstore.net").rstrip("/")
@@ -55,31 +56,33 @@ class NewStoreApi:
         self._token: str | None = None
 
     def get(self, path: str) -> t.Any:
-        """Read; tried again on passing faults."""
+        """GET; retried on transient errors."""
         return self._call("GET", path, None, is_repeatable=True)
 
     def post(self, path: str) -> t.Any:
-        """Do something that may be done twice."""
+        """POST a call that is safe to repeat; retried on transient errors."""
         return self._call("POST", path, None, is_repeatable=True)
 
     def create(self, path: str, body: Mapping[str, t.Any]) -> t.Any:
-        """Make something; tried again only when it certainly was not made."""
+        """POST a new resource; retried only when NewStore certainly did not create it."""
         return self._call("POST", path, body, is_repeatable=False)
 
     def _call(self, method: str, path: str, body: object, *, is_repeatable: bool) -> t.Any:
-        wait = FIRST_WAIT_SECONDS
-        for tries_left in range(TRIES - 1, -1, -1):
-            answer = self._send(method, self._api_url + path, json=body, headers={"Authorization": self._bearer()})
-            may_pass = answer.status_code == 429 or (is_repeatable and answer.status_code >= 500)
-            if not may_pass or not tries_left:
+        answer = self._call_once(method, path, body)
+        for pause in PAUSES:
+            is_transient = answer.status_code == 429 or (is_repeatable and answer.status_code >= 500)
+            if not is_transient:
                 break
-            pause = _seconds(answer.headers.get("Retry-After")) or wait
-            logger.warning("NewStore answered %d; trying again in %.1f s", answer.status_code, pause)
-            self._sleep(pause)
-            wait *= 2
+            seconds = _seconds(answer.headers.get("Retry-After")) or pause
+            logger.warning("NewStore answered %d; trying again in %.1f s", answer.status_code, seconds)
+            self._sleep(seconds)
+            answer = self._call_once(method, path, body)
         if not answer.ok:
             raise TapError(f"{method} {path}: NewStore answered {answer.status_code}: {_message(answer)}")
         return _json(answer)
+
+    def _call_once(self, method: str, path: str, body: object) -> requests.Response:
+        return self._send(method, self._api_url + path, json=body, headers={"Authorization": self._bearer()})
 
     def _bearer(self) -> str:
         if self._token is None:
@@ -101,7 +104,7 @@ class NewStoreApi:
 
 
 def _json(answer: requests.Response) -> dict[str, t.Any]:
-    """Give a JSON object; an answer without one says nothing."""
+    """Return the JSON object of an answer; empty if it has none."""
     try:
         body = answer.json()
     except ValueError:
@@ -110,13 +113,13 @@ def _json(answer: requests.Response) -> dict[str, t.Any]:
 
 
 def _message(answer: requests.Response) -> str:
-    """Give NewStore's own words: `{error_code, message, request_id}`, problem+json or OAuth's."""
+    """Return NewStore's own words: `{error_code, message, request_id}`, problem+json or OAuth's."""
     body = _json(answer)
     if answer.status_code == 403 and not body:
         return "this IP address has made too many calls; wait 5 minutes"
-    said = ", ".join(f"{name}: {body[name]}" for name in SAID if body.get(name))
-    return " ".join((said or answer.text[:200] or "no message").split())
+    fields = ", ".join(f"{name}: {body[name]}" for name in ERROR_FIELDS if body.get(name))
+    return " ".join((fields or answer.text[:200] or "no message").split())
 
 
 def _seconds(header: str | None) -> float | None:
-    return min(float(header), LONGEST_WAIT_SECONDS) if header and header.isdigit() else None
+    return min(float(header), LONGEST_PAUSE) if header and header.isdigit() else None

@@ -1,9 +1,8 @@
-"""`newstore-event-receiver register|status|start|stop|replay`: tell NewStore where events go."""
+"""`newstore-event-receiver register|status|start|stop|replay`: tell NewStore where to deliver events."""
 
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import json
 import os
 import typing as t
@@ -13,11 +12,12 @@ import click
 
 from tap_newstore_fulfillment.errors import ConfigurationError
 from tap_newstore_fulfillment.receiver import integrations
-from tap_newstore_fulfillment.receiver.configuration import config_option, read_settings
+from tap_newstore_fulfillment.receiver.configuration import Command, config_option, read_settings
 from tap_newstore_fulfillment.receiver.newstore_api import NewStoreApi
+from tap_newstore_fulfillment.receiver.output import format_option
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     Settings = Mapping[str, t.Any]
 
@@ -27,37 +27,36 @@ id_option = click.option(
 
 
 def read_time(_context: click.Context, _option: click.Parameter, text: str | None) -> dt.datetime | None:
-    """Read the time an option gives."""
+    """Parse the time given to an option."""
     try:
         return integrations.parse_time(text) if text else None
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
 
 
-def sink_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add what says where NewStore delivers: a webhook or a bucket."""
-    options = [
-        click.option("--callback-url", metavar="URL", help="The receiver as NewStore reaches it: https://…/events."),
-        click.option("--s3-bucket", metavar="BUCKET", help="Write export files to this bucket instead."),
-        click.option("--s3-prefix", default="newstore", show_default=True, help="Prefix of the export files."),
-        click.option("--s3-region", metavar="REGION", help="The bucket's AWS region."),
-    ]
+SINK_OPTIONS = (
+    click.option("--callback-url", metavar="URL", help="The receiver as NewStore reaches it: https://…/events."),
+    click.option("--s3-bucket", metavar="BUCKET", help="Write export files to this bucket instead."),
+    click.option("--s3-prefix", default="newstore", show_default=True, help="Prefix of the export files."),
+    click.option("--s3-region", metavar="REGION", help="The bucket's AWS region."),
+)
 
-    @functools.wraps(command)
-    def with_sink(**arguments: t.Any) -> None:
-        names = ("callback_url", "s3_bucket", "s3_prefix", "s3_region")
-        given = {name: arguments.pop(name) for name in names}
-        settings = _registration_settings(arguments.pop("config_files"))
-        command(settings=settings, sink=_sink(given, settings), **arguments)
 
-    return functools.reduce(lambda decorated, option: option(decorated), reversed(options), config_option(with_sink))
+def sink_options(command: Command) -> Command:
+    """Add the options that say where NewStore delivers: a webhook or a bucket. `_sink` takes them."""
+    for option in reversed(SINK_OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.command()
 @id_option
+@config_option
 @sink_options
-def register(settings: Settings, sink: Settings, integration_id: str) -> None:
+def register(config_files: tuple[str, ...], integration_id: str, **sink_arguments: str | None) -> None:
     """Register the receiver, or a bucket for export files, with NewStore and start the deliveries."""
+    settings = _registration_settings(config_files)
+    sink = _sink(settings, **sink_arguments)
     NewStoreApi(settings).create(integrations.PATH, integrations.permanent(integration_id, sink))
     click.echo(f"{integration_id}: registered and started, {_described(sink)}")
 
@@ -69,21 +68,24 @@ def register(settings: Settings, sink: Settings, integration_id: str) -> None:
     callback=read_time,
     metavar="TIME",
     required=True,
-    help="From this time of publication on (RFC 3339).",
+    help="Replay events published from this time on (RFC 3339).",
 )
 @click.option(
-    "--to", "ends_at", callback=read_time, metavar="TIME", help="Up to this time of publication; default now."
+    "--to", "ends_at", callback=read_time, metavar="TIME", help="Replay events published up to this time; default: now."
 )
-@click.option("--id", "integration_id", help="The temporary integration's id; default made of the period.")
+@click.option("--id", "integration_id", help="The temporary integration's id; made from the period by default.")
+@config_option
 @sink_options
 def replay(
-    settings: Settings,
-    sink: Settings,
+    config_files: tuple[str, ...],
     integration_id: str | None,
     starts_at: dt.datetime,
     ends_at: dt.datetime | None,
+    **sink_arguments: str | None,
 ) -> None:
     """Have NewStore deliver past events again; those already kept change nothing."""
+    settings = _registration_settings(config_files)
+    sink = _sink(settings, **sink_arguments)
     ends_at = ends_at or dt.datetime.now(tz=dt.UTC)
     integration_id = integration_id or f"{integrations.DEFAULT_ID}-{starts_at:%Y%m%dT%H%M%S}-{ends_at:%Y%m%dT%H%M%S}"
     body = integrations.temporary(integration_id, sink, starts_at, ends_at)
@@ -94,12 +96,12 @@ def replay(
 @click.command()
 @config_option
 @id_option
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def status(config_files: tuple[str, ...], integration_id: str, form: str) -> None:
+@format_option
+def status(config_files: tuple[str, ...], integration_id: str, output_format: str) -> None:
     """Show what NewStore says of an integration."""
     settings = _registration_settings(config_files)
     found = integrations.without_secrets(NewStoreApi(settings).get(_path(integration_id)))
-    if form == "json":
+    if output_format == "json":
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     else:
         for name, value in found.items():
@@ -131,19 +133,24 @@ def _registration_settings(files: tuple[str, ...]) -> Settings:
     return read_settings(files, needs_source=False)
 
 
-def _sink(given: Mapping[str, str | None], settings: Settings) -> Settings:
-    """Give the sink that was asked for.
+def _sink(
+    settings: Settings,
+    *,
+    callback_url: str | None,
+    s3_bucket: str | None,
+    s3_prefix: str | None,
+    s3_region: str | None,
+) -> Settings:
+    """Return the sink the options ask for.
 
-    A bucket's keys come from variables, never from arguments that other users of the machine
-    can see. They are not AWS's own variables: those hold somebody's keys that NewStore must
-    not get by accident.
+    The bucket's keys come from environment variables: other users of the machine can see
+    arguments. They are not AWS's own variables, whose keys NewStore must not get by accident.
     """
-    url, bucket = given["callback_url"], given["s3_bucket"]
-    if url and not bucket:
-        return integrations.webhook_parameters(url, settings.get("receiver_api_key"))
-    if bucket and not url:
+    if callback_url and not s3_bucket:
+        return integrations.webhook_parameters(callback_url, settings.get("receiver_api_key"))
+    if s3_bucket and not callback_url:
         keys = (os.environ.get(f"NEWSTORE_S3_{name}") for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"))
-        return integrations.s3_parameters(bucket, given["s3_prefix"] or "", given["s3_region"], *keys)
+        return integrations.s3_parameters(s3_bucket, s3_prefix or "", s3_region, *keys)
     raise ConfigurationError("--callback-url, --s3-bucket: expected one of them")
 
 

@@ -1,4 +1,4 @@
-"""`newstore-event-receiver prune` and `quarantine`: looking after the landing store."""
+"""`newstore-event-receiver prune` and `quarantine`: maintenance of the landing store."""
 
 from __future__ import annotations
 
@@ -9,43 +9,38 @@ import sys
 import typing as t
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from tap_newstore_fulfillment.errors import EventRejectedError, TapError
 from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.store import LandingStore
 from tap_newstore_fulfillment.receiver.configuration import config_option, read_settings
+from tap_newstore_fulfillment.receiver.output import format_option, print_table
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from tap_newstore_fulfillment.landing.quarantine import Rejected
 
 MS_PER_DAY = 24 * 3600 * 1000
 ROWS_AT_ONCE = 500
 
-format_option = click.option(
-    "--format", "output", type=click.Choice(["table", "json"]), default="table", show_default=True, help="How to show."
-)
-
 
 @click.command()
 @config_option
-@click.option("--keep-days", type=click.IntRange(min=0), required=True, help="Younger events stay whole.")
-@click.option("--forget-reader", metavar="ID", help="No longer keep events for a pipeline that will not come back.")
+@click.option("--keep-days", type=click.IntRange(min=0), required=True, help="Leave younger events whole.")
+@click.option("--forget-reader", metavar="ID", help="Stop keeping events for a pipeline that will not come back.")
 @format_option
-def prune(config_files: tuple[str, ...], keep_days: int, forget_reader: str | None, output: str) -> None:
+def prune(config_files: tuple[str, ...], keep_days: int, forget_reader: str | None, output_format: str) -> None:
     """Empty the bodies of old events that every pipeline's target has confirmed.
 
-    The ids stay, so that a redelivery is still a duplicate. Below: the pipelines, and how far each is.
+    The ids stay, so that a redelivery is still a duplicate. Also shows the pipelines, and how far each is.
     """
     with _store(config_files) as store:
         if forget_reader and not store.retention.forget(forget_reader):
             raise TapError(f"--forget-reader {forget_reader}: no pipeline has read the store under this id")
         pruned = store.retention.prune(keep_days * MS_PER_DAY)
         readers = [reader._asdict() | {"seen_at": _iso(reader.seen_at)} for reader in store.retention.readers()]
-    if output == "json":
+    if output_format == "json":
         click.echo(json.dumps({"pruned": pruned, "readers": readers}))
         return
     click.echo(f"{pruned} events pruned")
@@ -59,14 +54,16 @@ def quarantine() -> None:
 
 @quarantine.command("list")
 @config_option
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(min=1), help="The most rows to show.")
+@click.option(
+    "--limit", default=100, show_default=True, type=click.IntRange(min=1), help="Show at most this many rows."
+)
 @format_option
-def list_bodies(config_files: tuple[str, ...], limit: int, output: str) -> None:
-    """List them, the oldest first."""
+def list_bodies(config_files: tuple[str, ...], limit: int, output_format: str) -> None:
+    """List the bodies, oldest first."""
     with _store(config_files) as store:
         rows = [_shown(rejected) for rejected in store.quarantine.list(limit=limit)]
         count = store.quarantine.count()
-    if output == "json":
+    if output_format == "json":
         click.echo(json.dumps({"count": count, "bodies": rows}))
         return
     print_table(f"Quarantine: {len(rows)} of {count}", ("id", "received_at", "path", "bytes", "reason"), rows)
@@ -87,9 +84,9 @@ def show_body(config_files: tuple[str, ...], rejected_id: int) -> None:
 @config_option
 @click.argument("rejected_ids", type=int, metavar="[ID]...", nargs=-1)
 def retry_bodies(config_files: tuple[str, ...], rejected_ids: tuple[int, ...]) -> None:
-    """Check bodies again, all or some; what is an event now becomes one and leaves the quarantine.
+    """Check bodies again, all of them or some; those that are events now leave the quarantine.
 
-    Of use after an upgrade that understands more. Ends with 1 when something stays behind.
+    Useful after an upgrade that accepts more. Exits with 1 if any body is still refused.
     """
     accepted, refused = 0, 0
     with _store(config_files) as store:
@@ -105,13 +102,13 @@ def retry_bodies(config_files: tuple[str, ...], rejected_ids: tuple[int, ...]) -
 
 
 def _retry(store: LandingStore, rejected_id: int) -> str | None:
-    """Make a body an event; give the reason when it is none."""
+    """Turn a body into an event; return the reason if it is not one."""
     _, body = _find(store, rejected_id)
     try:
         event = check_event(body)
     except EventRejectedError as reason:
         return str(reason)
-    # In this order: killed in between, the next retry finds a duplicate.
+    # In this order: if killed in between, the next retry finds a duplicate.
     store.add([event])
     store.quarantine.remove(rejected_id)
     return None
@@ -148,14 +145,6 @@ def _shown(rejected: Rejected) -> dict[str, t.Any]:
         "bytes": rejected.size,
         "reason": rejected.reason,
     }
-
-
-def print_table(title: str, columns: Sequence[str], rows: Sequence[dict[str, t.Any]]) -> None:
-    """Print the columns of these rows."""
-    table = Table(*columns, title=title)
-    for row in rows:
-        table.add_row(*(str(row[column]) for column in columns))
-    Console().print(table)
 
 
 def _iso(epoch_ms: int) -> str:

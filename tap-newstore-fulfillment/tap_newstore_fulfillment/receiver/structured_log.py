@@ -1,4 +1,4 @@
-"""The receiver's log: one JSON object a line, with neither bodies nor secrets in it."""
+"""The receiver's log: one JSON object per line, without bodies or secrets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class JsonFormatter(logging.Formatter):
     """Writes time, level, logger and message, and the fields given as `extra={"fields": {...}}`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give the line."""
+        """Return the line."""
         moment = dt.datetime.fromtimestamp(record.created, tz=dt.UTC)
         line = {
             "time": moment.isoformat(timespec="milliseconds"),
@@ -23,7 +23,7 @@ class JsonFormatter(logging.Formatter):
             **getattr(record, "fields", {}),
         }
         if record.exc_info:
-            # The kind alone: a driver's text may carry parameters, that is parts of a body.
+            # The type only: a driver's message may quote parameters, and so parts of a body.
             line["error"] = getattr(record.exc_info[0], "__name__", "")
         return msgspec.json.encode(line, enc_hook=str).decode()
 

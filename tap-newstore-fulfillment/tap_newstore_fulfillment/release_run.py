@@ -1,0 +1,102 @@
+"""What one run of a stream releases, and what the stream's bookmark says while it does."""
+
+from __future__ import annotations
+
+import typing as t
+import uuid
+
+from tap_newstore_fulfillment.landing.release import LATE_THROUGH, PRUNED_THROUGH, Bookmark
+from tap_newstore_fulfillment.records import read_record
+from tap_newstore_fulfillment.sources import waiting_time
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from tap_newstore_fulfillment.landing.release import ReleasePlan
+    from tap_newstore_fulfillment.landing.store import Arrival, LandingStore
+    from tap_newstore_fulfillment.records import EventRecord
+
+
+class ReleaseRun:
+    """One run of a stream over the landing store (design rules 1 and 2).
+
+    Args:
+        store: The landing store; the caller closes it.
+        settings: The tap's settings.
+        state: The stream's part of the Singer state, updated in place as events go out.
+        is_incremental: False: all events are released, and `state` holds no bookmark.
+        ready_at: Epoch milliseconds when export files were listed; None: the events come from a receiver.
+    """
+
+    def __init__(
+        self,
+        store: LandingStore,
+        settings: Mapping[str, t.Any],
+        state: dict[str, t.Any],
+        *,
+        is_incremental: bool,
+        ready_at: int | None,
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._state = state
+        self._is_incremental = is_incremental
+        # An interrupted run may have left it.
+        state.pop(LATE_THROUGH, None)
+        self._plan = self._make_plan(ready_at)
+        if is_incremental:
+            self._set_pruned_through()
+
+    def events(self, emit_state: Callable[[], None]) -> Iterator[list[EventRecord]]:
+        """Yield the run's events in batches; afterwards the bookmark covers the whole run.
+
+        Args:
+            emit_state: Writes a STATE message with the state as it stands; more messages follow it.
+        """
+        if self._is_incremental:
+            # Even when nothing is released: the SDK drops a STATE equal to the one before, and would drop the last.
+            # A reader can then tell that a run ended before its last STATE.
+            self._state.update(self._plan.bookmark_at_start().to_state())
+            emit_state()
+        yield from _records(self._store.released_first(self._plan))
+        if self._plan.late:
+            # What follows this STATE lies at or below the release mark and came late.
+            self.move_bookmark(self._plan.late.lowest)
+            self._state[LATE_THROUGH] = self._plan.through
+            emit_state()
+            yield from _records(self._store.released_last(self._plan))
+            del self._state[LATE_THROUGH]
+        if self._is_incremental:
+            self._state.update(self._plan.end.to_state())
+        if self._settings["emit_unreleased"]:
+            yield from _records(self._store.unreleased(self._plan), released=False)
+
+    def move_bookmark(self, logical_timestamp: int) -> None:
+        """Move the bookmark to just before a released event: more events may have the same timestamp."""
+        if self._is_incremental:
+            self._state.update(self._plan.bookmark_before(logical_timestamp).to_state())
+
+    def _make_plan(self, ready_at: int | None) -> ReleasePlan:
+        bookmark = Bookmark()
+        if self._is_incremental:
+            bookmark = Bookmark.from_state(self._state, new_reader=str(uuid.uuid4()))
+            self._store.retention.note(bookmark)
+        settle_ms = waiting_time(self._settings)
+        return self._store.plan_release(
+            bookmark,
+            settle_ms=settle_ms,
+            oldest=self._settings.get("start_logical_timestamp"),
+            settled=self._store.clock.settled(settle_ms, ready_at),
+        )
+
+    def _set_pruned_through(self) -> None:
+        """Note in the state up to which timestamp completions are gone, if the run reads that far back."""
+        through, oldest = self._store.retention.pruned_through(), self._settings.get("start_logical_timestamp")
+        self._state.pop(PRUNED_THROUGH, None)
+        if through is not None and (oldest is None or through >= oldest):
+            self._state[PRUNED_THROUGH] = through
+
+
+def _records(batches: Iterable[Sequence[Arrival]], *, released: bool = True) -> Iterator[list[EventRecord]]:
+    for arrivals in batches:
+        yield [read_record(arrival, released=released) for arrival in arrivals]
