@@ -1,4 +1,4 @@
-"""The project as Meltano runs it: the demos, and meltano.yml.
+"""The project as Meltano runs it: the demos, and single jobs and commands.
 
 All runs of Meltano are in this file, because a file's tests run one after the other: in one
 Meltano project, two runs of a plugin at once get in each other's way.
@@ -18,14 +18,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 import yaml
-from mapper_newstore_stock.mapper import MapperNewStoreStock
 from rich.console import Console
 from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.store import LandingStore
 from tap_newstore_fulfillment.receiver.app import MAX_BODY_BYTES
-from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
-from target_newstore_stock.target import TargetNewStoreStock
 
+from tests.documentation.plugins import meltano_project
 from tests.end_to_end.demo import Story, sandbox_settings
 from tests.end_to_end.demo_erp import Day
 from tests.end_to_end.meltano_job import PROJECT
@@ -40,31 +38,6 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.shop.postgresql import PostgreSql
-
-PLUGINS: dict[str, t.Any] = {
-    "extractors": TapNewStoreFulfillment,
-    "mappers": MapperNewStoreStock,
-    "loaders": TargetNewStoreStock,
-}
-KINDS = {
-    "string": "string",
-    "integer": "integer",
-    "number": "integer",
-    "array": "array",
-    "object": "object",
-    "boolean": "boolean",
-}
-
-
-@pytest.fixture(scope="module")
-def project() -> dict[str, t.Any]:
-    return t.cast("dict[str, t.Any]", yaml.safe_load((PROJECT / "meltano.yml").read_text(encoding="utf-8")))
-
-
-def plugin(project: dict[str, t.Any], kind: str) -> dict[str, t.Any]:
-    """Return the definition of the project's own plugin of a kind."""
-    (own,) = (entry for entry in project["plugins"][kind] if "newstore" in entry["name"])
-    return t.cast("dict[str, t.Any]", own)
 
 
 def test_the_demo_ends_with_the_right_numbers(tmp_path: Path) -> None:
@@ -94,55 +67,6 @@ def test_a_day_notices_a_wrong_number(tmp_path: Path) -> None:
     day.units_lost_by_the_erp = 1
     assert not day.live()
     assert "wrong: LON1/SKU-200" in told.getvalue()
-
-
-def test_names_that_users_rely_on_stay(project: dict[str, t.Any]) -> None:
-    assert plugin(project, "extractors")["name"] == "tap-newstore-fulfillment"
-    assert plugin(project, "loaders")["name"] == "target-newstore-stock"
-    assert plugin(project, "mappers")["name"] == "mapper-newstore-stock"
-    assert [mapping["name"] for mapping in plugin(project, "mappers")["mappings"]] == [
-        "newstore-stock",
-        "newstore-allocations",
-    ]
-    assert plugin(project, "utilities")["name"] == "newstore-sandbox"
-    jobs = {job["name"]: job["tasks"] for job in project["jobs"]}
-    assert jobs["newstore-stock-sync"] == ["tap-newstore-fulfillment newstore-stock target-newstore-stock"]
-    assert jobs["newstore-erp-sync"][0] == "tap-newstore-fulfillment newstore-allocations target-postgres"
-    assert jobs["newstore-both-ways"] == jobs["newstore-stock-sync"] + jobs["newstore-erp-sync"]
-    assert {schedule["job"] for schedule in project["schedules"]} == {"newstore-both-ways"}
-    assert project["default_environment"] == "sandbox"
-    assert [environment["name"] for environment in project["environments"]] == ["sandbox", "production"]
-    assert project["send_anonymous_usage_stats"] is False
-
-
-@pytest.mark.parametrize("kind", PLUGINS)
-def test_each_setting_is_declared_as_the_plugin_declares_it(project: dict[str, t.Any], kind: str) -> None:
-    own = PLUGINS[kind].config_jsonschema["properties"]
-    declared = {setting["name"]: setting for setting in plugin(project, kind)["settings"]}
-    # The SDK adds its own settings, such as stream maps; meltano.yml need not declare them.
-    assert declared.keys() == own.keys() - sdk_settings(PLUGINS[kind])
-    for name, setting in declared.items():
-        schema = own[name]
-        assert setting["label"] == schema["title"], name
-        assert setting["description"] == schema["description"], name
-        assert setting.get("sensitive", False) == schema.get("secret", False), name
-        if "enum" in schema:
-            assert setting["kind"] == "options"
-            assert [option["value"] for option in setting["options"]] == schema["enum"]
-        else:
-            assert setting["kind"] == KINDS[schema["type"][0]], name
-
-
-def sdk_settings(plugin_class: t.Any) -> set[str]:
-    """Return the settings the SDK adds to every plugin of this kind."""
-    added: dict[str, t.Any] = {"properties": {}}
-    plugin_class.append_builtin_config(added)
-    return set(added["properties"])
-
-
-def test_the_production_environment_configures_nothing(project: dict[str, t.Any]) -> None:
-    (production,) = (entry for entry in project["environments"] if entry["name"] == "production")
-    assert production == {"name": "production"}
 
 
 def test_the_receiver_runs_as_a_command_of_the_tap(tmp_path: Path) -> None:
@@ -227,10 +151,10 @@ def test_settings_reach_the_plugin_from_the_environment(tmp_path: Path) -> None:
     assert settings["store_mapping"] == {"DC01": ""}
 
 
-def test_the_plugins_of_a_second_tenant_have_their_own_variables(project: dict[str, t.Any], tmp_path: Path) -> None:
+def test_the_plugins_of_a_second_tenant_have_their_own_variables(tmp_path: Path) -> None:
     page = (PROJECT / "docs" / "schedulers.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```yaml\n(plugins:\n.*?)```", page, re.DOTALL)
-    both = copy.deepcopy(project)
+    both = copy.deepcopy(meltano_project())
     for kind, plugins in yaml.safe_load(example)["plugins"].items():
         both["plugins"][kind] += plugins
     (tmp_path / "meltano.yml").write_text(yaml.safe_dump(both), encoding="utf-8")
