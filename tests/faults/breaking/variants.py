@@ -1,6 +1,6 @@
-"""The product, deliberately broken: for each of the design's rules 1 to 9 what happens when it is not kept.
+"""The product, deliberately broken: variants that violate the design's rules 1 to 9.
 
-Each variant replaces one thing of the real product for the length of a test.
+Each variant replaces one piece of the real product for the duration of a test.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def same_event_counts_each_time(patch: pytest.MonkeyPatch) -> None:
     def broken(intake: LedgerIntake, units: sa.Select[t.Any], cut: int) -> None:
         unit = units.subquery().c
         event = (unit.event_id + f" in run {intake._ledger.run}").label("event_id")
-        # SQLite takes ON CONFLICT for a join where there is no WHERE.
+        # Without a WHERE, SQLite parses ON CONFLICT as a join.
         columns = [event if name == "event_id" else unit[name] for name in (*UNIT, "late")]
         complete(intake, sa.select(*columns).where(unit.units > 0), cut)
 
@@ -232,12 +232,14 @@ def after_a_failed_import_the_next_one_begins(patch: pytest.MonkeyPatch) -> None
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """What is not kept of a rule.
+    """A way to violate a rule.
 
     Attributes:
-        seed: The first schedule that is played; it was seen to catch the variant.
-        options: Fields of `schedules.Options` that show it sooner.
-        steps: Played instead of what the seed makes, where chance would take long.
+        rule: Number of the design rule it violates.
+        breaks: Patches the product.
+        seed: The first schedule to play; known to catch the variant.
+        options: Fields of `schedules.Options` that catch it sooner.
+        steps: Played instead of the seed's schedules, where chance would take long.
     """
 
     rule: int
@@ -250,7 +252,7 @@ class Variant:
         return f"{self.rule}-{getattr(self.breaks, '__name__', '')}"
 
     def schedules(self, count: int) -> Iterator[Schedule]:
-        """Give so many schedules."""
+        """Yield up to `count` schedules."""
         if self.steps:
             yield Schedule(0, Options(**self.options), dict.fromkeys(KEYS, 9), self.steps)
             return
@@ -260,7 +262,7 @@ class Variant:
 
 AT_ONCE = (0.0,)
 TWO_ORDERS = (Order("first", "DC01", ("SHIRT",), AT_ONCE), Order("second", "DC01", ("SHIRT",), AT_ONCE))
-#: The lower of two completions of one key arrives when a range has been declared beyond it.
+#: Of two completions of one key, the lower arrives after a range beyond it has been declared.
 A_LATE_EVENT = (
     *TWO_ORDERS,
     Ship("first", 1, (3.0,)),
@@ -270,7 +272,7 @@ A_LATE_EVENT = (
     Wait(2.0),
     Run(),
 )
-#: The target dies when its job has begun; NewStore works on it only when there is another one, and on that one first.
+#: The target dies after its job has started; NewStore runs it only once there is a second job, and that one first.
 A_JOB_LEFT_BEHIND = (
     *TWO_ORDERS,
     Ship("first", 1, AT_ONCE),
@@ -288,12 +290,12 @@ THREE_PARTS = (
     Ship("second", 1, AT_ONCE),
     Wait(1.2),
 )
-#: Of a cut of three parts the first is repeated after the last.
+#: The first of three parts of a cut is repeated after the last.
 PARTS_REPEATED = (*THREE_PARTS, Run(), LoseState(), Run())
 THE_FIRST_PART_FAILS = (*THREE_PARTS, Run(RunFault("newstore", 0, "fails the import")), Run())
 ONE_KEY_A_CUT = {"max_cut_items": 1}
 
-#: What the shop in one process can show; the order of commits takes a server (`test_broken_variants`).
+#: Variants that the shop in one process can catch; commit order needs a server (`test_broken_variants`).
 VARIANTS = (
     Variant(1, plain_maximum_is_the_release_mark, 4, {"breaks_the_promise": False}),
     Variant(2, bookmark_forgets_the_arrival_position, 2, {"breaks_the_promise": True}),

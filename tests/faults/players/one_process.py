@@ -84,11 +84,11 @@ class Databases:
         self.death.watch(self._ledgers.engine)
 
     def ledger(self, directory: Path) -> sa.Engine:
-        """Give the engine, which from now on leads to a new ledger in the directory."""
+        """Return the engine, which from now on leads to a new ledger in the directory."""
         return self._ledgers.new(directory)
 
     def landing_store(self) -> LandingStore:
-        """Give a new landing store in memory; the one before, which was closed, is gone."""
+        """Return a new landing store in memory; the one before, which was closed, is gone."""
         with mock.patch.object(landing_database, "_create_engine", self._open_landing):
             return LandingStore("sqlite://")
 
@@ -97,7 +97,7 @@ _databases = Databases()
 
 
 def play(seed: int, **options: t.Any) -> Verdict:
-    """Play the schedule of a seed, and give the judge's verdict.
+    """Play the schedule of a seed and return the judge's verdict.
 
     Args:
         seed: Of the schedule.
@@ -270,7 +270,7 @@ class OneProcess(Story):
             self._newstore.faults.hold_jobs = True
 
     def _tap(self) -> tuple[list[dict[str, t.Any]], list[tuple[int, State]]]:
-        """Give the tap's records, and its STATEs, each with the number of records before it."""
+        """Return the tap's records, and its STATEs, each with the number of records before it."""
         state = self.state or {}
         bookmark = Bookmark.from_state(state.get("bookmarks", {}).get(STREAM, {}), new_reader="here")
         self._landing.retention.note(bookmark)
@@ -296,7 +296,7 @@ class OneProcess(Story):
         return {"bookmarks": {**bookmarks, STREAM: bookmark.to_state()}}
 
     def _map(self, records: list[dict[str, t.Any]], states: list[tuple[int, State]]) -> list[bytes]:
-        """Give the lines the mapper wrote until it ended or died."""
+        """Return the lines the mapper wrote until it ended or died."""
         lines = self._tap_lines(records, states)
         mapper = MapperHere(config=self._mapper)
         self._mapper_is_well = False
@@ -329,7 +329,7 @@ class OneProcess(Story):
         return [_encode(message) for message in messages]
 
     def _import(self, lines: list[bytes]) -> list[State]:
-        """Feed the target; give the STATEs it wrote until it ended or died."""
+        """Feed the target and return the STATEs it wrote until it ended or died."""
         target = TargetHere(config=TARGET)
         importer = StockImport(target.config, target._counts, self._sleep, self.now, self._time_of_day)
         session: t.Any = SessionHere(self._newstore, self._around_call)

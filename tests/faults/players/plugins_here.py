@@ -25,22 +25,22 @@ if t.TYPE_CHECKING:
     from tests.faults.stories.story import State
 
 _encode = msgspec.json.Encoder().encode
-#: By the schema's text; a validator keeps nothing of the records it has seen.
+#: By the schema's text; a validator keeps no trace of the records it has seen.
 _validators: dict[str, BaseJSONSchemaValidator | None] = {}
 
 
 def let_go(target: TargetNewStoreStock) -> None:
-    """Release what the end of the target's process would: its hold on the staging place."""
+    """Release what the end of the target's process would release: its lock on the staging place."""
     lock = getattr(target, "_run_lock", None)
     if lock is not None:
         lock._lock.release(force=True)
 
 
 class Writer(MessageWriter):
-    """Keeps what the mapper writes, each message as a line.
+    """Keeps the messages the mapper writes, one line each.
 
     Attributes:
-        death: Each message is a step of the mapper.
+        death: Counts each message as a step.
     """
 
     death: Death
@@ -55,7 +55,7 @@ class Writer(MessageWriter):
 
 
 class MapperHere(MapperNewStoreStock):
-    """The mapper, on an engine that is there already; what it writes is kept."""
+    """The mapper on an existing engine; its output is kept."""
 
     message_writer_class = Writer
 
@@ -65,14 +65,14 @@ class MapperHere(MapperNewStoreStock):
         self._stock_run = StockRun(self.config, self.logger, Ledger(engine))
 
     def close(self) -> list[bytes]:
-        """Let go of the ledger, as the end of the process does; give the lines that came out."""
+        """Release the ledger, as the end of the process does, and return the lines written."""
         if self._stock_run:
             self._stock_run.close()
         return t.cast("Writer", self.message_writer).lines
 
 
 class SinkHere(StockSink):
-    """The sink; a schema that came before is not checked to be one again."""
+    """The sink, with a cached validator for each schema."""
 
     def get_validator(self) -> BaseJSONSchemaValidator | None:
         known = json.dumps(self.schema)
@@ -88,7 +88,7 @@ class TargetHere(TargetNewStoreStock):
 
 
 class States(io.StringIO):
-    """The target's stdout: a STATE counts when its line was written whole."""
+    """The target's stdout: a STATE counts if its line was written completely."""
 
     def __init__(self, death: Death) -> None:
         super().__init__()

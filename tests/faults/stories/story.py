@@ -121,19 +121,19 @@ class Story(abc.ABC):
 
     @abc.abstractmethod
     def now(self) -> float:
-        """Give the seconds of this story's clock."""
+        """Return the seconds of this story's clock."""
 
     @abc.abstractmethod
     def atp(self, key: Key) -> int | None:
-        """Give what NewStore promises."""
+        """Return what NewStore promises."""
 
     @abc.abstractmethod
     def place(self, order: str, node: str, products: list[str]) -> int | None:
-        """Place an order; give the timestamp of its event, or None when NewStore refuses it."""
+        """Place an order and return the timestamp of its event, or None when NewStore refuses it."""
 
     @abc.abstractmethod
     def move(self, order: str, name: str, units: int) -> int:
-        """Ship or fail the first open units of an order; give the timestamp of the event."""
+        """Ship or fail the first open units of an order and return the timestamp of the event."""
 
     @abc.abstractmethod
     def move_goods(self, key: Key, units: int) -> None:
@@ -141,7 +141,7 @@ class Story(abc.ABC):
 
     @abc.abstractmethod
     def published(self) -> Iterable[Published]:
-        """Give the events published since the last call."""
+        """Return the events published since the last call."""
 
     @abc.abstractmethod
     def deliver(self, event: Published, due: float) -> None:
@@ -157,7 +157,7 @@ class Story(abc.ABC):
 
     @abc.abstractmethod
     def run(self, run: Run) -> State | None:
-        """Run the pipeline from `state`; give the last STATE that came out."""
+        """Run the pipeline from `state` and return the last STATE that came out."""
 
     @abc.abstractmethod
     def end_faults(self) -> None:
@@ -169,10 +169,10 @@ class Story(abc.ABC):
 
     @abc.abstractmethod
     def ledger_units(self) -> dict[str, dict[Key, int]]:
-        """Give the units the ledger has counted, by event."""
+        """Return the units the ledger has counted, by event."""
 
     def basis(self) -> Basis:
-        """Give what a run that begins now can know."""
+        """Return what a run that begins now can know."""
         levels = {key: row.level for key, row in self._rows.items()}
         late = {event for event in self.truth.completions if self._is_known_to_be_late(event)}
         claimed = {key: row.claimed - late for key, row in self._rows.items()}
@@ -191,7 +191,7 @@ class Story(abc.ABC):
         self._passed = max(self._passed, through or 0)
 
     def _is_known_to_be_late(self, event: str) -> bool:
-        """Say whether the mapper can know that an event is late: an earlier run had passed it."""
+        """Return whether the mapper can know that an event is late: an earlier run had passed it."""
         return self._came_late.get(event, self.truth.completions[event].at <= self._passed)
 
     def note_arrival(self, event: Published) -> None:
@@ -342,7 +342,7 @@ class Story(abc.ABC):
 
 
 def units_in(engine: sa.Engine) -> dict[str, dict[Key, int]]:
-    """Give the units a ledger has counted, by event."""
+    """Return the units a ledger has counted, by event."""
     unit = tables.completed_unit.c
     kept: dict[str, dict[Key, int]] = {}
     with engine.connect() as connection:
@@ -353,7 +353,7 @@ def units_in(engine: sa.Engine) -> dict[str, dict[Key, int]]:
 
 
 def as_published(body: dict[str, t.Any]) -> Published:
-    """Give an event NewStore has published, from the body it sends."""
+    """Return an event NewStore has published, from the body it sends."""
     payload = body["payload"]
     known = event_id(body["name"], payload["id"], payload["logical_timestamp"])
     return Published(known, payload["logical_timestamp"], json.dumps(body).encode())
