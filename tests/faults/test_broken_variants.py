@@ -12,7 +12,8 @@ from tap_newstore_fulfillment.landing.database import WRITER_LOCK
 from tap_newstore_fulfillment.landing.release import Bookmark
 from tap_newstore_fulfillment.landing.store import INSERT_ON_POSTGRESQL, LandingStore
 
-from tests.faults.breaking.variants import VARIANTS, Variant, positions_are_not_in_commit_order
+from tests.faults.breaking.broken_product import positions_are_not_in_commit_order
+from tests.faults.breaking.variants import VARIANTS, Variant
 from tests.faults.players.one_process import play_schedule
 from tests.faults.test_receiving import event, is_waiting_for_the_lock, release
 from tests.shop.process import wait_until

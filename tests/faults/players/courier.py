@@ -13,7 +13,7 @@ import requests
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.faults.stories.story import Published
+    from tests.faults.stories.world import Published
 
 AGAIN_SECONDS = 0.05
 CALL_SECONDS = 10

@@ -115,3 +115,21 @@ def an_answer(status: int, body: bytes | dict[str, t.Any], **headers: str) -> re
     answer.encoding = "utf-8"
     answer.request = _REQUEST
     return answer
+
+
+def faulty_answer(how: str, answer: Callable[[], requests.Response]) -> requests.Response:
+    """Answer a call with one of `steps.NEWSTORE_FAULTS`; faults of imports leave the answer as it is.
+
+    Raises:
+        requests.RequestException: no answer arrives.
+    """
+    if how == "refuses":
+        return an_answer(503, {"message": "come back later"})
+    if how == "is limited":
+        return an_answer(429, {"message": "too many"}, **{"Retry-After": "2"})
+    if how == "has no answer":
+        raise requests.ConnectionError
+    given = answer()
+    if how == "loses the answer":
+        raise requests.ReadTimeout
+    return given

@@ -20,17 +20,20 @@ from newstore_sandbox.events import COMPLETED
 
 from tests.faults.players.courier import Courier
 from tests.faults.stories.judge import Wrong
-from tests.faults.stories.schedules import NODES, make_schedule
-from tests.faults.stories.story import Story, as_published, units_in
+from tests.faults.stories.schedules import make_schedule
+from tests.faults.stories.steps import NODES
+from tests.faults.stories.story import Story
+from tests.faults.stories.world import as_published, units_in
 from tests.shop.pipeline import PARTS, RUN_SECONDS, Pipeline
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.faults.stories.judge import Basis, Verdict
-    from tests.faults.stories.schedules import Key, Run, RunFault, Schedule
-    from tests.faults.stories.story import Published, State
+    from tests.faults.stories.schedules import Schedule
+    from tests.faults.stories.steps import Key, Run, RunFault
     from tests.faults.stories.truth import ErpRow
+    from tests.faults.stories.world import Published, State
     from tests.shop.warm_start import Forks
 
 SETTLE_SECONDS = 1

@@ -15,7 +15,7 @@ import typing as t
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from tests.faults.stories.schedules import Key
+    from tests.faults.stories.steps import Key
     from tests.faults.stories.truth import Truth
 
 

@@ -12,7 +12,7 @@ import typing as t
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tests.faults.stories.schedules import Key
+    from tests.faults.stories.steps import Key
 
 
 @dataclasses.dataclass
