@@ -1,4 +1,4 @@
-"""What every test may use: a real PostgreSQL, a real S3 protocol."""
+"""Fixtures for all tests: a real PostgreSQL server and a server that speaks the S3 protocol."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    # With several processes only the one that hears of all results reports.
+    # With several processes, only the controller has all results.
     if not hasattr(terminalreporter.config, "workerinput"):
         show_reports(terminalreporter)
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSql]:
-    """Give a PostgreSQL server of this test run."""
+    """Yield the PostgreSQL server of this test run."""
     with PostgreSql() as server:
         yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Give the SQLAlchemy URL of a new, empty database; a test that takes it runs on each kind."""
+    """Return the SQLAlchemy URL of a new, empty database; tests that use it run on each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'database.db'}"
     server: PostgreSql = request.getfixturevalue("postgresql")
@@ -49,12 +49,12 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
-    """Give the base URL of an S3 server of this test run."""
+    """Yield the base URL of the S3 server of this test run."""
     with serving() as endpoint:
         yield endpoint
 
 
 @pytest.fixture
 def object_store(s3_endpoint: str) -> ObjectStore:
-    """Give an S3 server with a new, empty bucket."""
+    """Return a new, empty bucket on the S3 server."""
     return ObjectStore(s3_endpoint)

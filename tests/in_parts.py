@@ -1,4 +1,4 @@
-"""How tests are shared among processes: a file's tests stay together, what takes long begins first and in parts."""
+"""Distributes tests over processes: a file's tests stay together; slow files start first and are split into parts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import collections
 
 from xdist.scheduler import LoadScopeScheduling
 
-#: Files that take long, and in how many parts they may run beside each other. Shops as processes mostly wait.
+#: Slow files, and the number of parts that may run in parallel. Shops as processes mostly wait.
 PARTS = {
     "tests/mapper/test_against_an_oracle.py": 4,
     "tests/faults/test_shops_as_processes.py": 4,
@@ -17,12 +17,12 @@ PARTS = {
 
 
 def takes_long(nodeid: str) -> bool:
-    """Say whether a test is of one of these files."""
+    """Return whether a test is in one of the slow files."""
     return nodeid.partition("::")[0] in PARTS
 
 
 class InParts(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """`--dist=loadfile`, with the files above in their parts: their tests in turn."""
+    """`--dist=loadfile`, but the slow files are split: their tests go to their parts in turn."""
 
     def __init__(self, *arguments: object) -> None:
         super().__init__(*arguments)

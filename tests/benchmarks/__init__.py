@@ -1,1 +1,1 @@
-"""Programs that measure; `make bench` runs them. They are not tests: no figure fails a build."""
+"""Benchmarks, run by `make bench`. They are not tests: no figure fails a build."""

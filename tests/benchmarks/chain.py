@@ -1,7 +1,7 @@
 """The whole chain as processes joined by pipes, beside the SDK's defaults, and under `meltano run`.
 
-The SDK's chain is a plain stream, meltano-map-transform, and a target whose sink drops all. Ours
-ends with the finished zip; under Meltano, with NewStore's import.
+The SDK's chain is a plain stream, meltano-map-transform, and a target whose sink drops everything.
+Ours ends with the finished zip; under Meltano, with NewStore's import.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if t.TYPE_CHECKING:
 PARTS = ("tap", "mapper", "target")
 OURS, SDK, MELTANO = "tap | mapper | target", "the same of SDK defaults", "meltano run newstore-stock-sync"
 REQUIRED_RATIO = 10.0
-#: Larger inputs are compared with its rate for these, which take two minutes.
+#: The SDK's chain takes two minutes for this many; larger inputs are compared with its rate at this size.
 MOST_FOR_THE_SDK = 1_000_000
 NODE, PRODUCTS = "DC01", 5_000
 
 
 def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
-    """Move `size` waiting events."""
+    """Measure the chain on `size` waiting events."""
     landing, on_hand = f"sqlite:///{directory / 'landing.db'}", directory / "on_hand.csv"
     fill(landing, size)
     write_on_hand(on_hand)
@@ -71,7 +71,7 @@ def run_processes(directory: Path, landing: str, on_hand: Path, ledger: str) -> 
 
 @contextlib.contextmanager
 def under_meltano(directory: Path, landing: str, on_hand: Path) -> t.Iterator[Callable[[str], Measured]]:
-    """Give what runs the job with a ledger against a NewStore; each ledger has a state of its own."""
+    """Yield a function that runs the job with a ledger against a NewStore; each ledger has its own state."""
     with NewStore(directory, import_seconds=0) as newstore:
         newstore.add_location(NODE)
         settings = {
@@ -90,7 +90,7 @@ def under_meltano(directory: Path, landing: str, on_hand: Path) -> t.Iterator[Ca
 
 
 def write_on_hand(path: Path) -> None:
-    """Write the ERP's numbers of the products that are sold."""
+    """Write the ERP's numbers for the products sold."""
     with path.open("w", encoding="utf-8") as file:
         file.write("fulfillment_node_id,product_id,quantity,as_of_logical_timestamp\n")
         file.writelines(f"{NODE},SKU-{number:05},1000000,\n" for number in range(PRODUCTS))

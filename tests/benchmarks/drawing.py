@@ -1,4 +1,4 @@
-"""The figures as a picture: how the cost of a record goes with the number of records."""
+"""Draws the figures: cost per record over the number of records."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if t.TYPE_CHECKING:
 
     from tests.benchmarks.measuring import Figure
 
-#: A panel, in pixels; two stand side by side.
+#: Size of a panel in pixels; two panels are side by side.
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, LEGEND_LINE = 520, 230, 50, 40, 40, 18
 HEAD = 40
 COLOURS = ("#1b6ca8", "#b5482a", "#3f7d3a", "#7b4fa3", "#8a6d1d")
 
-#: Size and microseconds per record, of one way at each of its sizes.
+#: Size and microseconds per record of one variant, for each of its sizes.
 Line = list[tuple[int, float]]
 
 
 def draw(figures: Sequence[Figure]) -> str:
-    """Give an SVG with a panel per part: size against microseconds per record, both logarithmic, one scale for all."""
+    """Return an SVG with one panel per part: microseconds per record over size, both logarithmic, on one scale."""
     panels = _panels(figures)
     points = [point for lines in panels.values() for line in lines.values() for point in line]
     if not points:
@@ -43,7 +43,7 @@ def draw(figures: Sequence[Figure]) -> str:
 
 
 class _Scale:
-    """From a value to a place in a panel, by its logarithm."""
+    """Maps a value to a position in a panel, logarithmically."""
 
     def __init__(self, least: float, most: float, begin: float, end: float) -> None:
         self._least, self._span = math.log(least), (math.log(most) - math.log(least)) or 1.0
@@ -54,7 +54,7 @@ class _Scale:
 
 
 def _panels(figures: Sequence[Figure]) -> dict[str, dict[str, Line]]:
-    """Give each part's ways that were measured at several sizes."""
+    """Return, by part, the variants measured at several sizes."""
     panels: dict[str, dict[str, Line]] = {}
     for figure in figures:
         if not figure.beside and figure.size > 1 and "latency" not in figure.part:

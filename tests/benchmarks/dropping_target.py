@@ -1,4 +1,4 @@
-"""What is compared with: an SDK target with a `BatchSink` that drops everything."""
+"""A baseline: an SDK target with a `BatchSink` that drops everything."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class DroppingSink(BatchSink):
 
 
 class DroppingTarget(Target):
-    """An SDK target as it comes."""
+    """An SDK target with nothing overridden."""
 
     name = "target-dropping"
     config_jsonschema: t.ClassVar[dict[str, t.Any]] = th.PropertiesList().to_dict()

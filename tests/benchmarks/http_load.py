@@ -1,6 +1,6 @@
-"""Posts over many connections from one thread, with as little work of its own as can be.
+"""Posts over many connections from one thread, with as little work as possible.
 
-Load generator and server share the machine: what the generator spends is missing to the server.
+Load generator and server share the machine, so the generator's own work slows the server.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Connection:
         self.socket.sendall(request)
 
     def is_answered(self) -> bool:
-        """Read what has come, and say whether the answer is whole."""
+        """Read what has arrived; return whether the answer is complete."""
         self._answer += self.socket.recv(RECEIVED_BYTES)
         head, found, body = self._answer.partition(b"\r\n\r\n")
         if found and not head.startswith(OK):
@@ -45,14 +45,14 @@ class _Connection:
 def post(
     address: tuple[str, int], requests: Sequence[bytes], *, connections: int, per_second: float | None
 ) -> list[float]:
-    """Send requests, and give the seconds each answer took.
+    """Send requests and return the seconds each answer took.
 
     Args:
         address: Host and port.
         requests: Whole HTTP requests.
         connections: How many are open at once, one request on each at a time.
-        per_second: How many requests become due in a second (None: each as soon as a connection
-            is free). A late answer counts from when its request was due.
+        per_second: How many requests become due per second (None: each as soon as a connection
+            is free). Latency counts from when the request was due.
     """
     selector = selectors.DefaultSelector()
     idle = [_Connection(address) for _ in range(connections)]

@@ -1,4 +1,4 @@
-"""The mapper beside the SDK's pass-through mapper, on the same messages; and the ERP's rows, 1 % changed."""
+"""The mapper beside the SDK's pass-through mapper on the same messages, and on the ERP's rows with 1 % changed."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ NODES = 20
 STATE_EVERY = 10_000
 #: On-hand rows for each event of the same size.
 ROWS_PER_EVENT = 5
-#: Larger inputs are only measured for what they take of us.
+#: Larger inputs are measured for our mapper only.
 MOST_FOR_THE_SDK = 1_000_000
-#: More on-hand rows are written to a new ledger once only.
+#: Beyond this many on-hand rows, the first write to a new ledger is measured once only.
 MOST_ROWS_AGAIN = 1_000_000
 PASS_THROUGH, ON_SQLITE, ON_POSTGRESQL = "meltano-map-transform", "ledger on SQLite", "ledger on PostgreSQL"
 
 
 def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
-    """Measure events through the mapper, then on-hand rows of which 1 % changed."""
+    """Measure events through the mapper, then on-hand rows with 1 % changed."""
     with PostgreSql() as server:
         _measure_events(report, size, rounds, directory, server)
         if size <= MOST_FOR_THE_SDK:
@@ -107,7 +107,7 @@ def _config(directory: Path, **settings: str) -> str:
 
 
 def _write_events(path: Path, size: int) -> None:
-    """Write events as the tap does: each order is assigned and completed, and a STATE comes now and then."""
+    """Write events as the tap does: each order is assigned and completed, with a STATE now and then."""
     chance = random.Random(1)
     with path.open("w", encoding="utf-8") as file:
         file.write(_schema())
@@ -160,13 +160,13 @@ def _write_csv(path: Path) -> None:
 
 
 def _write_table(path: Path, size: int) -> None:
-    """Write the ERP's table in no order that would help the ledger."""
+    """Write the ERP's table in an order that does not help the ledger."""
     with sqlite3.connect(path) as connection:
         connection.execute(
             "CREATE TABLE stock (fulfillment_node_id TEXT, product_id TEXT, quantity INTEGER,"
             " as_of_logical_timestamp INTEGER)"
         )
-        # 7919 is prime, so every number comes once.
+        # 7919 is prime, so every number occurs once.
         keys = (number * 7919 % size for number in range(size))
         rows = ((f"DC{key % NODES:02d}", f"SKU-{key // NODES:06d}", 10, None) for key in keys)
         connection.executemany("INSERT INTO stock VALUES (?, ?, ?, ?)", rows)

@@ -1,4 +1,4 @@
-"""What this machine can do at all: the same records without Singer, SQL rules or a network."""
+"""Upper limits of this machine: the same records without Singer, SQL rules or a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole processes, timed with their peak memory, and the report they end up in."""
+"""Measures time and peak memory of whole processes, and reports them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Measured:
 
     Attributes:
         seconds: From start to end.
-        peak_mb: The most memory it held, in millions of bytes.
+        peak_mb: Peak memory in millions of bytes.
     """
 
     seconds: float
@@ -46,12 +46,12 @@ class Figure:
 
     Attributes:
         part: What was measured, such as "tap".
-        what: Which way of doing it, such as "SDK default".
+        what: Which variant, such as "SDK default".
         size: How many records.
         per_second: Records per second, the median of all rounds.
-        peak_mb: Highest peak of all rounds; None when it was not a process of its own.
+        peak_mb: Highest peak of all rounds; None if it was not a separate process.
         ratio: This line's rate over the rate of the line named in `beside`.
-        required: The ratio that is wanted.
+        required: The ratio wanted.
     """
 
     part: str
@@ -66,7 +66,7 @@ class Figure:
 
 @dataclasses.dataclass(frozen=True)
 class Growth:
-    """How a way's cost grows.
+    """How a variant's cost grows with its size.
 
     Attributes:
         least: The smallest size.
@@ -143,7 +143,7 @@ def run_chain(*commands: Sequence[str]) -> list[Measured]:
                 env=environment(),
             )
             if processes and (pipe := processes[-1].stdout):
-                # Only the reader may hold it, so that its end is seen.
+                # Only the reader may hold the pipe, or the writer would not notice that the reader ended.
                 pipe.close()
             processes.append(process)
         ends = []
@@ -156,7 +156,7 @@ def run_chain(*commands: Sequence[str]) -> list[Measured]:
 
 
 def in_turns(ways: Mapping[str, Callable[[], Measured]], rounds: int) -> dict[str, list[Measured]]:
-    """Measure several ways in turns, so that a busy moment of the machine hits all of them."""
+    """Measure several variants in turn, so that a busy moment of the machine affects them all."""
     measured: dict[str, list[Measured]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
@@ -178,14 +178,14 @@ class Report:
         required: dict[tuple[str, str], float],
         beside: dict[tuple[str, str], tuple[float, float]] | None = None,
     ) -> None:
-        """Add ways measured in turns.
+        """Add variants measured in turn.
 
         Args:
             part: What was measured.
-            size: How many records each way moved.
-            measured: As `in_turns` gives it.
-            required: For pairs (way, the way it is compared with): the ratio of their rates that is wanted.
-            beside: The same for ways that were measured with fewer records: their rate, and the ratio.
+            size: How many records each variant moved.
+            measured: The result of `in_turns`.
+            required: The wanted ratio of rates, by (variant, its baseline).
+            beside: The same for baselines measured with fewer records: their rate, and the wanted ratio.
         """
         rates = {name: size / statistics.median(run.seconds for run in runs) for name, runs in measured.items()}
         for name, runs in measured.items():
@@ -197,7 +197,7 @@ class Report:
             self.figures.append(Figure(part, name, size, rates[name], None, other, rates[name] / rate, ratio))
 
     def growth(self) -> list[Growth]:
-        """Say how cost and memory grow from the smallest size of a way to its largest."""
+        """Return how cost and memory grow from each variant's smallest size to its largest."""
         found: dict[tuple[str, str], list[Figure]] = {}
         for figure in self.figures:
             if not figure.beside and figure.size > 1:

@@ -1,4 +1,4 @@
-"""The SDK's own mapper, with nothing to map."""
+"""The SDK's own mapper with nothing to map."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if t.TYPE_CHECKING:
 
 
 def pass_through(directory: Path) -> list[str]:
-    """Give the command of meltano-map-transform without any map."""
+    """Return the command line of meltano-map-transform without any map."""
     config = directory / "map-transform.json"
     config.write_text(json.dumps({"stream_maps": {}}), encoding="utf-8")
     return [command("meltano-map-transform"), "--config", str(config)]

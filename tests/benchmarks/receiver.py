@@ -1,7 +1,7 @@
-"""Durable events per second, beside the same server with the same decoding and no storage.
+"""Durable events per second, beside the same server with the same decoding but no storage.
 
-32 connections post as fast as they are answered; then at half of the durable rate the
-answers' latency is measured. Load generator and server share the machine.
+32 connections post as fast as they are answered. Then the latency is measured at half of the
+durable rate. Load generator and server share the machine.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LATENCY_SECONDS = 5
 
 
 def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
-    """Measure with `size` events a round, but never more than are needed for a steady figure."""
+    """Measure with `size` events a round, but no more than a steady figure needs."""
     events = min(size, 30_000)
     with PostgreSql() as postgresql:
         postgresql.make_write_ahead_log()
@@ -65,7 +65,7 @@ def _post_all(new_url: Callable[[], str], events: int, directory: Path) -> Measu
 
 
 def _latency_at(url: str, per_second: float, directory: Path) -> float:
-    """Give the 99th percentile of the answers' latency in milliseconds, once the server is warm."""
+    """Return the 99th percentile of the answers' latency in milliseconds, once the server is warm."""
     requests = [_request(number) for number in range(int(per_second * (WARM_UP_SECONDS + LATENCY_SECONDS)))]
     first = int(per_second * WARM_UP_SECONDS)
     with _Server(url, directory) as server:
@@ -75,7 +75,7 @@ def _latency_at(url: str, per_second: float, directory: Path) -> float:
 
 
 class _Server:
-    """The receiver, or for an empty URL the same application without a store."""
+    """The receiver, or, for an empty URL, the same application without a store."""
 
     def __init__(self, url: str, directory: Path) -> None:
         here = Path(tempfile.mkdtemp(dir=directory))
@@ -95,8 +95,8 @@ class _Server:
         self._process.stop()
 
     def load(self, requests: Sequence[bytes], per_second: float | None) -> list[float]:
-        """Post events; give the seconds each answer took."""
-        # A pause of the load generator is no latency of the server.
+        """Post events and return the seconds each answer took."""
+        # A pause of the load generator must not count as latency of the server.
         gc.collect()
         gc.disable()
         try:

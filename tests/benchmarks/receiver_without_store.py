@@ -1,4 +1,4 @@
-"""The receiver's application over a store that keeps nothing: what storage is compared with."""
+"""A baseline: the receiver's application with a store that keeps nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if t.TYPE_CHECKING:
 
 
 class NoStore:
-    """Says yes to everything."""
+    """Accepts everything and keeps nothing."""
 
     def add(self, events: Sequence[FulfillmentEvent]) -> collections.Counter[str]:
         return collections.Counter(event.event_name for event in events)

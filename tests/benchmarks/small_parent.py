@@ -1,7 +1,7 @@
-"""Runs a command as a child of a small process, and writes its seconds and its peak memory in bytes to a file.
+"""Runs a command as a child of a small process, and writes its seconds and peak memory in bytes to a file.
 
-Linux counts as a process's peak also what its parent held at the moment it started it (`ru_maxrss` lives on
-through exec), and the benchmarks hold more than what they measure. Run with `python -I -S`: nothing but this.
+On Linux a process's peak includes what its parent held when it started it (`ru_maxrss` survives exec), and the
+benchmarks hold more than what they measure. Run it with `python -I -S`, which loads nothing else.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Where the seconds of a run with nothing to do go. A size does not matter here."""
+"""Where the time of a run with nothing to do goes. The size does not matter here."""
 
 from __future__ import annotations
 
@@ -43,6 +43,6 @@ def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
         }
         ways[f"{OURS}, nothing to do"] = lambda: run_processes(directory, landing, on_hand, of_processes)[-1]
         ways[f"{MELTANO}, nothing to do"] = lambda: run(of_meltano)
-        # The first run has the first stock to send.
+        # Not measured: the first run has the initial stock to send.
         in_turns(ways, 1)
         report.add("start", 1, in_turns(ways, max(rounds, STARTS)), {})

@@ -25,12 +25,12 @@ if t.TYPE_CHECKING:
 
 OURS, SDK_DEFAULT, BARE_LOOP = "tap-newstore-fulfillment", "SDK default", "bare loop"
 INSERTED_AT_ONCE = 5_000
-#: Larger inputs are only measured for what they take of us.
+#: Larger inputs are measured for our tap only.
 MOST_FOR_THE_SDK = 1_000_000
 
 
 def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
-    """Release `size` waiting events."""
+    """Measure the release of `size` waiting events."""
     url = f"sqlite:///{directory / 'landing.db'}"
     fill(url, size)
     config = directory / "config.json"
@@ -51,16 +51,16 @@ def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
 
 
 def fill(url: str, size: int) -> None:
-    """Keep events as if they had been received long ago."""
+    """Store events as if they had been received long ago."""
     store = LandingStore(url)
     for first in range(0, size, INSERTED_AT_ONCE):
         numbers = range(first, min(first + INSERTED_AT_ONCE, size))
         store.add([check_event(json.dumps(event(number)).encode()) for number in numbers], received_at=0)
     store.close()
-    # Gigabytes still to be written would slow down whoever reads them first.
+    # Flush: gigabytes left unwritten would slow the first reader.
     os.sync()
 
 
 def event(number: int) -> dict[str, t.Any]:
-    """Give an event as a shop has them."""
+    """Return a typical event of a shop."""
     return an_event(number + 1, f"SKU-{number % 5_000:05}", request=f"5e0c7f6a-0000-4000-8000-{number:012}")

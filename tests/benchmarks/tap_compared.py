@@ -1,4 +1,4 @@
-"""What the tap is compared with: `sdk` is a stream with the SDK's defaults, `loop` only encodes and writes."""
+"""Baselines of the tap: `sdk` is a stream with the SDK's defaults, `loop` only encodes and writes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WRITTEN_AT_ONCE = 2_000
 
 
 def records(size: int) -> Iterator[dict[str, t.Any]]:
-    """Give records that are already in memory, as fast as can be."""
+    """Yield records from memory, as fast as possible."""
     for number in range(size):
         yield {**TEMPLATE, "logical_timestamp": number + 1}
 
@@ -45,13 +45,13 @@ class PlainStream(Stream):
 
 
 class PlainTap(Tap):
-    """A tap with that stream."""
+    """A tap with `PlainStream`."""
 
     name = "tap-plain"
     config_jsonschema: t.ClassVar[dict[str, t.Any]] = {"properties": {"size": {"type": "integer"}}}
 
     def discover_streams(self) -> list[Stream]:
-        """Give it."""
+        """Return the one stream."""
         return [PlainStream(self)]
 
 
@@ -69,7 +69,7 @@ def run_loop(size: int) -> None:
 
 
 def main() -> None:
-    """Run one of the two."""
+    """Run the baseline named on the command line."""
     way, _, size = sys.argv[1:]
     if way == "sdk":
         PlainTap(config={"size": int(size)}).sync_all()

@@ -1,7 +1,7 @@
 """Stock records to a finished zip, beside an SDK target whose sink drops everything.
 
-The same records as one BATCH of gzipped JSONL, and what writing that file alone costs, say
-whether BATCH messages would pay between the parts.
+The same records are also measured as one BATCH of gzipped JSONL, and writing that file alone, to
+show whether BATCH messages between the plugins would pay.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ OURS = "stock records to a zip"
 MIXED = "the same, keys in no order"
 BATCHED, GZIPPING = "the same as a BATCH of JSONL.gz", "writing that BATCH's file"
 REQUIRED_RATIO = 8.0
-#: Larger inputs are only measured for the memory they take.
+#: Larger inputs are measured for our target only.
 MOST_FOR_THE_SDK = 1_000_000
 
 
 def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
-    """Measure both ways in turns."""
+    """Measure all variants in turn."""
     ordered = write_messages(directory / "ordered.jsonl", size)
     mixed = write_messages(directory / "mixed.jsonl", size, step=7_919)
 
@@ -71,7 +71,7 @@ def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
 
 
 def _write_batch(messages: Path, path: Path) -> Measured:
-    """Write the records of some messages into a file of their own, and the messages that name it."""
+    """Measure writing the records of some messages to a gzipped file; write a BATCH message that names it to `path`."""
     lines = messages.read_bytes().splitlines()
     record = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
     records = [bytes(record(line)["record"]) for line in lines[1:-1]]
@@ -86,7 +86,7 @@ def _write_batch(messages: Path, path: Path) -> Measured:
 
 
 def write_messages(path: Path, size: int, step: int = 1) -> Path:
-    """Write one cut; with a step that has no factor in common with the size, in no order of the keys."""
+    """Write one cut. With a `step` coprime to `size`, the keys are in no order."""
     encode = msgspec.json.Encoder().encode
     key = ["fulfillment_node_id", "product_id"]
     cut = {"logical_timestamp_start": 10, "logical_timestamp_end": 10 + size, "cut_id": "17", "cut_size": size}

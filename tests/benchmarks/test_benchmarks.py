@@ -1,4 +1,4 @@
-"""`make bench` works: at a size that says nothing about speed."""
+"""`make bench` works; the sizes here are too small to show speed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.shop.process import environment
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-#: The others take minutes, whatever the size, or run Meltano in the project.
+#: The others take minutes at any size, or run Meltano in the project.
 PARTS = ("limits", "tap", "target")
 
 

@@ -1,4 +1,4 @@
-"""target-newstore-stock up to the finished zip: everything but NewStore. It starts as the command does."""
+"""target-newstore-stock up to the finished zip, without NewStore. It starts as the command does."""
 
 # ruff: noqa: E402 - what is loaded stands between the two halves of the command's start
 

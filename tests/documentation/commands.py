@@ -1,4 +1,4 @@
-"""Commands found in the documentation, checked against the commands there are."""
+"""Finds commands in the documentation and checks them against the commands that exist."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if t.TYPE_CHECKING:
 
 
 def _quietly(ask: t.Callable[[], t.Any]) -> t.Any:
-    """Ask for a command; Meltano and the SDK set up the logging of the whole process when one does."""
+    """Load a command and undo the process-wide logging setup that Meltano and the SDK do on loading."""
     handlers, level = logging.root.handlers[:], logging.root.level
     with mock.patch("meltano.core.logging.setup_logging"):
         command = ask()
@@ -44,7 +44,7 @@ COMMANDS: dict[str, t.Any] = {
     "mapper-newstore-stock": _quietly(lambda: MapperNewStoreStock.cli),
     "target-newstore-stock": _quietly(lambda: TargetNewStoreStock.cli),
 }
-#: Given to `meltano invoke` in the form plugin:command, and what then runs.
+#: Arguments of `meltano invoke` in the form plugin:command, and the command each runs.
 INVOKED = {
     "tap-newstore-fulfillment:receive": receive,
     "newstore-sandbox:serve": sandbox.commands["serve"],
@@ -52,20 +52,20 @@ INVOKED = {
     "erp-postgresql:apply": erp.commands["apply"],
 }
 CODE = re.compile(r"^```[a-z]*\n(.*?)^```$|`([^`\n]+)`", re.MULTILINE | re.DOTALL)
-#: A drawing, an output, or a call that leaves something out.
+#: Marks a drawing, an output, or an abridged call.
 NO_CALL = re.compile("▶|listening on|…")
 _NAMES = "|".join(sorted(COMMANDS, key=len, reverse=True))
 CALL = re.compile(rf"(?<![\w/.:=-])(?:{_NAMES})(?: [^|;&)\n]*)?(?=$|[|;&)\n])", re.MULTILINE)
 
 
 def calls_in(text: str) -> list[str]:
-    """Give the calls of known commands in a page of Markdown."""
+    """Return the calls of known commands in a Markdown page."""
     code = (block or inline for block, inline in CODE.findall(text))
     return [call for part in code for call in calls_in_code(part)]
 
 
 def calls_in_code(code: str) -> list[str]:
-    """Give the calls of known commands in a piece of shell."""
+    """Return the calls of known commands in a piece of shell."""
     return [call.strip() for call in CALL.findall(code) if not NO_CALL.search(call)]
 
 
@@ -75,7 +75,7 @@ def check(call: str) -> None:
     Raises:
         AssertionError: one of them does not.
     """
-    # What follows is where the output goes.
+    # Redirections are not part of the command.
     words = shlex.split(call.partition(" > ")[0].partition(" >> ")[0].partition(" 2>")[0])
     command, rest = _walk(COMMANDS[words[0]], words[1:], call)
     if words[0] != "meltano":
@@ -92,7 +92,7 @@ def check(call: str) -> None:
 
 
 def names() -> set[str]:
-    """Give every name `meltano run` and `schedule run` understand here, and the loader the runbook adds."""
+    """Return all names that `meltano run` and `schedule run` accept here, and the loader the runbook adds."""
     project = meltano_project()
     plugins = [plugin for kind in project["plugins"].values() for plugin in kind]
     known = {entry["name"] for entry in (*plugins, *project["jobs"], *project["schedules"])} | {"target-apprise"}
@@ -100,16 +100,16 @@ def names() -> set[str]:
 
 
 def make_targets() -> set[str]:
-    """Give the targets of the Makefile."""
+    """Return the targets of the Makefile."""
     return set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 
 def _walk(command: t.Any, words: list[str], call: str) -> tuple[t.Any, list[str]]:
-    """Follow subcommands and check options; give the last command and its arguments."""
+    """Follow subcommands and check options; return the last command and its arguments."""
     rest: list[str] = []
     waiting = iter(words)
     for word in waiting:
-        # Options behind the plugin's name belong to the plugin.
+        # Options after the plugin's name belong to the plugin.
         if word.startswith("-") and word != "-" and not (command.name == "invoke" and rest):
             option = _option(command, word.partition("=")[0], call)
             if not (option.is_flag or option.count or "=" in word):

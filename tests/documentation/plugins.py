@@ -1,4 +1,4 @@
-"""Our plugins as they describe themselves with `--about`, and as meltano.yml describes them."""
+"""The plugins as `--about` describes them, and as meltano.yml does."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Plugin:
     """One of our Singer plugins.
 
     Attributes:
-        kind: As Meltano names it, in the plural.
-        name: Of the plugin, its package and its command.
-        directory: Of its package.
-        singer_class: Which says what the SDK adds to its settings.
+        kind: Meltano's name for the kind, in the plural.
+        name: Name of the plugin, its package and its command.
+        directory: Directory of the package.
+        singer_class: The SDK class, which knows the settings the SDK adds.
     """
 
     kind: str
@@ -36,18 +36,18 @@ class Plugin:
     singer_class: t.Any
 
     def about(self) -> dict[str, t.Any]:
-        """Give what `--about --format=json` prints."""
+        """Return what `--about --format=json` prints."""
         return _about(self.name)
 
     def settings(self) -> dict[str, dict[str, t.Any]]:
-        """Give the schema of each setting that is not the SDK's own."""
+        """Return the schema of each setting, without the SDK's own."""
         added: dict[str, t.Any] = {"properties": {}}
         self.singer_class.append_builtin_config(added)
         known = self.about()["settings"]["properties"]
         return {name: schema for name, schema in known.items() if name not in added["properties"]}
 
     def conditions(self) -> dict[str, str]:
-        """Give the settings that are required, and when: "required", "required unless …"."""
+        """Return when each required setting is required: "required", "required unless …"."""
         schema = self.about()["settings"]
         found = dict.fromkeys(schema.get("required", ()), "required")
         for branch, word in (("then", "if"), ("else", "unless")):
@@ -57,7 +57,7 @@ class Plugin:
         return found
 
     def in_meltano(self) -> dict[str, t.Any]:
-        """Give its definition in meltano.yml."""
+        """Return the plugin's definition in meltano.yml."""
         (own,) = (entry for entry in meltano_project()["plugins"][self.kind] if entry["name"] == self.name)
         return t.cast("dict[str, t.Any]", own)
 
@@ -76,7 +76,7 @@ PLUGINS = (
 
 @functools.cache
 def meltano_project() -> dict[str, t.Any]:
-    """Give meltano.yml."""
+    """Return meltano.yml."""
     return t.cast("dict[str, t.Any]", yaml.safe_load((PROJECT / "meltano.yml").read_text(encoding="utf-8")))
 
 

@@ -1,4 +1,4 @@
-"""What the pages say is there: commands with their options, jobs, variables, files, metrics."""
+"""Whatever the pages name exists: commands with their options, jobs, variables, files, metrics."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def test_every_command_on_a_page_exists_with_its_options(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)
-def test_every_command_in_a_schedulers_file_exists(path: Path) -> None:
+def test_every_command_in_a_scheduler_file_exists(path: Path) -> None:
     calls = calls_in_code(read(path).replace('"', "\n"))
     assert calls
     for call in calls:
         check(call)
 
 
-def test_the_check_itself_finds_what_is_wrong() -> None:
+def test_the_check_finds_wrong_commands() -> None:
     wrong = (
         "meltano run no-such-job",
         "meltano run --no-such-option newstore-stock-sync",
@@ -66,7 +66,7 @@ def test_the_check_itself_finds_what_is_wrong() -> None:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=named)
-def test_every_link_to_a_file_leads_somewhere(path: Path) -> None:
+def test_every_link_to_a_file_resolves(path: Path) -> None:
     for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", read(path)):
         if "://" not in link:
             assert (path.parent / link).exists(), link
@@ -87,7 +87,7 @@ def test_every_make_target_and_variable_exists(path: Path) -> None:
         assert name in variables or "__UK" in name, name
 
 
-def test_metrics_named_in_the_runbook_are_the_receivers() -> None:
+def test_metrics_named_in_the_runbook_are_in_the_taps_readme() -> None:
     known = read(PROJECT / "tap-newstore-fulfillment" / "README.md")
     for metric in re.findall(r"newstore_[a-z_]+", read(PROJECT / "docs" / "runbook.md")):
         assert metric in known, metric
@@ -110,7 +110,7 @@ def test_an_alert_becomes_a_record_for_target_apprise(tmp_path: Path) -> None:
     assert record["record"] == {"title": 'It\'s "late"', "body": "no event\nfor 60 minutes"}
 
 
-def test_all_packages_have_one_version_and_it_is_in_the_changelog() -> None:
+def test_all_packages_have_the_same_version_and_it_is_in_the_changelog() -> None:
     projects = [tomllib.loads(read(PROJECT / package / "pyproject.toml"))["project"] for package in PACKAGES]
     versions = {project["version"] for project in projects}
     assert len(versions) == 1

@@ -1,4 +1,4 @@
-"""Each package, built and installed into an empty environment: it works alone."""
+"""Each package works alone, built and installed into an empty environment."""
 
 from __future__ import annotations
 

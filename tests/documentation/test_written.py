@@ -1,4 +1,4 @@
-"""What is written from the plugins says what the plugins say; `make docs` writes it anew."""
+"""Generated documentation agrees with the plugins; `make docs` generates it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import yaml
 from tests.documentation.plugins import PLUGINS, PROJECT, Plugin, meltano_project
 from tests.documentation.written import HUB, pages
 
-#: Keys of a definition on Meltano Hub that no plugin can do without.
+#: Keys that every definition on Meltano Hub needs.
 NEEDED = {"name", "namespace", "label", "variant", "pip_url", "settings", "description", "maintenance_status"}
 
 
 @pytest.mark.parametrize("path", pages(), ids=lambda path: str(path.relative_to(PROJECT)))
-def test_it_is_what_make_docs_writes(path: t.Any) -> None:
+def test_generated_pages_are_what_make_docs_writes(path: t.Any) -> None:
     assert path.read_text(encoding="utf-8") == pages()[path], "run make docs"
 
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plugin.name)
-def test_every_setting_stands_in_the_readme(plugin: Plugin) -> None:
+def test_every_setting_is_in_the_readme(plugin: Plugin) -> None:
     readme = (plugin.directory / "README.md").read_text(encoding="utf-8")
     for name, schema in plugin.settings().items():
         assert f"| `{name}` |" in readme
@@ -40,13 +40,13 @@ def test_the_hub_definition_agrees_with_meltano_yml(plugin: Plugin) -> None:
     assert all(set(group) <= known for group in defined["settings_group_validation"])
 
 
-def test_each_plugin_says_what_it_can_in_meltano_yml() -> None:
+def test_capabilities_in_meltano_yml_are_the_plugins_own() -> None:
     for plugin in PLUGINS:
         said = set(plugin.in_meltano().get("capabilities", ()))
         assert said <= set(plugin.about()["capabilities"]), plugin.name
 
 
-def test_the_example_of_the_environment_names_settings_there_are() -> None:
+def test_every_setting_named_in_env_example_exists() -> None:
     known = {"MELTANO_ENVIRONMENT", "MELTANO_STATE_BACKEND_URI", "MELTANO_DATABASE_URI"}
     for kind in meltano_project()["plugins"].values():
         for plugin in kind:

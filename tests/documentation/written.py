@@ -1,4 +1,4 @@
-"""The documentation that is written from the plugins themselves: `make docs`."""
+"""Documentation generated from the plugins: `make docs`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ HUB_LABELS = {
 
 
 def pages() -> dict[Path, str]:
-    """Give the text of every file that is written, by its path."""
+    """Return the text of every generated file, by path."""
     written = {path: text for plugin in PLUGINS for path, text in (_readme(plugin), _hub(plugin))}
     return {MELTANO_YML: with_settings(MELTANO_YML.read_text(encoding="utf-8"), PLUGINS), **written}
 
 
 def settings_table(plugin: Plugin) -> str:
-    """Write a plugin's settings as a table of Markdown."""
+    """Return a plugin's settings as a Markdown table."""
     conditions = plugin.conditions()
     lines = ["| setting | default | |", "|---|---|---|"]
     for name, schema in plugin.settings().items():
@@ -40,7 +40,7 @@ def settings_table(plugin: Plugin) -> str:
 
 
 def hub_definition(plugin: Plugin) -> dict[str, t.Any]:
-    """Give a plugin's entry for Meltano Hub."""
+    """Return a plugin's entry for Meltano Hub."""
     ours, schema = plugin.in_meltano(), plugin.settings()
     about = plugin.about()
     settings = []
@@ -65,7 +65,7 @@ def hub_definition(plugin: Plugin) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    """Write all of it."""
+    """Write all generated files."""
     for path, text in pages().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
@@ -84,7 +84,7 @@ def _hub(plugin: Plugin) -> tuple[Path, str]:
 
 
 def _groups(plugin: Plugin) -> list[list[str]]:
-    """Give the sets of settings any one of which is enough."""
+    """Return the alternative sets of required settings."""
     schema = plugin.about()["settings"]
     always = schema.get("required", [])
     if "if" not in schema:

@@ -1,4 +1,4 @@
-"""The project's own story, told with the real commands: `make demo`.
+"""The demo, run with the real commands: `make demo`.
 
 Ten units, four orders, three of them shipped; then ten more units arrive in the ERP. Every
 number NewStore holds is checked; a wrong one ends the demo with exit code 1.
@@ -35,11 +35,11 @@ class Numbers(t.NamedTuple):
 
 
 class Story:
-    """Runs the story step by step and keeps what is to be shown.
+    """Runs the story step by step and collects the table to show.
 
     Args:
-        directory: Where everything of the demo is kept; emptied first.
-        console: Where the story is told.
+        directory: Where the demo keeps its files; emptied first.
+        console: Where the story is printed.
     """
 
     def __init__(self, directory: Path, console: Console) -> None:
@@ -54,7 +54,7 @@ class Story:
         self.erp_quantity_at_the_end = 17
 
     def tell(self) -> bool:
-        """Tell the story; False when a number was wrong."""
+        """Run the story; return whether all numbers were right."""
         with contextlib.ExitStack() as running:
             receiver = running.enter_context(Receiver(self._directory))
             self._newstore = running.enter_context(
@@ -108,7 +108,7 @@ class Story:
 
 
 def sandbox_settings(directory: Path, newstore: NewStore, erp: Erp) -> dict[str, str]:
-    """Give what differs from the environment `sandbox` in meltano.yml."""
+    """Return the settings that differ from the environment `sandbox` in meltano.yml."""
     return {
         **in_sandbox(directory, newstore),
         "TAP_NEWSTORE_FULFILLMENT_LANDING_URL": f"sqlite:///{directory}/landing.db",
@@ -118,7 +118,7 @@ def sandbox_settings(directory: Path, newstore: NewStore, erp: Erp) -> dict[str,
 
 
 def main() -> int:
-    """Tell the story in the checkout's `.sandbox` directory."""
+    """Run the story in the checkout's `.sandbox` directory."""
     return 0 if Story(PROJECT / ".sandbox", Console()).tell() else 1
 
 

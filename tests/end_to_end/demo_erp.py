@@ -1,8 +1,8 @@
-"""A day of a shop whose stock is kept by an ERP on PostgreSQL, both directions: `make demo-erp`.
+"""A day in a shop whose stock is kept in an ERP on PostgreSQL, in both directions: `make demo-erp`.
 
 Three locations, 200 products; orders, shipments, failures, a delivery of goods, a count that
 corrects a number. Landing store, ledger and ERP are PostgreSQL databases. At the end the ERP,
-the ledger and NewStore must hold the same numbers, to the unit; else the exit code is 1.
+the ledger and NewStore must hold the same numbers, to the unit; otherwise the exit code is 1.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ if t.TYPE_CHECKING:
 
 
 class Day:
-    """A day in four parts, each ended by a run of both directions.
+    """A day in four parts, each followed by a run of both directions.
 
     Args:
-        directory: Where everything is kept; emptied first.
-        console: Where the day is told.
+        directory: Where the demo keeps its files; emptied first.
+        console: Where the day is printed.
         parts: Only these parts of the day; default: all.
 
     Attributes:
-        page: The HTML page at the end.
-        units_lost_by_the_erp: Taken off the ERP's books unseen; anything but 0 makes the end wrong.
+        page: Path of the HTML page written at the end.
+        units_lost_by_the_erp: Units removed from the ERP's books unnoticed; any but 0 must be found at the end.
     """
 
     def __init__(self, directory: Path, console: Console, parts: tuple[str, ...] = ()) -> None:
@@ -68,7 +68,7 @@ class Day:
         self.units_lost_by_the_erp = 0
 
     def live(self) -> bool:
-        """Live the day; False when a number is wrong at its end."""
+        """Run the day; return whether all numbers were right at its end."""
         with contextlib.ExitStack() as running:
             server = running.enter_context(PostgreSql())
             self._landing, self._ledger = server.new_database(), server.new_database()
@@ -131,7 +131,7 @@ class Day:
         self._console.print(f"A delivery: 12 units more in {len(keys)} keys.")
 
     def _count(self) -> None:
-        """Count a product: two units are gone that nobody has booked."""
+        """Count a product of which two units are missing that nobody has booked."""
         self._newstore.receive_goods(*MISCOUNTED, -2)
         counted = int(self._newstore.numbers(*MISCOUNTED)["shelf"])
         book = self._erp.numbers()[MISCOUNTED]["quantity"]
@@ -144,7 +144,7 @@ class Day:
         self._wrong += run_job(JOB, self._console, self._settings())
 
     def _settings(self) -> dict[str, str]:
-        """Give what differs from the environment `sandbox` in meltano.yml."""
+        """Return the settings that differ from the environment `sandbox` in meltano.yml."""
         return {
             **in_sandbox(self._directory, self._newstore),
             "TAP_NEWSTORE_FULFILLMENT_LANDING_URL": self._landing,
@@ -218,7 +218,7 @@ class Day:
             self._wrong.append(f"the page was not written: {written.stderr.decode().strip()}")
 
     def _events(self) -> bytes:
-        """Give all the tap's messages."""
+        """Return all the tap's messages."""
         config = self._directory / "tap.json"
         config.write_text(json.dumps({"landing_url": self._landing, "settle_seconds": 0}), encoding="utf-8")
         tap = [command("tap-newstore-fulfillment"), "--config", str(config)]
@@ -227,7 +227,7 @@ class Day:
 
 
 def main() -> int:
-    """Live the day in the checkout's `.sandbox/erp` directory."""
+    """Run the day in the checkout's `.sandbox/erp` directory."""
     return 0 if Day(PROJECT / ".sandbox" / "erp", Console()).live() else 1
 
 

@@ -1,4 +1,4 @@
-"""A job of meltano.yml, run against the sandbox while a demo tells its story."""
+"""Runs a job of meltano.yml against the sandbox, for the demos."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROJECT = Path(__file__).parents[2]
 
 
 def run_job(job: str, console: Console, variables: dict[str, str]) -> list[str]:
-    """Run a job, tell how it went, and give what was wrong: nothing when it ended with 0."""
+    """Run a job and print how it went; return what was wrong, an empty list if it ended with 0."""
     begun = time.monotonic()
     console.print(f"$ meltano run {job}")
     run = subprocess.run(
@@ -38,7 +38,7 @@ def run_job(job: str, console: Console, variables: dict[str, str]) -> list[str]:
 
 
 def in_sandbox(directory: Path, newstore: NewStore) -> dict[str, str]:
-    """Give what differs from the environment `sandbox` in meltano.yml: a fresh state, and this NewStore's ports."""
+    """Return the settings that differ from the environment `sandbox`: a fresh state, and this NewStore's ports."""
     return {
         "MELTANO_ENVIRONMENT": "sandbox",
         "MELTANO_DATABASE_URI": f"sqlite:///{directory}/meltano.db",

@@ -1,7 +1,7 @@
-"""The project as Meltano runs it: the demo, and what stands in meltano.yml.
+"""The project as Meltano runs it: the demos, and single jobs and commands.
 
-All runs of Meltano stand in this file, because a file's tests run one after the other: two
-runs of one plugin at once get in each other's way in one Meltano project.
+All runs of Meltano are in this file, because a file's tests run one after the other: in one
+Meltano project, two runs of a plugin at once get in each other's way.
 """
 
 from __future__ import annotations
@@ -18,14 +18,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 import yaml
-from mapper_newstore_stock.mapper import MapperNewStoreStock
 from rich.console import Console
 from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.store import LandingStore
 from tap_newstore_fulfillment.receiver.app import MAX_BODY_BYTES
-from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
-from target_newstore_stock.target import TargetNewStoreStock
 
+from tests.documentation.plugins import meltano_project
 from tests.end_to_end.demo import Story, sandbox_settings
 from tests.end_to_end.demo_erp import Day
 from tests.end_to_end.meltano_job import PROJECT
@@ -41,33 +39,8 @@ if t.TYPE_CHECKING:
 
     from tests.shop.postgresql import PostgreSql
 
-PLUGINS: dict[str, t.Any] = {
-    "extractors": TapNewStoreFulfillment,
-    "mappers": MapperNewStoreStock,
-    "loaders": TargetNewStoreStock,
-}
-KINDS = {
-    "string": "string",
-    "integer": "integer",
-    "number": "integer",
-    "array": "array",
-    "object": "object",
-    "boolean": "boolean",
-}
 
-
-@pytest.fixture(scope="module")
-def project() -> dict[str, t.Any]:
-    return t.cast("dict[str, t.Any]", yaml.safe_load((PROJECT / "meltano.yml").read_text(encoding="utf-8")))
-
-
-def plugin(project: dict[str, t.Any], kind: str) -> dict[str, t.Any]:
-    """Give the definition of our own plugin of a kind."""
-    (own,) = (entry for entry in project["plugins"][kind] if "newstore" in entry["name"])
-    return t.cast("dict[str, t.Any]", own)
-
-
-def test_the_demo_ends_in_right_numbers(tmp_path: Path) -> None:
+def test_the_demo_ends_with_the_right_numbers(tmp_path: Path) -> None:
     told = io.StringIO()
     assert Story(tmp_path / "demo", Console(file=told, width=120)).tell(), told.getvalue()
 
@@ -96,55 +69,6 @@ def test_a_day_notices_a_wrong_number(tmp_path: Path) -> None:
     assert "wrong: LON1/SKU-200" in told.getvalue()
 
 
-def test_names_are_the_ones_others_rely_on(project: dict[str, t.Any]) -> None:
-    assert plugin(project, "extractors")["name"] == "tap-newstore-fulfillment"
-    assert plugin(project, "loaders")["name"] == "target-newstore-stock"
-    assert plugin(project, "mappers")["name"] == "mapper-newstore-stock"
-    assert [mapping["name"] for mapping in plugin(project, "mappers")["mappings"]] == [
-        "newstore-stock",
-        "newstore-allocations",
-    ]
-    assert plugin(project, "utilities")["name"] == "newstore-sandbox"
-    jobs = {job["name"]: job["tasks"] for job in project["jobs"]}
-    assert jobs["newstore-stock-sync"] == ["tap-newstore-fulfillment newstore-stock target-newstore-stock"]
-    assert jobs["newstore-erp-sync"][0] == "tap-newstore-fulfillment newstore-allocations target-postgres"
-    assert jobs["newstore-both-ways"] == jobs["newstore-stock-sync"] + jobs["newstore-erp-sync"]
-    assert {schedule["job"] for schedule in project["schedules"]} == {"newstore-both-ways"}
-    assert project["default_environment"] == "sandbox"
-    assert [environment["name"] for environment in project["environments"]] == ["sandbox", "production"]
-    assert project["send_anonymous_usage_stats"] is False
-
-
-@pytest.mark.parametrize("kind", PLUGINS)
-def test_each_setting_is_declared_as_the_plugin_declares_it(project: dict[str, t.Any], kind: str) -> None:
-    own = PLUGINS[kind].config_jsonschema["properties"]
-    declared = {setting["name"]: setting for setting in plugin(project, kind)["settings"]}
-    # The SDK adds its own settings, such as stream maps, which Meltano's users know.
-    assert declared.keys() == own.keys() - sdk_settings(PLUGINS[kind])
-    for name, setting in declared.items():
-        schema = own[name]
-        assert setting["label"] == schema["title"], name
-        assert setting["description"] == schema["description"], name
-        assert setting.get("sensitive", False) == schema.get("secret", False), name
-        if "enum" in schema:
-            assert setting["kind"] == "options"
-            assert [option["value"] for option in setting["options"]] == schema["enum"]
-        else:
-            assert setting["kind"] == KINDS[schema["type"][0]], name
-
-
-def sdk_settings(plugin_class: t.Any) -> set[str]:
-    """Give the settings the SDK adds to every plugin of this kind."""
-    added: dict[str, t.Any] = {"properties": {}}
-    plugin_class.append_builtin_config(added)
-    return set(added["properties"])
-
-
-def test_production_has_nothing_in_the_file(project: dict[str, t.Any]) -> None:
-    (production,) = (entry for entry in project["environments"] if entry["name"] == "production")
-    assert production == {"name": "production"}
-
-
 def test_the_receiver_runs_as_a_command_of_the_tap(tmp_path: Path) -> None:
     variables = {
         "TAP_NEWSTORE_FULFILLMENT_LANDING_URL": f"sqlite:///{tmp_path / 'landing.db'}",
@@ -158,7 +82,7 @@ def test_the_receiver_runs_as_a_command_of_the_tap(tmp_path: Path) -> None:
 
 
 def test_dagster_loads_and_runs_the_project_of_the_docs(tmp_path: Path) -> None:
-    """Dagster stands in an environment of its own, as the page says."""
+    """Dagster is installed in its own environment, as the page recommends."""
     python = tmp_path / "venv" / "bin" / "python"
     install = ("pip", "install", "--quiet", "--python", str(python), "dagster~=1.13.0")
     for arguments in (("venv", "--quiet", str(tmp_path / "venv")), install):
@@ -202,7 +126,7 @@ def test_a_missing_setting_is_named_by_meltano_run(tmp_path: Path) -> None:
         check=False,
     )
     assert run.returncode == 1
-    # Whichever part ends first names its own.
+    # Whichever plugin ends first names its missing setting.
     assert re.search(r"Configuration: '\w+' is a required property", run.stdout + run.stderr)
 
 
@@ -227,10 +151,10 @@ def test_settings_reach_the_plugin_from_the_environment(tmp_path: Path) -> None:
     assert settings["store_mapping"] == {"DC01": ""}
 
 
-def test_another_tenants_plugins_take_variables_of_their_own(project: dict[str, t.Any], tmp_path: Path) -> None:
+def test_the_plugins_of_a_second_tenant_have_their_own_variables(tmp_path: Path) -> None:
     page = (PROJECT / "docs" / "schedulers.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```yaml\n(plugins:\n.*?)```", page, re.DOTALL)
-    both = copy.deepcopy(project)
+    both = copy.deepcopy(meltano_project())
     for kind, plugins in yaml.safe_load(example)["plugins"].items():
         both["plugins"][kind] += plugins
     (tmp_path / "meltano.yml").write_text(yaml.safe_dump(both), encoding="utf-8")
@@ -248,7 +172,7 @@ def test_another_tenants_plugins_take_variables_of_their_own(project: dict[str, 
 
 
 def run_meltano(directory: Path, *arguments: str, **variables: str) -> None:
-    """Run Meltano without an own environment's settings, and with a system database of its own."""
+    """Run Meltano without this environment's settings, and with a separate system database."""
     run = subprocess.run(
         [command("meltano"), "--environment=production", *arguments],
         cwd=PROJECT,
@@ -263,7 +187,7 @@ def run_meltano(directory: Path, *arguments: str, **variables: str) -> None:
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Pipeline]:
-    """A shop with one sale, whose import jobs do not begin."""
+    """A shop with one sale, whose import jobs do not start."""
     with Pipeline(tmp_path) as shop:
         shop.newstore.add_location("DC01")
         shop.stock("DC01", "SKU-1", 10)
@@ -274,7 +198,7 @@ def shop(tmp_path: Path) -> Iterator[Pipeline]:
 
 
 def meltano_run(directory: Path, shop: Pipeline, *options: str) -> subprocess.Popen[str]:
-    """Begin `meltano run newstore-stock-sync` on a shop."""
+    """Start `meltano run newstore-stock-sync` on a shop."""
     target = {f"TARGET_NEWSTORE_STOCK_{name.upper()}": value for name, value in shop.newstore.target_settings.items()}
     variables = {
         **{name: str(value) for name, value in target.items()},
@@ -296,13 +220,13 @@ def meltano_run(directory: Path, shop: Pipeline, *options: str) -> subprocess.Po
 
 
 @pytest.mark.fault("F7")
-def test_f7_a_run_that_times_out_says_nothing_of_what_is_not_imported(shop: Pipeline, tmp_path: Path) -> None:
+def test_f7_a_run_that_times_out_emits_no_state_for_a_cut_that_is_not_imported(shop: Pipeline, tmp_path: Path) -> None:
     with meltano_run(tmp_path, shop, "--timeout=10") as run:
         output, _ = run.communicate(timeout=120)
     assert run.returncode == 1, output
     assert shop.newstore.imports("finished") == []
     shop.newstore.set_faults(hold_jobs=False)
-    # The next run has no state to go on from: the same cut goes out.
+    # The next run has no state to continue from, so the same cut goes out.
     with meltano_run(tmp_path, shop) as run:
         output, _ = run.communicate(timeout=120)
     assert run.returncode == 0, output
@@ -326,7 +250,7 @@ def test_f15_a_forced_second_run_is_refused_and_the_first_goes_on(shop: Pipeline
 
 
 def a_landing_store(directory: Path, *events: dict[str, t.Any]) -> dict[str, str]:
-    """Fill a landing store with settled events, three if none are given; give the tap's settings."""
+    """Fill a landing store with settled events (default: three) and return the tap's settings."""
     url = f"sqlite:///{directory / 'landing.db'}"
     bodies = events or (an_event(12, "A"), an_event(10, name=ASSIGNED), an_event(11, "A", "B"))
     store = LandingStore(url)
@@ -335,7 +259,7 @@ def a_landing_store(directory: Path, *events: dict[str, t.Any]) -> dict[str, str
     return {"TAP_NEWSTORE_FULFILLMENT_LANDING_URL": url}
 
 
-def test_the_largest_event_the_receiver_takes_passes_meltano(tmp_path: Path) -> None:
+def test_the_largest_event_the_receiver_accepts_passes_through_meltano(tmp_path: Path) -> None:
     room = MAX_BODY_BYTES - len(json.dumps(an_event(10, order_id="")))
     settings = a_landing_store(tmp_path, an_event(10, order_id="x" * room))
     settings |= {"TARGET_JSONL_DESTINATION_PATH": str(tmp_path)}

@@ -1,4 +1,4 @@
-"""The whole path as processes: events in, cuts out, judged by the true shelf."""
+"""The whole pipeline as processes: events in, cuts out, judged by the true shelf."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ if t.TYPE_CHECKING:
 
 @pytest.fixture(params=["tenant", "file"])
 def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Pipeline]:
-    """A shop with one location, under each reading of what a range covers."""
+    """A shop with one location, for each interpretation of what a range covers."""
     with Pipeline(tmp_path, range_scope=request.param) as shop:
         shop.newstore.add_location("DC01")
         yield shop
 
 
 def quantities(newstore: NewStore) -> dict[tuple[str, str], tuple[int, int]]:
-    """Give (on hand, ATP) per key."""
+    """Return (on hand, ATP) per key."""
     rows = newstore.truth()["keys"]
     return {(row["fulfillment_node_id"], row["product_id"]): (row["on_hand"], row["atp"]) for row in rows}
 
 
 def assert_in_sync(newstore: NewStore) -> None:
-    """NewStore never promised too much, and now promises exactly what is free."""
+    """Check that NewStore never promised too much, and now promises exactly what is free."""
     truth = newstore.truth()
     assert truth["oversold"] == []
     assert [row for row in truth["keys"] if row["atp"] != row["free"]] == []
 
 
-def test_the_seeds_own_story(shop: Pipeline) -> None:
+def test_ten_units_four_orders_and_a_delivery_of_ten(shop: Pipeline) -> None:
     shop.stock("DC01", "SKU-1", 10)
     orders = [shop.newstore.order("DC01", "SKU-1") for _ in range(4)]
     first, *_, last = [shop.newstore.ship(order) for order in orders[:3]]
@@ -92,7 +92,7 @@ def test_losing_the_state_changes_no_quantity(shop: Pipeline) -> None:
 
 
 @pytest.mark.fault("F16")
-def test_an_older_state_ends_in_right_numbers(shop: Pipeline) -> None:
+def test_an_older_state_ends_with_the_right_numbers(shop: Pipeline) -> None:
     shop.stock("DC01", "SKU-1", 10)
     shop.newstore.sell("DC01", "SKU-1")
     shop.run()
@@ -137,7 +137,7 @@ def test_missing_on_hand_imports_nothing_until_the_row_is_there(shop: Pipeline) 
 
 @pytest.mark.adapter_mistake("declared the whole range with every part")
 @pytest.mark.parametrize("scope", ["tenant", "file"])
-def test_a_split_cut_that_stops_half_way_never_oversells(tmp_path: Path, scope: str) -> None:
+def test_a_split_cut_that_stops_halfway_never_oversells(tmp_path: Path, scope: str) -> None:
     with Pipeline(tmp_path, mapper={"max_cut_items": 2}, range_scope=scope) as shop:
         shop.newstore.add_location("DC01")
         for number in range(6):
@@ -153,7 +153,7 @@ def test_a_split_cut_that_stops_half_way_never_oversells(tmp_path: Path, scope: 
 
 
 def run_until_first_state(shop: Pipeline) -> list[dict[str, t.Any]]:
-    """Run until NewStore has the first cut, and fail the next import."""
+    """Run until NewStore has the first cut, and let the next import fail."""
     shop.newstore.wait_for_delivery()
     done = len(shop.newstore.imports("finished"))
     processes = shop.start()
@@ -174,7 +174,7 @@ def run_until_first_state(shop: Pipeline) -> list[dict[str, t.Any]]:
 def test_killing_the_mapper_in_mid_cut_imports_nothing_of_it(
     tmp_path: Path, end_with: signal.Signals, code: int
 ) -> None:
-    """A cut too large for the pipe: the mapper is killed while it writes, after the target has begun to read."""
+    """The cut is too large for the pipe; the mapper is killed while it writes, after the target has begun to read."""
     with Pipeline(tmp_path) as shop:
         shop.newstore.add_location("DC01")
         for number in range(3000):
@@ -184,7 +184,7 @@ def test_killing_the_mapper_in_mid_cut_imports_nothing_of_it(
         shop.newstore.wait_for_delivery()
         tap, mapper = shop.start(("tap-newstore-fulfillment", "mapper-newstore-stock"))
         assert mapper.stdout
-        # Nobody reads on: the mapper fills the pipe (64 KiB) and waits in the middle of the cut.
+        # Nobody reads any further, so the mapper fills the pipe (64 KiB) and blocks in the middle of the cut.
         with mapper.stdout as output:
             read = [output.readline() for _ in range(100)]
             os.kill(mapper.pid, end_with)
@@ -224,7 +224,7 @@ def test_killing_the_target_before_its_import_ends_repeats_the_cut(tmp_path: Pat
 
 
 @pytest.mark.fault("F4")
-def test_a_late_event_is_made_good_by_the_next_run(shop: Pipeline) -> None:
+def test_the_next_run_makes_up_for_a_late_event(shop: Pipeline) -> None:
     shop.stock("DC01", "SKU-1", 10)
     first = shop.newstore.sell("DC01", "SKU-1")
     shop.newstore.wait_for_delivery()
@@ -232,7 +232,7 @@ def test_a_late_event_is_made_good_by_the_next_run(shop: Pipeline) -> None:
     envelope = event_of(shop.newstore, first)
     shop.newstore.pause_delivery()
     assert shop.newstore.sell("DC01", "SKU-1") == late
-    # Something with a higher timestamp arrives first, so the mark passes the event under way.
+    # A higher timestamp arrives first, so the mark passes the event that is still under way.
     higher = {**envelope, "payload": {**envelope["payload"], "logical_timestamp": late + 100, "id": "x", "items": []}}
     assert shop.receiver.post(higher).status_code == 200
     run_without_waiting(shop)
@@ -243,7 +243,7 @@ def test_a_late_event_is_made_good_by_the_next_run(shop: Pipeline) -> None:
 
 
 def event_of(newstore: NewStore, at: int) -> dict[str, t.Any]:
-    """Give the body NewStore sent for a logical timestamp."""
+    """Return the body NewStore sent for a logical timestamp."""
     for event in newstore.events():
         if event["payload"]["logical_timestamp"] == at:
             return t.cast("dict[str, t.Any]", event["body"])

@@ -1,4 +1,4 @@
-"""The same orders through the webhook and through export files give the same records."""
+"""The same orders give the same records through the webhook and through export files."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Records = list[dict[str, t.Any]]
 
 
 def without_arrival(records: Records) -> Records:
-    """Leave out the one field that says when a record came here."""
+    """Return records without `received_at`, which differs between the sources."""
     return [{name: value for name, value in record.items() if name != "received_at"} for record in records]
 
 
 def in_order(records: Records) -> Records:
-    """Give records by their logical timestamps."""
+    """Return records in order of their logical timestamps."""
     return sorted(records, key=lambda record: record["logical_timestamp"])
 
 
@@ -57,7 +57,7 @@ def test_export_files_give_the_records_the_webhook_gives(tmp_path: Path, object_
     assert late
     assert without_arrival(in_order(first + late)) == without_arrival(by_webhook)
     assert without_arrival(in_order(whole)) == without_arrival(by_webhook)
-    # What is read again says by its place that it came late.
+    # Read again from the start, late records still come after higher timestamps.
     came_late = [record for record in late if record["logical_timestamp"] <= first[-1]["logical_timestamp"]]
     in_time = whole[: -len(came_late)]
     assert came_late

@@ -54,7 +54,7 @@ def test_a_change_loaded_applied_or_replayed_again_counts_once(erp: ErpDatabase)
     assert number(erp)[0] == 7
 
 
-def test_two_at_once_book_each_change_once(erp: ErpDatabase) -> None:
+def test_two_callers_at_once_book_each_change_once(erp: ErpDatabase) -> None:
     erp.count(*SKU, 1000)
     erp.load(*(completed(at) for at in range(1, 301)))
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
@@ -84,7 +84,7 @@ def test_a_late_change_is_booked_and_as_of_never_goes_back(erp: ErpDatabase) -> 
     assert number(erp) == (8, -2, 12)
 
 
-def test_as_of_moves_on_after_the_run_that_took_a_late_change(erp: ErpDatabase) -> None:
+def test_as_of_advances_after_the_run_that_took_a_late_change(erp: ErpDatabase) -> None:
     erp.count(*SKU, 10)
     erp.load(completed(12))
     erp.apply(through=12, run=1)
@@ -119,14 +119,14 @@ def test_a_count_contains_what_was_loaded_before_it(erp: ErpDatabase) -> None:
     assert number(erp) == (6, -3, 12)
 
 
-def test_a_change_later_than_a_count_that_contains_it_leaves_the_number(erp: ErpDatabase) -> None:
+def test_a_change_that_arrives_after_the_count_containing_it_leaves_the_number(erp: ErpDatabase) -> None:
     erp.count(*SKU, 7, through=20)
     erp.load(completed(15), completed(21))
     erp.apply()
     assert number(erp) == (6, -2, 21)
 
 
-def test_an_old_count_gets_what_was_booked_since_taken_off(erp: ErpDatabase) -> None:
+def test_what_was_booked_since_is_subtracted_from_an_old_count(erp: ErpDatabase) -> None:
     erp.count(*SKU, 10)
     erp.load(completed(10), completed(11), completed(12))
     erp.apply()
@@ -152,7 +152,7 @@ def test_receiving_goods_needs_a_row(erp: ErpDatabase) -> None:
     assert number(erp)[0] == 6
 
 
-def test_setting_up_again_keeps_everything(erp: ErpDatabase) -> None:
+def test_running_setup_again_keeps_everything(erp: ErpDatabase) -> None:
     erp.count(*SKU, 10)
     erp.load(completed(10))
     erp.apply()
@@ -161,7 +161,7 @@ def test_setting_up_again_keeps_everything(erp: ErpDatabase) -> None:
     assert number(erp) == (9, -1, 10)
 
 
-def test_what_was_loaded_before_the_setup_is_noted_by_it(postgresql: PostgreSql) -> None:
+def test_setup_records_changes_loaded_before_it(postgresql: PostgreSql) -> None:
     erp = ErpDatabase(postgresql.new_database())
     with erp.engine.begin() as connection:
         connection.execute(sa.text("DROP TRIGGER note_stock_changes ON newstore.stock_changes"))
@@ -173,7 +173,7 @@ def test_what_was_loaded_before_the_setup_is_noted_by_it(postgresql: PostgreSql)
     assert number(erp)[0] == 8
 
 
-def test_updated_at_grows_in_the_order_of_the_commits(erp: ErpDatabase) -> None:
+def test_updated_at_grows_in_commit_order(erp: ErpDatabase) -> None:
     erp.count(*SKU, 0)
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         for each in [pool.submit(erp.receive_goods, *SKU, 1) for _ in range(20)]:

@@ -1,7 +1,7 @@
-"""ERP and mapper together, through any day: never too much, and equal at rest.
+"""ERP and mapper together over random days: NewStore never promises too much, and at rest all are equal.
 
-Events come in any order and later than NewStore promises; both pipelines read what has come, one after the other, as
-the job `newstore-both-ways` runs them. The mapper runs on its own ledger, the ERP on a real PostgreSQL.
+Events arrive in any order and later than NewStore promises. Both pipelines read what has arrived, one after the other,
+as the job `newstore-both-ways` runs them. The mapper has its own ledger, the ERP a real PostgreSQL.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if t.TYPE_CHECKING:
 
 PRODUCTS = ("A", "B")
 TABLES = "stock_changes, stock_movement, stock_on_hand"
-#: What may happen next: a unit of A or B ships, one of the first three waiting events comes, goods come, a product is
-#: counted, or a run, with an event that comes between its two halves or without.
+#: What may happen next: a unit of A or B ships, one of the first three waiting events arrives, goods arrive, a product
+#: is counted, or both pipelines run, with or without an event that arrives between them.
 STEP = st.sampled_from(
     [
         "ship A",
@@ -45,7 +45,7 @@ STEP = st.sampled_from(
 
 
 class Shop:
-    """A shelf, events under way, the ERP's database and a mapper that reads it."""
+    """A shelf, undelivered events, the ERP's database and a mapper that reads it."""
 
     def __init__(self, directory: Path, erp: ErpDatabase) -> None:
         self._erp = erp
@@ -80,7 +80,7 @@ class Shop:
             self._to_the_erp()
 
     def come_to_rest(self) -> None:
-        """Let everything come, and one more event of another product; run until all is settled."""
+        """Deliver everything and one event of another product, then run until all is settled."""
         while self._waiting:
             self.do("come 0")
         for _ in range(2):
@@ -98,7 +98,7 @@ class Shop:
         for cut in self._day.run(*events):
             self.sent |= {key[1]: quantity for key, quantity in cut.quantities.items()}
         for product, quantity in self.sent.items():
-            # What the mapper cannot know of yet is still on the shelf for it.
+            # To the mapper, units it cannot know of yet are still on the shelf.
             unknown = sum(event["items"][0]["product_id"] == product for event in self._waiting)
             assert quantity <= self.shelf[product] + unknown, product
 
@@ -125,7 +125,7 @@ def erp(postgresql: PostgreSql) -> ErpDatabase:
 @example(["ship A", "ship A", "come 1", "run", "count A", "come 0", "run", "run"])
 @example(["ship A", "come 0", "run", "ship A", "ship A", "run late", "come 0", "run"])
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_newstore_is_never_told_too_much_and_all_are_equal_at_rest(erp: ErpDatabase, steps: list[str]) -> None:
+def test_newstore_is_never_told_too_much_and_at_rest_all_are_equal(erp: ErpDatabase, steps: list[str]) -> None:
     with erp.engine.begin() as connection:
         connection.execute(sa.text(f"TRUNCATE {', '.join(f'newstore.{name}' for name in TABLES.split(', '))}"))
     with tempfile.TemporaryDirectory() as directory:

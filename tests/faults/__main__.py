@@ -1,4 +1,4 @@
-"""`make faults SEED=…`: plays one schedule and shows each step."""
+"""`make faults SEED=…`: plays one schedule and prints each step."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.shop.warm_start import Forks
 
 
 def main() -> int:
-    """Play it, and give 0 when nothing is wrong."""
+    """Play the schedule; return 0 if nothing is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("seed", type=int)
     worlds = ["real-processes", "one-process", "late-events"]
     parser.add_argument("--world", choices=worlds, default=worlds[0])
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite", help="of real processes")
-    parser.add_argument("--scope", choices=["tenant", "file"], help="what a range covers; default: left to the seed")
+    parser.add_argument("--scope", choices=["tenant", "file"], help="what a range covers; default: the seed decides")
     given = parser.parse_args()
     options = {"range_scope": given.scope} if given.scope else {}
     report = Report(f"Seed {given.seed}, {given.world}")
@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def _tell(what: str) -> None:
-    # The target's stdout is read in one process, so this is stderr.
+    # In one process, stdout belongs to the target.
     print(what, file=sys.stderr, flush=True)
 
 

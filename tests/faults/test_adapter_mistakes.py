@@ -1,4 +1,4 @@
-"""What other adapters got wrong, as a shop sees it; the other mistakes of the catalogue are tested by part."""
+"""Mistakes of other adapters, as a shop would see them; the catalogue's other mistakes are tested with their part."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def shop(tmp_path: Path) -> Iterator[ForkedShop]:
 
 @pytest.mark.adapter_mistake("read the range after the stock instead of with it")
 def test_the_range_ends_with_the_events_the_stock_was_computed_from(shop: ForkedShop) -> None:
-    """One unit is in the ERP's number, one is not, and one is sold while the run goes on."""
+    """One unit is in the ERP's number, one is not, and one is sold during the run."""
     first = shop.sell("A")
     shop.erp.count("DC01", "A", 99, as_of=first)
     second = shop.sell("A")
@@ -40,8 +40,8 @@ def test_the_range_ends_with_the_events_the_stock_was_computed_from(shop: Forked
     shop.assert_in_sync()
 
 
-@pytest.mark.adapter_mistake("took a number it had sent before for no news")
-def test_ten_then_eight_then_ten_is_ten(shop: ForkedShop) -> None:
+@pytest.mark.adapter_mistake("treated a number it had sent before as no change")
+def test_numbers_of_ten_then_eight_then_ten_end_at_ten(shop: ForkedShop) -> None:
     for quantity in (10, 8, 10):
         shop.erp.count("DC01", "A", quantity)
         assert shop.run().codes == (0, 0, 0)
@@ -59,7 +59,7 @@ def test_a_number_is_set_whatever_newstore_had_before(shop: ForkedShop) -> None:
 
 
 @pytest.mark.fault("F19")
-@pytest.mark.adapter_mistake("answered 200 and dropped what did not interest it")
+@pytest.mark.adapter_mistake("answered 200 and dropped events it had no use for")
 def test_every_event_is_kept_and_emitted_whatever_its_name(tmp_path: Path, database_url: str) -> None:
     names = ["assigned", "items_completed", "items_failed", "items_ready_for_handover", "items_gift_wrapped"]
     with Receiver(tmp_path, landing_url=database_url) as receiver:
@@ -71,8 +71,8 @@ def test_every_event_is_kept_and_emitted_whatever_its_name(tmp_path: Path, datab
 
 
 @pytest.mark.adapter_mistake("called the API before it answered the webhook")
-def test_the_receiver_answers_without_a_call_to_anybody(tmp_path: Path) -> None:
-    """An API that takes calls and never answers them: nobody calls."""
+def test_the_receiver_answers_without_calling_any_api(tmp_path: Path) -> None:
+    """An API accepts connections and never answers; it gets none."""
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as api:
         api.settimeout(0)
         url = f"http://127.0.0.1:{api.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""A check that cannot fail proves nothing: every broken variant of the model is caught."""
+"""A check that cannot fail proves nothing: every broken model is caught."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tests.faults.model.readings import Readings
 from tests.faults.model.schedules import Step, finding, readings_of, steps_of
 from tests.faults.model.shop import Parts
 
-#: All others are caught within 700.
+#: Every variant is caught within 700.
 SEEDS = 2_000
-#: The ERP's row claims an event that is under way, the ledger is lost when it has come: by chance that takes long.
+#: The ERP's row claims an event still under way, and the ledger is lost once it has arrived. Chance rarely finds this.
 TOLD = "4: what came late is in order when all is read again"
 A_LATE_EVENT_AND_A_NEW_LEDGER: list[Step] = [
     ("sell", "DC01", ["A"], 2 * SETTLE, 1),
@@ -33,7 +33,7 @@ def test_a_broken_model_is_caught(variant: str) -> None:
     assert any(finding(readings_of(seed), steps_of(seed), BROKEN[variant]) for seed in range(SEEDS))
 
 
-def test_a_new_ledger_that_takes_what_came_late_for_contained_is_caught() -> None:
+def test_a_new_ledger_that_treats_a_late_event_as_contained_is_caught() -> None:
     readings = Readings(beyond_the_promise=True)
     assert finding(readings, A_LATE_EVENT_AND_A_NEW_LEDGER, BROKEN[TOLD])
     assert finding(readings, A_LATE_EVENT_AND_A_NEW_LEDGER, Parts()) is None

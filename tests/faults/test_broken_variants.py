@@ -1,4 +1,4 @@
-"""A check that cannot fail proves nothing: every broken variant of the product is caught, and the product is not."""
+"""A check that cannot fail proves nothing: every broken variant of the product is caught, the product itself is not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from tap_newstore_fulfillment.landing.database import WRITER_LOCK
 from tap_newstore_fulfillment.landing.release import Bookmark
 from tap_newstore_fulfillment.landing.store import INSERT_ON_POSTGRESQL, LandingStore
 
-from tests.faults.breaking.variants import VARIANTS, Variant, positions_are_not_in_commit_order
+from tests.faults.breaking.broken_product import positions_are_not_in_commit_order
+from tests.faults.breaking.variants import VARIANTS, Variant
 from tests.faults.players.one_process import play_schedule
 from tests.faults.test_receiving import event, is_waiting_for_the_lock, release
 from tests.shop.process import wait_until
@@ -21,7 +22,7 @@ from tests.tap.events import an_event
 if t.TYPE_CHECKING:
     from tests.shop.postgresql import PostgreSql
 
-#: Mostly the first one catches it.
+#: Usually the first one catches it.
 SCHEDULES = 60
 
 
@@ -29,7 +30,7 @@ SCHEDULES = 60
 def test_a_broken_variant_is_caught(variant: Variant, monkeypatch: pytest.MonkeyPatch) -> None:
     variant.breaks(monkeypatch)
     verdicts = (play_schedule(schedule) for schedule in variant.schedules(SCHEDULES))
-    # One that only refuses to run would be caught for nothing.
+    # A variant that only refuses to run must not count as caught.
     assert any(verdict.failures and verdict.counts["imports"] for verdict in verdicts)
 
 
@@ -52,7 +53,7 @@ def test_each_rule_has_a_broken_variant() -> None:
 
 
 def released_beside_a_slow_writer(url: str) -> list[int]:
-    """Give what is released when one writer has event 10 and has not committed it while another one keeps 11."""
+    """Return what is released while one writer has not committed event 10 and another one writes event 11."""
     row = json.dumps([["ten", "fulfillment_request.items_completed", 10, json.dumps(an_event(10))]])
     with contextlib.closing(LandingStore(url)) as first, contextlib.closing(LandingStore(url)) as second:
         with ThreadPoolExecutor(1) as pool:

@@ -1,4 +1,4 @@
-"""Every fault and every mistake of the catalogue has a test (`pytest -s tests/faults/test_catalogue.py` prints it)."""
+"""Every fault and every mistake in the catalogue has a test (`pytest -s tests/faults/test_catalogue.py` prints it)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Tests = dict[str, list[str]]
 
 @pytest.fixture(scope="module")
 def collected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tests]:
-    """Give the marked tests of the whole project, by marker and argument."""
+    """Return the marked tests of the whole project, by marker and argument."""
     path = tmp_path_factory.mktemp("catalogue") / "tests.json"
     options = ["-p", "tests.faults.reports.collected", f"--write-catalogue={path}", "--collect-only", "-q", "tests"]
     done = subprocess.run(

@@ -28,7 +28,7 @@ Clock = MachineClock | ServerClock
 
 
 class Tap:
-    """A receiver and a tap on one store, whose clock can be set."""
+    """A receiver and a tap on one store, with a clock that can be set."""
 
     def __init__(self, directory: Path, clock: Clock, url: str) -> None:
         self.clock = clock
@@ -44,14 +44,14 @@ class Tap:
             self._posted[at] = time.monotonic()
 
     def released(self, settle_seconds: int = 900) -> list[int]:
-        """Run the tap from the start; give the timestamps it releases."""
+        """Run the tap from the start and return the timestamps it releases."""
         settings = {"landing_url": self._url, "settle_seconds": settle_seconds}
         done = run_plugin("tap-newstore-fulfillment", self._directory, settings)
         assert done.code == 0, done.log
         return [record["logical_timestamp"] for record in done.records]
 
     def assert_all_come_out_in_time(self) -> None:
-        """Run at a settle time of two seconds until all are released, none sooner than that."""
+        """Run with a settle time of two seconds until all are released; none may be released sooner."""
 
         def all_are_released() -> bool:
             released = self.released(settle_seconds=2)
@@ -78,7 +78,7 @@ def tap(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.fault("F18")
-def test_f18_a_jump_forwards_releases_nothing_early_and_keeps_nothing_back(tap: Tap) -> None:
+def test_f18_a_jump_forward_releases_nothing_early_and_holds_nothing_back(tap: Tap) -> None:
     tap.post(10, 11)
     tap.clock.set(3 * HOURS)
     assert tap.released() == []
@@ -87,18 +87,18 @@ def test_f18_a_jump_forwards_releases_nothing_early_and_keeps_nothing_back(tap: 
 
 
 @pytest.mark.fault("F18")
-def test_f18_a_jump_back_releases_nothing_early_and_keeps_nothing_back(tap: Tap) -> None:
+def test_f18_a_jump_back_releases_nothing_early_and_holds_nothing_back(tap: Tap) -> None:
     tap.post(10, 11)
     tap.clock.set(-3 * HOURS)
     assert tap.released() == []
-    # No higher timestamp comes that would take the others with it.
+    # No higher timestamp arrives that would release the others with it.
     tap.post(9)
     assert tap.released() == []
     tap.assert_all_come_out_in_time()
 
 
 @pytest.mark.fault("F18")
-def test_f18_what_came_while_the_clock_was_wrong_waits_its_time_and_no_longer(tap: Tap) -> None:
+def test_f18_events_received_while_the_clock_was_wrong_wait_their_time_and_no_longer(tap: Tap) -> None:
     for at, hours in ((10, 3), (11, -3)):
         tap.clock.set(hours * HOURS)
         tap.post(at)

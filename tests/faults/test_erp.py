@@ -1,4 +1,4 @@
-"""The ERP at its worst, judged by the true shelf (fault F14); each kind of row alone is tested with the mapper."""
+"""The ERP at its worst, judged by the true shelf (fault F14). Each kind of row alone is tested with the mapper."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if t.TYPE_CHECKING:
 
 
 @pytest.mark.fault("F14")
-def test_f14_rows_ahead_behind_and_of_no_date_at_once_never_oversell_and_end_equal(
+def test_f14_rows_ahead_behind_and_without_as_of_at_once_never_oversell_and_end_equal(
     tmp_path: Path, database_url: str
 ) -> None:
     with ForkedShop(tmp_path, database_url) as shop:
@@ -23,12 +23,12 @@ def test_f14_rows_ahead_behind_and_of_no_date_at_once_never_oversell_and_end_equ
         sold: list[int] = []
         for day in range(4):
             sold.append(shop.sell(*products))
-            # Counted before this day's sale, with it, and never with any.
+            # One is counted before this day's sale, one after it; the undated one is never counted again.
             shop.erp.count("DC01", "behind", 50 - day, as_of=sold[day - 1] if day else None)
             shop.erp.count("DC01", "current", 50 - day - 1, as_of=sold[day])
             assert shop.run().codes == (0, 0, 0)
             shop.assert_in_sync()
-        # The ERP knows of a sale whose event is not here yet.
+        # The ERP knows of a sale whose event has not arrived yet.
         shop.newstore.pause_delivery()
         at = shop.newstore.sell("DC01", *products)
         shop.erp.count("DC01", "current", 45, as_of=at)
@@ -41,7 +41,7 @@ def test_f14_rows_ahead_behind_and_of_no_date_at_once_never_oversell_and_end_equ
 
 
 @pytest.mark.fault("F14")
-def test_f14_negative_decimal_repeated_and_absent_rows_are_zero_or_a_named_error(tmp_path: Path) -> None:
+def test_f14_negative_decimal_repeated_and_missing_rows_are_zero_or_a_named_error(tmp_path: Path) -> None:
     with ForkedShop(tmp_path, f"sqlite:///{tmp_path / 'database.db'}") as shop:
         shop.stock("A", 5)
         shop.sell("A")

@@ -26,14 +26,14 @@ def shop(tmp_path: Path) -> Iterator[ForkedShop]:
 
 
 @pytest.mark.fault("F10")
-def test_f10_however_often_a_run_dies_after_its_create_jobs_do_not_pile_up(shop: ForkedShop) -> None:
+def test_f10_jobs_do_not_pile_up_however_often_a_run_dies_after_creating_one(shop: ForkedShop) -> None:
     write = 1
     shop.run(killed=TARGET, at_write=write)
     while shop.newstore.open_jobs() != ["received"]:
         write += 1
         shop.run_part(TARGET, at_write=write)
     for _ in range(MOST_OPEN_JOBS + 1):
-        # Before its own create each run fails the job that is left: a post, with a write before and after it.
+        # Before it creates its own job, each run fails the one left behind: a POST, counted before and after.
         shop.run_part(TARGET, at_write=write + 2)
         assert shop.newstore.open_jobs() == ["received"]
     assert shop.run().codes == (0, 0, 0)
@@ -42,7 +42,7 @@ def test_f10_however_often_a_run_dies_after_its_create_jobs_do_not_pile_up(shop:
 
 
 @pytest.mark.fault("F12")
-def test_f12_a_job_a_killed_run_left_behind_is_not_overtaken(shop: ForkedShop) -> None:
+def test_f12_a_job_left_behind_by_a_killed_run_is_not_overtaken(shop: ForkedShop) -> None:
     shop.newstore.set_faults(hold_jobs=True)
     with shop.run_that_hangs() as killed:
         wait_until(lambda: shop.newstore.imports("waiting"), "waiting import")
@@ -51,7 +51,7 @@ def test_f12_a_job_a_killed_run_left_behind_is_not_overtaken(shop: ForkedShop) -
     shop.sell("A")
     with shop.run_that_hangs() as next_run:
         assert next_run.stderr
-        # It says so before it looks again; by then it could have made its own.
+        # It logs this before it looks again; by then it could have created its own job.
         told = itertools.takewhile(lambda line: "Waiting for an earlier import" not in line, next_run.stderr)
         assert list(told)
         assert shop.newstore.open_jobs() == ["waiting"]

@@ -1,4 +1,4 @@
-"""Tap, mapper and target killed at each of their writes in turn: the next run ends in right numbers (fault F6)."""
+"""Tap, mapper and target killed at each of their writes in turn: the next run ends with the right numbers (F6)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.faults.players.forked_shop import MAPPER, TAP, TARGET, ForkedShop
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-#: Each write, and on PostgreSQL every third; `make soak` takes each. The target keeps nothing in a database.
+#: On PostgreSQL only every third write, except in `make soak`. The target keeps nothing in a database.
 EVERY_THIRD = 1 if "KILLS" in os.environ else 3
 LOOPS = [
     ("sqlite", TAP, 1),
@@ -22,21 +22,21 @@ LOOPS = [
     ("postgresql", TAP, EVERY_THIRD),
     ("postgresql", MAPPER, EVERY_THIRD),
 ]
-#: A loop that ended sooner would not have seen all.
+#: A loop that ends after fewer writes has not seen them all.
 FEWEST_WRITES = {TAP: 12, MAPPER: 18, TARGET: 20}
 
 
 @pytest.mark.fault("F6")
 @pytest.mark.parametrize(("database", "killed", "step"), LOOPS)
-def test_f6_killed_at_every_write_the_next_run_ends_in_right_numbers(
+def test_f6_killed_at_any_write_the_next_run_ends_with_the_right_numbers(
     request: pytest.FixtureRequest, tmp_path: Path, database: str, killed: str, step: int
 ) -> None:
-    """Each run of the other two has two imports to make; the loop ends when the plugin came to its end alive."""
+    """With mapper or target killed, a run has two imports to make; the loop ends when the plugin survives."""
     url = f"sqlite:///{tmp_path / 'database.db'}"
     if database == "postgresql":
         url = request.getfixturevalue("postgresql").new_database()
     with ForkedShop(tmp_path, url) as shop:
-        # The tap's end is the same whether two imports follow it or one.
+        # The tap ends the same way whether one import follows or two.
         shop.settings[MAPPER]["max_cut_items"] = 100 if killed == TAP else 1
         for product in ("A", "B"):
             shop.stock(product, 1000)

@@ -1,6 +1,6 @@
-"""Clock, network, ERP and NewStore's API at their worst together, runs that die, states that get lost (fault F22).
+"""Clock, network, ERP and NewStore's API at their worst together; runs that die, states that are lost (fault F22).
 
-One seed is one story; `STORY_SEEDS` says how many are told (`make soak` tells more), `STORY_STEPS` how long each is.
+One seed is one story. `STORY_SEEDS` says how many are played (more in `make soak`), `STORY_STEPS` how long each is.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
 
 SEEDS = int(os.environ.get("STORY_SEEDS", "1"))
 STEPS = int(os.environ.get("STORY_STEPS", "8"))
-#: What NewStore promises, scaled; every delay below is shorter.
+#: NewStore's promised 15 minutes, scaled; every delay below is shorter.
 SETTLE_SECONDS = 5
 PRODUCTS = ("A", "B", "C")
 ON_SHELF = 1_000
@@ -40,7 +40,7 @@ CALLS: list[dict[str, t.Any]] = [
 
 
 class Story:
-    """A shop and what befalls it; everything random comes from the seed."""
+    """A shop and what happens to it; everything random comes from the seed."""
 
     def __init__(self, shop: ForkedShop, clock: ServerClock, seed: int) -> None:
         self._shop = shop
@@ -54,7 +54,7 @@ class Story:
             shop.stock(product, ON_SHELF)
 
     def live(self) -> None:
-        """Sell, let something go wrong, and run; NewStore must not have promised too much."""
+        """Sell, let something go wrong, and run; NewStore must not promise too much."""
         self._disturb()
         for _ in range(self._chance.randint(1, 3)):
             products = self._chance.choices(PRODUCTS, k=self._chance.randint(1, 2))
@@ -65,11 +65,11 @@ class Story:
         self._shop.run(killed=self._chance.choice(["", *PLUGINS]), at_write=self._chance.randint(1, MOST_WRITES))
         self._shop.assert_never_oversold()
         self._states.append(self._shop.state)
-        # No event is under way for longer than the promise.
+        # No event is under way for longer than promised.
         self._shop.newstore.wait_for_delivery()
 
     def come_to_rest(self) -> None:
-        """Let nothing go wrong any more, and run until nothing waits."""
+        """Let nothing else go wrong, and run until nothing waits."""
         self._shop.newstore.set_faults(calls=[])
         self._shop.newstore.disturb_delivery(duplicates=0, shuffle=False, delay_seconds=0)
 
@@ -95,7 +95,7 @@ class Story:
             self._shop.state = chance.choice(self._states)
 
     def _count(self, product: str, behind: int) -> None:
-        """The ERP counts a product, as of some sale: the last one, released or not, or an older one."""
+        """Let the ERP count a product as of some sale: the last one, released or not, or an older one."""
         as_of = sorted({at for at, _ in self._sold})[: -behind or None][-1:]
         contained = sum(name == product and at <= as_of[0] for at, name in self._sold) if as_of else 0
         self._shop.erp.count("DC01", product, ON_SHELF - contained, as_of=as_of[0] if as_of else None)

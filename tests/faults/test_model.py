@@ -1,6 +1,6 @@
-"""The pure model under every reading of what is unknown: never a unit promised that is not there.
+"""The pure model, for every reading of what is unknown: NewStore promises no unit that is not there.
 
-10,000 schedules here; `make soak` plays MODEL_SCHEDULES in MODEL_PROCESSES. What is found is told at its shortest.
+10,000 schedules here; `make soak` plays MODEL_SCHEDULES in MODEL_PROCESSES. A failing schedule is shown shortened.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
     from tests.faults.reports.reporting import Record
 
 SCHEDULES = int(os.environ.get("MODEL_SCHEDULES", "10000"))
-#: Told by hypothesis; the others come from a seed, which is ten times as fast.
+#: Stories from hypothesis; the others come from seeds, which is ten times as fast.
 STORIES = 200
 PROCESSES = int(os.environ.get("MODEL_PROCESSES", "1"))
 KEY = st.sampled_from(KEYS)
@@ -45,7 +45,7 @@ def test_no_schedule_oversells_and_at_rest_all_numbers_are_equal(tmp_path: Path,
 
 
 class ModelStory(RuleBasedStateMachine):
-    """One story, told and shortened by hypothesis."""
+    """One story, made and shortened by hypothesis."""
 
     @initialize(
         scope=st.sampled_from(["tenant", "file"]),

@@ -1,4 +1,4 @@
-"""A staging place that is slow, or down for a while (fault F21); a full disk while zipping is in test_stock_file.py."""
+"""A staging place that is slow, or down for a while (fault F21). A full disk while zipping is in test_stock_file.py."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BUSY = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</
 
 
 class Front(http.server.ThreadingHTTPServer):
-    """Stands before an S3 server; writes are refused or slow as long as it is told so.
+    """A proxy in front of an S3 server that refuses or delays writes on demand.
 
     Attributes:
         refusals: How many of the next writes are answered 503.
@@ -75,7 +75,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: t.Any) -> None:  # noqa: A002 - named by http.server
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What is answered 200 is never lost (fault catalogue F1 to F5)."""
+"""What is answered 200 is never lost (faults F1 to F5)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EVENTS_PER_KILL = 100
 
 
 def emitted(directory: Path, url: str) -> list[int]:
-    """Run the tap; give the timestamps it emits."""
+    """Run the tap and return the timestamps it emits."""
     done = run_plugin("tap-newstore-fulfillment", directory, {"landing_url": url, "settle_seconds": 0})
     assert done.code == 0, done.log
     return [record["logical_timestamp"] for record in done.records]
@@ -92,7 +92,7 @@ def test_f2_a_full_disk_is_answered_503_and_recovers_by_itself(tmp_path: Path) -
 
 
 def limit_file_size(receiver: Receiver, size: int) -> None:
-    """Let the receiver write no file beyond this size, as a full disk would."""
+    """Limit the size of the receiver's files, which acts like a full disk."""
     resource.prlimit(receiver.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
@@ -123,7 +123,7 @@ def test_f2_a_read_only_store_is_answered_503(tmp_path: Path, postgresql: Postgr
 
 
 def set_read_only(url: str, *, is_read_only: bool) -> None:
-    """Change what new sessions of the database may do, and end those of the receiver."""
+    """Make new sessions of the database read-only or not, and end those of the receiver."""
     engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         name = sa.make_url(url).database
@@ -135,7 +135,7 @@ def set_read_only(url: str, *, is_read_only: bool) -> None:
 
 
 @pytest.mark.fault("F3")
-def test_f3_duplicates_a_hundred_times_in_another_field_order_are_one_event(tmp_path: Path, database_url: str) -> None:
+def test_f3_a_hundred_duplicates_with_other_field_orders_are_one_event(tmp_path: Path, database_url: str) -> None:
     body = an_event(10)
     other_order = dict(reversed(list(body.items()))) | {"payload": dict(reversed(list(body["payload"].items())))}
     with Receiver(tmp_path, landing_url=database_url) as receiver, ThreadPoolExecutor(8) as pool:
@@ -145,7 +145,7 @@ def test_f3_duplicates_a_hundred_times_in_another_field_order_are_one_event(tmp_
 
 
 @pytest.mark.fault("F4")
-def test_f4_any_order_comes_out_in_order_and_what_is_too_late_comes_once(tmp_path: Path, database_url: str) -> None:
+def test_f4_events_in_any_order_are_released_in_order_and_late_ones_once(tmp_path: Path, database_url: str) -> None:
     del tmp_path
     chance = random.Random(4)
     store = LandingStore(database_url)
@@ -171,7 +171,7 @@ def release(store: LandingStore, bookmark: Bookmark) -> tuple[list[int], Bookmar
 
 @pytest.mark.fault("F5")
 def test_f5_writers_that_commit_out_of_order_lose_nothing(database_url: str) -> None:
-    """Each writer pauses between its insert and its commit; a reader runs all the while."""
+    """Each writer pauses between insert and commit while a reader keeps running."""
     chance, pause, store = random.Random(5), threading.Event(), LandingStore(database_url)
     writers = [LandingStore(database_url) for _ in range(6)]
     for writer in writers:
@@ -190,7 +190,7 @@ def test_f5_writers_that_commit_out_of_order_lose_nothing(database_url: str) -> 
 
 
 @pytest.mark.fault("F5")
-def test_f5_a_position_is_given_only_when_all_lower_ones_are_committed(postgresql: PostgreSql) -> None:
+def test_f5_a_position_is_assigned_only_when_all_lower_ones_are_committed(postgresql: PostgreSql) -> None:
     url = postgresql.new_database()
     with contextlib.closing(LandingStore(url)) as first, contextlib.closing(LandingStore(url)) as second:
         with ThreadPoolExecutor(1) as pool:

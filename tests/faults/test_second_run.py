@@ -1,4 +1,4 @@
-"""A second run at once fails at once, and the first goes on (fault F15)."""
+"""A concurrent second run fails at once, and the first goes on (fault F15)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 
 
 def split(shop: ForkedShop) -> None:
-    """Sell, so that the next run has two cuts; the second one contains both keys."""
+    """Sell so that the next run has two cuts, of which the second contains both keys."""
     shop.settings[MAPPER]["max_cut_items"] = 1
     for product in ("A", "B"):
         shop.stock(product, 100)
@@ -37,13 +37,13 @@ def shop(tmp_path: Path) -> Iterator[ForkedShop]:
 
 
 def wait_for_an_import(shop: ForkedShop) -> None:
-    """Wait until the run that begins now has imported its first cut; until its next one no job is open."""
+    """Wait until the starting run has imported its first cut; no job is open until its next one."""
     wait_until(lambda: shop.newstore.ranges()[-1:] != [None], "the first import")
 
 
 @pytest.mark.fault("F15")
 def test_f15_a_second_run_between_two_imports_is_refused_and_the_first_goes_on(shop: ForkedShop) -> None:
-    """The mapper of the first has let go of the ledger by then, so it is the target that refuses."""
+    """The first run's mapper has released the ledger by then, so it is the target that refuses."""
     with shop.run_that_hangs(import_interval_seconds=4) as first:
         wait_for_an_import(shop)
         shop.sell("B")
@@ -59,7 +59,7 @@ def test_f15_a_second_run_between_two_imports_is_refused_and_the_first_goes_on(s
 
 @pytest.mark.fault("F15")
 def test_f15_of_two_runs_on_two_hosts_the_one_with_older_numbers_gives_way(shop: ForkedShop, tmp_path: Path) -> None:
-    """Another temporary directory stands for another host: the lock is not seen there."""
+    """A different temporary directory stands for another host, where the lock is not visible."""
     (tmp_path / "other-host").mkdir()
     with shop.run_that_hangs({"TMPDIR": str(tmp_path / "other-host")}, import_interval_seconds=4) as first:
         wait_for_an_import(shop)
@@ -82,7 +82,7 @@ def test_f15_a_killed_run_blocks_nobody(shop: ForkedShop) -> None:
 
 
 @pytest.mark.fault("F15")
-def test_f15_a_ledger_held_from_another_host_is_refused_and_the_host_named(
+def test_f15_a_ledger_held_from_another_host_is_refused_with_the_hosts_name(
     tmp_path: Path, postgresql: PostgreSql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ForkedShop(tmp_path, postgresql.new_database()) as shop:

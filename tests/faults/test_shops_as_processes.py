@@ -1,6 +1,6 @@
-"""Shops as processes, each of which is killed somewhere: never oversold, at rest exact, nothing lost or counted twice.
+"""Shops as processes, any of which may be killed: never oversold, exact at rest, nothing lost or counted twice.
 
-SCHEDULES says how many; `make faults SEED=… DATABASE=…` plays one and shows each step.
+SCHEDULES says how many; `make faults SEED=… DATABASE=…` plays one and prints each step.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def test_whatever_is_killed_newstore_never_promises_too_much_and_at_rest_exactly
 ) -> None:
     server: PostgreSql | None = request.getfixturevalue("postgresql") if database == "postgresql" else None
     new_database = server.new_database if server else None
-    # Half of the schedules under each reading of what a range covers.
+    # Half of the schedules for each reading of what a range covers.
     scope = "tenant" if seed // 2 % 2 else "file"
     play_all(
         f"Shops as processes on {database}",
         record_property,
         [seed],
-        # Most are forked, which is fast; some begin as a user's do.
+        # Most are forked, which is fast; some start fresh, as for a user.
         lambda number: play(number, new_database, forks=forks if seed % COLD else None, range_scope=scope),
         f"make faults SEED={{seed}} DATABASE={database} SCOPE={scope}",
     )

@@ -1,6 +1,6 @@
-"""Thousands of shops on a virtual clock, within NewStore's promise: never oversold, at rest exact.
+"""Thousands of shops on a virtual clock, within NewStore's promise: never oversold, exact at rest.
 
-SCHEDULES says how many; `make faults SEED=… WORLD=one-process` plays one and shows each step.
+SCHEDULES_IN_ONE_PROCESS says how many; `make faults SEED=… WORLD=one-process` plays one and prints each step.
 """
 
 from __future__ import annotations

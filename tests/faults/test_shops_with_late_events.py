@@ -1,6 +1,6 @@
-"""Thousands of shops on a virtual clock, with events that come later than promised.
+"""Thousands of shops on a virtual clock, with events that arrive later than promised.
 
-Until such an event is known nobody can be right about it; from then on NewStore's numbers are.
+Until such an event is known, nobody can have the right number; from then on NewStore has it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SEEDS = seeds("SCHEDULES_IN_ONE_PROCESS", 1000)
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_late_events_are_made_good_by_the_first_run_that_knows_them(shard: int, record_property: Record) -> None:
+def test_the_first_run_that_knows_a_late_event_makes_up_for_it(shard: int, record_property: Record) -> None:
     play_all(
         "Shops in one process, some events later than promised",
         record_property,

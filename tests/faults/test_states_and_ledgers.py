@@ -26,7 +26,7 @@ ADVICE = "meltano run --full-refresh"
 
 
 def put(bookmark: str, **values: t.Any) -> Callable[[State], None]:
-    """Give a hand that writes into a bookmark of a state; numbers are added to what is there."""
+    """Return an edit that sets values in a bookmark of a state; numbers are added to the old value."""
 
     def edit(state: State) -> None:
         bookmarks = state["bookmarks"][bookmark]
@@ -38,7 +38,7 @@ def put(bookmark: str, **values: t.Any) -> Callable[[State], None]:
 
 
 def drop(bookmark: str, *names: str) -> Callable[[State], None]:
-    """Give a hand that deletes a bookmark, or some of it."""
+    """Return an edit that deletes a bookmark, or some of its values."""
 
     def edit(state: State) -> None:
         if not names:
@@ -49,7 +49,7 @@ def drop(bookmark: str, *names: str) -> Callable[[State], None]:
     return edit
 
 
-#: What was done to the state.
+#: Edits of the state, by name.
 EDITS: dict[str, Callable[[State], None]] = {
     "tap's timestamp raised": put(EVENTS, replication_key_value=1000),
     "tap's timestamp lowered": put(EVENTS, replication_key_value=-3),
@@ -60,25 +60,25 @@ EDITS: dict[str, Callable[[State], None]] = {
     "another landing store": put(EVENTS, store_id="11111111-0000-0000-0000-000000000000"),
     "cut raised": put(STOCK, cut=1000),
     "cut lowered": put(STOCK, cut=-1),
-    "cut of no meaning": put(STOCK, cut="many"),
+    "cut not a number": put(STOCK, cut="many"),
     "mark raised": put(STOCK, mark=1000),
     "mark lowered": put(STOCK, mark=-3),
-    "mark of no meaning": put(STOCK, mark="high"),
+    "mark not a number": put(STOCK, mark="high"),
     "range raised": put(STOCK, replication_key_value=1000, mark=1000),
     "mapper's bookmark dropped": drop(STOCK),
     "mapper's ledger dropped": drop(STOCK, "ledger"),
-    "tap's timestamp of no meaning": put(EVENTS, replication_key_value="soon"),
-    "tap's position of no meaning": put(EVENTS, position="here"),
+    "tap's timestamp not a number": put(EVENTS, replication_key_value="soon"),
+    "tap's position not a number": put(EVENTS, position="here"),
 }
-#: What cannot be told from a ledger that has lost events, or is no number.
+#: Edits that look like a ledger that has lost events, or that are not numbers.
 REFUSED_EDITS = {
     "tap's timestamp raised",
     "tap's position raised",
     "another landing store",
-    "cut of no meaning",
-    "mark of no meaning",
-    "tap's timestamp of no meaning",
-    "tap's position of no meaning",
+    "cut not a number",
+    "mark not a number",
+    "tap's timestamp not a number",
+    "tap's position not a number",
 }
 
 
@@ -104,8 +104,8 @@ def sell_and_run(shop: ForkedShop) -> Run:
     return run
 
 
-def end_in_right_numbers(shop: ForkedShop, run: Run) -> bool:
-    """Do what the error advises, if there is one; give whether there was."""
+def end_with_the_right_numbers(shop: ForkedShop, run: Run) -> bool:
+    """Follow the error's advice, if there is an error; return whether there was one."""
     if is_refused := run.codes != (0, 0, 0):
         assert run.codes[2] == 0
         assert ADVICE in run.log, run.log
@@ -118,36 +118,36 @@ def end_in_right_numbers(shop: ForkedShop, run: Run) -> bool:
 
 
 @pytest.mark.fault("F16")
-def test_f16_whatever_is_done_to_the_state_numbers_are_right_or_the_run_is_refused_with_advice(
+def test_f16_after_any_edit_of_the_state_numbers_are_right_or_the_run_is_refused_with_advice(
     shop: ForkedShop,
 ) -> None:
     refused = set()
-    # What the mapper makes of a bookmark is the same on both databases; one in three is enough on the second.
+    # The mapper treats bookmarks alike on both databases; one edit in three is enough on the second.
     edits = list(EDITS.items())[:: 1 if shop.url.startswith("sqlite") else 3]
     assert sell_and_run(shop).codes == (0, 0, 0)
     for name, edit in edits:
         assert shop.state
         shop.state = copy.deepcopy(shop.state)
         edit(shop.state)
-        if end_in_right_numbers(shop, sell_and_run(shop)):
+        if end_with_the_right_numbers(shop, sell_and_run(shop)):
             refused.add(name)
     assert refused == REFUSED_EDITS & dict(edits).keys()
 
 
 @pytest.mark.fault("F16")
-def test_f16_any_older_state_ends_in_right_numbers(shop: ForkedShop) -> None:
+def test_f16_any_older_state_ends_with_the_right_numbers(shop: ForkedShop) -> None:
     states: list[State | None] = [None]
     for _ in range(3):
         assert sell_and_run(shop).codes == (0, 0, 0)
         states.append(shop.state)
     for older in states:
         shop.state = older
-        assert not end_in_right_numbers(shop, sell_and_run(shop))
+        assert not end_with_the_right_numbers(shop, sell_and_run(shop))
 
 
 @pytest.mark.fault("F16")
 def test_f16_the_state_of_another_environment_does_no_harm(shop: ForkedShop, tmp_path: Path) -> None:
-    """The other shop is younger, then older than this one."""
+    """The other shop's state is younger, then older than this one's."""
     (tmp_path / "other").mkdir()
     with ForkedShop(tmp_path / "other", f"sqlite:///{tmp_path / 'other.db'}") as other:
         for product in ("A", "B"):
@@ -157,9 +157,9 @@ def test_f16_the_state_of_another_environment_does_no_harm(shop: ForkedShop, tmp
             assert sell_and_run(shop).codes == (0, 0, 0)
         ours, theirs = shop.state, other.state
         shop.state = theirs
-        end_in_right_numbers(shop, sell_and_run(shop))
+        end_with_the_right_numbers(shop, sell_and_run(shop))
         other.state = ours
-        assert end_in_right_numbers(other, sell_and_run(other))
+        assert end_with_the_right_numbers(other, sell_and_run(other))
 
 
 @pytest.mark.fault("F17")
@@ -179,17 +179,17 @@ def test_f17_a_ledger_deleted_or_restored_from_a_backup_is_refused_with_advice_t
             run = sell_and_run(shop)
             assert run.codes == (0, 1, 0)
             assert REFUSED in run.log
-            assert end_in_right_numbers(shop, run)
-        # The state of the same day as the ledger: everything since goes out again.
+            assert end_with_the_right_numbers(shop, run)
+        # With a state as old as the ledger, everything since then goes out again.
         shop.settings[MAPPER]["ledger_url"], shop.state = backups.copy(yesterday), state_then
-        assert not end_in_right_numbers(shop, sell_and_run(shop))
+        assert not end_with_the_right_numbers(shop, sell_and_run(shop))
 
 
 @pytest.mark.fault("F17")
 def test_f17_a_landing_store_restored_from_a_backup_is_noticed_and_read_again(
     backups: Backups,
 ) -> None:
-    """It has grown beyond the old position; what came late since the backup lies below that position."""
+    """The restored store has grown beyond the old position; events late since the backup lie below that position."""
     yesterday = backups.new()
     store = LandingStore(yesterday)
     keep(store, 10, 14)
@@ -218,7 +218,7 @@ def test_f17_a_new_ledger_is_refused_when_what_it_needs_is_pruned_and_no_row_con
     with ForkedShop(tmp_path, database_url) as shop:
         shop.stock("A", 1000)
         assert shop.sell("A")
-        # The second run brings the bookmark back: only then may anything be pruned.
+        # Only the second run returns the bookmark, and only then may anything be pruned.
         for _ in range(2):
             assert shop.run().codes == (0, 0, 0)
         prune(shop)
@@ -248,7 +248,7 @@ def test_f17_a_new_ledger_leaves_out_a_late_event_that_the_erps_row_does_not_con
         late = shop.newstore.sell("DC01", "A")
         pass_by(shop, first, late + 100)
         assert shop.run().codes == (0, 0, 0)
-        # What it has booked by then; the late one is under way.
+        # What it has booked by then, without the late event, which is still under way.
         shop.erp.count("DC01", "A", 999, as_of=late + 100)
         shop.newstore.resume_delivery()
         shop.newstore.wait_for_delivery()
@@ -257,12 +257,12 @@ def test_f17_a_new_ledger_leaves_out_a_late_event_that_the_erps_row_does_not_con
         shop.settings[MAPPER]["ledger_url"] = f"sqlite:///{tmp_path / 'new-ledger.db'}"
         run = shop.run()
         assert run.codes == (0, 1, 0)
-        assert end_in_right_numbers(shop, run)
+        assert end_with_the_right_numbers(shop, run)
         assert shop.newstore.on_hand("DC01", "A") == 998
 
 
 def pass_by(shop: ForkedShop, known: int, at: int) -> None:
-    """Let an event without units arrive, above everything that is under way."""
+    """Deliver an event without units, above every event that is under way."""
     (body,) = (event["body"] for event in shop.newstore.events() if event["payload"]["logical_timestamp"] == known)
     higher = {**body, "payload": {**body["payload"], "logical_timestamp": at, "id": "higher", "items": []}}
     assert shop.receiver.post(higher).status_code == 200

@@ -1,4 +1,4 @@
-"""One sandbox for all tests of a module, whose tests use names of their own; and a webhook for each test."""
+"""One sandbox per module, whose tests use distinct names, and one webhook per test."""
 
 from __future__ import annotations
 

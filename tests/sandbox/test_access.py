@@ -20,7 +20,7 @@ def ask(url: str, **changes: str) -> requests.Response:
     return requests.post(url, data={**FORM, **changes}, timeout=30)
 
 
-def test_a_token_says_how_long_it_lives(newstore: NewStore) -> None:
+def test_a_token_comes_with_its_lifetime(newstore: NewStore) -> None:
     answer = ask(newstore.token_url)
     assert (answer.status_code, answer.json()["expires_in"], answer.json()["token_type"]) == (200, 300, "Bearer")
 

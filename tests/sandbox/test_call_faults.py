@@ -1,4 +1,4 @@
-"""Calls the sandbox lets go wrong on purpose."""
+"""Calls that the sandbox makes fail on purpose."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CREATE = {
 CREATING = {"method": "POST", "path": "/v0/d/import"}
 
 
-def test_a_refused_call_does_not_happen_and_the_next_one_does(newstore: NewStore) -> None:
+def test_a_refused_call_is_not_carried_out_and_the_next_one_is(newstore: NewStore) -> None:
     newstore.set_faults(calls=[{**CREATING, "status": 502, "body": "<html>"}])
     before = len(newstore.imports())
     refused = newstore.call("POST", "/v0/d/import", body=CREATE)
@@ -40,14 +40,14 @@ def test_a_lost_answer_leaves_the_job(newstore: NewStore) -> None:
     assert len(newstore.imports()) == before + 1
 
 
-def test_an_answer_may_be_cut_off_in_its_middle(newstore: NewStore) -> None:
+def test_an_answer_may_be_cut_off_in_the_middle(newstore: NewStore) -> None:
     newstore.set_faults(calls=[{"method": "GET", "path": "/v0/*", "cut_off": True}])
     with pytest.raises(requests.RequestException):
         newstore.call("GET", "/v0/locations")
     assert newstore.call("GET", "/v0/locations").ok
 
 
-def test_a_fault_that_is_none_is_refused(newstore: NewStore) -> None:
+def test_an_invalid_fault_is_refused(newstore: NewStore) -> None:
     with pytest.raises(AssertionError, match="calls: Object missing required field `path`"):
         newstore.set_faults(calls=[{"method": "GET"}])
 
@@ -73,7 +73,7 @@ def test_a_state_word_is_shown_in_lists_too(newstore: NewStore) -> None:
     newstore.set_faults(hold_jobs=False, state_word=None)
 
 
-def test_late_atp_shows_what_was_before() -> None:
+def test_late_atp_shows_the_number_from_before_the_import() -> None:
     now = [10.0]
     late = LateAtp(lambda: now[0])
     late.hide({("DC01", "A"): 5, ("DC01", "B"): None}, 3)

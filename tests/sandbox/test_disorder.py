@@ -26,7 +26,7 @@ def newstore(tmp_path: Path, webhook: Webhook) -> Iterator[NewStore]:
 
 
 def sell_twenty(newstore: NewStore) -> None:
-    """Publish the logical timestamps 1 to 40, and let the deliveries go at once."""
+    """Publish the logical timestamps 1 to 40, then release all deliveries at once."""
     newstore.pause_delivery()
     for _ in range(20):
         newstore.sell("DC01", "A")
@@ -63,20 +63,20 @@ def test_disorder_can_be_an_option(tmp_path: Path, webhook: Webhook) -> None:
     assert webhook.timestamps != sorted(webhook.timestamps)
 
 
-def test_an_event_that_is_tried_again_is_not_overtaken(newstore: NewStore, webhook: Webhook) -> None:
+def test_an_event_that_is_sent_again_is_not_overtaken(newstore: NewStore, webhook: Webhook) -> None:
     webhook.statuses = [503, 503]
     webhook.retry_after = "1"
     sell_twenty(newstore)
     assert webhook.timestamps == [1, 1, *range(1, 41)]
 
 
-def test_a_disorder_that_does_not_exist_is_400(newstore: NewStore) -> None:
+def test_an_unknown_kind_of_disorder_is_400(newstore: NewStore) -> None:
     with pytest.raises(AssertionError, match="chaos: expected one of delay_seconds, duplicates, shuffle"):
         newstore.disturb_delivery(chaos=1)
 
 
 def lines(directory: Path) -> dict[str, list[bytes]]:
-    """Give the lines of each file, in the order of their names."""
+    """Return the lines of each file, in order of the file names."""
     found = {}
     for file in sorted((directory / "demo").iterdir()):
         content = file.read_bytes()
@@ -89,7 +89,7 @@ def timestamps(files: dict[str, list[bytes]]) -> list[int]:
     return [body["payload"]["logical_timestamp"] for body in bodies]
 
 
-def test_export_files_have_what_was_published_since_the_last_ones(newstore: NewStore, tmp_path: Path) -> None:
+def test_export_files_hold_the_events_published_since_the_last_ones(newstore: NewStore, tmp_path: Path) -> None:
     newstore.sell("DC01", "A")
     (first,) = newstore.write_export_files(tmp_path / "exports")
     newstore.sell("DC01", "A")
@@ -117,7 +117,7 @@ def test_export_files_can_be_untidy(newstore: NewStore, tmp_path: Path) -> None:
     assert sum(packed) == 2
 
 
-def test_late_uploads_sort_before_files_that_are_there(newstore: NewStore, tmp_path: Path) -> None:
+def test_late_uploads_sort_before_the_files_uploaded_earlier(newstore: NewStore, tmp_path: Path) -> None:
     sell_twenty(newstore)
     names = newstore.write_export_files(tmp_path / "exports", files=4, late_uploads=2)
     assert list(lines(tmp_path / "exports")) == names[2:]

@@ -47,7 +47,7 @@ def test_an_order_publishes_each_step_with_the_next_logical_timestamp(newstore: 
     assert webhook.timestamps == [7, 8, 9, 10, 11]
 
 
-def test_the_event_streams_envelope(newstore: NewStore, webhook: Webhook) -> None:
+def test_the_envelope_of_the_event_stream(newstore: NewStore, webhook: Webhook) -> None:
     order = newstore.order("DC01", "A")
     newstore.wait_for_delivery()
     (body,) = webhook.bodies
@@ -68,7 +68,7 @@ def test_the_event_streams_envelope(newstore: NewStore, webhook: Webhook) -> Non
     assert [item.keys() for item in payload["items"]] == [{"id", "product_id"}]
 
 
-def test_the_older_webhooks_shape(tmp_path: Path, webhook: Webhook) -> None:
+def test_the_shape_of_the_older_webhook(tmp_path: Path, webhook: Webhook) -> None:
     with a_newstore(tmp_path, webhook, webhook_shape="legacy") as newstore:
         newstore.sell("DC01", "A")
         newstore.wait_for_delivery()
@@ -104,7 +104,7 @@ def test_only_the_last_thirty_rejected_events_are_kept(newstore: NewStore, webho
 
 
 @pytest.mark.parametrize("status", [401, 429, 500, 503])
-def test_any_other_answer_brings_the_same_event_again_and_the_stream_waits(
+def test_on_any_other_answer_the_stream_waits_and_sends_the_same_event_again(
     newstore: NewStore, webhook: Webhook, status: int
 ) -> None:
     webhook.statuses = [status]
@@ -113,7 +113,7 @@ def test_any_other_answer_brings_the_same_event_again_and_the_stream_waits(
     assert webhook.timestamps == [7, 7, 8]
 
 
-def test_redelivery_brings_everything_again_in_another_order(newstore: NewStore, webhook: Webhook) -> None:
+def test_redelivery_sends_everything_again_in_another_order(newstore: NewStore, webhook: Webhook) -> None:
     for _ in range(5):
         newstore.sell("DC01", "A")
     newstore.wait_for_delivery()
@@ -133,7 +133,7 @@ def test_paused_deliveries_wait(newstore: NewStore, webhook: Webhook) -> None:
     assert webhook.timestamps == [7]
 
 
-def test_more_than_is_available_cannot_be_ordered_unless_forced(newstore: NewStore) -> None:
+def test_an_order_beyond_what_is_available_needs_force(newstore: NewStore) -> None:
     body = {"fulfillment_node_id": "DC01", "items": [{"product_id": "A", "quantity": 101}]}
     url = f"{newstore.url}/sandbox/orders"
     assert requests.post(url, json=body, timeout=30).status_code == 409
@@ -147,7 +147,7 @@ def test_units_are_shipped_once(newstore: NewStore) -> None:
         assert requests.post(f"{newstore.url}/sandbox/orders/{order}/{move}", timeout=30).status_code == 409
 
 
-def test_some_units_of_an_order_can_be_moved_alone(newstore: NewStore, webhook: Webhook) -> None:
+def test_single_units_of_an_order_can_be_moved(newstore: NewStore, webhook: Webhook) -> None:
     newstore._post("orders", {"fulfillment_node_id": "DC01", "items": [{"product_id": "A", "quantity": 3}]})
     wait_until(lambda: webhook.bodies, "delivery")
     payload = webhook.bodies[0]["payload"]

@@ -22,7 +22,7 @@ Body = dict[str, t.Any]
 
 
 def a_file(*items: Body, **head: t.Any) -> Body:
-    """Give a good stock file; each key is used once in this module."""
+    """Return a valid stock file; each key is used once in this module."""
     mapping = [{"fulfillment_node_id": "DC01", "store_id": ""}]
     return {"head": {"store_mapping": mapping, **head}, "items": list(items) or [an_item()]}
 
@@ -59,7 +59,7 @@ def a_create(uri: str = "https://files.example/a.zip", **changes: t.Any) -> Body
 
 
 def run(newstore: NewStore, uri: str, **changes: t.Any) -> Body:
-    """Create and start an import, and give the job when it has ended."""
+    """Create and start an import; return the job once it has ended."""
     import_id = newstore.call("POST", "/v0/d/import", body=a_create(uri, **changes)).json()["id"]
     started = newstore.call("POST", f"/v0/d/import/{import_id}/start", body={"transformed_uri": uri})
     assert started.status_code == 200
@@ -113,7 +113,7 @@ def test_a_good_file_is_applied(newstore: NewStore) -> None:
         ({"shop": "US"}, "shop"),
     ],
 )
-def test_a_create_that_is_not_in_the_contract_is_400(newstore: NewStore, changes: Body, field: str) -> None:
+def test_a_create_call_outside_the_contract_is_400(newstore: NewStore, changes: Body, field: str) -> None:
     answer = newstore.call("POST", "/v0/d/import", body=a_create(**changes))
     assert answer.status_code == 400
     assert answer.json()["message"].startswith(f"{field}: ")
@@ -196,7 +196,9 @@ def test_a_file_that_cannot_be_read_fails_the_job(newstore: NewStore, content: b
         (a_file(an_item(colour="red")), "$.items[0]"),
     ],
 )
-def test_a_file_against_the_schema_fails_the_job_and_lists_where(newstore: NewStore, file: Body, path: str) -> None:
+def test_a_file_that_violates_the_schema_fails_the_job_with_the_places(
+    newstore: NewStore, file: Body, path: str
+) -> None:
     job = run(newstore, stage(newstore, zipped(file)))
     assert (job["state"], job["reason"]) == ("failed", "the stock file does not fit the schema")
     assert any(path in row["reason"] for row in errors(newstore, job))
@@ -209,18 +211,18 @@ def test_a_failed_job_changes_nothing(newstore: NewStore) -> None:
 
 
 @pytest.mark.parametrize("uri", ["http://files.example/a.zip", "ftp://127.0.0.1/a.zip", "/tmp/a.zip"])
-def test_a_link_newstore_could_not_fetch_fails_the_job(newstore: NewStore, uri: str) -> None:
+def test_a_link_newstore_cannot_fetch_fails_the_job(newstore: NewStore, uri: str) -> None:
     job = run(newstore, uri)
     assert job["state"] == "failed"
     assert job["reason"].startswith("transformed_uri")
 
 
-def test_a_file_that_is_not_there_fails_the_job(newstore: NewStore) -> None:
+def test_a_missing_file_fails_the_job(newstore: NewStore) -> None:
     job = run(newstore, f"{newstore.url}/staging/none.zip")
     assert (job["state"], job["reason"]) == ("failed", "transformed_uri could not be fetched: status 404")
 
 
-def test_an_import_creates_an_unknown_location_for_ever(newstore: NewStore) -> None:
+def test_an_import_creates_an_unknown_location_permanently(newstore: NewStore) -> None:
     def import_as(store_id: str) -> Body:
         mapping = [{"fulfillment_node_id": "NEW1", "store_id": store_id}]
         item = an_item(fulfillment_node_id="NEW1")
@@ -249,7 +251,7 @@ def test_a_fault_fails_one_job(newstore: NewStore) -> None:
 
 @pytest.fixture
 def full_newstore(tmp_path: Path) -> Iterator[NewStore]:
-    """A NewStore with as many open jobs as it takes."""
+    """A NewStore with as many open jobs as it allows."""
     with NewStore(tmp_path, import_seconds=0) as newstore:
         for _ in range(20):
             assert newstore.call("POST", "/v0/d/import", body=a_create()).status_code == 200
@@ -261,7 +263,7 @@ def test_more_than_twenty_open_jobs_are_429(full_newstore: NewStore) -> None:
     assert len(full_newstore.imports()) == 20
 
 
-def test_a_429_may_create_the_job_all_the_same(full_newstore: NewStore) -> None:
+def test_a_429_may_create_the_job_anyway(full_newstore: NewStore) -> None:
     full_newstore.set_faults(create_429_leaves_job=True)
     assert full_newstore.call("POST", "/v0/d/import", body=a_create()).status_code == 429
     assert len(full_newstore.imports()) == 21

@@ -1,4 +1,4 @@
-"""Event-stream configuration: who gets which events (wire contract, section 4)."""
+"""Event-stream configuration: which sink gets which events (wire contract, section 4)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def status(newstore: NewStore, name: str) -> str:
     return str(newstore.call("GET", f"{BASE}/{name}").json()["status"])
 
 
-def test_a_registered_webhook_gets_what_is_published_from_then_on(newstore: NewStore, webhook: Webhook) -> None:
+def test_a_registered_webhook_gets_the_events_published_from_then_on(newstore: NewStore, webhook: Webhook) -> None:
     newstore.sell("DC01", "A")
     register(newstore, "one", webhook.url)
     newstore.sell("DC01", "A")
@@ -83,7 +83,7 @@ def test_a_temporary_integration_replays_a_period(newstore: NewStore, webhook: W
     assert status(newstore, "again") == "finished"
 
 
-def test_another_entitys_filter_gets_nothing(newstore: NewStore, webhook: Webhook) -> None:
+def test_a_filter_for_another_entity_gets_nothing(newstore: NewStore, webhook: Webhook) -> None:
     register(newstore, "orders", webhook.url, filter_conditions={"entity_filter": ["order"]})
     register(newstore, "requests", webhook.url)
     newstore.sell("DC01", "A")
@@ -91,7 +91,7 @@ def test_another_entitys_filter_gets_nothing(newstore: NewStore, webhook: Webhoo
     assert webhook.timestamps == [1, 2]
 
 
-def test_each_integration_stands_for_itself(newstore: NewStore, webhook: Webhook) -> None:
+def test_integrations_do_not_affect_each_other(newstore: NewStore, webhook: Webhook) -> None:
     register(newstore, "broken", "http://127.0.0.1:9/events")
     register(newstore, "one", webhook.url)
     newstore.sell("DC01", "A")
@@ -113,7 +113,7 @@ def test_each_integration_stands_for_itself(newstore: NewStore, webhook: Webhook
         ({"callback_parameters": {}}, "callback_url: required"),
     ],
 )
-def test_a_wrong_registration_is_400(newstore: NewStore, changes: dict[str, t.Any], said: str) -> None:
+def test_an_invalid_registration_is_400(newstore: NewStore, changes: dict[str, t.Any], said: str) -> None:
     answer = newstore.call("POST", BASE, body=a_registration("one", "http://127.0.0.1:9", **changes))
     assert (answer.status_code, answer.json()["message"]) == (400, said)
 
@@ -133,7 +133,7 @@ def test_there_are_at_most_25(newstore: NewStore, webhook: Webhook) -> None:
     assert (answer.status_code, answer.json()["error_code"]) == (409, "too_many_integrations")
 
 
-def test_the_api_asks_for_a_token(newstore: NewStore) -> None:
+def test_the_api_requires_a_token(newstore: NewStore) -> None:
     assert newstore.call("GET", f"{BASE}/one", token="made-up").status_code == 403
 
 

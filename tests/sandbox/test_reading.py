@@ -47,7 +47,7 @@ def test_insights_need_both_ids(newstore: NewStore) -> None:
     assert newstore.call("GET", "/v0/stock/insights?product_id=seen").status_code == 400
 
 
-def test_locations_say_type_and_master(newstore: NewStore) -> None:
+def test_locations_show_type_and_inventory_master(newstore: NewStore) -> None:
     newstore.add_location("LON1", "store", is_inventory_master=True)
     rows = {row["id"]: row for row in newstore.call("GET", "/v0/locations").json()["locations"]}
     assert rows["DC01"] == {"id": "DC01", "is_inventory_master": False, "is_enabled": True, "type": "dc"}

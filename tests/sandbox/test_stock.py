@@ -1,4 +1,4 @@
-"""NewStore's arithmetic and the judge (wire contract, section 5), as values."""
+"""NewStore's arithmetic and the judge, without I/O (wire contract, section 5)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ A, B = ("DC01", "A"), ("DC01", "B")
 
 
 def a_stock(scope: Scope = "tenant", **on_hand: int) -> Stock:
-    """Give a stock whose numbers are the true ones."""
+    """Return a stock whose numbers equal the true shelf."""
     stock = Stock(scope)
     for product, quantity in on_hand.items():
         stock.on_hand["DC01", product] = stock.shelf["DC01", product] = quantity
@@ -27,7 +27,7 @@ def assign(stock: Stock, key: tuple[str, str] = A, count: int = 1) -> list[Unit]
     return units
 
 
-def test_the_seeds_own_story() -> None:
+def test_ten_units_four_orders_and_two_imports() -> None:
     stock = a_stock(A=10)
     units = assign(stock, count=4)
     for timestamp, unit in enumerate(units[:3], start=10):
@@ -41,7 +41,7 @@ def test_the_seeds_own_story() -> None:
     assert stock.oversold == []
 
 
-def test_an_assigned_unit_is_subtracted_and_a_failed_one_no_more() -> None:
+def test_an_assigned_unit_is_subtracted_until_it_fails() -> None:
     stock = a_stock(A=10)
     (unit,) = assign(stock)
     assert stock.atp(A) == 9
@@ -84,7 +84,7 @@ def test_a_range_of_the_file_covers_only_its_own_keys() -> None:
     assert (stock.atp(B), stock.oversold) == (9, [])
 
 
-def test_a_range_does_not_cover_what_is_completed_later() -> None:
+def test_a_range_does_not_cover_units_completed_later() -> None:
     stock = a_stock(A=10)
     (unit,) = assign(stock)
     stock.apply_import("1", {A: 10}, (1, 99))
@@ -118,7 +118,7 @@ def test_a_key_without_a_number_has_no_atp() -> None:
 
 
 @given(st.integers(0, 2**32), st.sampled_from(["tenant", "file"]))
-def test_after_a_right_import_of_all_keys_atp_is_what_is_free(seed: int, scope: Scope) -> None:
+def test_after_a_correct_import_of_all_keys_atp_is_what_is_free(seed: int, scope: Scope) -> None:
     chance = random.Random(seed)
     stock = a_stock(scope, A=20, B=20)
     units: list[Unit] = []

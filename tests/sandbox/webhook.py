@@ -1,4 +1,4 @@
-"""A webhook that takes deliveries and answers what a test says."""
+"""A webhook that takes deliveries and answers as a test tells it to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typing as t
 
 
 class Webhook(http.server.ThreadingHTTPServer):
-    """Takes deliveries; answers what `statuses` says next, else 200."""
+    """Takes deliveries; answers the next of `statuses`, else 200."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -38,4 +38,4 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_arguments: object) -> None:
-        """Say nothing."""
+        """Log nothing."""

@@ -1,1 +1,1 @@
-"""A shop to try the project on: NewStore's sandbox, the event receiver, an ERP's CSV, and the pipeline."""
+"""A shop to test the project on: NewStore's sandbox, the event receiver, an ERP's CSV, and the pipeline."""

@@ -1,4 +1,4 @@
-"""A real Chromium without a window, spoken to over its debugging pipe."""
+"""A real headless Chromium, driven over its debugging pipe."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import typing as t
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-#: Debian's package and others' names of the command.
+#: Names of the command on different systems.
 COMMANDS = ("chromium", "chromium-browser", "google-chrome")
 STOP_SECONDS = 30
-#: The browser reads from its descriptor 3 and writes to its descriptor 4.
+#: The browser reads from file descriptor 3 and writes to file descriptor 4.
 EXEC = """
 import os, sys
-# Copies first, because one of the two may be 3 or 4 itself.
+# Copy first: one of the two may itself be 3 or 4.
 for copy, number in [(os.dup(int(argument)), number) for argument, number in zip(sys.argv[1:3], (3, 4))]:
     os.dup2(copy, number)
     os.set_inheritable(number, True)
@@ -28,7 +28,7 @@ os.execv(sys.argv[3], sys.argv[3:])
 
 
 def find() -> str | None:
-    """Give the path of a Chromium, if this machine has one."""
+    """Return the path of a Chromium, if this machine has one."""
     return next((path for name in COMMANDS if (path := shutil.which(name))), None)
 
 
@@ -36,11 +36,11 @@ class Browser:
     """One page in a browser of its own. Use it in a `with` block.
 
     Args:
-        path: Of the command.
-        directory: For its profile.
+        path: Path of the browser.
+        directory: Where its profile is kept.
 
     Attributes:
-        events: What the browser has told so far: method and parameters.
+        events: The browser's events so far: method and parameters.
     """
 
     def __init__(self, path: str, directory: Path) -> None:
@@ -81,7 +81,7 @@ class Browser:
         self._answers.close()
 
     def call(self, method: str, **parameters: t.Any) -> dict[str, t.Any]:
-        """Call a method of the Chrome DevTools Protocol, and give its result."""
+        """Call a method of the Chrome DevTools Protocol and return its result."""
         self._number += 1
         message: dict[str, t.Any] = {"id": self._number, "method": method, "params": parameters}
         if self._session:
@@ -102,7 +102,7 @@ class Browser:
             self._next()
 
     def evaluate(self, expression: str) -> t.Any:
-        """Give the value of an expression in the page."""
+        """Return the value of an expression in the page."""
         return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
 
     def press(self, key: str) -> None:
@@ -114,11 +114,11 @@ class Browser:
         self.call("Input.dispatchKeyEvent", type="keyUp", **known)
 
     def prefer(self, scheme: str) -> None:
-        """Prefer `dark` or `light`."""
+        """Set the preferred colour scheme: `dark` or `light`."""
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def screenshot(self, path: Path) -> None:
-        """Keep a picture of the whole page."""
+        """Save a picture of the whole page."""
         picture = self.call("Page.captureScreenshot", captureBeyondViewport=True)["data"]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(picture))

@@ -1,6 +1,6 @@
-"""Loads a file of Dagster definitions and runs its job twice; started by Dagster's own Python.
+"""Loads a file of Dagster definitions and runs its job twice. Started by the Python that Dagster is installed in.
 
-Prints a line of JSON: the schedule, and whether the job succeeded, as it is and with a Meltano job nobody knows.
+Prints a line of JSON: the schedule, and whether the job succeeded as it is and with an unknown Meltano job.
 """
 
 import importlib.util
@@ -9,7 +9,7 @@ import sys
 
 
 def main(path: str) -> None:
-    """Run the job of the definitions at this path."""
+    """Run the job defined in the file at `path`."""
     spec = importlib.util.spec_from_file_location("project", path)
     assert spec
     assert spec.loader

@@ -12,10 +12,10 @@ HEADER = ("fulfillment_node_id", "product_id", "quantity", "as_of_logical_timest
 
 
 class Erp:
-    """What the ERP says is on hand.
+    """The ERP's stock on hand.
 
     Args:
-        path: The CSV; it is written anew with every change.
+        path: The CSV, rewritten with every change.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,16 +29,16 @@ class Erp:
         self._write()
 
     def count_later(self, node: str, product: str, quantity: int, as_of: int | None = None) -> None:
-        """Set a number that is written with the next change."""
+        """Set a number, to be written with the next change."""
         self._rows[node, product] = (quantity, as_of)
 
     def replace(self, rows: dict[tuple[str, str], tuple[int, int | None]]) -> None:
-        """Set all numbers; keys that are not named are gone."""
+        """Replace all numbers; keys not given are removed."""
         self._rows = dict(rows)
         self._write()
 
     def _write(self) -> None:
-        # In one step: a run may be reading it.
+        # Replace it atomically: a run may be reading it.
         new = self.path.with_suffix(".new")
         with new.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)

@@ -10,7 +10,7 @@ from newstore_erp_postgresql import stock
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Beyond every logical timestamp of a test.
+#: Above every logical timestamp in the tests.
 ALL = 2**62
 
 #: event_id, node, product, logical timestamp, on_hand_delta, allocation_delta
@@ -18,7 +18,7 @@ Change = tuple[str, str, str, int, int, int]
 
 
 class ErpDatabase:
-    """What the shop does in its ERP's database.
+    """The ERP's database, and what a shop does in it.
 
     Args:
         url: SQLAlchemy URL of a database.
@@ -40,11 +40,11 @@ class ErpDatabase:
             connection.execute(sa.text("SELECT newstore.count_stock(:a, :b, :c)"), rows)
 
     def receive_goods(self, node: str, product: str, units: int) -> None:
-        """Put units on the books."""
+        """Book received units."""
         self._do("SELECT newstore.receive_goods(:a, :b, :c)", a=node, b=product, c=units)
 
     def load(self, *changes: Change) -> None:
-        """Load changes as target-postgres does: new ones are inserted, known ones updated."""
+        """Load changes as target-postgres does: insert new ones, update known ones."""
         names = ("event_id", "fulfillment_node_id", "product_id", "logical_timestamp", "on_hand_delta")
         rows = [dict(zip((*names, "allocation_delta"), change, strict=True)) for change in changes]
         if not rows:
@@ -61,11 +61,11 @@ class ErpDatabase:
             )
 
     def apply(self, through: int | None = ALL, run: int = 1) -> stock.Applied:
-        """Book what waits."""
+        """Book waiting changes."""
         return stock.apply(self.url, stock.Taken(through, run))
 
     def numbers(self) -> dict[tuple[str, str], dict[str, t.Any]]:
-        """Give quantity, allocated and as_of_logical_timestamp of each key."""
+        """Return quantity, allocated and as_of_logical_timestamp of each key."""
         query = (
             "SELECT fulfillment_node_id, product_id, quantity, allocated, as_of_logical_timestamp "
             "FROM newstore.stock_on_hand"
@@ -73,7 +73,7 @@ class ErpDatabase:
         return {(row["fulfillment_node_id"], row["product_id"]): dict(row) for row in self.rows(query)}
 
     def busiest_keys(self, most: int) -> list[tuple[str, str]]:
-        """Give the keys most changes came for."""
+        """Return the keys with the most changes."""
         query = (
             "SELECT fulfillment_node_id, product_id FROM newstore.stock_movement GROUP BY 1, 2 "
             f"ORDER BY count(*) DESC, 1, 2 LIMIT {most}"
@@ -81,7 +81,7 @@ class ErpDatabase:
         return [(row["fulfillment_node_id"], row["product_id"]) for row in self.rows(query)]
 
     def rows(self, query: str) -> list[t.Any]:
-        """Give the rows of a query."""
+        """Return the rows of a query."""
         with self.engine.connect() as connection:
             return list(connection.execute(sa.text(query)).mappings())
 

@@ -1,4 +1,4 @@
-"""The sandbox as a process, and what a shop does to it."""
+"""The sandbox as a process, and what a shop does with it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class NewStore:
 
     Args:
         directory: For its log and the staged stock files.
-        variables: Added to its environment.
-        forks: Starts it, without variables; None: it is a fresh process.
+        variables: Extra environment variables.
+        forks: Forks the process, without variables; None starts a fresh one.
         options: Options of `newstore-sandbox serve`, with `_` for `-`.
     """
 
@@ -56,7 +56,7 @@ class NewStore:
 
     @property
     def target_settings(self) -> dict[str, t.Any]:
-        """Settings of target-newstore-stock for this NewStore, without waiting longer than a test needs."""
+        """Settings of target-newstore-stock for this NewStore, with short waits."""
         return {
             "tenant": TENANT,
             "client_id": CLIENT_ID,
@@ -80,11 +80,11 @@ class NewStore:
         self._post("locations", {"id": node, "type": kind, "is_inventory_master": is_inventory_master})
 
     def set_stock(self, node: str, product: str, on_hand: int) -> None:
-        """Set NewStore's number, and the true shelf with it."""
+        """Set NewStore's number and the true shelf to the same value."""
         self.set_all_stock({(node, product): on_hand})
 
     def set_all_stock(self, on_hand: Mapping[tuple[str, str], int]) -> None:
-        """Set NewStore's numbers, and the true shelves with them."""
+        """Set NewStore's numbers and the true shelves to the same values."""
         keys = [({"fulfillment_node_id": key[0], "product_id": key[1]}, units) for key, units in on_hand.items()]
         self._post("stock", {"items": [{**key, "on_hand": units} for key, units in keys]})
         self._post("shelf", {"items": [{**key, "quantity": units} for key, units in keys]})
@@ -94,27 +94,27 @@ class NewStore:
         self._post("shelf", {"items": [{"fulfillment_node_id": node, "product_id": product, "delta": units}]})
 
     def order(self, node: str, *products: str, force: bool = False) -> str:
-        """Place an order of one unit of each product named; give its id."""
+        """Place an order of one unit of each product named and return its id."""
         items = [{"product_id": product} for product in products]
         order = self._post("orders", {"fulfillment_node_id": node, "items": items, "force": force})
         return str(order["order_id"])
 
     def ship(self, order: str) -> int:
-        """Ship an order; give the logical timestamp of its completion."""
+        """Ship an order and return the logical timestamp of its completion."""
         return int(self._post(f"orders/{order}/ship", {})["logical_timestamp"])
 
     def fail(self, order: str) -> None:
         self._post(f"orders/{order}/fail", {})
 
     def sell(self, node: str, *products: str) -> int:
-        """Order and ship at once; give the logical timestamp of the completion."""
+        """Order and ship at once; return the logical timestamp of the completion."""
         return self.ship(self.order(node, *products, force=True))
 
     def set_faults(self, **faults: object) -> None:
         self._post("faults", faults)
 
     def wait_for_delivery(self) -> None:
-        """Wait until every event is answered."""
+        """Wait until every event has been delivered."""
         self._get("delivery/wait?seconds=20")
 
     def redeliver(self, times: int, seed: int) -> None:
@@ -133,22 +133,22 @@ class NewStore:
         self._post("delivery/disorder", disorder)
 
     def write_export_files(self, url: object, **options: object) -> list[str]:
-        """Write what was published since the last call into export files below a prefix; give their names."""
+        """Write the events published since the last call to export files below `url` and return the file names."""
         return list(self._post("export_files", {"url": str(url), **options})["files"])
 
     def upload_late_files(self, url: object) -> list[str]:
-        """Upload the export files that were held back."""
+        """Upload the export files held back."""
         return list(self._post("export_files/upload_late", {"url": str(url)})["files"])
 
     def events(self) -> list[dict[str, t.Any]]:
-        """Give the events published so far, each with its payload and the body as it was sent."""
+        """Return the events published so far, each with its payload and the body as sent."""
         return list(self._get("events")["events"])
 
     def truth(self) -> dict[str, t.Any]:
         return self._get("truth")
 
     def numbers(self, node: str, product: str) -> dict[str, t.Any]:
-        """Give on_hand, allocations, atp, shelf and free of a key."""
+        """Return on_hand, allocations, atp, shelf and free of a key."""
         for row in self.truth()["keys"]:
             if (row["fulfillment_node_id"], row["product_id"]) == (node, product):
                 return dict(row)
@@ -158,11 +158,11 @@ class NewStore:
         return t.cast("int | None", self.numbers(node, product)["on_hand"])
 
     def imports(self, state: str | None = None) -> list[dict[str, t.Any]]:
-        """Give the imports: the applied ones in order, then the others."""
+        """Return the imports: the applied ones in order, then the others."""
         return [job for job in self._get("imports")["imports"] if state in (None, job["state"])]
 
     def ranges(self) -> list[tuple[int, int] | None]:
-        """Give the range of each applied import."""
+        """Return the range of each applied import."""
         ranges = []
         for job in self.imports("finished"):
             declared = job["head"].get("completed_fulfillment_requests")
@@ -173,7 +173,7 @@ class NewStore:
         return self._get("faults")
 
     def open_jobs(self) -> list[str]:
-        """Give the states of the jobs that have not ended."""
+        """Return the states of the jobs that have not ended."""
         return [job["state"] for job in self.imports() if job["state"] not in ("finished", "failed")]
 
     def let_jobs_work(self) -> None:
@@ -182,7 +182,7 @@ class NewStore:
             wait_until(lambda: not {"waiting", "running"} & set(self.open_jobs()), "end of all jobs")
 
     def call(self, method: str, path: str, *, body: object = None, token: str | None = None) -> requests.Response:
-        """Call NewStore's own API as a client would; with a fresh token unless one is given."""
+        """Call NewStore's own API as a client would, with a fresh token unless one is given."""
         headers = {"Authorization": f"Bearer {self.token() if token is None else token}"}
         return requests.request(method, self.url + path, json=body, headers=headers, timeout=CALL_SECONDS)
 

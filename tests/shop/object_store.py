@@ -1,4 +1,4 @@
-"""A real S3 protocol over HTTP, on a free port."""
+"""A server that speaks the S3 protocol over HTTP, on a free port."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CREDENTIALS = {"key": "testing", "secret": "testing"}
 
 
 class ObjectStore:
-    """An S3 server with a bucket of its own.
+    """An S3 server and a new bucket.
 
     Attributes:
         endpoint: Base URL of the server.
@@ -37,7 +37,7 @@ class ObjectStore:
 
     @property
     def variables(self) -> dict[str, str]:
-        """Environment variables that lead the usual S3 clients here."""
+        """Environment variables that point the usual S3 clients at this server."""
         return {
             "AWS_ACCESS_KEY_ID": CREDENTIALS["key"],
             "AWS_SECRET_ACCESS_KEY": CREDENTIALS["secret"],
@@ -56,7 +56,7 @@ class ObjectStore:
 
 @contextlib.contextmanager
 def serving() -> Iterator[str]:
-    """Serve S3 while the block runs; gives the base URL."""
+    """Serve S3 while the block runs; yield the base URL."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:

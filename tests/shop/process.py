@@ -1,4 +1,4 @@
-"""Real processes: started, waited for by what they print, and ended by their id."""
+"""Real processes: started, awaited by what they print, and stopped by their id."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ STOP_SECONDS = 30
 
 
 def command(name: str) -> str:
-    """Give the path of a command installed beside this Python."""
+    """Return the path of a command installed beside this Python."""
     return str(Path(sys.executable).parent / name)
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Give this process's environment without settings of the project, and with these variables."""
+    """Return this process's environment without the project's settings, plus these variables."""
     ours = ("TAP_NEWSTORE", "MAPPER_NEWSTORE", "TARGET_NEWSTORE", "NEWSTORE_SANDBOX", "MELTANO_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return kept | variables
@@ -36,10 +36,10 @@ class Process:
     """A process that runs beside the caller. Use it in a `with` block.
 
     Args:
-        arguments: The command, as `command` gives it, and its arguments.
+        arguments: The command, as returned by `command`, and its arguments.
         log: A file that receives everything it prints.
-        variables: Added to the environment.
-        forks: Starts it, without variables; None: it is a fresh process.
+        variables: Extra environment variables.
+        forks: Forks the process, without variables; None starts a fresh one.
     """
 
     def __init__(
@@ -76,10 +76,10 @@ class Process:
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def wait_for(self, pattern: str, seconds: float = START_SECONDS) -> re.Match[str]:
-        """Wait until the process has printed this; give the match.
+        """Wait until the process prints the pattern and return the match.
 
         Raises:
-            AssertionError: it ended before, or the time ran out.
+            AssertionError: it ended first, or the time ran out.
         """
 
         def printed() -> re.Match[str] | None:
@@ -92,17 +92,17 @@ class Process:
         return wait_until(printed, f"{pattern!r} in the output", seconds)
 
     def wait(self) -> int:
-        """Wait until the process ends by itself, and give its exit code."""
+        """Wait until the process ends by itself and return its exit code."""
         return int(self._process.wait(START_SECONDS))
 
     def stop(self) -> int:
-        """Ask the process to end, and give its exit code."""
+        """Ask the process to end and return its exit code."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         return int(self._process.wait(STOP_SECONDS))
 
     def kill(self) -> None:
-        """End the process without giving it a chance to do anything."""
+        """Kill the process with SIGKILL."""
         self._process.kill()
         self._process.wait(STOP_SECONDS)
 
@@ -111,7 +111,7 @@ Found = t.TypeVar("Found")
 
 
 def wait_until(condition: t.Callable[[], Found | None], what: str, seconds: float = START_SECONDS) -> Found:
-    """Wait until a condition gives something true, and give it.
+    """Wait until a condition returns something true and return it.
 
     Raises:
         AssertionError: the time ran out.

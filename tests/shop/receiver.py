@@ -21,10 +21,10 @@ class Receiver:
     """`newstore-event-receiver` on a free port.
 
     Args:
-        directory: For its configuration and its log, and for a landing store on SQLite.
-        api_key: The key it asks for; None accepts everybody.
-        forks: Starts it; None: it is a fresh process.
-        more: More of the tap's settings, such as another `landing_url`.
+        directory: Where its configuration and log are written, and its landing store if on SQLite.
+        api_key: The key it requires; None accepts everybody.
+        forks: Forks the process; None starts a fresh one.
+        more: More settings of the tap, such as another `landing_url`.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Receiver:
         return f"{self.url}/events"
 
     def post(self, body: object, path: str = "/events", key: str | None = None) -> requests.Response:
-        """Deliver a body: bytes as they are, anything else as JSON."""
+        """Post a body: bytes as they are, anything else as JSON."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         key = key or self._key
         headers = {"Authorization": f"Bearer {key}"} if key else {}

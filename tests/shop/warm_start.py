@@ -1,7 +1,7 @@
-"""The project's commands as processes that need not import everything anew: forked from one that has.
+"""Starts the project's commands quickly: forked from a process that has imported everything.
 
-Each is a real process with pipes of its own, killed like any other; only its start is a small part of a
-second instead of most of one. `Forks` is the caller's side; `python -m tests.shop.warm_start` the other.
+Each is a real process with its own pipes and can be killed like any other, but it starts in a small fraction of a
+second instead of most of one. `Forks` is the caller's side, `python -m tests.shop.warm_start` the other.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST_BYTES = 1 << 16
 
 
 class Forks:
-    """Starts commands. Use it in a `with` block."""
+    """Starts forked commands. Use it in a `with` block."""
 
     def __enter__(self) -> t.Self:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -47,8 +47,8 @@ class Forks:
         """Start a command.
 
         Args:
-            arguments: The command, as `command` gives it, and its arguments.
-            stdin: A file, or None for none.
+            arguments: The command, as returned by `command`, and its arguments.
+            stdin: A file, or None for no input.
             stderr: A file.
             stdout: A file, or None for a pipe.
         """
@@ -69,12 +69,12 @@ class Forks:
 
 
 class ForkedProcess:
-    """A command that runs; the part of `subprocess.Popen` that is needed here.
+    """A running command, with the part of `subprocess.Popen`'s interface that the tests need.
 
     Attributes:
         pid: Its process id.
-        stdout: What it writes, if that is a pipe.
-        returncode: How it ended; negative when a signal ended it, None while it runs.
+        stdout: Its output, if that is a pipe.
+        returncode: Exit code; negative if a signal ended it, None while it runs.
     """
 
     def __init__(self, control: socket.socket, stdout: t.TextIO | None) -> None:
@@ -85,17 +85,17 @@ class ForkedProcess:
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
-        """Give how it ended, or None."""
-        return self._look(0)
+        """Return the exit code, or None while it runs."""
+        return self._wait(0)
 
     def wait(self, timeout: float) -> int:
-        """Wait until it ends, and give how."""
-        code = self._look(timeout)
+        """Wait until it ends and return the exit code."""
+        code = self._wait(timeout)
         assert code is not None, f"process {self.pid} does not end within {timeout} s"
         return code
 
     def communicate(self, timeout: float) -> tuple[str, None]:
-        """Read what it writes until it ends."""
+        """Read its output until it ends."""
         assert self.stdout
         with self.stdout:
             output = self.stdout.read()
@@ -103,15 +103,15 @@ class ForkedProcess:
         return output, None
 
     def send_signal(self, number: int) -> None:
-        """Send it a signal, if it still runs."""
+        """Send it a signal, if it is still running."""
         if self.poll() is None:
             os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill it with SIGKILL."""
         self.send_signal(signal.SIGKILL)
 
-    def _look(self, seconds: float) -> int | None:
+    def _wait(self, seconds: float) -> int | None:
         if self.returncode is None:
             self._socket.settimeout(seconds)
             with contextlib.suppress(BlockingIOError, TimeoutError):
@@ -123,9 +123,9 @@ class ForkedProcess:
 
 
 def serve(requests: socket.socket) -> None:
-    """Fork a command for each request, until the caller goes."""
+    """Fork a command for each request, until the caller hangs up."""
     commands = _commands()
-    # Who has forked a command waits for it, and nobody for him.
+    # The supervisor waits for its command; nobody waits for the supervisor.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         body, files, _, _ = socket.recv_fds(requests, MOST_BYTES, 4)
@@ -140,7 +140,7 @@ def serve(requests: socket.socket) -> None:
 
 
 def _supervise(commands: dict[str, t.Callable[[], object]], arguments: list[str], files: list[int]) -> t.NoReturn:
-    """Fork the command, say its id, wait, and say how it ended."""
+    """Fork the command, report its id, wait, and report its exit status."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     pid = os.fork()
     if pid == 0:
@@ -160,7 +160,7 @@ def _supervise(commands: dict[str, t.Callable[[], object]], arguments: list[str]
 
 
 def _commands() -> dict[str, t.Callable[[], object]]:
-    """Import all that the commands need."""
+    """Import all commands and return their entry points."""
     from mapper_newstore_stock.mapper import MapperNewStoreStock  # noqa: PLC0415 - only this process needs them
     from newstore_sandbox.__main__ import main as sandbox  # noqa: PLC0415
     from tap_newstore_fulfillment.receiver.command import main as receiver  # noqa: PLC0415

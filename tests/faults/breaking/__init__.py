@@ -1,1 +1,1 @@
-"""What is broken on purpose: writes, clocks, databases, and the product itself."""
+"""Things broken on purpose: writes, clocks, databases, and the product itself."""

@@ -1,4 +1,4 @@
-"""Databases that are copied and put back, as an operator does after a loss."""
+"""Copies databases, to be restored as an operator would after a loss."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if t.TYPE_CHECKING:
 
 
 class Backups:
-    """Databases of one kind.
+    """Creates and copies databases of one kind.
 
     Args:
-        directory: For those on SQLite.
-        postgresql: The server; None makes them SQLite files.
+        directory: Where SQLite files go.
+        postgresql: The server; None uses SQLite files.
     """
 
     def __init__(self, directory: Path, postgresql: PostgreSql | None) -> None:
@@ -28,13 +28,13 @@ class Backups:
         self._number = 0
 
     def new(self) -> str:
-        """Give the URL of an empty database."""
+        """Return the URL of a new, empty database."""
         self._number += 1
         path = self._directory / f"database-{self._number}.db"
         return self._postgresql.new_database() if self._postgresql else f"sqlite:///{path}"
 
     def copy(self, url: str) -> str:
-        """Give the URL of a copy."""
+        """Return the URL of a new copy of a database."""
         copy = self.new()
         if self._postgresql:
             source, target = (sa.make_url(name).database for name in (url, copy))

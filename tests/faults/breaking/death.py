@@ -1,4 +1,4 @@
-"""Dying in one process: an exception that comes again until the run is over, as nothing works after a SIGKILL."""
+"""Death in one process: an exception raised again until the run is over, as nothing works after a SIGKILL."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import sqlalchemy as sa
 
 
 class Died(BaseException):
-    """A part of the pipeline was killed; no handler of the product's may stop it."""
+    """A part of the pipeline was killed; a BaseException, so that the product does not handle it."""
 
 
 class Death:
-    """Kills one part before the n-th of its steps.
+    """Kills one part of the pipeline before its n-th step.
 
     Attributes:
-        has_struck: The part is dead.
+        has_struck: Whether the part is dead.
     """
 
     def __init__(self) -> None:
@@ -22,14 +22,14 @@ class Death:
         self.has_struck = False
 
     def plan(self, kind: str | None = None, at: int = 0) -> None:
-        """Die next before a step of this kind; None: nobody dies."""
+        """Plan the next death: before step `at` (from 0) of this kind. With None nobody dies."""
         self._kind, self._left, self.has_struck = kind, at, False
 
     def step(self, kind: str) -> None:
-        """Note that a step is taken.
+        """Count a step.
 
         Raises:
-            Died: it was its last.
+            Died: this is where the part dies.
         """
         if kind != self._kind:
             return

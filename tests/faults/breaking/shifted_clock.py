@@ -1,4 +1,4 @@
-"""Clocks of real processes that can be set while they run: this machine's, and a PostgreSQL server's."""
+"""Clocks of real processes that can be shifted while they run: the machine's and a PostgreSQL server's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if t.TYPE_CHECKING:
 
     import pytest
 
-#: Python runs it at the start of each process.
+#: A `sitecustomize.py`, which Python runs at the start of each process.
 ON_START = """
 import pathlib, time
 
@@ -20,7 +20,7 @@ _file = pathlib.Path({path!r})
 
 time.time_ns = lambda: _true() + int(_file.read_text()) * 1_000_000_000
 """
-#: Found before the server's own function, by the search path.
+#: The search path finds these before the server's own function.
 FUNCTIONS = """
 CREATE TABLE public.shift (seconds integer NOT NULL);
 INSERT INTO public.shift VALUES (0);
@@ -30,11 +30,11 @@ AS 'SELECT pg_catalog.clock_timestamp() + seconds * interval ''1 second'' FROM p
 
 
 class MachineClock:
-    """The time of day of every Python process started from now on.
+    """The wall clock of every Python process started from now on.
 
     Args:
-        directory: For what the processes read.
-        monkeypatch: Leads them there.
+        directory: Where the files are that the processes read.
+        monkeypatch: Sets PYTHONPATH to the directory.
     """
 
     def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,17 +44,17 @@ class MachineClock:
         monkeypatch.setenv("PYTHONPATH", str(directory))
 
     def set(self, seconds: int) -> None:
-        """Set the clock to the true time and so many seconds."""
+        """Set the clock to the true time plus `seconds`."""
         part = self._file.with_suffix(".part")
         part.write_text(str(seconds), encoding="utf-8")
         part.rename(self._file)
 
 
 class ServerClock:
-    """The time of day of a PostgreSQL database.
+    """The wall clock of a PostgreSQL database.
 
     Args:
-        url: SQLAlchemy URL of a database nobody has opened yet.
+        url: SQLAlchemy URL of a database that nobody has opened yet.
     """
 
     def __init__(self, url: str) -> None:
@@ -63,7 +63,7 @@ class ServerClock:
         self._execute(FUNCTIONS, f'ALTER DATABASE "{name}" SET search_path = public, pg_catalog')
 
     def set(self, seconds: int) -> None:
-        """Set the clock to the true time and so many seconds."""
+        """Set the clock to the true time plus `seconds`."""
         self._execute(f"UPDATE public.shift SET seconds = {seconds}")
 
     def _execute(self, *statements: str) -> None:

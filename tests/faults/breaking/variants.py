@@ -1,243 +1,34 @@
-"""The product, deliberately broken: for each of the design's rules 1 to 9 what happens when it is not kept.
-
-Each variant replaces one thing of the real product for the length of a test.
-"""
+"""Variants of the product that violate the design's rules 1 to 9, each with schedules that catch it."""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
 
-import sqlalchemy as sa
-from mapper_newstore_stock.ledger import quantities, tables
-from mapper_newstore_stock.ledger.store import Ledger
-from mapper_newstore_stock.run import planning, records, stock_run
-from mapper_newstore_stock.run.cut_writer import CutWriter
-from mapper_newstore_stock.run.cuts import TimestampRange
-from mapper_newstore_stock.run.intake import UNIT
-from mapper_newstore_stock.run.intake import Intake as LedgerIntake
-from mapper_newstore_stock.run.planning import Planner
-from tap_newstore_fulfillment.landing import store as landing_store
-from tap_newstore_fulfillment.landing.store import LandingStore
-from target_newstore_stock.errors import ImportJobError
-from target_newstore_stock.import_jobs import ImportJobs
-from target_newstore_stock.intake import Intake as CutIntake
-from target_newstore_stock.stock_import import StockImport
-
-from tests.faults.stories.schedules import (
-    KEYS,
-    LoseState,
-    Options,
-    Order,
-    Run,
-    RunFault,
-    Schedule,
-    Ship,
-    Wait,
-    make_schedule,
-)
+from tests.faults.breaking import broken_product as broken
+from tests.faults.stories.schedules import Options, Schedule, make_schedule
+from tests.faults.stories.steps import KEYS, LoseState, Order, Run, RunFault, Ship, Wait
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import pytest
-    import singer_sdk.singerlib as singer
-    from mapper_newstore_stock.run.cuts import Cut
-    from mapper_newstore_stock.state import Acknowledged
-    from tap_newstore_fulfillment.landing.release import ReleasePlan
 
-    from tests.faults.stories.schedules import Step
+    from tests.faults.stories.steps import Step
 
     Break = Callable[[pytest.MonkeyPatch], None]
-
-_unit, _row = tables.completed_unit.c, tables.on_hand.c
-
-
-def plain_maximum_is_the_release_mark(patch: pytest.MonkeyPatch) -> None:
-    plan = LandingStore.plan_release
-
-    def broken(store: LandingStore, *arguments: t.Any, **named: t.Any) -> ReleasePlan:
-        return plan(store, *arguments, **{**named, "settle_ms": 0})
-
-    patch.setattr(LandingStore, "plan_release", broken)
-
-
-def bookmark_forgets_the_arrival_position(patch: pytest.MonkeyPatch) -> None:
-    plan = LandingStore.plan_release
-
-    def broken(store: LandingStore, *arguments: t.Any, **named: t.Any) -> ReleasePlan:
-        made = plan(store, *arguments, **named)
-        return dataclasses.replace(made, start=dataclasses.replace(made.start, position=made.position))
-
-    patch.setattr(LandingStore, "plan_release", broken)
-
-
-def positions_are_not_in_commit_order(patch: pytest.MonkeyPatch) -> None:
-    without = landing_store.INSERT_ON_POSTGRESQL.replace("pg_advisory_xact_lock(%s::bigint)", "%s::bigint")
-    assert without != landing_store.INSERT_ON_POSTGRESQL
-    patch.setattr(landing_store, "INSERT_ON_POSTGRESQL", without)
-
-
-def cut_is_split_along_keys(patch: pytest.MonkeyPatch) -> None:
-    split, fill = CutWriter._ranges, CutWriter._insert_items
-
-    def whole_ranges(sheets: CutWriter, *arguments: t.Any) -> list[TimestampRange]:
-        ranges = split(sheets, *arguments)
-        if len(ranges) < 2:
-            return ranges
-        touched = sa.select(sa.func.count()).select_from(tables.planned).where(tables.planned.c.touched)
-        parts = -(-(sheets._connection.scalar(touched) or 0) // sheets._max_items)
-        return [TimestampRange(ranges[0].start, ranges[-1].end)] * parts
-
-    def some_keys(sheets: CutWriter, number: int, part: TimestampRange | None) -> int:
-        keys = sa.select(tables.planned).where(tables.planned.c.touched)
-        if part is not None:
-            item = tables.cut_item.c
-            sent = sa.exists().where(item.cut > sheets._ledger.last_cut(), quantities.same_key(item, tables.planned.c))
-            keys = keys.where(~sent).limit(sheets._max_items)
-        return fill(sheets, sa.literal(number), keys)
-
-    patch.setattr(CutWriter, "_ranges", whole_ranges)
-    patch.setattr(CutWriter, "_fill_with_touched", some_keys)
-
-
-def each_part_carries_the_whole_range(patch: pytest.MonkeyPatch) -> None:
-    def broken(connection: sa.Connection, cut: Cut) -> Iterator[singer.RecordMessage]:
-        part = tables.cut.c
-        run = sa.select(part.run).where(part.cut == cut.number).scalar_subquery()
-        whole = sa.select(sa.func.min(part.logical_timestamp_start), sa.func.max(part.logical_timestamp_end))
-        start, end = connection.execute(whole.where(part.run == run)).one()
-        covered = None if cut.range is None else TimestampRange(start, end)
-        yield from records.records_of(connection, dataclasses.replace(cut, range=covered))
-
-    patch.setattr(stock_run, "records_of", broken)
-
-
-def each_part_is_computed_as_of_its_own_end(patch: pytest.MonkeyPatch) -> None:
-    def broken(connection: sa.Connection, cut: Cut) -> Iterator[singer.RecordMessage]:
-        later: dict[tuple[str, str], int] = {}
-        if cut.range:
-            query = (
-                sa.select(_unit.fulfillment_node_id, _unit.product_id, sa.func.sum(_unit.units))
-                .join(tables.on_hand, quantities.same_key(_row, _unit))
-                .where(_unit.logical_timestamp > cut.range.end, quantities.not_contained())
-                .group_by(_unit.fulfillment_node_id, _unit.product_id)
-            )
-            later = {(node, product): units for node, product, units in connection.execute(query)}
-        for message in records.records_of(connection, cut):
-            key = message.record["fulfillment_node_id"], message.record["product_id"]
-            message.record["quantity"] += later.get(key, 0)
-            yield message
-
-    patch.setattr(stock_run, "records_of", broken)
-
-
-def late_events_cut_goes_below_the_mark(patch: pytest.MonkeyPatch) -> None:
-    mark = Planner._mark
-
-    def broken(planner: Planner) -> int | None:
-        pending = sa.select(sa.func.max(_unit.logical_timestamp)).where(planner._not_acknowledged())
-        highest: int | None = planner._connection.scalar(pending)
-        return mark(planner) if highest is None else highest
-
-    patch.setattr(Planner, "_mark", broken)
-
-
-def what_the_erp_contains_is_ignored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(quantities, "not_contained", sa.true)
-
-
-def units_ahead_are_added_back_to_any_row(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(planning, "added_back", lambda mark, **_: quantities.added_back(mark, erp_is_current=True))
-
-
-def changes_of_the_erp_alone_are_not_sent(patch: pytest.MonkeyPatch) -> None:
-    plan = Planner._plan_keys
-
-    def broken(planner: Planner, mark: int) -> None:
-        plan(planner, mark)
-        planner._connection.execute(tables.planned.delete().where(~tables.planned.c.touched))
-
-    patch.setattr(Planner, "_plan_keys", broken)
-
-
-def run_without_events_declares_what_the_erp_contains(patch: pytest.MonkeyPatch) -> None:
-    def broken(connection: sa.Connection, cut: Cut) -> Iterator[singer.RecordMessage]:
-        highest = connection.scalar(sa.select(sa.func.max(_row.as_of_logical_timestamp)))
-        covered = cut.range or (None if highest is None else TimestampRange(0, highest))
-        yield from records.records_of(connection, dataclasses.replace(cut, range=covered))
-
-    patch.setattr(stock_run, "records_of", broken)
-
-
-def same_event_counts_each_time(patch: pytest.MonkeyPatch) -> None:
-    complete = LedgerIntake._complete
-
-    def broken(intake: LedgerIntake, units: sa.Select[t.Any], cut: int) -> None:
-        unit = units.subquery().c
-        event = (unit.event_id + f" in run {intake._ledger.run}").label("event_id")
-        # SQLite takes ON CONFLICT for a join where there is no WHERE.
-        columns = [event if name == "event_id" else unit[name] for name in (*UNIT, "late")]
-        complete(intake, sa.select(*columns).where(unit.units > 0), cut)
-
-    patch.setattr(LedgerIntake, "_complete", broken)
-
-
-def what_was_planned_once_is_not_repeated(patch: pytest.MonkeyPatch) -> None:
-    pending = Planner._not_acknowledged
-
-    def broken(planner: Planner) -> sa.ColumnElement[bool]:
-        planned = sa.exists().where(tables.cut.c.cut == _unit.cut, tables.cut.c.run < planner._ledger.run)
-        return sa.and_(pending(planner), ~planned)
-
-    patch.setattr(Planner, "_not_acknowledged", broken)
-
-
-def what_was_planned_counts_as_imported(patch: pytest.MonkeyPatch) -> None:
-    acknowledge = Ledger.acknowledge
-
-    def broken(ledger: Ledger, *arguments: t.Any, **named: t.Any) -> Acknowledged:
-        return dataclasses.replace(acknowledge(ledger, *arguments, **named), cut=ledger.last_cut())
-
-    patch.setattr(Ledger, "acknowledge", broken)
-
-
-def state_goes_out_before_the_import_ends(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ImportJobs, "_wait", lambda *_: None)
-
-
-def what_came_of_a_cut_is_imported(patch: pytest.MonkeyPatch) -> None:
-    def broken(intake: CutIntake) -> None:
-        if intake._cut_file is not None:
-            intake._import_cut(intake._cut_file)
-
-    patch.setattr(CutIntake, "refuse_open_cut", broken)
-
-
-def run_begins_while_an_earlier_job_is_open(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(StockImport, "_clear_the_way", lambda _: None)
-
-
-def after_a_failed_import_the_next_one_begins(patch: pytest.MonkeyPatch) -> None:
-    run = StockImport.run
-
-    def broken(stock_import: StockImport, *arguments: t.Any) -> None:
-        try:
-            run(stock_import, *arguments)
-        except ImportJobError:
-            return
-
-    patch.setattr(StockImport, "run", broken)
 
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """What is not kept of a rule.
+    """A way to violate a rule.
 
     Attributes:
-        seed: The first schedule that is played; it was seen to catch the variant.
-        options: Fields of `schedules.Options` that show it sooner.
-        steps: Played instead of what the seed makes, where chance would take long.
+        rule: Number of the design rule it violates.
+        breaks: Patches the product.
+        seed: The first schedule to play; known to catch the variant.
+        options: Fields of `schedules.Options` that catch it sooner.
+        steps: Played instead of the seed's schedules, where chance would take long.
     """
 
     rule: int
@@ -250,7 +41,7 @@ class Variant:
         return f"{self.rule}-{getattr(self.breaks, '__name__', '')}"
 
     def schedules(self, count: int) -> Iterator[Schedule]:
-        """Give so many schedules."""
+        """Yield up to `count` schedules."""
         if self.steps:
             yield Schedule(0, Options(**self.options), dict.fromkeys(KEYS, 9), self.steps)
             return
@@ -260,7 +51,7 @@ class Variant:
 
 AT_ONCE = (0.0,)
 TWO_ORDERS = (Order("first", "DC01", ("SHIRT",), AT_ONCE), Order("second", "DC01", ("SHIRT",), AT_ONCE))
-#: The lower of two completions of one key arrives when a range has been declared beyond it.
+#: Of two completions of one key, the lower arrives after a range beyond it has been declared.
 A_LATE_EVENT = (
     *TWO_ORDERS,
     Ship("first", 1, (3.0,)),
@@ -270,7 +61,7 @@ A_LATE_EVENT = (
     Wait(2.0),
     Run(),
 )
-#: The target dies when its job has begun; NewStore works on it only when there is another one, and on that one first.
+#: The target dies after its job has started; NewStore runs it only once there is a second job, and that one first.
 A_JOB_LEFT_BEHIND = (
     *TWO_ORDERS,
     Ship("first", 1, AT_ONCE),
@@ -288,28 +79,28 @@ THREE_PARTS = (
     Ship("second", 1, AT_ONCE),
     Wait(1.2),
 )
-#: Of a cut of three parts the first is repeated after the last.
+#: The first of three parts of a cut is repeated after the last.
 PARTS_REPEATED = (*THREE_PARTS, Run(), LoseState(), Run())
 THE_FIRST_PART_FAILS = (*THREE_PARTS, Run(RunFault("newstore", 0, "fails the import")), Run())
 ONE_KEY_A_CUT = {"max_cut_items": 1}
 
-#: What the shop in one process can show; the order of commits takes a server (`test_broken_variants`).
+#: Variants that the shop in one process can catch; commit order needs a server (`test_broken_variants`).
 VARIANTS = (
-    Variant(1, plain_maximum_is_the_release_mark, 4, {"breaks_the_promise": False}),
-    Variant(2, bookmark_forgets_the_arrival_position, 2, {"breaks_the_promise": True}),
-    Variant(3, cut_is_split_along_keys, 1, ONE_KEY_A_CUT),
-    Variant(3, each_part_carries_the_whole_range, 1, ONE_KEY_A_CUT),
-    Variant(4, each_part_is_computed_as_of_its_own_end, 0, ONE_KEY_A_CUT, PARTS_REPEATED),
-    Variant(4, late_events_cut_goes_below_the_mark, steps=A_LATE_EVENT),
-    Variant(4, what_the_erp_contains_is_ignored, 0, {"erp": "follows"}),
-    Variant(4, units_ahead_are_added_back_to_any_row, 0, {"emit_unreleased": True, "erp": "ships"}),
-    Variant(5, changes_of_the_erp_alone_are_not_sent, 2),
-    Variant(5, run_without_events_declares_what_the_erp_contains, 0, {"erp": "ships"}),
-    Variant(6, same_event_counts_each_time),
-    Variant(6, what_was_planned_once_is_not_repeated),
-    Variant(7, what_was_planned_counts_as_imported, 12),
-    Variant(7, state_goes_out_before_the_import_ends),
-    Variant(8, what_came_of_a_cut_is_imported, 2143, {"max_cut_items": 100}),
-    Variant(9, run_begins_while_an_earlier_job_is_open, 0, {"job_order": "lifo"}, A_JOB_LEFT_BEHIND),
-    Variant(9, after_a_failed_import_the_next_one_begins, 0, ONE_KEY_A_CUT, THE_FIRST_PART_FAILS),
+    Variant(1, broken.plain_maximum_is_the_release_mark, 4, {"breaks_the_promise": False}),
+    Variant(2, broken.bookmark_forgets_the_arrival_position, 2, {"breaks_the_promise": True}),
+    Variant(3, broken.cut_is_split_along_keys, 1, ONE_KEY_A_CUT),
+    Variant(3, broken.each_part_carries_the_whole_range, 1, ONE_KEY_A_CUT),
+    Variant(4, broken.each_part_is_computed_as_of_its_own_end, 0, ONE_KEY_A_CUT, PARTS_REPEATED),
+    Variant(4, broken.late_events_cut_goes_below_the_mark, steps=A_LATE_EVENT),
+    Variant(4, broken.what_the_erp_contains_is_ignored, 0, {"erp": "follows"}),
+    Variant(4, broken.units_ahead_are_added_back_to_any_row, 0, {"emit_unreleased": True, "erp": "ships"}),
+    Variant(5, broken.changes_of_the_erp_alone_are_not_sent, 2),
+    Variant(5, broken.run_without_events_declares_what_the_erp_contains, 0, {"erp": "ships"}),
+    Variant(6, broken.same_event_counts_each_time),
+    Variant(6, broken.what_was_planned_once_is_not_repeated),
+    Variant(7, broken.what_was_planned_counts_as_imported, 12),
+    Variant(7, broken.state_goes_out_before_the_import_ends),
+    Variant(8, broken.what_came_of_a_cut_is_imported, 2143, {"max_cut_items": 100}),
+    Variant(9, broken.run_begins_while_an_earlier_job_is_open, 0, {"job_order": "lifo"}, A_JOB_LEFT_BEHIND),
+    Variant(9, broken.after_a_failed_import_the_next_one_begins, 0, ONE_KEY_A_CUT, THE_FIRST_PART_FAILS),
 )

@@ -1,7 +1,7 @@
-"""Kills this process at its n-th write: before it, after it, or half way through.
+"""Kills this process at its n-th write: before it, after it, or halfway through.
 
-A write is what others can see: a database commit, a POST to NewStore, a piece of standard
-output, a file that is made, renamed or removed. The plugins know nothing of it.
+A write is anything others can see: a database commit, a POST to NewStore, a piece of standard
+output, a file that is created, renamed or removed. The plugins do not know about it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Writes:
     """Counts the writes of this process.
 
     Args:
-        last: Die at this one (1 is the first).
-        below: Files count below this directory.
+        last: The write to die at, from 1.
+        below: Only files below this directory count.
     """
 
     def __init__(self, last: int, below: str) -> None:
@@ -32,7 +32,7 @@ class Writes:
         self._below = below
 
     def watch(self) -> None:
-        """Count from now on; standard output must be file descriptor 1."""
+        """Start counting; standard output must be file descriptor 1."""
         sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Output(self)), encoding="utf-8")
         DefaultDialect.do_commit = self._around(DefaultDialect.do_commit)  # type: ignore[method-assign]
         send = requests.adapters.HTTPAdapter.send

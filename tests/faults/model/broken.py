@@ -1,4 +1,4 @@
-"""The model, deliberately broken: for each of the design's rules 1 to 9 what happens when it is not kept."""
+"""The model, deliberately broken: variants that violate the design's rules 1 to 9."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ class OnAfterAFailure(Shop):
 
 
 def _beyond(oracle: Oracle, key: Key, end: int) -> int:
-    """Give the units a number at the mark subtracts and one as of `end` does not."""
+    """Return the units that a number at the mark subtracts and a number as of `end` does not."""
     row = oracle.rows[key]
     return sum(
         unit.units
@@ -196,7 +196,7 @@ def _with(part: type[Landing | Ledger | Shop]) -> Parts:
     return parts
 
 
-#: By rule and what is not kept of it.
+#: By rule and violation.
 BROKEN: dict[str, Parts] = {
     "1: the plain maximum is the release mark": _with(PlainMaximum),
     "2: the bookmark forgets the arrival position": _with(ForgottenPosition),

@@ -1,4 +1,4 @@
-"""The ERP in memory: it learns of completions from the tap, or counts the shelf."""
+"""The ERP in memory: it learns of completions from the tap, or by counting the shelf."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Key = tuple[str, str]
 
 @dataclasses.dataclass
 class Row:
-    """One key's row, and what its number really contains.
+    """One key's row, and the events its number really contains.
 
     Attributes:
-        contained: Events whose units it leaves out.
+        contained: Events whose units are already subtracted.
     """
 
     quantity: int
@@ -32,12 +32,12 @@ class Erp:
 
     Args:
         keys: All keys.
-        opening: Units of each on the shelf in the beginning.
-        current: It ships the goods itself: its numbers contain every completion at once.
+        opening: Units of each on the shelf at the start.
+        current: Whether the ERP ships the goods itself, so that its numbers contain every completion at once.
 
     Attributes:
-        booked: Per key: opening stock, and goods that came or were lost, as far as they are booked.
-        not_booked: Goods that came (or were lost: below 0) and are not booked yet.
+        booked: Per key, the opening stock plus received and minus lost goods, as far as booked.
+        not_booked: Per key, goods received (negative: lost) but not booked yet.
     """
 
     def __init__(self, keys: t.Iterable[Key], opening: int, *, current: bool) -> None:
@@ -50,7 +50,7 @@ class Erp:
         self._fed: dict[Key, set[str]] = {key: set() for key in self.booked}
 
     def sell(self, sale: Sale) -> None:
-        """Take note of what was really sold."""
+        """Record what was really sold."""
         for product in sale.products:
             units = self.sold[sale.node, product]
             units[sale.event_id] = units.get(sale.event_id, 0) + 1
@@ -67,22 +67,22 @@ class Erp:
         self._write(key, as_of, row.contained | self._fed[key])
 
     def count(self, key: Key, last: int | None) -> None:
-        """Count a shelf; `last` is the highest timestamp there is."""
+        """Count a shelf; `last` is the highest timestamp so far."""
         self._write(key, last, set(self.sold[key]))
 
     def book(self, key: Key) -> None:
-        """Book goods only: the row goes on lagging behind the completions."""
+        """Book goods only; the row keeps lagging behind the completions."""
         row = self.rows[key]
         self._write(key, row.as_of, row.contained)
 
     def row(self, key: Key) -> tuple[int, int | None]:
-        """Give quantity and as-of, as the mapper reads them now."""
+        """Return quantity and as-of, as the mapper would read them now."""
         if self.current:
             return self.booked[key] - sum(self.sold[key].values()), None
         return self.rows[key].quantity, self.rows[key].as_of
 
     def is_right_about(self, sale: Sale, key: Key) -> bool:
-        """Say whether a row does not claim to contain a sale it does not."""
+        """Return whether a row contains the sale or does not claim to."""
         if self.current:
             return True
         row = self.rows[key]

@@ -1,7 +1,7 @@
-"""The judge: after every step NewStore promises no unit that is not there.
+"""The judge: after every step, NewStore promises no unit that is not there.
 
-Two things nobody can know in time are allowed for, exactly as long as they cannot be known: a completion that
-arrives later than NewStore promises, and goods that are lost before the ERP has booked it.
+Two things that nobody can know in time are excused for exactly as long as they cannot be known: a completion that
+arrives later than NewStore promises, and goods lost before the ERP has booked the loss.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if t.TYPE_CHECKING:
 
 
 class WrongNumberError(AssertionError):
-    """NewStore was told something that is not true."""
+    """NewStore was told a wrong number."""
 
 
 @dataclasses.dataclass
 class Account:
-    """Units times minutes of the model's clock.
+    """Sums of units times minutes of the model's clock.
 
     Attributes:
-        oversold: Promised and not there; must stay 0.
-        oversold_late: Of completions that arrived later than promised.
-        oversold_lost: Of goods lost before the ERP said so.
-        undersold: There and not promised.
+        oversold: Promised but not there; must stay 0.
+        oversold_late: Oversold because completions arrived later than promised.
+        oversold_lost: Oversold because goods were lost before the ERP booked it.
+        undersold: There but not promised.
     """
 
     schedules: int = 0
@@ -42,14 +42,14 @@ class Account:
     undersold: int = 0
 
     def add(self, other: Account) -> None:
-        """Add another account."""
+        """Add the figures of another account."""
         for field in dataclasses.fields(self):
             setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
 
 
 @dataclasses.dataclass
 class Loss:
-    """Goods that are gone; `booked_by`: the first run that can know it."""
+    """Lost goods. `booked_by` is the first run that can know of the loss."""
 
     key: Key
     units: int
@@ -57,7 +57,7 @@ class Loss:
 
 
 class Judge:
-    """Watches NewStore's numbers beside the shelf."""
+    """Compares NewStore's numbers with the shelf."""
 
     def __init__(self, newstore: NewStore, erp: Erp, landing: Landing) -> None:
         self.account = Account(schedules=1)
@@ -68,32 +68,32 @@ class Judge:
         self._losses: list[Loss] = []
 
     def sold(self, sale: Sale) -> None:
-        """Take note of a completion."""
+        """Record a completion."""
         if sale.is_late:
             self._late.append(sale)
 
     def lost(self, key: Key, units: int) -> None:
-        """Take note of goods that are gone."""
+        """Record lost goods."""
         self._losses.append(Loss(key, units))
 
     def booked(self, key: Key, next_run: int) -> None:
-        """Take note that the ERP's row is right about a key's losses."""
+        """Record that the ERP's row now contains a key's losses."""
         for loss in self._losses:
             if loss.key == key and loss.booked_by is None:
                 loss.booked_by = next_run
 
     def imported_whole(self, run: int, known_late: set[str]) -> None:
-        """Nothing a whole run could know is allowed for any longer.
+        """Stop excusing what a complete run could know.
 
         Args:
-            run: The run.
-            known_late: Late events it could tell.
+            run: Number of the run.
+            known_late: The late events it could know.
         """
         self._losses = [loss for loss in self._losses if loss.booked_by is None or loss.booked_by > run]
         self._late = [sale for sale in self._late if sale.event_id not in known_late]
 
     def told_late(self, ledger: Ledger) -> set[str]:
-        """Give the late events a run beginning now can tell: those the ERP's rows are right about, or it sees late."""
+        """Return the late events a run starting now can know: the ERP is right about them, or the ledger saw them."""
         known = {unit.event_id for unit in ledger.oracle.units if unit.late} if self._late else set()
         return {
             sale.event_id
@@ -103,9 +103,9 @@ class Judge:
         }
 
     def forget_what_was_late(self, sales: t.Iterable[Sale]) -> None:
-        """A new ledger cannot tell that an event was late that no run of the tap had found late.
+        """Excuse late events a new ledger cannot know to be late: the tap never found them late.
 
-        As long as the ERP's row claims it and is wrong.
+        They are excused as long as the ERP's row wrongly claims to contain them.
         """
         known = {sale.event_id for sale in self._late}
         self._late += [
@@ -118,10 +118,10 @@ class Judge:
         ]
 
     def check(self, minutes: int = 0) -> None:
-        """Compare every key, for as long as its numbers have stood.
+        """Compare every key, and account for the minutes its numbers have been in force.
 
         Raises:
-            WrongNumberError: NewStore promises too much.
+            WrongNumberError: NewStore promises too much of a key.
         """
         late, lost = self._allowed()
         for key in self._erp.booked:
@@ -130,14 +130,14 @@ class Judge:
                 self.account.undersold += -excess * minutes
             elif excess > 0:
                 if excess > late[key] + lost[key]:
-                    raise WrongNumberError(f"{key}: {excess} more promised than there; {late[key]}, {lost[key]} known")
+                    raise WrongNumberError(f"{key}: {excess} oversold; excused: {late[key]} late, {lost[key]} lost")
                 by_late = min(excess, late[key])
                 self.account.oversold_late += by_late * minutes
                 self.account.oversold_lost += (excess - by_late) * minutes
         self.account.minutes += minutes
 
     def check_rest(self) -> None:
-        """Compare every key when nothing goes on any longer.
+        """Compare every key once everything is at rest.
 
         Raises:
             WrongNumberError: a number is not exactly what is there.
@@ -157,10 +157,10 @@ class Judge:
 
 
 def keys_of(sale: Sale) -> set[Key]:
-    """Give the keys a sale moves."""
+    """Return the keys of a sale."""
     return {(sale.node, product) for product in sale.products}
 
 
 def minutes(ticks: int) -> int:
-    """Give a time of the model's clock in minutes."""
+    """Convert ticks of the model's clock to minutes."""
     return ticks * TICK_MINUTES

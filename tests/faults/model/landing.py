@@ -7,7 +7,7 @@ import typing as t
 
 from tap_newstore_fulfillment.landing.release import Bookmark, KnownLate, ReleasePlan
 
-#: NewStore delivers within 15 minutes; one tick of the model's clock is 5.
+#: NewStore delivers within 15 minutes. One tick of the model's clock is 5 minutes.
 SETTLE = 3
 TICK_MINUTES = 5
 
@@ -16,9 +16,9 @@ class Sale(t.NamedTuple):
     """One completion, as NewStore publishes it.
 
     Attributes:
-        number: Which one it is; a receiver that gave positions when it begins to write would give this one.
+        number: Order of publication; a receiver that assigned positions before the commit would assign this one.
         released: The tap's record.
-        ahead: The tap's record while it is not settled.
+        ahead: The tap's record before the sale has settled.
     """
 
     number: int
@@ -36,12 +36,12 @@ class Sale(t.NamedTuple):
 
     @property
     def is_late(self) -> bool:
-        """It arrives later than NewStore promises."""
+        """Whether it arrives later than NewStore promises."""
         return self.arrives > self.published + SETTLE
 
 
 def make_sale(number: int, at: int, *, published: int, arrives: int, node: str, products: tuple[str, ...]) -> Sale:
-    """Give a completion and its records."""
+    """Return a completion with its records."""
     record = {
         "event_id": f"completed:{at}",
         "logical_timestamp": at,
@@ -53,7 +53,7 @@ def make_sale(number: int, at: int, *, published: int, arrives: int, node: str, 
 
 
 class Arrival(t.NamedTuple):
-    """A sale the receiver has answered 200."""
+    """A sale that the receiver has answered with 200."""
 
     position: int
     received: int
@@ -61,10 +61,10 @@ class Arrival(t.NamedTuple):
 
 
 class Landing:
-    """Keeps what arrived, each event once.
+    """Keeps the events that arrived, each once.
 
     Attributes:
-        late: Events that came below a bookmark, when it had been released already.
+        late: Events that arrived below a bookmark that had been released already.
     """
 
     def __init__(self) -> None:
@@ -73,18 +73,18 @@ class Landing:
         self.late: set[str] = set()
 
     def receive(self, sale: Sale, now: int) -> None:
-        """Keep an event; when it comes again nothing changes."""
+        """Keep an event; a duplicate changes nothing."""
         if sale.event_id not in self.known:
             self.known.add(sale.event_id)
             self.arrivals.append(Arrival(self.position_of(sale), now, sale))
 
     def position_of(self, sale: Sale) -> int:
-        """Give the next position, in commit order."""
+        """Return the next position, in commit order."""
         del sale
         return len(self.arrivals) + 1
 
     def plan(self, start: Bookmark, now: int) -> ReleasePlan:
-        """Decide what one run releases, and note what of it came late."""
+        """Return what one run releases, and record which events came late."""
         position = max((arrival.position for arrival in self.arrivals), default=0)
         plan = ReleasePlan.make(start, mark=self.settled(now), position=position, store_id="store", oldest=None)
         if plan.finds_late_events:
@@ -93,21 +93,21 @@ class Landing:
         return dataclasses.replace(plan, late=KnownLate(min(last), 0, 0)) if last else plan
 
     def settled(self, now: int) -> int | None:
-        """Give the highest timestamp received long enough ago."""
+        """Return the highest timestamp received long enough ago."""
         return max((arrival.sale.at for arrival in self.arrivals if arrival.received <= now - SETTLE), default=None)
 
     def released(self, plan: ReleasePlan) -> list[Sale]:
-        """Give what a plan releases: what came late now, the settled ones, what had come late; each in order."""
+        """Return the sales a plan releases: newly late, settled, known to be late; each group in order."""
         above = sorted(self._above(plan), key=_timestamp)
         settled = [sale for sale in above if not self.is_known_late(sale)]
         return sorted(self._below(plan), key=_timestamp) + settled + self.known_late(plan)
 
     def known_late(self, plan: ReleasePlan) -> list[Sale]:
-        """Give those above the start that are known to have come late: the tap says so."""
+        """Return the sales above the start that an earlier run of the tap found late."""
         return sorted((sale for sale in self._above(plan) if self.is_known_late(sale)), key=_timestamp)
 
     def is_known_late(self, sale: Sale) -> bool:
-        """Say whether an event came late for an earlier run."""
+        """Return whether an earlier run found an event late."""
         return sale.event_id in self.late
 
     def _below(self, plan: ReleasePlan) -> list[Sale]:
@@ -127,11 +127,11 @@ class Landing:
         ]
 
     def is_new_below(self, arrival: Arrival, start: Bookmark) -> bool:
-        """Say whether an event below the bookmark arrived after the run that made it."""
+        """Return whether an event below the bookmark arrived after the run that made it."""
         return arrival.position > start.position
 
     def unreleased(self, plan: ReleasePlan) -> list[Sale]:
-        """Give what waits above the release mark."""
+        """Return the sales that wait above the release mark."""
         through = plan.through
         return [arrival.sale for arrival in self.arrivals if through is None or arrival.sale.at > through]
 

@@ -1,6 +1,6 @@
 """The ledger in memory: which keys go out, in which cuts, and what a state acknowledges (design rules 3 to 7).
 
-The SQL of the mapper's `planning`, `cut_sheets` and `ledger` in Python; the numbers are the oracle's.
+The SQL of the mapper's `run.planning`, `run.cut_writer` and `ledger` in Python; the oracle computes the numbers.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Ledger:
     """What the mapper remembers.
 
     Args:
-        current: The ERP's numbers always contain every completion.
-        max_items: The most stock records one cut should have.
+        current: Whether the ERP's numbers always contain every completion.
+        max_items: The most stock records a cut should have.
     """
 
     oracle_class: type[Oracle] = Oracle
@@ -59,7 +59,7 @@ class Ledger:
         self._seen: int | None = None
 
     def copied(self) -> Ledger:
-        """Give a backup."""
+        """Return a copy, as a backup."""
         other = copy.copy(self)
         other.oracle = copy.copy(self.oracle)
         other.oracle.units = [copy.copy(unit) for unit in self.oracle.units]
@@ -75,10 +75,10 @@ class Ledger:
         self._seen = self.oracle.seen_through
 
     def acknowledge(self, said: Acknowledged, taken: Taken) -> Acknowledged:
-        """Say what of the tap's input state holds for this ledger.
+        """Return what the tap's input state acknowledges for this ledger.
 
         Raises:
-            Refused: the state counts events as read that this ledger does not have.
+            Refused: the state counts events as read that this ledger has not taken.
         """
         known = taken.through is None or any(_covers(run, taken) for run in self._taken)
         if not known:
@@ -86,18 +86,18 @@ class Ledger:
         return said if self.has_made(said) else said.forgotten()
 
     def has_made(self, said: Acknowledged) -> bool:
-        """Say whether a cut is one this ledger planned, in the very run the state names."""
+        """Return whether this ledger planned the cut, in the run that the state names."""
         return said.cut == 0 or self.cuts.get(said.cut) == said.ledger
 
     def take(self, events: list[dict[str, t.Any]], taken: Taken) -> None:
-        """Take what a STATE of the tap covers."""
+        """Take the events a STATE of the tap covers."""
         self.oracle.take(events, taken.through)
         self._taken.append(taken)
 
     def plan(
         self, rows: dict[Key, tuple[int, int | None]], acknowledged: Acknowledged, lowest_number: int
     ) -> list[PlannedCut]:
-        """Decide the cuts of this run."""
+        """Return the cuts of this run."""
         marks = [value for value in (acknowledged.mark, acknowledged.end) if value is not None]
         self.oracle.plan(rows, acknowledged.cut, max(marks, default=None), self._seen)
         pending = sorted(self.pending(acknowledged), key=lambda unit: unit.at)
@@ -113,18 +113,18 @@ class Ledger:
         return cuts
 
     def pending(self, acknowledged: Acknowledged) -> list[OracleUnit]:
-        """Give the units NewStore has not acknowledged."""
+        """Return the units NewStore has not acknowledged."""
         return self.oracle.pending(acknowledged.cut)
 
     def number(self, key: Key, pending: list[OracleUnit]) -> int:
-        """Give a key's number: at the mark, whatever is pending."""
+        """Return a key's number: as of the mark, whatever is pending."""
         del pending
         return self.oracle.quantity(key)
 
     def split(
         self, pending: list[OracleUnit], touched: set[Key], numbers: dict[Key, int]
     ) -> t.Iterator[tuple[TimestampRange | None, dict[Key, int]]]:
-        """Give each range with the numbers of all keys completed in it."""
+        """Yield each range with the numbers of all keys that have completions in it."""
         if not pending:
             return
         if len(touched) <= self.max_items:
@@ -135,12 +135,12 @@ class Ledger:
             yield part, {key: self.number_of_part(key, part, numbers) for key in keys}
 
     def number_of_part(self, key: Key, part: TimestampRange, numbers: dict[Key, int]) -> int:
-        """Give a key's number in one part: the same in all parts of a run, at the mark."""
+        """Return a key's number in one part: as of the mark, the same in all parts of a run."""
         del part
         return numbers[key]
 
     def is_new(self, key: Key, number: int, acknowledged_cut: int) -> bool:
-        """Say whether NewStore does not have a key's number."""
+        """Return whether NewStore does not have this number yet."""
         sent = self._sent.get(key)
         return sent is None or sent[1] > acknowledged_cut or sent[0] != number
 
@@ -157,7 +157,7 @@ class Ledger:
         )
 
     def range_without_events(self) -> TimestampRange | None:
-        """Give what a cut without completions declares: nothing (design rule 5)."""
+        """Return the range of a cut without completions: none (design rule 5)."""
         return None
 
     def _cut(

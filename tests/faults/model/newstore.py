@@ -15,11 +15,11 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass
 class Job:
-    """An import that has begun and not ended.
+    """An import that has started and not ended.
 
     Attributes:
-        quantities: What its file holds.
-        run: The pipeline's run that made it.
+        quantities: The content of its file.
+        run: The run of the pipeline that created it.
     """
 
     cut: PlannedCut
@@ -28,11 +28,11 @@ class Job:
 
 
 class NewStore:
-    """Applies imports, and subtracts completed units by itself until a range covers them.
+    """Applies imports, and subtracts completed units itself until a range covers them.
 
     Attributes:
-        open_jobs: Those that have begun and not ended.
-        landed: Those that were applied, in order.
+        open_jobs: Jobs that have started and not ended.
+        landed: Jobs that were applied, in order.
     """
 
     def __init__(self, scope: Scope, keys: t.Iterable[Key], opening: int) -> None:
@@ -50,16 +50,16 @@ class NewStore:
             self.stock.complete(unit, sale.at)
 
     def begin(self, job: Job) -> None:
-        """Take a job; its file waits."""
+        """Start a job; its file is not applied yet."""
         self.open_jobs.append(job)
 
     def end(self, job: Job, *, fails: bool = False) -> None:
-        """Let a job end."""
+        """End a job: apply its file, or fail it."""
         self.open_jobs.remove(job)
         if not fails:
             self.landed.append(job)
             self.stock.apply_import(str(job.cut.number), job.quantities, job.cut.range)
 
     def promises_too_much(self, key: Key) -> int:
-        """Give by how much NewStore promises more than is there (below 0: less)."""
+        """Return how many units NewStore promises beyond what is there (negative: too few)."""
         return (self.stock.atp(key) or 0) - self.stock.free(key)

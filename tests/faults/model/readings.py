@@ -1,4 +1,4 @@
-"""What a model's shop is like, and how a run of its pipeline may end."""
+"""The settings of the model's shop, and the ways a run of its pipeline may end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEYS: tuple[Key, ...] = (("DC01", "A"), ("DC01", "B"), ("NYC1", "A"), ("NYC1", "
 PRODUCTS = {"DC01": ("A", "B"), "NYC1": ("A", "C")}
 OPENING = 30
 
-#: Where a run may end. The number that goes with it says at which record or cut.
+#: Where a run may end; a number with it says at which record or cut.
 Ending = t.Literal[
     "whole",
     "tap dies",
@@ -32,12 +32,12 @@ Ending = t.Literal[
 
 @dataclasses.dataclass(frozen=True)
 class Readings:
-    """What is unknown, and how this shop is set up.
+    """One interpretation of what is unknown about NewStore, and the setup of the shop.
 
     Attributes:
-        scope: Whether a range covers every key, or those in the file.
-        gap_free: Logical timestamps leave no gaps.
-        beyond_the_promise: Events may arrive later than 15 minutes.
+        scope: Whether a range covers every key, or only those in the file.
+        gap_free: Whether logical timestamps have no gaps.
+        beyond_the_promise: Whether events may arrive after more than 15 minutes.
         emit_unreleased: The tap's setting.
         current: The mapper's `on_hand_as_of`.
         max_items: The mapper's `max_cut_items`.

@@ -1,4 +1,4 @@
-"""Random schedules over the model: made from a seed, played, and shortened when one finds something."""
+"""Random schedules for the model: made from a seed, played, and shortened if one finds a wrong number."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if t.TYPE_CHECKING:
 Step = tuple[t.Any, ...]
 STEPS = 24
 ENDINGS = t.get_args(Ending)
-#: Half of the runs are left alone.
+#: Half of the runs end undisturbed.
 _ENDINGS = ["whole"] * len(ENDINGS) + list(ENDINGS)
 _KINDS = (
     ["sell"] * 7
@@ -28,7 +28,7 @@ _KINDS = (
 
 
 def readings_of(seed: int) -> Readings:
-    """Give the readings of a seed: all combinations come in turn."""
+    """Return the readings of a seed; consecutive seeds cover all combinations."""
     bits = [bool(seed >> bit & 1) for bit in range(5)]
     scope: t.Literal["tenant", "file"] = "tenant" if bits[0] else "file"
     current, max_items = bits[4] and seed % 3 == 0, (1, 2, 3, 100)[seed % 7 % 4]
@@ -36,7 +36,7 @@ def readings_of(seed: int) -> Readings:
 
 
 def steps_of(seed: int) -> list[Step]:
-    """Give the steps of a seed."""
+    """Return the steps of a seed."""
     chance = random.Random(seed)
     return [_step(chance) for _ in range(STEPS)]
 
@@ -67,10 +67,10 @@ def _arguments(kind: str, chance: random.Random) -> Step:
 
 
 def play(readings: Readings, steps: t.Iterable[Step], parts: Parts) -> Shop:
-    """Play a schedule to its rest.
+    """Play a schedule until everything is at rest.
 
     Raises:
-        WrongNumberError: the judge found something.
+        WrongNumberError: the judge found a wrong number.
     """
     shop = parts.make_shop(readings)
     for name, *arguments in steps:
@@ -81,7 +81,7 @@ def play(readings: Readings, steps: t.Iterable[Step], parts: Parts) -> Shop:
 
 
 def finding(readings: Readings, steps: t.Iterable[Step], parts: Parts) -> str | None:
-    """Give what the judge finds in a schedule; None: nothing."""
+    """Return the wrong number the judge finds in a schedule, or None."""
     try:
         play(readings, steps, parts)
     except WrongNumberError as error:
@@ -90,7 +90,7 @@ def finding(readings: Readings, steps: t.Iterable[Step], parts: Parts) -> str | 
 
 
 def shortened(readings: Readings, steps: list[Step], parts: Parts) -> list[Step]:
-    """Give a schedule that still finds something when no step of it can be left out."""
+    """Return a schedule that still finds a wrong number and of which no step can be left out."""
     index = 0
     while index < len(steps):
         shorter = steps[:index] + steps[index + 1 :]
@@ -102,7 +102,7 @@ def shortened(readings: Readings, steps: list[Step], parts: Parts) -> list[Step]
 
 
 def story(readings: Readings, steps: list[Step], parts: Parts) -> str:
-    """Tell a schedule that finds something, at its shortest."""
+    """Describe a schedule that finds a wrong number, shortened."""
     steps = shortened(readings, steps, parts)
     lines = [f"  {name}{tuple(arguments)!r}" for name, *arguments in steps]
     return "\n".join([str(finding(readings, steps, parts)), f"{readings}", *lines])

@@ -24,14 +24,14 @@ if t.TYPE_CHECKING:
 
 
 class State(t.NamedTuple):
-    """The Singer state; None: the bookmark is not in it."""
+    """The Singer state; None for a bookmark that is not in it."""
 
     tap: Bookmark | None = None
     stock: Acknowledged | None = None
 
 
 class Shop:
-    """Everything, in one place; each public method is one step."""
+    """The whole shop; each public method is one step of a schedule."""
 
     def __init__(self, readings: Readings, parts: Parts) -> None:
         self.readings = readings
@@ -56,7 +56,7 @@ class Shop:
     # The shop and its ERP.
 
     def sell(self, node: str, products: Sequence[str], delay: int, gap: int = 1) -> None:
-        """Complete units, one event; it arrives `delay` ticks later."""
+        """Complete units in one event, which arrives `delay` ticks later."""
         there = [p for p in products if self.newstore.stock.free((node, p)) >= products.count(p)]
         self._last += 1 if self.readings.gap_free else gap
         late = delay if self.readings.beyond_the_promise else min(delay, SETTLE)
@@ -69,30 +69,30 @@ class Shop:
         self.judge.sold(sale)
 
     def deliver_again(self, which: int) -> None:
-        """Deliver an event once more that has been answered 200."""
+        """Deliver again an event that was answered with 200."""
         if self.landing.arrivals:
             sale = self.landing.arrivals[which % len(self.landing.arrivals)].sale
             self.landing.receive(sale, self.now)
 
     def receive_goods(self, key: Key, units: int) -> None:
-        """Goods come; the ERP books them later."""
+        """Receive goods; the ERP books them later."""
         self.newstore.stock.shelf[key] += units
         self.erp.not_booked[key] += units
 
     def lose_goods(self, key: Key, units: int) -> None:
-        """Goods are gone; the ERP books it later."""
+        """Lose goods; the ERP books the loss later."""
         units = min(units, self.newstore.stock.shelf[key])
         self.newstore.stock.shelf[key] -= units
         self.erp.not_booked[key] -= units
         self.judge.lost(key, units)
 
     def erp_applies(self, key: Key) -> None:
-        """The ERP applies what the tap has released, and books goods."""
+        """Let the ERP apply what the tap has released, and book goods."""
         self.erp.apply(key, self.landing, self.now)
         self.judge.booked(key, self.runs + 1)
 
     def erp_counts(self, key: Key) -> None:
-        """The ERP counts a shelf."""
+        """Let the ERP count a shelf."""
         self.erp.count(key, self._last or None)
         self.judge.booked(key, self.runs + 1)
 
@@ -105,28 +105,28 @@ class Shop:
         self.end_open_jobs()
 
     def _receive(self) -> None:
-        # The later published first: the order is the worst one.
+        # Last published first, the worst order.
         for sale in [sale for sale in reversed(self._under_way) if sale.arrives <= self.now]:
             self._under_way.remove(sale)
             self.landing.receive(sale, self.now)
 
     def end_open_jobs(self) -> None:
-        # NewStore's order of two jobs is unknown: the worst one.
+        # NewStore's order of jobs is unknown; this is the worst one.
         for job in reversed(self.newstore.open_jobs[:]):
             self.newstore.end(job)
 
     # State and ledger.
 
     def lose_the_state(self) -> None:
-        """The Singer state is gone (or `--full-refresh`)."""
+        """Lose the Singer state (or run with `--full-refresh`)."""
         self.state = State()
 
     def restore_a_state(self, which: int) -> None:
-        """An older Singer state is put back."""
+        """Restore an older Singer state."""
         self.state = self._states[which % len(self._states)]
 
     def lose_the_ledger(self) -> None:
-        """The ledger is gone, and the state with it."""
+        """Lose the ledger, and the state with it."""
         self._take_ledger(self._new_ledger(self._parts))
         self.state = State()
 
@@ -135,7 +135,7 @@ class Shop:
         self._backup = self.ledger.copied()
 
     def restore_the_ledger(self) -> None:
-        """Put the copy back; the state is newer."""
+        """Restore the copy; the state stays newer."""
         if self._backup:
             self._take_ledger(self._backup.copied())
 
@@ -146,12 +146,12 @@ class Shop:
     # The pipeline.
 
     def run(self, ending: Ending = "whole", number: int = 0, records: int = 0) -> None:
-        """Run tap, mapper and target once; a run the mapper refuses is repeated with `--full-refresh`.
+        """Run tap, mapper and target once. A run that the mapper refuses is repeated with `--full-refresh`.
 
         Args:
             ending: Where it ends.
             number: At which record of the tap, or at which cut.
-            records: How many records of that cut come.
+            records: How many records of that cut arrive.
         """
         self.runs += 1
         self.ledger.begin()
@@ -167,7 +167,7 @@ class Shop:
         self._states.append(self.state)
 
     def _cuts(self, ending: Ending, number: int) -> list[tuple[PlannedCut, State]]:
-        """Give the mapper's cuts, each with the STATE behind it."""
+        """Return the mapper's cuts, each with the STATE that follows it."""
         said = self.state.stock or Acknowledged()
         acknowledged = Acknowledged()
         if self.state != State():
@@ -182,7 +182,7 @@ class Shop:
         return self._plan(end, said, acknowledged, dies=ending == "mapper dies when it has planned")
 
     def _tap(self, dies_at: int | None) -> tuple[list[dict[str, t.Any]], Bookmark | None]:
-        """Give the tap's records and the bookmark that covers them; None: it wrote none before it died."""
+        """Return the tap's records and the bookmark that covers them, or None if it died before writing one."""
         plan = self.landing.plan(self.state.tap or Bookmark(), self.now)
         released = self.landing.released(plan)
         first = len(released) - len(self.landing.known_late(plan))
@@ -211,7 +211,7 @@ class Shop:
         return [(cut, State(unchanged.tap, cut.acknowledged)) for cut in cuts]
 
     def _import(self, cuts: list[tuple[PlannedCut, State]], ending: Ending, number: int, records: int) -> bool:
-        """Import cuts in order; say whether all of them were."""
+        """Import the cuts in order; return whether all were imported."""
         number %= len(cuts)
         if not self.clear_the_way(hangs=ending == "earlier job hangs"):
             return False
@@ -236,21 +236,21 @@ class Shop:
         return True
 
     def ends_well(self, job: Job, ending: Ending, state: State) -> bool:
-        """Wait for the end of a job that has begun; say whether the target goes on."""
+        """Wait until a started job ends; return whether the target goes on."""
         del state
         if ending != "target dies after the start":
             self.newstore.end(job, fails=ending == "job fails")
         return ending not in ("job fails", "target dies after the start")
 
     def clear_the_way(self, *, hangs: bool) -> bool:
-        """Wait until no earlier job is open; False: one hangs, and nothing is imported."""
+        """Wait until no earlier job is open; return False if one hangs, so that nothing is imported."""
         if hangs and self.newstore.open_jobs:
             return False
         self.end_open_jobs()
         return True
 
     def file_of(self, cut: PlannedCut, came: dict[Key, int]) -> dict[Key, int] | None:
-        """Give the file of a cut whose records came; None: it is not complete."""
+        """Return the file of a cut from the records that arrived, or None if it is incomplete."""
         progress = CutProgress()
         start, end = cut.range or (None, None)
         for (node, product), quantity in came.items():
@@ -269,22 +269,22 @@ class Shop:
     def _check_order(self) -> None:
         landed = self.newstore.landed
         if len(landed) > 1 and landed[-1].run < landed[-2].run:
-            raise WrongNumberError(f"a file of run {landed[-1].run} landed on one of run {landed[-2].run}")
+            raise WrongNumberError(f"a file of run {landed[-1].run} was applied after one of run {landed[-2].run}")
 
     def _check_complete(self, cut: PlannedCut) -> None:
-        """Every key an acknowledged range covers is in the cut, as far as the tap had released it."""
+        """Check that the cut contains every key its range covers, as far as the tap had released it."""
         if cut.range is None:
             return
         start, end = cut.range
         pending = (unit for unit in self.ledger.oracle.units if unit.cut == cut.number and start <= unit.at <= end)
         for unit in pending:
             if unit.key not in cut.quantities:
-                raise WrongNumberError(f"cut {cut.number} covers {unit.at} and leaves out {unit.key}")
+                raise WrongNumberError(f"cut {cut.number} covers {unit.at} but leaves out {unit.key}")
 
     def come_to_rest(self) -> None:
-        """Let everything arrive, let the ERP catch up, run undisturbed: now all numbers are equal.
+        """Let everything arrive and the ERP catch up, run undisturbed, and check that all numbers are equal.
 
-        Late events count until the ERP's row changes, so with them every row does.
+        Late events count until the ERP's row changes, so if there may be any, every row is changed.
         """
         self.pass_time(SETTLE * 5)
         self.run()
@@ -292,7 +292,7 @@ class Shop:
         self.pass_time(SETTLE + 1)
         for index, key in enumerate(KEYS):
             if index % 2 and not self.readings.beyond_the_promise:
-                # An ERP that goes on lagging makes no difference.
+                # The numbers must also be right if the ERP keeps lagging.
                 self.erp.book(key)
             else:
                 self.erp_counts(key)
@@ -303,14 +303,14 @@ class Shop:
 
 
 class Parts:
-    """What a shop is made of; a broken variant gives others."""
+    """The classes a shop is made of; a broken variant replaces one."""
 
     landing: type[Landing] = Landing
     ledger: type[Ledger] = Ledger
     shop: type[Shop] = Shop
 
     def make_shop(self, readings: Readings) -> Shop:
-        """Give a new shop."""
+        """Return a new shop made of these parts."""
         return self.shop(readings, self)
 
 

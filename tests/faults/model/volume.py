@@ -1,4 +1,4 @@
-"""Many schedules from seeds, and their account: units times minutes, by setting."""
+"""Plays many schedules and adds up their accounts: units times minutes, by setting."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Accounts = dict[str, Account]
 
 
 def play_seeds(count: int, processes: int = 1) -> Accounts:
-    """Play the seeds below `count`, in so many processes.
+    """Play the seeds below `count`, in `processes` processes.
 
     Raises:
-        WrongNumberError: the judge found something; tells the schedule at its shortest.
+        WrongNumberError: the judge found a wrong number; describes the shortened schedule.
     """
     shares = [range(first, count, processes) for first in range(processes)]
     if processes == 1:
@@ -32,7 +32,7 @@ def play_seeds(count: int, processes: int = 1) -> Accounts:
 
 
 def table(accounts: Accounts) -> str:
-    """Give accounts as lines of text."""
+    """Return the accounts as a text table."""
     columns = [field.name for field in dataclasses.fields(Account)]
     title = "units x minutes of the model"
     width = max(map(len, [title, *accounts]))

@@ -1,1 +1,1 @@
-"""Who plays a story: the product in one process, or as processes that are killed."""
+"""Players of a story: the product in one process, or as processes that are killed."""

@@ -1,4 +1,4 @@
-"""The network between NewStore and the receiver: delivers each event at its time, until it is answered 200."""
+"""The network between NewStore and the receiver: delivers each event when it is due, until it is answered 200."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import requests
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.faults.stories.story import Published
+    from tests.faults.stories.world import Published
 
 AGAIN_SECONDS = 0.05
 CALL_SECONDS = 10
 
 
 class Courier:
-    """Delivers from a thread of its own. Use it in a `with` block.
+    """Delivers events from its own thread. Use it in a `with` block.
 
     Args:
         url: The webhook.
-        arrived: Told of each event that was answered 200.
+        arrived: Called with each event that was answered 200.
     """
 
     def __init__(self, url: str, arrived: Callable[[Published], None]) -> None:
@@ -47,7 +47,7 @@ class Courier:
         self._thread.join()
 
     def deliver(self, event: Published, due: float) -> None:
-        """Deliver at a time (seconds of `time.monotonic`)."""
+        """Deliver an event when it is due (seconds of `time.monotonic`)."""
         with self._changed:
             heapq.heappush(self._waiting, (due, next(self._numbers), event))
             self._changed.notify_all()

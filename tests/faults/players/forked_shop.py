@@ -1,7 +1,7 @@
-"""The pipeline for many short runs: each plugin a process forked from one that has imported it already.
+"""The pipeline for many short runs: each plugin is forked from a process that has imported it already.
 
 Tap, mapper and target run one after the other, each on the whole output of the one before, as if
-a pipe had held it all. What is written down by one is what the next one reads, however it ended.
+a pipe had held it all. What one has written is what the next one reads, however it ended.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _processes.set_forkserver_preload([__name__])
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """How a run ended: exit codes of tap, mapper and target (negative: the signal), and all they logged."""
+    """The exit codes of tap, mapper and target (negative: a signal), and everything they logged."""
 
     codes: tuple[int, ...]
     log: str
@@ -50,11 +50,11 @@ class ForkedShop:
 
     Attributes:
         state: The last STATE the target emitted; the next run starts from it.
-        settings: Of each plugin; they may be changed between two runs.
+        settings: Settings by plugin; they may be changed between runs.
 
     Args:
-        directory: For everything that is written.
-        url: SQLAlchemy URL of the database that keeps landing store and ledger.
+        directory: Where everything is written.
+        url: SQLAlchemy URL of the database for landing store and ledger.
         options: Options of the sandbox.
     """
 
@@ -84,18 +84,18 @@ class ForkedShop:
         self._stack.close()
 
     def stock(self, product: str, quantity: int) -> None:
-        """Put units on DC01's shelf that NewStore and the ERP know of."""
+        """Put units on DC01's shelf and tell NewStore and the ERP."""
         self.newstore.set_stock("DC01", product, quantity)
         self.erp.count("DC01", product, quantity)
 
     def sell(self, *products: str) -> int:
-        """Sell one unit of each; give the completion's logical timestamp, when the receiver has it."""
+        """Sell one unit of each; return the completion's logical timestamp once the receiver has it."""
         at = self.newstore.sell("DC01", *products)
         self.newstore.wait_for_delivery()
         return at
 
     def run(self, killed: str = "", at_write: int = 0) -> Run:
-        """Run the three once and keep the state; one of them may be killed at one of its writes."""
+        """Run the three once and keep the state; kill one of them at one of its writes, if asked to."""
         log = self.directory / "run.log"
         log.write_bytes(b"")
         codes = tuple(self.run_part(name, at_write if name == killed else 0) for name in PLUGINS)
@@ -107,7 +107,7 @@ class ForkedShop:
     def run_that_hangs(
         self, variables: dict[str, str] | None = None, **target: t.Any
     ) -> Iterator[subprocess.Popen[str]]:
-        """Run tap and mapper, and start the target on what they gave, with variables and settings of its own."""
+        """Run tap and mapper, and start the target on their output, with extra variables and settings."""
         for name in (TAP, MAPPER):
             assert self.run_part(name) == 0
         messages, config = self.directory / "messages.jsonl", self.directory / "hanging.json"
@@ -127,13 +127,13 @@ class ForkedShop:
         assert (truth["oversold"], truth["ever_oversold"]) == ([], False)
 
     def assert_in_sync(self) -> None:
-        """NewStore never promised too much, promises exactly what is free, and no job is left open."""
+        """Check that NewStore never promised too much, promises exactly what is free, and has no open job."""
         self.assert_never_oversold()
         assert [row for row in self.newstore.truth()["keys"] if row["atp"] != row["free"]] == []
         assert self.newstore.open_jobs() == []
 
     def run_part(self, name: str, at_write: int = 0) -> int:
-        """Run one of the three on what the one before gave last; give its exit code."""
+        """Run one of the three on the last output of the one before and return its exit code."""
         config = self.directory / f"{name}.json"
         config.write_text(json.dumps(self.settings[name]), encoding="utf-8")
         arguments = ["--config", str(config)]
@@ -154,7 +154,7 @@ class ForkedShop:
 
 
 def _run(name: str, arguments: list[str], streams: tuple[str, str, str], at_write: int, directory: str) -> None:
-    """Be the plugin, in a process of its own."""
+    """Run a plugin in this process, on files as its standard streams."""
     source, output, log = streams
     for number, (path, flags) in enumerate(
         [
@@ -164,11 +164,11 @@ def _run(name: str, arguments: list[str], streams: tuple[str, str, str], at_writ
         ]
     ):
         os.dup2(os.open(path, flags, 0o600), number)
-    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - it lives as long as the process
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - open as long as the process
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", encoding="utf-8", closefd=False, buffering=1)  # noqa: SIM115
     if name != TAP:
-        # The reader took hold of standard input when it was imported.
+        # The reader captured standard input when it was imported.
         PLUGINS[name].message_reader_class.default_input = sys.stdin.buffer
     if at_write:
         Writes(at_write, directory).watch()
@@ -176,6 +176,6 @@ def _run(name: str, arguments: list[str], streams: tuple[str, str, str], at_writ
 
 
 def _whole_lines(path: Path) -> list[str]:
-    """Give the lines that are whole: who reads a pipe takes no others."""
+    """Return the complete lines; a reader of a pipe ignores an incomplete one."""
     *lines, _rest = path.read_text(encoding="utf-8").split("\n")
     return lines

@@ -1,4 +1,4 @@
-"""NewStore in this process: the sandbox's core behind a session that needs no socket, on a clock of ours."""
+"""NewStore in this process: the sandbox's core behind a session without sockets, on the story's clock."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
     from newstore_sandbox.import_jobs import Job
     from newstore_sandbox.stock_file import StockFile
 
-#: Of this process alone: a run keeps others out of its staging place.
+#: Unique to this process, because a run locks others out of its staging place.
 STAGING = f"memory://staging-{os.getpid()}"
 IMPORT = "/v0/d/import"
 _REQUEST = requests.Request("GET", "http://newstore/").prepare()
@@ -37,7 +37,7 @@ class NewStoreHere(Sandbox):
     on_import: Callable[[Job, StockFile], None] = staticmethod(lambda _job, _file: None)
 
     def work(self) -> None:
-        """Run the jobs that wait, one after the other."""
+        """Run the waiting jobs, one after the other."""
         while not self.faults.hold_jobs and (job := self.jobs.next_waiting(self.options.job_order)):
             job.state = "running"
             self._run(job)
@@ -64,8 +64,8 @@ class SessionHere:
     """Stands in for a `requests.Session`: answers from the sandbox's own endpoints.
 
     Args:
-        newstore: Who answers.
-        around: Given how to carry a call out; gives the answer.
+        newstore: Answers the calls.
+        around: Wraps each call: is given a function that carries it out, and returns the answer.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class SessionHere:
         return self._around(lambda: self._answer(call))
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no connection is open."""
 
     def _answer(self, call: Call) -> requests.Response:
         import_id, _, rest = call.path.removeprefix(IMPORT).strip("/").partition("/")
@@ -107,7 +107,7 @@ class SessionHere:
 
 
 def an_answer(status: int, body: bytes | dict[str, t.Any], **headers: str) -> requests.Response:
-    """Give an answer as `requests` would."""
+    """Return an answer as `requests` would return it."""
     answer = requests.Response()
     answer.status_code = status
     answer._content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -115,3 +115,21 @@ def an_answer(status: int, body: bytes | dict[str, t.Any], **headers: str) -> re
     answer.encoding = "utf-8"
     answer.request = _REQUEST
     return answer
+
+
+def faulty_answer(how: str, answer: Callable[[], requests.Response]) -> requests.Response:
+    """Answer a call with one of `steps.NEWSTORE_FAULTS`; faults of imports leave the answer as it is.
+
+    Raises:
+        requests.RequestException: no answer arrives.
+    """
+    if how == "refuses":
+        return an_answer(503, {"message": "come back later"})
+    if how == "is limited":
+        return an_answer(429, {"message": "too many"}, **{"Retry-After": "2"})
+    if how == "has no answer":
+        raise requests.ConnectionError
+    given = answer()
+    if how == "loses the answer":
+        raise requests.ReadTimeout
+    return given

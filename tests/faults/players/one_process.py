@@ -1,7 +1,7 @@
-"""A schedule in one process, on a clock that goes on only when it is told to: for volume.
+"""Plays a schedule in one process, on a clock that only moves when told to: fast enough for volume.
 
 The product is the real one (landing store, release, records, mapper, target, import jobs), and so are
-NewStore's rules (the sandbox's core). Dying is an exception between any two steps.
+NewStore's rules (the sandbox's core). Death is an exception between any two steps.
 """
 
 from __future__ import annotations
@@ -15,99 +15,70 @@ import os
 import tempfile
 import typing as t
 from pathlib import Path
-from unittest import mock
 
 import fsspec
-import msgspec
-import requests
 from mapper_newstore_stock.errors import MapperError
 from mapper_newstore_stock.run.stock_run import STREAM
 from newstore_sandbox.errors import CallError
 from newstore_sandbox.sandbox import Faults, Options
 from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing import database as landing_database
-from tap_newstore_fulfillment.landing.release import Bookmark
-from tap_newstore_fulfillment.landing.store import LandingStore
-from tap_newstore_fulfillment.records import read_record, to_dict
 from target_newstore_stock.errors import TargetError
 from target_newstore_stock.stock_import import StockImport
 
-from tests.faults.breaking.death import Death, Died
-from tests.faults.players.newstore_here import STAGING, NewStoreHere, SessionHere, an_answer
-from tests.faults.players.plugins_here import MapperHere, States, TargetHere, let_go
-from tests.faults.stories.schedules import NODES, make_schedule
-from tests.faults.stories.story import Published, Story, as_published, units_in
-from tests.mapper.shop_day import Ledgers
+from tests.faults.breaking.death import Died
+from tests.faults.players.databases_here import Databases
+from tests.faults.players.newstore_here import STAGING, NewStoreHere, SessionHere, faulty_answer
+from tests.faults.players.plugins_here import MapperHere, States, TapHere, TargetHere, as_lines, let_go
+from tests.faults.stories.schedules import make_schedule
+from tests.faults.stories.steps import NODES
+from tests.faults.stories.story import Story
+from tests.faults.stories.world import Published, as_published, units_in
 from tests.shop.erp import Erp
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import sqlalchemy as sa
+    import requests
     from newstore_sandbox.import_jobs import Job
     from newstore_sandbox.stock_file import StockFile
 
+    from tests.faults.players.plugins_here import CountedState, Record
     from tests.faults.stories.judge import Basis, Verdict
-    from tests.faults.stories.schedules import Key, Run, RunFault, Schedule
-    from tests.faults.stories.story import State
+    from tests.faults.stories.schedules import Schedule
+    from tests.faults.stories.steps import Key, Run, RunFault
     from tests.faults.stories.truth import ErpRow
+    from tests.faults.stories.world import State
 
 PROMISE_SECONDS = 900
-#: Seconds since the epoch when every story begins.
+#: Start of every story, in seconds since the epoch.
 BEGIN = 1_750_000_000
 QUIET = ("target-newstore-stock", "mapper-newstore-stock", "mapper_newstore_stock", "newstore-sandbox")
 TARGET = {
     "tenant": "demo",
     "client_id": "here",
     "client_secret": "here",
-    # A NewStore of this process alone: what else runs on this machine is no second run of it.
+    # Unique to this process, so that other runs on this machine do not count as a second run.
     "api_url": f"http://newstore-{os.getpid()}",
     "auth_url": "http://newstore/token",
     "staging_url": STAGING,
     "staging_link": "uri",
     "import_timeout_seconds": 120,
 }
-_encode = msgspec.json.Encoder().encode
-
-
-class Databases:
-    """Where ledgers and landing stores are kept: one engine for all stories, so that statements are compiled once.
-
-    Attributes:
-        death: Strikes the mapper between two statements.
-    """
-
-    def __init__(self) -> None:
-        self._open_landing = functools.cache(landing_database._create_engine)
-        self._ledgers = Ledgers(durable=False)
-        self.death = Death()
-        self.death.watch(self._ledgers.engine)
-
-    def ledger(self, directory: Path) -> sa.Engine:
-        """Give the engine, which from now on leads to a new ledger in the directory."""
-        return self._ledgers.new(directory)
-
-    def landing_store(self) -> LandingStore:
-        """Give a new landing store in memory; the one before, which was closed, is gone."""
-        with mock.patch.object(landing_database, "_create_engine", self._open_landing):
-            return LandingStore("sqlite://")
-
-
 _databases = Databases()
 
 
 def play(seed: int, **options: t.Any) -> Verdict:
-    """Play the schedule of a seed, and give the judge's verdict.
+    """Play the schedule of a seed and return the judge's verdict.
 
     Args:
-        seed: Of the schedule.
-        options: Fields of `schedules.Options` that are not left to the seed.
+        seed: Seed of the schedule.
+        options: Fields of `schedules.Options` that the seed does not decide.
     """
     return play_schedule(make_schedule(seed, **options))
 
 
 def play_schedule(schedule: Schedule, tell: Callable[[str], None] | None = None) -> Verdict:
-    """Play a schedule; `tell` is told each step."""
+    """Play a schedule and return the judge's verdict; `tell` is called with each step."""
     with tempfile.TemporaryDirectory() as directory, OneProcess(schedule, Path(directory), tell) as story:
         return story.play()
 
@@ -117,8 +88,8 @@ class OneProcess(Story):
 
     Args:
         schedule: What happens.
-        directory: For the ledger and the ERP's CSV.
-        tell: Told what happens.
+        directory: Where the ledger and the ERP's CSV are written.
+        tell: Called with what happens.
     """
 
     def __init__(self, schedule: Schedule, directory: Path, tell: Callable[[str], None] | None = None) -> None:
@@ -195,11 +166,11 @@ class OneProcess(Story):
             self._newstore.work()
 
     def write_erp(self, rows: dict[Key, ErpRow]) -> None:
-        """Nobody reads it before the next run."""
+        """Keep the rows: nobody reads them before the next run."""
         self._rows_to_write = {key: (row.quantity, row.as_of) for key, row in rows.items()}
 
     def kill_receiver(self) -> None:
-        """There is none: the landing store is called directly."""
+        """Do nothing: there is no receiver, the landing store is called directly."""
 
     def end_faults(self) -> None:
         self._newstore.faults = Faults()
@@ -249,7 +220,7 @@ class OneProcess(Story):
         }
 
     def _receive_until(self, end: float) -> None:
-        """Deliver what is due, each event at its time."""
+        """Deliver what is due, each event at its own time."""
         due = sorted(entry for entry in self._under_way if entry[0] <= end)
         self._under_way = [entry for entry in self._under_way if entry[0] > end]
         for moment, _, event in due:
@@ -269,35 +240,17 @@ class OneProcess(Story):
         if fault and fault.how == "is slow":
             self._newstore.faults.hold_jobs = True
 
-    def _tap(self) -> tuple[list[dict[str, t.Any]], list[tuple[int, State]]]:
-        """Give the tap's records, and its STATEs, each with the number of records before it."""
-        state = self.state or {}
-        bookmark = Bookmark.from_state(state.get("bookmarks", {}).get(STREAM, {}), new_reader="here")
-        self._landing.retention.note(bookmark)
-        plan = self._landing.plan_release(bookmark, settle_ms=PROMISE_SECONDS * 1000, now=int(self._clock * 1000))
-        arrivals = [arrival for part in self._landing.released(plan) for arrival in part]
-        records = [to_dict(read_record(arrival, released=True)) for arrival in arrivals]
-        end = self._tap_state(plan.end)
-        if self._fault and self._fault.part == "tap":
+    def _tap(self) -> tuple[list[Record], list[CountedState]]:
+        """Return the tap's records and STATEs, until it ended or died."""
+        tap = TapHere(self._landing, settle_ms=PROMISE_SECONDS * 1000, emit_unreleased=self.options.emit_unreleased)
+        dies = self._fault if self._fault and self._fault.part == "tap" else None
+        if dies:
             self.verdict.counts["kills of the tap"] += 1
-            records = records[: self._fault.at]
-            if not records or self._fault.how == "without":
-                return records, []
-            last = plan.bookmark_before(records[-1]["logical_timestamp"])
-            return records, [(len(records), self._tap_state(last))]
-        ahead = []
-        if self.options.emit_unreleased:
-            arrivals = [arrival for part in self._landing.unreleased(plan) for arrival in part]
-            ahead = [to_dict(read_record(arrival, released=False)) for arrival in arrivals]
-        return records + ahead, [(len(records) + len(ahead), end)]
+        return tap.run(self.state, int(self._clock * 1000), dies)
 
-    def _tap_state(self, bookmark: Bookmark) -> State:
-        bookmarks = (self.state or {}).get("bookmarks", {})
-        return {"bookmarks": {**bookmarks, STREAM: bookmark.to_state()}}
-
-    def _map(self, records: list[dict[str, t.Any]], states: list[tuple[int, State]]) -> list[bytes]:
-        """Give the lines the mapper wrote until it ended or died."""
-        lines = self._tap_lines(records, states)
+    def _map(self, records: list[Record], states: list[CountedState]) -> list[bytes]:
+        """Return the lines the mapper wrote until it ended or died."""
+        lines = as_lines(self.state, records, states)
         mapper = MapperHere(config=self._mapper)
         self._mapper_is_well = False
         try:
@@ -319,17 +272,8 @@ class OneProcess(Story):
     def _ends_inside_a_cut(lines: list[bytes]) -> bool:
         return bool(lines) and b'"RECORD"' in lines[-1]
 
-    def _tap_lines(self, records: list[dict[str, t.Any]], states: list[tuple[int, State]]) -> list[bytes]:
-        messages: list[dict[str, t.Any]] = [{"type": "STATE", "value": self.state}] if self.state else []
-        messages.append({"type": "SCHEMA", "stream": STREAM, "schema": {"properties": {}}, "key_properties": []})
-        for number in range(len(records) + 1):
-            if number:
-                messages.append({"type": "RECORD", "stream": STREAM, "record": records[number - 1]})
-            messages += [{"type": "STATE", "value": state} for at, state in states if at == number]
-        return [_encode(message) for message in messages]
-
     def _import(self, lines: list[bytes]) -> list[State]:
-        """Feed the target; give the STATEs it wrote until it ended or died."""
+        """Run the target on the mapper's lines; return the STATEs it wrote until it ended or died."""
         target = TargetHere(config=TARGET)
         importer = StockImport(target.config, target._counts, self._sleep, self.now, self._time_of_day)
         session: t.Any = SessionHere(self._newstore, self._around_call)
@@ -363,26 +307,14 @@ class OneProcess(Story):
             self.do_meanwhile(self._meanwhile.pop(0))
         fault = self._fault
         if fault and fault.part == "newstore" and fault.at <= self._calls - 1 < fault.at + fault.times:
-            given = self._faulty_answer(fault.how, answer)
-        else:
+            answer = functools.partial(faulty_answer, fault.how, answer)
+        try:
             given = answer()
-        for import_id in self._newstore.jobs.all:
-            self._job_basis.setdefault(import_id, self._run_basis)
-        self._death.step("target")
-        return given
-
-    def _faulty_answer(self, how: str, answer: Callable[[], requests.Response]) -> requests.Response:
-        if how == "refuses":
-            return an_answer(503, {"message": "come back later"})
-        if how == "is limited":
-            return an_answer(429, {"message": "too many"}, **{"Retry-After": "2"})
-        if how == "has no answer":
-            raise requests.ConnectionError
-        given = answer()
-        if how == "loses the answer":
+        finally:
+            # A call whose answer is lost may have created a job too.
             for import_id in self._newstore.jobs.all:
                 self._job_basis.setdefault(import_id, self._run_basis)
-            raise requests.ReadTimeout
+        self._death.step("target")
         return given
 
     def _judge_import(self, job: Job, file: StockFile) -> None:

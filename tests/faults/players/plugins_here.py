@@ -1,4 +1,4 @@
-"""Mapper and target in this process, so that they can die between any two of their steps."""
+"""Tap, mapper and target in this process, so that they can die between any two of their steps."""
 
 from __future__ import annotations
 
@@ -10,37 +10,100 @@ import msgspec
 from mapper_newstore_stock.ledger.store import Ledger
 from mapper_newstore_stock.mapper import MapperNewStoreStock
 from mapper_newstore_stock.messages import MessageWriter
-from mapper_newstore_stock.run.stock_run import StockRun
+from mapper_newstore_stock.run.stock_run import STREAM, StockRun
+from tap_newstore_fulfillment.landing.release import Bookmark
+from tap_newstore_fulfillment.records import read_record, to_dict
 from target_newstore_stock.sinks import StockSink
 from target_newstore_stock.target import TargetNewStoreStock
 
-from tests.faults.stories.schedules import WRITING
+from tests.faults.stories.steps import WRITING
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import sqlalchemy as sa
     from singer_sdk.singerlib import Message
     from singer_sdk.sinks.core import BaseJSONSchemaValidator
+    from tap_newstore_fulfillment.landing.store import Arrival, LandingStore
 
     from tests.faults.breaking.death import Death
-    from tests.faults.stories.story import State
+    from tests.faults.stories.steps import RunFault
+    from tests.faults.stories.world import State
+
+Record = dict[str, t.Any]
+#: A STATE, after the number of records that precede it.
+CountedState = tuple[int, dict[str, t.Any]]
 
 _encode = msgspec.json.Encoder().encode
-#: By the schema's text; a validator keeps nothing of the records it has seen.
+#: By the schema's text; a validator keeps no trace of the records it has seen.
 _validators: dict[str, BaseJSONSchemaValidator | None] = {}
 
 
 def let_go(target: TargetNewStoreStock) -> None:
-    """Release what the end of the target's process would: its hold on the staging place."""
+    """Release what the end of the target's process would release: its lock on the staging place."""
     lock = getattr(target, "_run_lock", None)
     if lock is not None:
         lock._lock.release(force=True)
 
 
+class TapHere:
+    """The tap's release and records, without its command.
+
+    Args:
+        landing: The store it reads.
+        settle_ms: How long it waits for late events, in milliseconds.
+        emit_unreleased: The tap's setting.
+    """
+
+    def __init__(self, landing: LandingStore, *, settle_ms: int, emit_unreleased: bool) -> None:
+        self._landing = landing
+        self._settle_ms = settle_ms
+        self._emit_unreleased = emit_unreleased
+
+    def run(self, state: State | None, now: int, dies: RunFault | None) -> tuple[list[Record], list[CountedState]]:
+        """Return the records, and the STATEs with the number of records before each.
+
+        Args:
+            state: The Singer state.
+            now: Milliseconds since the epoch.
+            dies: At which record it dies, and whether with a STATE; None: it does not.
+        """
+        bookmarks = (state or {}).get("bookmarks", {})
+        bookmark = Bookmark.from_state(bookmarks.get(STREAM, {}), new_reader="here")
+        self._landing.retention.note(bookmark)
+        plan = self._landing.plan_release(bookmark, settle_ms=self._settle_ms, now=now)
+        records = _records(self._landing.released(plan), released=True)
+        end = plan.end
+        if dies:
+            records = records[: dies.at]
+            if not records or dies.how == "without":
+                return records, []
+            end = plan.bookmark_before(records[-1]["logical_timestamp"])
+        elif self._emit_unreleased:
+            records += _records(self._landing.unreleased(plan), released=False)
+        return records, [(len(records), {"bookmarks": {**bookmarks, STREAM: end.to_state()}})]
+
+
+def as_lines(state: State | None, records: list[Record], states: list[CountedState]) -> list[bytes]:
+    """Return the mapper's input as lines: Meltano's STATE, the SCHEMA, and the tap's messages in order."""
+    messages: list[dict[str, t.Any]] = [{"type": "STATE", "value": state}] if state else []
+    messages.append({"type": "SCHEMA", "stream": STREAM, "schema": {"properties": {}}, "key_properties": []})
+    for number in range(len(records) + 1):
+        if number:
+            messages.append({"type": "RECORD", "stream": STREAM, "record": records[number - 1]})
+        messages += [{"type": "STATE", "value": value} for at, value in states if at == number]
+    return [_encode(message) for message in messages]
+
+
+def _records(parts: Iterable[Iterable[Arrival]], *, released: bool) -> list[Record]:
+    return [to_dict(read_record(arrival, released=released)) for part in parts for arrival in part]
+
+
 class Writer(MessageWriter):
-    """Keeps what the mapper writes, each message as a line.
+    """Keeps the messages the mapper writes, one line each.
 
     Attributes:
-        death: Each message is a step of the mapper.
+        death: Counts each message as a step.
     """
 
     death: Death
@@ -55,7 +118,7 @@ class Writer(MessageWriter):
 
 
 class MapperHere(MapperNewStoreStock):
-    """The mapper, on an engine that is there already; what it writes is kept."""
+    """The mapper on an existing engine; its output is kept."""
 
     message_writer_class = Writer
 
@@ -65,14 +128,14 @@ class MapperHere(MapperNewStoreStock):
         self._stock_run = StockRun(self.config, self.logger, Ledger(engine))
 
     def close(self) -> list[bytes]:
-        """Let go of the ledger, as the end of the process does; give the lines that came out."""
+        """Release the ledger, as the end of the process does, and return the lines written."""
         if self._stock_run:
             self._stock_run.close()
         return t.cast("Writer", self.message_writer).lines
 
 
 class SinkHere(StockSink):
-    """The sink; a schema that came before is not checked to be one again."""
+    """The sink, with a cached validator for each schema."""
 
     def get_validator(self) -> BaseJSONSchemaValidator | None:
         known = json.dumps(self.schema)
@@ -88,7 +151,7 @@ class TargetHere(TargetNewStoreStock):
 
 
 class States(io.StringIO):
-    """The target's stdout: a STATE counts when its line was written whole."""
+    """The target's stdout: a STATE counts if its line was written completely."""
 
     def __init__(self, death: Death) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""A schedule with sandbox, receiver, tap, mapper and target as processes, each killed with SIGKILL.
+"""Plays a schedule with sandbox, receiver, tap, mapper and target as processes, some killed with SIGKILL.
 
-The clock is scaled: the promised 15 minutes are a second.
+Time is scaled: the tap waits one second instead of 15 minutes.
 """
 
 from __future__ import annotations
@@ -20,26 +20,29 @@ from newstore_sandbox.events import COMPLETED
 
 from tests.faults.players.courier import Courier
 from tests.faults.stories.judge import Wrong
-from tests.faults.stories.schedules import NODES, make_schedule
-from tests.faults.stories.story import Story, as_published, units_in
+from tests.faults.stories.schedules import make_schedule
+from tests.faults.stories.steps import NODES
+from tests.faults.stories.story import Story
+from tests.faults.stories.world import as_published, units_in
 from tests.shop.pipeline import PARTS, RUN_SECONDS, Pipeline
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.faults.stories.judge import Basis, Verdict
-    from tests.faults.stories.schedules import Key, Run, RunFault, Schedule
-    from tests.faults.stories.story import Published, State
+    from tests.faults.stories.schedules import Schedule
+    from tests.faults.stories.steps import Key, Run, RunFault
     from tests.faults.stories.truth import ErpRow
+    from tests.faults.stories.world import Published, State
     from tests.shop.warm_start import Forks
 
 SETTLE_SECONDS = 1
-#: The longest delay of an event that keeps the promise; less than the above, because a busy machine delays more.
+#: Longest delay of an event that keeps the promise. Less than the settle time, because a busy machine adds to it.
 PROMISE_SECONDS = 0.5
 STEPS = 18
-LOOK_SECONDS = 0.01
+POLL_SECONDS = 0.01
 IMPORT = "/v0/d/import"
-#: Where the target waits for NewStore when it is killed; with a status, before NewStore has done what was asked.
+#: The call the target is waiting for when it is killed. With a status, NewStore has not carried the call out.
 CALLS: tuple[dict[str, t.Any], ...] = (
     {"method": "POST", "path": "/auth/*"},
     {"method": "GET", "path": "/v0/locations"},
@@ -57,7 +60,7 @@ FAULTS: dict[str, dict[str, t.Any]] = {
     "has no answer": {"status": 500, "cut_off": True},
     "loses the answer": {"happens": True, "cut_off": True},
 }
-#: What the mapper has logged when it is killed.
+#: The mapper is killed after it has logged one of these.
 MAPPER_SAYS = ("on-hand rows read", "Cut \\d+: ", "run_summary")
 
 NewDatabase = t.Callable[[], str]
@@ -70,14 +73,14 @@ def play(
     forks: Forks | None = None,
     **options: t.Any,
 ) -> Verdict:
-    """Play the schedule of a seed, and give the judge's verdict.
+    """Play the schedule of a seed and return the judge's verdict.
 
     Args:
-        seed: Of the schedule.
-        new_database: Gives SQLAlchemy URLs of empty databases; None: SQLite.
-        tell: Told what happens.
-        forks: Starts the processes; None: each is a fresh one.
-        options: Fields of `schedules.Options` that are not left to the seed.
+        seed: Seed of the schedule.
+        new_database: Returns the SQLAlchemy URL of an empty database; None uses SQLite.
+        tell: Called with what happens.
+        forks: Forks the processes; None starts fresh ones.
+        options: Fields of `schedules.Options` that the seed does not decide.
     """
     database = "postgresql" if new_database else "sqlite"
     schedule = make_schedule(seed, STEPS, database=database, **options)
@@ -93,10 +96,10 @@ class RealProcesses(Story):
 
     Args:
         schedule: What happens.
-        directory: For everything that is written.
-        urls: Of landing store and ledger, two empty databases.
-        tell: Told what happens.
-        forks: Starts the processes; None: each is a fresh one.
+        directory: Where everything is written.
+        urls: SQLAlchemy URLs of landing store and ledger, two empty databases.
+        tell: Called with what happens.
+        forks: Forks the processes; None starts fresh ones.
     """
 
     def __init__(
@@ -149,7 +152,7 @@ class RealProcesses(Story):
         self._shop.__exit__()
 
     def play(self) -> Verdict:
-        """Play all steps, and judge what only the end can tell."""
+        """Play all steps, then judge what only the end can show."""
         super().play()
         self._judge_suspects()
         return self.verdict
@@ -204,7 +207,7 @@ class RealProcesses(Story):
         self._courier.finish()
 
     def run(self, run: Run) -> State | None:
-        """Run the three, kill one of them or disturb NewStore, and judge the imports."""
+        """Run the three, kill one or disturb NewStore, and judge the imports."""
         basis, begun = self.basis(), self.now()
         self._newstore.set_faults(hold_jobs=False, calls=[])
         self._shop.state = self.state
@@ -247,7 +250,7 @@ class RealProcesses(Story):
             self._newstore.set_faults(hold_jobs=True)
 
     def _watch(self, processes: list[t.Any], run: Run) -> None:
-        """Let the run go on, with what happens meanwhile, until all have ended or one was killed."""
+        """Let the run go on while other steps happen, until all have ended or one was killed."""
         meanwhile = list(run.meanwhile)
         begun = last = self.now()
         pause = threading.Event()
@@ -259,7 +262,7 @@ class RealProcesses(Story):
             if meanwhile and self.now() - last > (0.05 if self._forks else 0.3):
                 self.do_meanwhile(meanwhile.pop(0))
                 last = self.now()
-            pause.wait(LOOK_SECONDS)
+            pause.wait(POLL_SECONDS)
         for step in meanwhile:
             self.do_meanwhile(step)
 
@@ -278,14 +281,14 @@ class RealProcesses(Story):
             self.tell(f"  the {fault.part} is killed")
 
     def _end(self, processes: list[t.Any]) -> list[State]:
-        """Wait for the three, and give the STATEs that came out whole."""
+        """Wait until the three end; return the complete STATEs."""
         output, _ = processes[-1].communicate(timeout=RUN_SECONDS)
         for process in processes:
             process.wait(RUN_SECONDS)
         return self._shop.read_states(output)
 
     def _judge_imports(self, basis: Basis) -> None:
-        """Look at what NewStore has imported since the last run."""
+        """Judge what NewStore has imported since the last run."""
         imports = self._newstore.imports()
         for job in imports:
             self._jobs.setdefault(job["import_id"], basis)
@@ -301,7 +304,7 @@ class RealProcesses(Story):
         self._applied, self._judged = len(finished), len(found)
 
     def _suspect(self, row: dict[str, t.Any]) -> None:
-        """Note a key NewStore promised too much of; what excuses it shows only when all events have arrived."""
+        """Record a key of which NewStore promised too much. Whether it is excused shows only at the end."""
         key = (row["fulfillment_node_id"], row["product_id"])
         units = row["atp"] - row["free"] - self.judge.unknown_losses(key)
         if units > 0:

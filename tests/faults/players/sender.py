@@ -1,4 +1,4 @@
-"""NewStore's side of the webhook under faults: sends each event until it is answered 200."""
+"""NewStore's side of the webhook: sends each event until it is answered 200."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Sender:
         self._sessions = threading.local()
 
     def send(self, timestamps: Iterable[int]) -> None:
-        """Begin to send one event for each timestamp."""
+        """Start sending one event for each timestamp."""
         for at in timestamps:
             self._pool.submit(self._send_until_accepted, at)
 

@@ -1,1 +1,1 @@
-"""What was played and what each fault is tested by, as tables and as JSON."""
+"""Reports: what was played, and which tests cover each fault, as tables and as JSON."""

@@ -1,38 +1,38 @@
-"""What can go wrong: a name for each fault, and what must come of it.
+"""The catalogue of faults: what can go wrong, and what must come of it.
 
-A test carries `@pytest.mark.fault("F9")` or `@pytest.mark.adapter_mistake("…")`; test_catalogue.py
-asserts that none is without a test, and prints the table.
+Tests carry `@pytest.mark.fault("F9")` or `@pytest.mark.adapter_mistake("…")`. test_catalogue.py
+asserts that each entry has a test, and prints the table.
 """
 
 from __future__ import annotations
 
-#: Fault, and what is expected.
+#: By number: the fault, and what is expected.
 FAULTS = {
-    "F1": ("the receiver is killed in a burst", "all that was answered 200 is kept; the rest is sent again"),
+    "F1": ("the receiver is killed in a burst", "everything answered 200 is kept; the rest is sent again"),
     "F2": ("the landing store is full, read-only, locked or restarted", "503, nothing lost, it recovers by itself"),
-    "F3": ("an event comes a hundred times, its fields in another order", "it is one event"),
-    "F4": ("events come in any order, some later than promised", "released in order; a late one once"),
-    "F5": ("two writers commit in another order than they began", "no event is passed over"),
-    "F6": ("tap, mapper or target is killed at any of its writes", "the next run ends in right numbers"),
-    "F7": ("a signal, a time-out of meltano run or a closed input inside a cut", "nothing of it is imported or said"),
+    "F3": ("an event arrives a hundred times, with its fields in another order", "it is one event"),
+    "F4": ("events arrive in any order, some later than promised", "released in order; each late one once"),
+    "F5": ("two writers commit in another order than they began", "no event is skipped"),
+    "F6": ("tap, mapper or target is killed at any of its writes", "the next run ends with the right numbers"),
+    "F7": ("a signal, a time-out or a closed input inside a cut", "nothing of the cut is imported or in the state"),
     "F8": ("the SDK wants to drain inside a cut", "the cut stays whole"),
     "F9": ("the target is killed between two steps of a job", "the job is adopted or failed, its slot freed"),
-    "F10": ("a create is refused or lost, and the job is there", "one import, never more than 20 open jobs"),
-    "F11": ("a job fails, refuses items, never ends, or has a state nobody knows", "no state, and a clear error"),
+    "F10": ("a create call is refused or lost, but the job exists", "one import, never more than 20 open jobs"),
+    "F11": ("a job fails, refuses items, never ends, or has an unknown state", "no state, and a clear error"),
     "F12": ("an older job is still open", "the next one waits: nothing is overtaken"),
-    "F13": ("tokens expire, calls are limited, refused or cut off", "they are repeated as NewStore's contract says"),
-    "F14": ("the ERP's rows run ahead, lag, are absent, negative or no numbers", "right numbers, or a named error"),
+    "F13": ("tokens expire, calls are limited, refused or cut off", "repeated as NewStore's contract requires"),
+    "F14": ("the ERP's rows run ahead, lag, are absent, negative or not numbers", "right numbers, or a named error"),
     "F15": ("a second run at once, here, on another host, or with --force", "it fails at once; the first goes on"),
     "F16": ("the state is lost, old, edited, or of another environment", "right numbers, and never too much"),
     "F17": ("the ledger is deleted, or restored from a backup", "refused with advice, or right numbers"),
-    "F18": ("a clock jumps by hours, either way", "nothing is released early, nothing waits for ever"),
-    "F19": ("places, products, names, fields, sizes and lines nobody expected", "kept, set aside, or refused"),
+    "F18": ("a clock jumps by hours, either way", "nothing is released early, nothing waits forever"),
+    "F19": ("unexpected locations, products, names, fields, sizes and lines", "kept, set aside, or refused"),
     "F20": ("a link or its object is gone before NewStore fetches it", "the job fails, the cut goes out again"),
     "F21": ("a full disk while zipping, an object store that is slow or down", "one clear error; repeatable"),
     "F22": ("clock, network and ERP at their worst together, for long", "never too much; equal at rest"),
 }
 
-#: What adapters in use did, as a sentence about them.
+#: Mistakes seen in other adapters, as sentences about them.
 ADAPTER_MISTAKES = (
     "read the range after the stock instead of with it",
     "moved its bookmark when the job was queued",
@@ -45,12 +45,12 @@ ADAPTER_MISTAKES = (
     "never read a job's result",
     "gave links that end before they are fetched",
     "let anybody post to the webhook",
-    "answered 200 and dropped what did not interest it",
+    "answered 200 and dropped events it had no use for",
     "called the API before it answered the webhook",
     "took locks without an owner, which outlived it",
     "sent a null location, which creates one",
     "cut off the decimals of numbers",
-    "took a number it had sent before for no news",
+    "treated a number it had sent before as no change",
     "set numbers by reading and adding the difference",
     "took status 200 for success when every row had failed",
 )

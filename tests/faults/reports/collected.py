@@ -1,4 +1,4 @@
-"""A pytest plugin that writes down which test stands for which fault; see test_catalogue.py."""
+"""A pytest plugin that writes a file of which tests cover which fault; see test_catalogue.py."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ if t.TYPE_CHECKING:
 
     from tests.faults.stories.judge import Verdict
 
-#: What stands in every report, also when it is 0.
-ALWAYS = (
+#: Counts shown in every report, even if 0.
+ALWAYS_SHOWN = (
     "schedules",
     "runs",
     "events",
@@ -30,7 +30,7 @@ ALWAYS = (
 
 
 class Report:
-    """Adds verdicts up.
+    """Adds up verdicts.
 
     Args:
         title: What was played.
@@ -50,13 +50,13 @@ class Report:
         self.wrong_units["undersold at rest"] += sum(wrong.units for wrong in verdict.undersold_at_rest)
 
     def add_content(self, content: dict[str, t.Any]) -> None:
-        """Add what another report of the same title has."""
+        """Add the content of another report with the same title."""
         self.counts.update(content["counts"])
         self.wrong_units.update(content["wrong units"])
         self.failures += content["failures"]
 
     def content(self) -> dict[str, t.Any]:
-        """Give all of it as plain values."""
+        """Return the report as plain values."""
         return {
             "title": self.title,
             "counts": dict(self.counts),
@@ -65,13 +65,13 @@ class Report:
         }
 
     def rows(self) -> dict[str, int]:
-        """Give the numbers, in the order they are shown."""
-        others = {name: count for name, count in sorted(self.counts.items()) if name not in ALWAYS}
-        shown = {name: self.counts[name] for name in ALWAYS} | others
+        """Return the counts in the order they are shown."""
+        others = {name: count for name, count in sorted(self.counts.items()) if name not in ALWAYS_SHOWN}
+        shown = {name: self.counts[name] for name in ALWAYS_SHOWN} | others
         return shown | self.wrong_units
 
     def table(self) -> str:
-        """Give the report as lines of text."""
+        """Return the report as a text table."""
         width = max(map(len, self.rows()))
         return "\n".join([self.title, *(f"  {name:<{width}}  {count:>8,}" for name, count in self.rows().items())])
 

@@ -1,6 +1,6 @@
-"""Plays many schedules and reports, for the tests and for `make soak`.
+"""Plays many schedules and reports on them, for the tests and for `make soak`.
 
-What was played goes with the test's result, so that it comes together also when several processes play.
+The counts travel with each test's result, so that they can be added up across processes.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ if t.TYPE_CHECKING:
 
     from tests.faults.stories.judge import Verdict
 
-#: Failing schedules that are shown; each is a line or more.
+#: Failing schedules to show; each takes one line or more.
 SHOWN = 10
-#: The properties of a test's result that are reported at the end: counts to add up, a table as it is.
+#: Properties of a test's result that are reported at the end: counts are added up, a table is printed as it is.
 COUNTS, TABLE = "counts of schedules", "table of schedules"
 Record = t.Callable[[str, object], None]
 
 
 def seeds(variable: str, default: int) -> range:
-    """Give the seeds to play; an environment variable sets how many."""
+    """Return the seeds to play; an environment variable can set how many."""
     return range(int(os.environ.get(variable, str(default))))
 
 
 def play_all(title: str, record: Record, numbers: Iterable[int], play: Callable[[int], Verdict], replay: str) -> None:
-    """Play schedules, and fail with the command that replays the first one that is wrong.
+    """Play schedules; on failure show the command that replays the first wrong one.
 
     Args:
-        title: What is played; the counts of all tests with one title are added up.
+        title: Title of the report; the counts of all tests with the same title are added up.
         record: pytest's `record_property`.
         numbers: The seeds.
-        play: Plays one.
-        replay: The command that plays one again, with `{seed}`.
+        play: Plays the schedule of a seed.
+        replay: Command that replays a schedule, with the placeholder `{seed}`.
     """
     report = Report(title)
     failures: dict[int, list[str]] = {}
@@ -55,7 +55,7 @@ def play_all(title: str, record: Record, numbers: Iterable[int], play: Callable[
 
 
 def show_reports(terminal: pytest.TerminalReporter) -> None:
-    """Print what was played; FAULT_REPORTS names a directory that gets it as JSON too."""
+    """Print the reports; FAULT_REPORTS names a directory that receives them as JSON too."""
     results = [result for outcome in ("passed", "failed") for result in terminal.stats.get(outcome, [])]
     properties = [entry for result in results for entry in result.user_properties]
     reports: dict[str, Report] = {}

@@ -1,1 +1,1 @@
-"""What happens to a shop, what is true of it, and who judges the numbers."""
+"""Stories: what happens to a shop, what is true, and the judge of NewStore's numbers."""

@@ -1,9 +1,9 @@
-"""The judge: NewStore's numbers beside the true shelf, after every import and at rest.
+"""The judge: compares NewStore's numbers with the true shelf, after every import and at rest.
 
-After an import no key may promise more than is free, as far as the ERP knew when the run read it: a
-stock-take that came later cannot be in the numbers. Only an event later than the promised 15 minutes
-excuses more, and only as long as nothing could know better: until a run that knows the event has sent the
-key, or, when the ERP's row wrongly claims to contain it, until the row is written again. That is counted apart.
+After an import, NewStore may promise of each key no more than is free, as far as the ERP knew when the run read
+it: a later stock-take cannot be in the numbers. Only an event later than the promised 15 minutes excuses more, and
+only as long as nobody could know better: until a run that knows the event has sent the key, or, if the ERP's row
+wrongly claims to contain the event, until the row is written again. Excused units are counted separately.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import typing as t
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from tests.faults.stories.schedules import Key
+    from tests.faults.stories.steps import Key
     from tests.faults.stories.truth import Truth
 
 
@@ -24,10 +24,10 @@ class Basis:
     """What a run could know when it planned its cuts.
 
     Attributes:
-        levels: Per key, what the ERP's row had been computed from.
-        overdue: Completions that had not arrived although they were promised to.
-        claimed: Per key, late completions the ERP's row wrongly claims to contain, and no earlier run of the
-            mapper had passed: it cannot know that they are late.
+        levels: Per key, the level the ERP's row was computed from.
+        overdue: Completions that should have arrived by then but had not.
+        claimed: Per key, late completions that the ERP's row wrongly claims to contain and that the mapper
+            cannot know to be late, because no earlier run had passed them.
     """
 
     levels: Mapping[Key, int]
@@ -37,10 +37,10 @@ class Basis:
 
 @dataclasses.dataclass(frozen=True)
 class Wrong:
-    """A number that must not be.
+    """A wrong number.
 
     Attributes:
-        units: How many too many (oversold) or too few.
+        units: How many units too many (oversold) or too few.
     """
 
     seed: int
@@ -55,13 +55,13 @@ class Wrong:
     def __str__(self) -> str:
         return (
             f"seed {self.seed}, step {self.step}: {self.what} {self.key[0]}/{self.key[1]} by {self.units}: "
-            f"NewStore promises {self.newstore}, free are {self.free}{self.detail}"
+            f"NewStore promises {self.newstore}, {self.free} are free{self.detail}"
         )
 
 
 @dataclasses.dataclass
 class Verdict:
-    """What became of one schedule."""
+    """The findings and counts of one schedule."""
 
     seed: int
     oversold: list[Wrong] = dataclasses.field(default_factory=list)
@@ -71,17 +71,17 @@ class Verdict:
 
     @property
     def failures(self) -> list[str]:
-        """Everything that is wrong, each in one line."""
+        """All findings, one line each."""
         return [*map(str, self.oversold), *map(str, self.undersold_at_rest), *self.not_applied_once]
 
 
 class Judge:
-    """Watches one schedule.
+    """Judges one schedule.
 
     Args:
         truth: The shelf.
-        verdict: What is written down.
-        atp: Gives what NewStore promises of a key.
+        verdict: Where findings are recorded.
+        atp: Returns what NewStore promises of a key.
     """
 
     def __init__(self, truth: Truth, verdict: Verdict, atp: Callable[[Key], int | None]) -> None:
@@ -89,7 +89,7 @@ class Judge:
         self._verdict = verdict
         self._atp = atp
         self._levels = dict(truth.level)
-        #: Overdue completions a range has covered, by the keys that have not been sent since.
+        #: Per key not sent since: overdue completions that a range has covered.
         self._excused: dict[Key, set[str]] = collections.defaultdict(set)
         self._claimed: dict[Key, frozenset[str]] = {}
 
@@ -99,11 +99,11 @@ class Judge:
         """Judge every key after an import.
 
         Args:
-            step: Of the schedule.
-            keys: In the file.
+            step: Number of the schedule's step.
+            keys: Keys in the file.
             covered: The declared range.
             basis: What its run knew.
-            detail: Shown with what is wrong.
+            detail: Shown with a finding.
         """
         self.take_levels(keys, basis)
         for key in keys:
@@ -114,16 +114,16 @@ class Judge:
             self._judge(step, key, detail)
 
     def take_levels(self, keys: Collection[Key], basis: Basis) -> None:
-        """Remember what the numbers of an import were computed from."""
+        """Record the levels that an import's numbers were computed from."""
         for key in keys:
             self._levels[key] = basis.levels[key]
 
     def unknown_losses(self, key: Key) -> int:
-        """Give the units lost since NewStore's number of a key was computed."""
+        """Return the units lost since NewStore's number of a key was computed."""
         return max(self._levels[key] - self._truth.level[key], 0)
 
     def at_rest(self, step: int) -> None:
-        """Judge every key when everything is known: equal, to the unit."""
+        """Judge every key once everything is known: the numbers must be equal, to the unit."""
         for key in self._truth.shelf:
             atp, free = self._atp(key), self._truth.free(key)
             if atp is None or atp < free:
@@ -134,7 +134,7 @@ class Judge:
                 self._verdict.oversold.append(wrong)
 
     def events(self, kept: Mapping[str, Mapping[Key, int]]) -> None:
-        """Compare the ledger's units, by event, with those that were answered 200."""
+        """Compare the ledger's units, by event, with the events that were answered 200."""
         for event, done in self._truth.completions.items():
             if done.arrived is not None and kept.get(event) != done.units:
                 line = f"seed {self._verdict.seed}: event {event} moved {kept.get(event)}, its units are {done.units}"

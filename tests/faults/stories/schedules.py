@@ -1,7 +1,6 @@
-"""What happens to a shop, as a list of steps that a seed decides: pure, and the same every time.
+"""Schedules: a shop and a list of steps, both decided by a seed. Pure, and the same every time.
 
-A schedule says what people, NewStore, the network and the ERP do, and when something dies. Whether an
-order is taken is NewStore's to say: steps on an order it refused do nothing.
+NewStore decides whether it takes an order; steps on an order it refused do nothing.
 """
 
 from __future__ import annotations
@@ -10,30 +9,51 @@ import dataclasses
 import random
 import typing as t
 
-#: (fulfillment node, product)
-Key = tuple[str, str]
+from tests.faults.stories.steps import (
+    KEYS,
+    NEWSTORE_FAULTS,
+    PRODUCTS,
+    WRITING,
+    Correct,
+    Deliveries,
+    ErpDrops,
+    ErpWrites,
+    Fail,
+    Key,
+    KillReceiver,
+    LoseState,
+    Order,
+    Part,
+    Receive,
+    Redeliver,
+    RestoreState,
+    Run,
+    RunFault,
+    Ship,
+    Step,
+    Wait,
+)
+
 Database = t.Literal["sqlite", "postgresql"]
 Scope = t.Literal["tenant", "file"]
 #: How the ERP learns of completions: from the tap's released events; from its own warehouse, behind or
 #: ahead of the events; or so fast that its numbers always contain all of them (`on_hand_as_of: current`).
 ErpKind = t.Literal["follows", "ships", "current"]
-Part = t.Literal["tap", "mapper", "target", "newstore"]
 
-NODES = {"DC01": "dc", "NYC1": "store", "BOS1": "store"}
-PRODUCTS = ("SHIRT", "SHOES", "SOCKS")
 #: A few keys make most of the sales.
 SALES = (32, 16, 8, 8, 4, 4, 2, 1, 1)
-KEYS: tuple[Key, ...] = tuple((node, product) for product in PRODUCTS for node in NODES)
 STEPS = 22
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How the shop is built.
+    """The setup of the shop and its pipeline.
 
     Attributes:
         max_cut_items: The mapper's setting.
-        breaks_the_promise: Some events come later than the 15 minutes.
+        emit_unreleased: The tap's setting.
+        job_order: Order in which NewStore runs waiting jobs.
+        breaks_the_promise: Whether some events arrive after the promised 15 minutes.
     """
 
     database: Database = "sqlite"
@@ -45,165 +65,9 @@ class Options:
     breaks_the_promise: bool = False
 
 
-#: When an event is delivered, in parts of the promised 15 minutes after it was published; more than one: duplicates.
-Deliveries = tuple[float, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Order:
-    """A customer orders one unit of each product named, from one node."""
-
-    order: str
-    node: str
-    products: tuple[str, ...]
-    deliveries: Deliveries
-
-
-@dataclasses.dataclass(frozen=True)
-class Ship:
-    """The first open units of an order leave the shelf."""
-
-    order: str
-    units: int
-    deliveries: Deliveries
-
-
-@dataclasses.dataclass(frozen=True)
-class Fail:
-    """What is open of an order will not be shipped; its units stay on the shelf."""
-
-    order: str
-    deliveries: Deliveries
-
-
-@dataclasses.dataclass(frozen=True)
-class Receive:
-    """Goods arrive on the shelf; the ERP learns of them with its next row."""
-
-    key: Key
-    units: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Correct:
-    """A stock-take finds fewer units, never ones that are ordered, and the ERP writes that down at once."""
-
-    key: Key
-    units: int
-
-
-@dataclasses.dataclass(frozen=True)
-class ErpWrites:
-    """The ERP brings rows up to date.
-
-    Attributes:
-        behind: How many logical timestamps an ERP that ships by itself is behind NewStore (0: it has all).
-    """
-
-    keys: tuple[Key, ...]
-    behind: int
-
-
-@dataclasses.dataclass(frozen=True)
-class ErpDrops:
-    """A row is missing in the ERP until it is written again."""
-
-    key: Key
-
-
-@dataclasses.dataclass(frozen=True)
-class Wait:
-    """Time passes, in parts of the promised 15 minutes."""
-
-    promises: float
-    newstore_works: bool = True
-
-
-@dataclasses.dataclass(frozen=True)
-class RunFault:
-    """What goes wrong in a run.
-
-    Attributes:
-        part: Who dies, or does not do what it is asked.
-        at: Before which of its steps, from 0.
-        how: For the tap "with STATE" or "without"; for the mapper "" or WRITING; for NewStore one of NEWSTORE_FAULTS.
-        times: For how many calls NewStore goes on with it.
-    """
-
-    part: Part
-    at: int
-    how: str = ""
-    times: int = 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """The pipeline runs once.
-
-    Attributes:
-        meanwhile: What happens in the shop while it imports.
-    """
-
-    fault: RunFault | None = None
-    meanwhile: tuple[Order | Ship | Fail, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class LoseState:
-    """The Singer state is gone."""
-
-
-@dataclasses.dataclass(frozen=True)
-class RestoreState:
-    """An older Singer state comes back: the one so many runs ago."""
-
-    back: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Redeliver:
-    """NewStore delivers everything once more, in any order."""
-
-    deliveries: Deliveries
-
-
-@dataclasses.dataclass(frozen=True)
-class KillReceiver:
-    """The receiver is killed and started again; where there is none, nothing happens."""
-
-
-Step = (
-    Order
-    | Ship
-    | Fail
-    | Receive
-    | Correct
-    | ErpWrites
-    | ErpDrops
-    | Wait
-    | Run
-    | LoseState
-    | RestoreState
-    | Redeliver
-    | KillReceiver
-)
-
-#: The mapper dies between two messages it writes, not between two statements of its ledger.
-WRITING = "while it writes"
-NEWSTORE_FAULTS = (
-    "refuses",
-    "is limited",
-    "has no answer",
-    "loses the answer",
-    "fails the import",
-    "refuses an item",
-    "is slow",
-)
-
-
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """A shop, its first stock, and what happens to it."""
+    """A shop, its initial stock, and the steps that happen to it."""
 
     seed: int
     options: Options
@@ -212,12 +76,12 @@ class Schedule:
 
 
 def make_schedule(seed: int, steps: int = STEPS, **options: t.Any) -> Schedule:
-    """Make the schedule of a seed.
+    """Return the schedule of a seed.
 
     Args:
-        seed: Everything comes from it.
-        steps: How many.
-        options: Fields of `Options` that are not left to the seed.
+        seed: Decides everything.
+        steps: Number of steps.
+        options: Fields of `Options` that the seed does not decide.
     """
     return _Maker(random.Random(seed), steps).make(seed, options)
 
@@ -253,7 +117,7 @@ class _Maker:
         return [] if step is None else [step]
 
     def _late_event(self) -> list[Step]:
-        """Two sales, of which a run passes the first before it arrives; the ERP writes its rows meanwhile."""
+        """Two sales; a run passes the first one before its event arrives, and the ERP writes its rows meanwhile."""
         late, other = self._order(), self._order()
         return [
             late,
@@ -312,7 +176,7 @@ class _Maker:
         return Fail(self._open.pop(self._chance.randrange(len(self._open))), self._deliveries())
 
     def _deliveries(self) -> Deliveries:
-        """Mostly at once, sometimes as late as promised, twice, or (if the promise is broken) later still."""
+        """Mostly at once, sometimes as late as promised, or twice, or later than promised if the promise is broken."""
         first = self._chance.choice([0.0, 0.0, 0.02, self._chance.random(), 1.0])
         if self._options.breaks_the_promise and self._chance.random() < 0.3:
             first = 1 + 3 * self._chance.random()

@@ -1,20 +1,14 @@
-"""Plays a schedule: the steps that are the same whether the product runs here or as processes."""
+"""Plays a schedule: the part that is the same whether the product runs in this process or as processes."""
 
 from __future__ import annotations
 
-import abc
-import dataclasses
-import json
 import random
 import typing as t
 
-import sqlalchemy as sa
-from mapper_newstore_stock.ledger import tables
 from newstore_sandbox.events import COMPLETED, FAILED
-from tap_newstore_fulfillment.events import event_id
 
 from tests.faults.stories.judge import Basis, Judge, Verdict
-from tests.faults.stories.schedules import (
+from tests.faults.stories.steps import (
     KEYS,
     Correct,
     ErpDrops,
@@ -31,36 +25,29 @@ from tests.faults.stories.schedules import (
     Wait,
 )
 from tests.faults.stories.truth import ErpRow, Truth, current_row, row_as_of, row_following_the_tap
+from tests.faults.stories.world import World
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from tests.faults.stories.schedules import Deliveries, Key, Schedule, Step
-
-State = dict[str, t.Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Published:
-    """An event as NewStore sends it."""
-
-    event_id: str
-    at: int
-    body: bytes
+    from tests.faults.stories.schedules import Schedule
+    from tests.faults.stories.steps import Deliveries, Key, Step
+    from tests.faults.stories.world import Published, State
 
 
-class Story(abc.ABC):
-    """One shop, from its first stock to rest.
+class Story(World):
+    """One shop, from its initial stock until everything is at rest.
 
     Args:
         schedule: What happens.
-        promise: The promised 15 minutes, in seconds of this story's clock.
-        tell: Told what happens.
-        settle: How long the tap waits, in the same seconds; default: as long as was promised.
+        promise: The promised 15 minutes, in seconds of the world's clock.
+        tell: Called with what happens.
+        settle: How long the tap waits, in the same seconds; default: as long as promised.
 
     Attributes:
-        verdict: What the judge found so far.
-        step: The step that is being played, from 0.
+        verdict: The judge's findings so far.
+        step: Number of the step being played, from 0.
+        state: The Singer state the next run starts from.
     """
 
     def __init__(
@@ -106,7 +93,7 @@ class Story(abc.ABC):
         self._came_late: dict[str, bool] = {}
 
     def play(self) -> Verdict:
-        """Play all steps, then let everything come to rest."""
+        """Play all steps, let everything come to rest, and return the judge's verdict."""
         for key in KEYS:
             self._write_row(key, 0)
         self.write_erp(self._rows)
@@ -119,71 +106,19 @@ class Story(abc.ABC):
         self.verdict.counts["schedules"] += 1
         return self.verdict
 
-    @abc.abstractmethod
-    def now(self) -> float:
-        """Give the seconds of this story's clock."""
-
-    @abc.abstractmethod
-    def atp(self, key: Key) -> int | None:
-        """Give what NewStore promises."""
-
-    @abc.abstractmethod
-    def place(self, order: str, node: str, products: list[str]) -> int | None:
-        """Place an order; give the timestamp of its event, or None when NewStore refuses it."""
-
-    @abc.abstractmethod
-    def move(self, order: str, name: str, units: int) -> int:
-        """Ship or fail the first open units of an order; give the timestamp of the event."""
-
-    @abc.abstractmethod
-    def move_goods(self, key: Key, units: int) -> None:
-        """Note units that came or got lost on NewStore's own copy of the shelf, which nothing here is judged by."""
-
-    @abc.abstractmethod
-    def published(self) -> Iterable[Published]:
-        """Give the events published since the last call."""
-
-    @abc.abstractmethod
-    def deliver(self, event: Published, due: float) -> None:
-        """Deliver an event at a time (seconds), until it is answered 200."""
-
-    @abc.abstractmethod
-    def pass_time(self, seconds: float, *, newstore_works: bool = True) -> None:
-        """Let time pass."""
-
-    @abc.abstractmethod
-    def write_erp(self, rows: dict[Key, ErpRow]) -> None:
-        """Write the ERP's table anew."""
-
-    @abc.abstractmethod
-    def run(self, run: Run) -> State | None:
-        """Run the pipeline from `state`; give the last STATE that came out."""
-
-    @abc.abstractmethod
-    def end_faults(self) -> None:
-        """Let nothing go wrong from now on, and deliver what is under way."""
-
-    @abc.abstractmethod
-    def kill_receiver(self) -> None:
-        """Kill the receiver and start it again."""
-
-    @abc.abstractmethod
-    def ledger_units(self) -> dict[str, dict[Key, int]]:
-        """Give the units the ledger has counted, by event."""
-
     def basis(self) -> Basis:
-        """Give what a run that begins now can know."""
+        """Return what a run that starts now can know."""
         levels = {key: row.level for key, row in self._rows.items()}
         late = {event for event in self.truth.completions if self._is_known_to_be_late(event)}
         claimed = {key: row.claimed - late for key, row in self._rows.items()}
         return Basis(levels, frozenset(self.truth.overdue(self.now())), claimed)
 
     def note_passed(self, through: int | None, arrived_by: float) -> None:
-        """Remember how far a run has come in which neither tap nor mapper failed.
+        """Record how far a run has come in which neither tap nor mapper failed.
 
         Args:
-            through: The tap's bookmark.
-            arrived_by: When the run began (seconds).
+            through: The logical timestamp in the tap's bookmark.
+            arrived_by: When the run started (seconds).
         """
         for event, done in self.truth.completions.items():
             if done.arrived is not None and done.arrived <= arrived_by:
@@ -191,11 +126,11 @@ class Story(abc.ABC):
         self._passed = max(self._passed, through or 0)
 
     def _is_known_to_be_late(self, event: str) -> bool:
-        """Say whether the mapper can know that an event is late: an earlier run had passed it."""
+        """Return whether the mapper can know that an event is late, because an earlier run had passed it."""
         return self._came_late.get(event, self.truth.completions[event].at <= self._passed)
 
     def note_arrival(self, event: Published) -> None:
-        """Remember that an event was answered 200."""
+        """Record that an event was answered 200."""
         done = self.truth.completions.get(event.event_id)
         if done and done.arrived is None:
             done.arrived = self.now()
@@ -204,7 +139,7 @@ class Story(abc.ABC):
                 self.tell(f"  late: {done.at}")
 
     def do_meanwhile(self, step: Order | Ship | Fail) -> None:
-        """Play a step in the middle of a run."""
+        """Play a step during a run."""
         self.tell(f"  meanwhile: {step}")
         self._do(step)
 
@@ -224,7 +159,7 @@ class Story(abc.ABC):
         node, products = self._open.get(step.order, ("", []))
         units = products[: step.units]
         keys = [(node, product) for product in units]
-        # What is not on the shelf cannot leave it.
+        # Units that are not on the shelf cannot leave it.
         if not units or any(self.truth.shelf[key] < keys.count(key) for key in keys):
             return
         self._open[step.order] = (node, products[len(units) :])
@@ -234,7 +169,7 @@ class Story(abc.ABC):
             self.tell(f"  shipped at {at}: {keys}")
             self._last = event.at
             if self.options.erp == "current":
-                # Its numbers contain the units before anybody can be told of them.
+                # Its numbers contain the units before anybody learns of them.
                 self._write_current()
             self._send(event, step.deliveries)
         self.verdict.counts["units shipped"] += len(units)
@@ -294,14 +229,14 @@ class Story(abc.ABC):
         self.kill_receiver()
 
     def _come_to_rest(self) -> None:
-        """Everything arrives, the ERP writes what is true, and two runs go undisturbed."""
+        """Let everything arrive and the ERP write the truth, run twice undisturbed, and judge."""
         self.end_faults()
-        # Also an ERP that stays behind must end in right numbers.
+        # The numbers must also be right for an ERP that stays behind.
         behind = self.schedule.seed % 2 * 3
         self.pass_time(2 * self.promise)
         for changes in (set(), self.truth.late_keys()):
             for key in KEYS:
-                # Late events at or below a row's as-of count until the row changes (design rule 4).
+                # A late event at or below a row's as-of counts until the row changes (design rule 4).
                 self._move(key, int(key in changes))
                 self._write_row(key, behind)
             self.write_erp(self._rows)
@@ -339,21 +274,3 @@ class Story(abc.ABC):
             self.deliver(event, self.now() + delay * self.promise)
         self.verdict.counts["events"] += 1
         self.verdict.counts["duplicates"] += len(deliveries) - 1
-
-
-def units_in(engine: sa.Engine) -> dict[str, dict[Key, int]]:
-    """Give the units a ledger has counted, by event."""
-    unit = tables.completed_unit.c
-    kept: dict[str, dict[Key, int]] = {}
-    with engine.connect() as connection:
-        query = sa.select(unit.event_id, unit.fulfillment_node_id, unit.product_id, unit.units)
-        for event, node, product, units in connection.execute(query):
-            kept.setdefault(event, {})[node, product] = units
-    return kept
-
-
-def as_published(body: dict[str, t.Any]) -> Published:
-    """Give an event NewStore has published, from the body it sends."""
-    payload = body["payload"]
-    known = event_id(body["name"], payload["id"], payload["logical_timestamp"])
-    return Published(known, payload["logical_timestamp"], json.dumps(body).encode())

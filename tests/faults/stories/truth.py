@@ -1,6 +1,6 @@
-"""What is really so: the shelf, the orders, and what the ERP wrote about them.
+"""The truth: the shelf, the orders, and what the ERP wrote about them.
 
-Only the steps of a schedule change it; nothing that is tested does.
+Only the steps of a schedule change it, never the product under test.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import typing as t
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tests.faults.stories.schedules import Key
+    from tests.faults.stories.steps import Key
 
 
 @dataclasses.dataclass
@@ -20,8 +20,10 @@ class Completion:
     """Units that left the shelf with one event.
 
     Attributes:
-        arrived: When it was first answered 200 (seconds); None: not yet.
-        due: When it must have arrived, as promised (seconds).
+        at: Logical timestamp.
+        units: Units by key.
+        arrived: When it was first answered 200 (seconds), or None.
+        due: When it has to arrive, as promised (seconds).
     """
 
     at: int
@@ -34,10 +36,11 @@ class Truth:
     """The shelf, unit by unit.
 
     Attributes:
-        shelf: Units that are there.
-        open: Units that are ordered and neither shipped nor failed.
-        level: What has ever been received and not been lost; shipping does not change it.
-        completions: By event id.
+        shelf: Units there.
+        open: Units ordered, and neither shipped nor failed.
+        level: Units ever received, minus those lost; shipping does not change it.
+        shipped: Units ever shipped.
+        completions: Completions by event id.
     """
 
     def __init__(self, stock: Mapping[Key, int]) -> None:
@@ -48,7 +51,7 @@ class Truth:
         self.completions: dict[str, Completion] = {}
 
     def free(self, key: Key) -> int:
-        """Give what is there and not ordered."""
+        """Return the units that are there and not ordered."""
         return self.shelf[key] - self.open[key]
 
     def order(self, keys: Iterable[Key]) -> None:
@@ -66,29 +69,29 @@ class Truth:
             self.shipped[key] += count
 
     def fail(self, keys: Iterable[Key]) -> None:
-        """Free a unit of each key."""
+        """Free an ordered unit of each key."""
         for key in keys:
             self.open[key] -= 1
 
     def move(self, key: Key, units: int) -> None:
-        """Receive units, or lose them."""
+        """Receive units, or lose them if negative."""
         self.shelf[key] += units
         self.level[key] += units
 
     def shipped_up_to(self, key: Key, at: int) -> int:
-        """Give the units of a key with a timestamp up to this one."""
+        """Return the units of a key shipped up to a logical timestamp."""
         return sum(done.units.get(key, 0) for done in self.completions.values() if done.at <= at)
 
     def overdue(self, now: float) -> set[str]:
-        """Give the completions that have not arrived although they were promised to."""
+        """Return the completions that should have arrived but have not."""
         return {event for event, done in self.completions.items() if done.due <= now and done.arrived is None}
 
     def late_units(self, key: Key) -> int:
-        """Give the units of a key whose events came later than promised."""
+        """Return the units of a key in events that came later than promised."""
         return sum(done.units.get(key, 0) for done in self._late())
 
     def late_keys(self) -> set[Key]:
-        """Give the keys of events that came later than promised."""
+        """Return the keys of events that came later than promised."""
         return {key for done in self._late() for key in done.units}
 
     def _late(self) -> list[Completion]:
@@ -100,8 +103,8 @@ class ErpRow:
     """A row of the ERP.
 
     Attributes:
-        level: What it was computed from.
-        claimed: Completions its as-of says it contains although they had not arrived: nobody could know.
+        level: The level it was computed from.
+        claimed: Completions that its as-of claims but that had not arrived when it was written.
     """
 
     quantity: int
@@ -111,12 +114,12 @@ class ErpRow:
 
 
 def row_following_the_tap(truth: Truth, key: Key, settled: float) -> ErpRow:
-    """Give the row of an ERP that is fed by released events.
+    """Return the row of an ERP that is fed by released events.
 
     Args:
         truth: The shelf.
         key: Whose row.
-        settled: What arrived by then (seconds) counts as settled.
+        settled: Events that arrived by then (seconds) count as settled.
     """
     arrived = [done for done in truth.completions.values() if done.arrived is not None]
     mark = max((done.at for done in arrived if t.cast("float", done.arrived) <= settled), default=None)
@@ -128,7 +131,7 @@ def row_following_the_tap(truth: Truth, key: Key, settled: float) -> ErpRow:
 
 
 def row_as_of(truth: Truth, key: Key, as_of: int) -> ErpRow:
-    """Give the row of an ERP that ships by itself and has written down everything up to a timestamp."""
+    """Return the row of an ERP that ships by itself and has booked everything up to a timestamp."""
     level = truth.level[key]
     if as_of < 1:
         return ErpRow(level, None, level)
@@ -136,5 +139,5 @@ def row_as_of(truth: Truth, key: Key, as_of: int) -> ErpRow:
 
 
 def current_row(truth: Truth, level: int, key: Key) -> ErpRow:
-    """Give the row of an ERP whose numbers contain every completion."""
+    """Return the row of an ERP whose numbers contain every completion."""
     return ErpRow(level - truth.shipped[key], None, level)

@@ -1,1 +1,1 @@
-"""An ERP's stock on PostgreSQL that takes NewStore's changes exactly once."""
+"""An ERP's stock on PostgreSQL that applies NewStore's changes exactly once."""

@@ -18,13 +18,13 @@ _database = click.option(
 @click.group()
 @click.version_option(package_name="newstore-erp-postgresql")
 def main() -> None:
-    """Keep an ERP's stock on PostgreSQL up to NewStore's changes."""
+    """Keep an ERP's stock on PostgreSQL in step with NewStore."""
 
 
 @main.command()
 @_database
 def setup(database_url: str) -> None:
-    """Create the schema `newstore`; what is there stays."""
+    """Create the schema `newstore`; existing tables and rows are kept."""
     try:
         stock.setup(database_url)
     except ErpError as error:
@@ -41,15 +41,15 @@ def setup(database_url: str) -> None:
     help="SQLAlchemy URL of the ledger of mapper-newstore-stock.",
 )
 def apply(database_url: str, ledger_url: str) -> None:
-    """Book the loaded changes the mapper has taken, each once."""
+    """Book each loaded change that the mapper has taken, exactly once."""
     try:
         applied = stock.apply(database_url, stock.taken_by(ledger_url))
     except ErpError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"{applied.changes} changes booked, {applied.waiting} wait.")
+    click.echo(f"{applied.changes} changes booked, {applied.waiting} waiting.")
     if applied.keys_without_row:
         keys = ", ".join(applied.keys_without_row)
-        click.echo(f"No row in newstore.stock_on_hand for {keys}: count_stock makes one.", err=True)
+        click.echo(f"No row in newstore.stock_on_hand for {keys}: create it with count_stock.", err=True)
 
 
 if __name__ == "__main__":

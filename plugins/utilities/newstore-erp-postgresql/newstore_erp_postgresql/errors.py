@@ -1,5 +1,5 @@
-"""What can go wrong in this package, said so that a user can act on it."""
+"""Errors of this package."""
 
 
 class ErpError(Exception):
-    """A command cannot be carried out; nothing was changed."""
+    """A command failed and changed nothing."""

@@ -1,4 +1,4 @@
-"""The ERP's database, and what the mapper's ledger says it has taken."""
+"""Sets up the ERP's database, and books changes up to what the mapper's ledger has taken."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Taken:
     """What the mapper has taken.
 
     Attributes:
-        through: Its highest logical timestamp; None: nothing yet.
-        run: The last of its runs that took events.
+        through: The highest logical timestamp taken; None if nothing was.
+        run: The mapper's last run that took events.
     """
 
     through: int | None
@@ -33,12 +33,12 @@ class Taken:
 
 @dataclasses.dataclass(frozen=True)
 class Applied:
-    """What a call has booked.
+    """The result of one call of `apply`.
 
     Attributes:
-        changes: How many changes.
-        waiting: How many are loaded and not booked yet.
-        keys_without_row: Location and product of the first ones no number is kept of.
+        changes: How many changes it booked.
+        waiting: How many changes are loaded but not booked yet.
+        keys_without_row: The first keys that have no row in `stock_on_hand`, as `location/product`.
     """
 
     changes: int
@@ -50,11 +50,11 @@ def setup(database_url: str) -> None:
     """Create the tables and functions of `stock_on_hand.sql`, or bring the functions up to date.
 
     Raises:
-        ErpError: the database does not let us.
+        ErpError: the database cannot be reached, or refuses.
     """
     script = importlib.resources.files(__package__).joinpath("stock_on_hand.sql").read_text(encoding="utf-8")
     with _connection(database_url, "database_url") as connection:
-        # Begins the transaction; the driver itself runs a script of many statements.
+        # Begins the transaction. Only the driver can run a script of several statements.
         connection.execute(sa.select(1))
         with connection.connection.cursor() as cursor:  # type: ignore[attr-defined]
             cursor.execute(script)
@@ -62,14 +62,14 @@ def setup(database_url: str) -> None:
 
 
 def taken_by(ledger_url: str) -> Taken:
-    """Ask the ledger of mapper-newstore-stock, by its view `runs`, what it has taken.
+    """Read from the ledger of mapper-newstore-stock (view `runs`) what the mapper has taken.
 
     Raises:
         ErpError: there is no ledger, or it cannot be read.
     """
     database = sa.make_url(ledger_url).database if ledger_url.startswith("sqlite") else None
     if database and not Path(database).exists():
-        raise ErpError(f"ledger_url: there is no file {database}; run newstore-stock-sync first")
+        raise ErpError(f"ledger_url: no file {database}; run newstore-stock-sync first")
     query = "SELECT max(taken_through), max(run) FROM runs WHERE taken_through IS NOT NULL"
     with _connection(ledger_url, "ledger_url") as connection:
         through, run = connection.exec_driver_sql(query).one()
@@ -77,7 +77,7 @@ def taken_by(ledger_url: str) -> Taken:
 
 
 def apply(database_url: str, taken: Taken) -> Applied:
-    """Book what waits, up to what the mapper has taken.
+    """Book waiting changes, up to what the mapper has taken.
 
     Raises:
         ErpError: the database is not set up, or cannot be reached.

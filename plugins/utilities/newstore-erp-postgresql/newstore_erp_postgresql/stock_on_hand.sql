@@ -1,8 +1,8 @@
--- An ERP's stock on PostgreSQL, kept up by NewStore's changes.
+-- An ERP's stock on PostgreSQL, kept in step with NewStore.
 --
--- It may be run again at any time: what is there stays. Everything stands in the schema
--- `newstore`. All that changes a number holds the one row of `stock_lock` until it commits, so
--- that numbers change one after the other and `updated_at` grows in the order of the commits.
+-- It is safe to run again: existing tables and rows are kept. Everything is in the schema
+-- `newstore`. Whatever changes a number locks the one row of `stock_lock` until it commits, so
+-- numbers change one at a time and `updated_at` grows in commit order.
 
 CREATE SCHEMA IF NOT EXISTS newstore;
 
@@ -18,8 +18,8 @@ CREATE TABLE IF NOT EXISTS newstore.stock_changes (
     PRIMARY KEY (event_id, fulfillment_node_id, product_id)
 );
 
--- The same changes, and whether the numbers contain them. Its key is what makes a change count
--- once, even when `stock_changes` is emptied and loaded again.
+-- The same changes, and whether the numbers contain them. The primary key makes each change count
+-- once, even if `stock_changes` is emptied and loaded again.
 CREATE TABLE IF NOT EXISTS newstore.stock_movement (
     event_id text NOT NULL,
     fulfillment_node_id text NOT NULL,
@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS newstore.stock_movement (
     logical_timestamp bigint NOT NULL,
     on_hand_delta bigint NOT NULL,
     allocation_delta bigint NOT NULL,
-    booked_at timestamptz,  -- NULL: not yet
+    booked_at timestamptz,  -- NULL: not booked
     PRIMARY KEY (event_id, fulfillment_node_id, product_id)
 );
 CREATE INDEX IF NOT EXISTS stock_movement_waiting
@@ -37,14 +37,14 @@ CREATE INDEX IF NOT EXISTS stock_movement_by_key
 CREATE INDEX IF NOT EXISTS stock_movement_by_timestamp
     ON newstore.stock_movement (logical_timestamp);
 
--- The numbers. The mapper reads the first four columns, and `updated_at` if it is told to.
+-- The numbers. The mapper reads the first four columns, and `updated_at` if configured.
 CREATE TABLE IF NOT EXISTS newstore.stock_on_hand (
     fulfillment_node_id text,
     product_id text,
     quantity bigint NOT NULL,
-    as_of_logical_timestamp bigint,  -- the number contains every completion up to it (NULL: none)
-    allocated bigint NOT NULL DEFAULT 0,  -- units NewStore has assigned and not completed or failed
-    counted_through bigint,  -- the last count contains every completion up to it (NULL: none)
+    as_of_logical_timestamp bigint,  -- quantity contains every completion up to here (NULL: none)
+    allocated bigint NOT NULL DEFAULT 0,  -- units NewStore has assigned, neither completed nor failed
+    counted_through bigint,  -- the last count contains every completion up to here (NULL: none)
     late_run bigint,  -- the mapper's run after which a late completion was booked (NULL: settled)
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (fulfillment_node_id, product_id)
@@ -53,7 +53,7 @@ CREATE TABLE IF NOT EXISTS newstore.stock_on_hand (
 CREATE TABLE IF NOT EXISTS newstore.stock_lock (one boolean PRIMARY KEY DEFAULT true CHECK (one));
 INSERT INTO newstore.stock_lock VALUES (true) ON CONFLICT DO NOTHING;
 
--- Each change is noted in the transaction that loads it.
+-- Records each change in the transaction that loads it.
 CREATE OR REPLACE FUNCTION newstore.note_stock_changes() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -67,20 +67,20 @@ END $$;
 CREATE OR REPLACE TRIGGER note_stock_changes AFTER INSERT ON newstore.stock_changes
 REFERENCING NEW TABLE AS arrived FOR EACH STATEMENT EXECUTE FUNCTION newstore.note_stock_changes();
 
--- What was loaded before this file was first run.
+-- Changes loaded before this file was first run.
 INSERT INTO newstore.stock_movement
 SELECT event_id, fulfillment_node_id, product_id, logical_timestamp, on_hand_delta, allocation_delta
 FROM newstore.stock_changes
 ON CONFLICT DO NOTHING;
 
--- Books what waits, each change once, and gives how many changes.
+-- Books waiting changes, each once, and returns how many.
 --
--- through: the highest logical timestamp the mapper has taken. Nothing beyond it is booked: a
---     number must not claim to contain a timestamp below which the mapper would not know an
---     event that comes later for a late one. NULL books nothing.
+-- through: the highest logical timestamp the mapper has taken. Nothing beyond it is booked. If a
+--     number's `as_of` ran ahead of the mapper, an event arriving below it would not look late to
+--     the mapper, and its unit would be sold twice. NULL books nothing.
 -- run: the number of the mapper's last run that took events.
 --
--- A change whose key has no row waits until it has one; no number is made up.
+-- A change whose key has no row waits until there is one; no number is invented.
 CREATE OR REPLACE FUNCTION newstore.apply_stock_changes(through bigint, run bigint) RETURNS bigint
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
@@ -89,8 +89,8 @@ DECLARE
 BEGIN
     PERFORM 1 FROM newstore.stock_lock FOR UPDATE;
 
-    -- The mapper subtracts a late completion by itself until the row changes after the run that
-    -- took it. Where the late one was booked before that run, this is the change.
+    -- The mapper subtracts a late completion itself until the row changes after the run that took
+    -- it. If the completion was booked before that run, this update is that change.
     UPDATE newstore.stock_on_hand AS s
     SET as_of_logical_timestamp = apply_stock_changes.through, late_run = NULL, updated_at = clock_timestamp()
     WHERE s.late_run < apply_stock_changes.run AND s.as_of_logical_timestamp < apply_stock_changes.through;
@@ -133,13 +133,13 @@ BEGIN
     RETURN booked;
 END $$;
 
--- Takes over a counted number; also how a key gets its first row.
+-- Sets a counted number. This is also how a key gets its first row.
 --
--- through: the count contains every completion up to it. Without it: every one loaded so far, so
---     count when what was shipped has been loaded.
+-- through: the count contains every completion up to here. Default: every completion loaded so
+--     far, so count once all shipments have been loaded.
 --
--- Completions up to it that are booked later do not touch the number again; those beyond it that
--- are booked already are taken off the counted number.
+-- Completions up to `through` that are booked later do not change the number. Completions beyond
+-- it that are booked already are subtracted from the counted number.
 CREATE OR REPLACE FUNCTION newstore.count_stock(node text, product text, counted bigint, through bigint DEFAULT NULL)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -166,7 +166,7 @@ BEGIN
         updated_at = clock_timestamp();
 END $$;
 
--- Adds goods that came in (or, below 0, takes off what was lost).
+-- Adds received units (or, if negative, removes lost ones).
 CREATE OR REPLACE FUNCTION newstore.receive_goods(node text, product text, units bigint)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -179,7 +179,7 @@ BEGIN
     END IF;
 END $$;
 
--- What has been loaded and is not in the numbers yet, and why.
+-- Changes that are loaded but not in the numbers yet, and why.
 CREATE OR REPLACE VIEW newstore.stock_waiting AS
 SELECT
     m.fulfillment_node_id,

@@ -16,7 +16,7 @@ if t.TYPE_CHECKING:
 
 
 class Access:
-    """Gives out tokens and checks them."""
+    """Issues tokens and checks them."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -24,7 +24,7 @@ class Access:
         self._lock = threading.Lock()
 
     def token(self, realm: str, form: Mapping[str, t.Any]) -> tuple[int, dict[str, t.Any]]:
-        """Answer a token request: status and body, in the identity provider's own shape."""
+        """Return status and body of the answer to a token request, in the identity provider's own shape."""
         if realm != self._options.tenant:
             return 404, {"error": "Realm does not exist"}
         if form.get("grant_type") != "client_credentials":

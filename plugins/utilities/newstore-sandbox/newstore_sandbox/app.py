@@ -1,4 +1,4 @@
-"""The HTTP face of a sandbox."""
+"""The HTTP application of a sandbox."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
 
 
 def create_app(sandbox: Sandbox) -> Starlette:
-    """Build the application; its lifespan starts and stops the sandbox's threads."""
+    """Return the application; its lifespan starts and stops the sandbox's threads."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> t.AsyncIterator[None]:

@@ -1,4 +1,4 @@
-"""Calls that go wrong on purpose: refused, answered late, cut off, or done without an answer."""
+"""Calls that fail on purpose: refused, answered late, cut off, or carried out without an answer."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if t.TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
-LOOK_SECONDS = 0.02
+POLL_SECONDS = 0.02
 
 
 class CallFault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What happens to the next calls of one kind.
+    """A fault in the next calls of one kind.
 
     Attributes:
         method: HTTP method.
         path: Path, with `*` globs.
         times: How many calls it hits.
-        happens: The call is carried out all the same; only its answer is lost.
-        delay_seconds: Waited before the answer, unless the caller hangs up.
-        status: Answered instead; None gives the real answer.
-        body: Answered with the status; a JSON object, or text for what is no JSON.
-        headers: Answered with the status.
-        cut_off: The connection is closed in the middle of the answer.
+        happens: Carry the call out anyway; only its answer is lost.
+        delay_seconds: Delay of the answer, unless the caller hangs up.
+        status: Status to answer instead; None sends the real answer.
+        body: Body sent with the status: a JSON object, or text that is not JSON.
+        headers: Headers sent with the status.
+        cut_off: Close the connection in the middle of the answer.
     """
 
     method: str
@@ -46,15 +46,15 @@ class CallFault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     cut_off: bool = False
 
     def hits(self, request: Request) -> bool:
-        """Say whether this call is to go wrong."""
+        """Return whether the fault applies to this call."""
         return self.times > 0 and self.method == request.method and fnmatch.fnmatchcase(request.url.path, self.path)
 
 
 def read_call_faults(given: t.Any) -> list[CallFault]:
-    """Check faults given as JSON.
+    """Return the faults given as JSON.
 
     Raises:
-        CallError: one is not a fault; names the field.
+        CallError: one is invalid; names the field.
     """
     try:
         return msgspec.convert(given, list[CallFault])
@@ -65,25 +65,25 @@ def read_call_faults(given: t.Any) -> list[CallFault]:
 async def answer_with_faults(
     faults: list[CallFault], request: Request, answer: Callable[[], Awaitable[Response]]
 ) -> Response:
-    """Answer a call, or do to it what the first fault that fits says."""
+    """Answer a call, with the first fault that applies to it."""
     fault = next((fault for fault in faults if fault.hits(request)), None)
     if fault is None:
         return await answer()
     fault.times -= 1
     real = await answer() if fault.happens or fault.status is None else None
     await _wait(request, fault.delay_seconds)
-    return _cut_off(fault, real) if fault.cut_off else _given(fault, real)
+    return _cut_off(fault, real) if fault.cut_off else _faulty_answer(fault, real)
 
 
 async def _wait(request: Request, seconds: float) -> None:
-    """Wait, but no longer than somebody waits for the answer."""
-    for _ in range(int(seconds / LOOK_SECONDS)):
+    """Wait, but stop when the caller hangs up."""
+    for _ in range(int(seconds / POLL_SECONDS)):
         if await request.is_disconnected():
             return
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
-def _given(fault: CallFault, real: Response | None) -> Response:
+def _faulty_answer(fault: CallFault, real: Response | None) -> Response:
     if fault.status is None and real is not None:
         return real
     if isinstance(fault.body, str):
@@ -92,12 +92,12 @@ def _given(fault: CallFault, real: Response | None) -> Response:
 
 
 def _cut_off(fault: CallFault, real: Response | None) -> Response:
-    whole = _given(fault, real)
+    whole = _faulty_answer(fault, real)
     return _HalfAnswer(bytes(whole.body), whole.status_code, media_type="application/json")
 
 
 class _HalfAnswer(Response):
-    """Promises a whole body, sends half of it, and lets the server close the connection."""
+    """Announces the whole body, sends half of it, and lets the server close the connection."""
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})

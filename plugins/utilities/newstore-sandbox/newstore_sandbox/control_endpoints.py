@@ -1,4 +1,4 @@
-"""What a demo or a test does to the sandbox, under `/sandbox/`."""
+"""Control endpoints for demos and tests, under `/sandbox/`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Body = dict[str, t.Any]
 
 
 def routes(sandbox: Sandbox) -> list[Route]:
-    """Give the control routes."""
+    """Return the control routes."""
     control = _Control(sandbox)
 
     def endpoint(call: Callable[[Request, Body], t.Any], status: int) -> Callable[[Request], Awaitable[Response]]:

@@ -1,4 +1,4 @@
-"""One stream of deliveries: a thread between what is published and a sink."""
+"""One stream of deliveries: a thread between the publisher and a sink."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ STOP_SECONDS = 30
 
 @dataclasses.dataclass(frozen=True)
 class Disorder:
-    """What "at least once, in no order, within 15 minutes" looks like.
+    """How deliveries deviate from once, in order, and at once.
 
     Attributes:
-        duplicates: How probable it is that an event is delivered a second time.
-        shuffle: Among how many of the waiting events a new one takes its place at random.
-        delay_seconds: The longest time an event waits before it is delivered.
+        duplicates: Probability that an event is delivered a second time.
+        shuffle: A new event is inserted at random among this many waiting ones.
+        delay_seconds: Longest delay before an event is delivered.
     """
 
     duplicates: float = 0.0
@@ -32,17 +32,17 @@ class Disorder:
 
 
 class Delivery:
-    """Hands events to a sink, in order; what the sink does not take is tried again before anything else.
+    """Sends events to a sink, in order; what the sink does not take is sent again before anything else.
 
     Args:
         sink: Where they go.
-        seed: Of the disorder.
+        seed: Random seed of the disorder.
     """
 
     def __init__(self, sink: Sink, seed: int = 0) -> None:
         self.sink = sink
         self.disorder = Disorder()
-        #: Each once, however often it was delivered.
+        #: Each event once, however often it was delivered.
         self.accepted: list[Published] = []
         self._seen: set[int] = set()
         self._random = random.Random(seed)  # noqa: S311
@@ -54,11 +54,11 @@ class Delivery:
         self._thread = threading.Thread(target=self._work, name="delivery", daemon=True)
 
     def start(self) -> None:
-        """Begin to deliver."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; what is waiting stays undelivered."""
+        """Stop the thread; waiting events stay undelivered."""
         with self._changed:
             self._is_stopping = True
             self._changed.notify_all()
@@ -81,23 +81,23 @@ class Delivery:
             self._random.seed(seed)
 
     def hold(self, reason: str) -> None:
-        """Hold deliveries back until every reason is gone."""
+        """Hold deliveries back until every reason has been released."""
         with self._changed:
             self._held_by.add(reason)
 
     def release(self, reason: str) -> None:
-        """Let deliveries go on where they stopped, unless there is another reason to hold them."""
+        """Remove a reason; with no reason left, deliveries continue where they stopped."""
         with self._changed:
             self._held_by.discard(reason)
             self._changed.notify_all()
 
     def pending(self) -> int:
-        """How many deliveries are still to be made."""
+        """Return the number of deliveries still to be made."""
         with self._changed:
             return len(self._waiting) + len(self._sending)
 
     def wait_until_delivered(self, seconds: float) -> bool:
-        """Wait until nothing is pending; False when the time ran out."""
+        """Wait until nothing is pending and return True, or False on time-out."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting and not self._sending, timeout=seconds)
 
@@ -115,7 +115,7 @@ class Delivery:
                 self._deliver()
 
     def _take_due(self) -> bool:
-        """Take the events whose time has come, as many as the sink takes at once."""
+        """Move due events to `_sending`, as many as the sink takes at once; return whether there are any."""
         now = time.monotonic()
         if self.sink.linger_seconds and now - self._first_due(now) < self.sink.linger_seconds:
             return False
@@ -134,7 +134,7 @@ class Delivery:
         return min((due for due, _ in self._waiting), default=now)
 
     def _deliver(self) -> None:
-        """Send what was taken; called with the lock held, which is free while the sink works."""
+        """Send what was taken. Called with the lock held, which is released while the sink works."""
         self._changed.release()
         try:
             wait = self.sink.send(self._sending)

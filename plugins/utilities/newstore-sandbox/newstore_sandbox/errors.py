@@ -1,4 +1,4 @@
-"""What the sandbox refuses, said as NewStore would say it."""
+"""Errors the sandbox answers with, worded as NewStore's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class CallError(Exception):
     Args:
         status: HTTP status of the answer.
         code: NewStore's `error_code`.
-        message: What was wrong with which field or object.
+        message: Which field or object was wrong, and how.
     """
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -25,11 +25,11 @@ class CallError(Exception):
 
 
 class StockFileError(Exception):
-    """An import job fails because of its file.
+    """The stock file makes its import job fail.
 
     Args:
         reason: The job's `reason`.
-        rows: One text per entry of the job's `/errors`.
+        rows: The texts of the job's `/errors`, one per entry.
     """
 
     def __init__(self, reason: str, rows: Iterable[str] = ()) -> None:

@@ -10,7 +10,7 @@ COMPLETED = "fulfillment_request.items_completed"
 FAILED = "fulfillment_request.items_failed"
 READY = "fulfillment_request.items_ready_for_handover"
 
-#: The older webhook's names; it knows no other events.
+#: Event names of the older webhook, which has no other events.
 LEGACY_NAMES = {
     ASSIGNED: "fulfillment_request_assigned",
     COMPLETED: "fulfillment_request_completed",
@@ -21,7 +21,7 @@ Shape = t.Literal["event-stream", "legacy"]
 
 
 def envelope(shape: Shape, tenant: str, name: str, payload: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Give the webhook body of an event; the older shape has no tenant, and nanoseconds in its time."""
+    """Return the webhook body of an event. The older shape has no tenant, and its times have nanoseconds."""
     if shape == "legacy":
         return {
             "published_at": f"{dt.datetime.now(tz=dt.UTC):%Y-%m-%dT%H:%M:%S.%f}000Z",
@@ -31,5 +31,5 @@ def envelope(shape: Shape, tenant: str, name: str, payload: dict[str, t.Any]) ->
 
 
 def now() -> str:
-    """Give the time as NewStore writes it: RFC 3339 with milliseconds, UTC."""
+    """Return the current time as NewStore writes it: RFC 3339 with milliseconds, UTC."""
     return dt.datetime.now(tz=dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

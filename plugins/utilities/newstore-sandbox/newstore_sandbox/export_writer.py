@@ -24,13 +24,13 @@ class ExportOptions:
     """How untidy the files are.
 
     Attributes:
-        files: Over how many files the events are spread.
-        packed: Which files are gzip.
-        duplicates: How probable it is that an event is written a second time, into any of the files.
-        shuffle: Events in random order, within and between files.
-        temp_lines: Lines that are just `temp`, empty lines, and an empty file.
+        files: Number of files the events are spread over.
+        packed: Which files are gzipped.
+        duplicates: Probability that an event is written a second time, to any of the files.
+        shuffle: Write the events in random order, within and across files.
+        temp_lines: Add lines that say `temp`, empty lines, and an empty file.
         late_uploads: How many of the first files are held back.
-        seed: Of the randomness.
+        seed: Random seed.
     """
 
     files: int = 1
@@ -47,8 +47,8 @@ class ExportWriter:
 
     Args:
         url: fsspec URL of the prefix.
-        tenant: Its directory below the prefix.
-        storage: Of fsspec: keys, region.
+        tenant: The directory below the prefix.
+        storage: Options of the fsspec file system: keys, region.
     """
 
     def __init__(self, url: str, tenant: str, **storage: t.Any) -> None:
@@ -59,7 +59,7 @@ class ExportWriter:
         self._late: list[tuple[str, bytes]] = []
 
     def write(self, events: Sequence[Published], options: ExportOptions | None = None) -> list[str]:
-        """Write events into files; give their names in the order of the names, the late ones too."""
+        """Write events to files and return their names in order, those held back included."""
         options = options or ExportOptions()
         chance = random.Random(options.seed)  # noqa: S311
         contents = [
@@ -75,7 +75,7 @@ class ExportWriter:
         return [name for name, _ in named]
 
     def upload_late(self) -> list[str]:
-        """Upload the files that were held back; give their names."""
+        """Upload the files held back and return their names."""
         with self._lock:
             late, self._late = self._late, []
             for name, content in late:

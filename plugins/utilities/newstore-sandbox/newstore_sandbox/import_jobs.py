@@ -23,7 +23,7 @@ _CREATE_FIELDS: dict[str, type | tuple[type, ...]] = {
     "full": bool,
 }
 _OPTIONAL = {"name"}
-#: Fields of a job that its object does not show.
+#: Fields that the job object does not show.
 _PRIVATE = {"errors", "file"}
 
 JobOrder = t.Literal["fifo", "lifo", "random"]
@@ -49,13 +49,13 @@ class Job:
     file: dict[str, t.Any] | None = None
 
     def public(self, state: str | None = None) -> dict[str, t.Any]:
-        """Give the job object of the wire contract."""
+        """Return the job object as NewStore's API shows it."""
         return {name: value for name, value in vars(self).items() if name not in _PRIVATE} | {
             "state": state or self.state
         }
 
     def end(self, state: str, reason: str | None = None, rows: t.Iterable[str] = ()) -> None:
-        """Finish or fail."""
+        """Finish or fail the job."""
         self.state, self.reason, self.completed_at = state, reason, now()
         self.errors = [
             {"reason": row, "error_id": str(uuid.uuid4()), "entity_type": "availability", "entity_id": ""}
@@ -91,7 +91,7 @@ class Jobs:
         return job
 
     def get(self, import_id: str) -> Job:
-        """Find a job."""
+        """Return a job by its id."""
         if import_id not in self.all:
             raise CallError(404, "import_not_found", f"no import {import_id}")
         return self.all[import_id]
@@ -108,7 +108,7 @@ class Jobs:
         return job
 
     def set_fail(self, import_id: str, body: t.Any) -> Job:
-        """Fail a job from outside, which frees its slot."""
+        """Fail a job on a client's request, which frees its slot."""
         reason = body.get("reason") if isinstance(body, dict) else None
         if not isinstance(reason, str) or not reason:
             raise CallError(400, "invalid_request", "reason: required, a string")
@@ -119,7 +119,7 @@ class Jobs:
         return job
 
     def next_waiting(self, order: JobOrder) -> Job | None:
-        """Pick the job to run next; NewStore's order is unknown."""
+        """Return the job to run next; NewStore's real order is unknown."""
         waiting = [job for job in self.all.values() if job.state == "waiting"]
         if not waiting:
             return None
@@ -133,7 +133,7 @@ def _check_create(body: t.Any) -> None:
         if field not in body and field in _OPTIONAL:
             continue
         if not isinstance(body.get(field), kind) or (kind is int and isinstance(body[field], bool)):
-            raise CallError(400, "invalid_request", f"{field}: required, of another type, or missing")
+            raise CallError(400, "invalid_request", f"{field}: missing or of the wrong type")
     for field in body.keys() - _CREATE_FIELDS.keys():
         raise CallError(400, "invalid_request", f"{field}: unknown field")
     if body["entities"] != ["availabilities"]:

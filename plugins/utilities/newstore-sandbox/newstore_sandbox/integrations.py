@@ -1,4 +1,4 @@
-"""Event-stream integrations: who gets which events (newstore-api.md, section 4)."""
+"""Event-stream integrations: which sink gets which events (newstore-api.md, section 4)."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ S3_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_region", "bucket",
 
 @dataclasses.dataclass
 class Integration:
-    """One registration.
+    """One registered integration.
 
     Attributes:
-        body: As it was registered.
-        period: Publication times of the events a temporary integration replays.
-        delivery: Its deliveries.
+        body: The registration as sent.
+        period: First and last publication time a temporary integration replays; None if permanent.
+        delivery: The delivery to its sink.
     """
 
     body: dict[str, t.Any]
@@ -35,7 +35,7 @@ class Integration:
     is_stopped: bool = False
 
     def public(self) -> dict[str, t.Any]:
-        """Give the integration as NewStore's API shows it."""
+        """Return the integration as NewStore's API shows it."""
         return {**self.body, "status": self._status(), "pending": self.delivery.pending()}
 
     def _status(self) -> str:
@@ -49,9 +49,9 @@ class Integrations:
     """All integrations of the tenant.
 
     Args:
-        publisher: Whose events they get.
-        tenant: Names the directory of export files.
-        export_seconds: How often an S3 sink writes a file.
+        publisher: Source of the events.
+        tenant: Directory name of the export files.
+        export_seconds: Seconds between two files of an S3 sink.
     """
 
     def __init__(self, publisher: Publisher, tenant: str, export_seconds: float) -> None:
@@ -77,13 +77,13 @@ class Integrations:
         return self._all[name]
 
     def get(self, name: str) -> Integration:
-        """Find an integration by its id."""
+        """Return an integration by its id."""
         if name not in self._all:
             raise CallError(404, "integration_not_found", f"no integration {name}")
         return self._all[name]
 
     def start(self, name: str) -> Integration:
-        """Let a stopped integration go on where it stopped."""
+        """Resume a stopped integration where it stopped."""
         integration = self.get(name)
         if not integration.is_stopped:
             raise CallError(409, "integration_running", f"integration {name} is not stopped")
@@ -92,7 +92,7 @@ class Integrations:
         return integration
 
     def stop(self, name: str) -> Integration:
-        """Stop an integration; what is published meanwhile waits for it."""
+        """Stop an integration; events published meanwhile wait for it."""
         integration = self.get(name)
         if integration.is_stopped:
             raise CallError(409, "integration_stopped", f"integration {name} is stopped already")

@@ -1,4 +1,4 @@
-"""ATP that shows an import some time after the job has finished (newstore-api.md, section 2)."""
+"""ATP that shows an import only some time after its job finished (newstore-api.md, section 2)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if t.TYPE_CHECKING:
 
 
 class LateAtp:
-    """Remembers what keys showed before an import, until it is to be seen.
+    """Remembers each key's ATP from before an import, until the import may be seen.
 
     Args:
-        clock: Gives seconds that never go back.
+        clock: Returns monotonic seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -23,11 +23,11 @@ class LateAtp:
         self._before: dict[Key, tuple[float, int | None]] = {}
 
     def hide(self, before: Mapping[Key, int | None], seconds: float) -> None:
-        """Show these numbers for so many seconds more."""
+        """Keep showing these numbers for `seconds`."""
         until = self._clock() + seconds
         self._before.update({key: (until, atp) for key, atp in before.items()})
 
     def shown(self, key: Key, atp: int | None) -> int | None:
-        """Give what a reader sees of a key whose true ATP is this."""
+        """Return the ATP a reader sees for a key, given its true one."""
         until, before = self._before.get(key, (0.0, None))
         return before if self._clock() < until else atp

@@ -1,4 +1,4 @@
-"""The calls NewStore itself answers (newstore-api.md, sections 1, 2 and 6)."""
+"""Endpoints of NewStore's own API (newstore-api.md, sections 1, 2 and 6)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOST_ATP_KEYS = 2000
 
 
 def routes(sandbox: Sandbox, access: Access) -> list[Route]:
-    """Give the routes of NewStore's own API."""
+    """Return the routes of NewStore's own API."""
     calls = _Calls(sandbox)
 
     def guarded(call: Callable[[Request, t.Any], Response]) -> Endpoint:
@@ -144,10 +144,10 @@ def _allocation(unit: Unit) -> dict[str, t.Any]:
 
 
 async def read_json(request: Request) -> t.Any:
-    """Read a JSON body.
+    """Return the JSON body.
 
     Raises:
-        CallError: it is not JSON.
+        CallError: the body is not JSON.
     """
     try:
         return json.loads(await request.body())
@@ -156,7 +156,7 @@ async def read_json(request: Request) -> t.Any:
 
 
 def error_answer(error: CallError) -> JSONResponse:
-    """Give NewStore's error body."""
+    """Return an error in NewStore's shape."""
     return JSONResponse(
         {"error_code": error.code, "message": error.message, "request_id": str(uuid.uuid4())},
         status_code=error.status,

@@ -1,4 +1,4 @@
-"""What has been published, and everybody it is delivered to (newstore-api.md, section 4)."""
+"""Published events and their deliveries (newstore-api.md, section 4)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if t.TYPE_CHECKING:
 
 
 class Publisher:
-    """Keeps every event and offers it to each delivery.
+    """Keeps every event and offers it to all deliveries.
 
     Args:
-        url: A webhook that needs no registration; None: none, and events stay pending until something registers.
-        key: Sent to it as bearer token; None sends none.
-        shape: Which of the two wire shapes to send.
-        tenant: Named in the Event Stream's envelope.
+        url: A webhook that needs no registration; with None, events stay pending until a sink is registered.
+        key: Bearer token for this webhook, if any.
+        shape: Wire shape of the events.
+        tenant: The tenant in the event-stream envelope.
     """
 
     def __init__(self, url: str | None, key: str | None, shape: Shape, tenant: str) -> None:
@@ -39,16 +39,16 @@ class Publisher:
             self.deliver_to(WebhookSink(url, key))
 
     def stop(self) -> None:
-        """End all deliveries; what is pending stays undelivered."""
+        """Stop all deliveries; pending events stay undelivered."""
         for delivery in self._all():
             delivery.stop()
 
     def deliver_to(self, sink: Sink, accepts: Accepts = lambda _: True, past: Sequence[Published] = ()) -> Delivery:
-        """Begin to deliver what is published from now on.
+        """Deliver the events published from now on.
 
         Args:
-            sink: Where to.
-            accepts: Which events.
+            sink: Where they go.
+            accepts: Which events it gets.
             past: Events to deliver first.
         """
         delivery = Delivery(sink, self._seed)
@@ -62,7 +62,7 @@ class Publisher:
         return delivery
 
     def publish(self, name: str, payload: dict[str, t.Any]) -> None:
-        """Offer a new event to everybody."""
+        """Publish a new event to every delivery that accepts it."""
         event = Published(name, payload, envelope(self._shape, self._tenant, name, payload))
         with self._lock:
             self.published.append(event)
@@ -78,14 +78,14 @@ class Publisher:
                 delivery.disturb(disorder, seed)
 
     def pause(self, *, paused: bool) -> None:
-        """Hold deliveries back, or let them go on."""
+        """Hold deliveries back, or let them continue."""
         with self._lock:
             self._is_paused = paused
             for delivery, _ in self._deliveries:
                 (delivery.hold if paused else delivery.release)("paused")
 
     def redeliver(self, times: int, seed: int | None) -> int:
-        """Send everything accepted so far again; with a seed, in random order."""
+        """Send every accepted event again, with a seed in random order, and return the number of deliveries."""
         count = 0
         for delivery in self._all():
             repeated = list(delivery.accepted) * times
@@ -96,17 +96,17 @@ class Publisher:
         return count
 
     def rejected(self) -> list[Published]:
-        """Give the last events each delivery's receiver refused."""
+        """Return the last events each receiver rejected."""
         return [event for delivery in self._all() for event in delivery.sink.rejected]
 
     def pending(self) -> int:
-        """How many deliveries are still to be made."""
+        """Return the number of deliveries still to be made."""
         if not self._deliveries:
             return len(self.published)
         return sum(delivery.pending() for delivery in self._all())
 
     def wait_until_delivered(self, seconds: float) -> bool:
-        """Wait until nothing is pending; False when the time ran out."""
+        """Wait until nothing is pending and return True, or False on time-out."""
         until = time.monotonic() + seconds
         return all(
             delivery.wait_until_delivered(max(until - time.monotonic(), 0)) for delivery in self._all()

@@ -1,4 +1,4 @@
-"""The tenant: its locations, stock, orders and imports, behind one lock."""
+"""One tenant: its locations, stock, orders and imports, behind one lock."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ from newstore_sandbox.stock import Scope, Stock, Unit
 if t.TYPE_CHECKING:
     from newstore_sandbox.call_faults import CallFault
 
+#: Event name by the move in the control API's path.
+MOVES = {"ship": COMPLETED, "fail": FAILED, "ready": READY}
+
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How this NewStore behaves; where the real one is unknown, tests try every reading."""
+    """How this NewStore behaves. Where the real one's behaviour is unknown, tests try every possibility."""
 
     tenant: str = "demo"
     client_id: str = "sandbox-client"
-    client_secret: str = "sandbox-secret"  # noqa: S105 - of a sandbox on this machine
+    client_secret: str = "sandbox-secret"  # noqa: S105 - a sandbox on localhost has no secrets
     token_seconds: int = 300
     range_scope: Scope = "tenant"
     webhook_url: str | None = None
@@ -46,14 +49,14 @@ class Options:
 
 @dataclasses.dataclass
 class Faults:
-    """What goes wrong on purpose.
+    """What fails on purpose.
 
     Attributes:
-        state_word: Shown instead of `waiting`, in a job and in the lists of jobs.
-        download_seconds: How much longer NewStore takes to fetch a stock file.
-        download_bytes: NewStore gets only so many bytes of the next stock file.
-        atp_seconds: How long ATP goes on to show what was before an import.
-        calls: Calls that are refused, delayed, or whose answer is lost.
+        state_word: Shown instead of `waiting`, in jobs and lists of jobs.
+        download_seconds: Extra time NewStore takes to fetch a stock file.
+        download_bytes: NewStore gets only the first bytes of the next stock file.
+        atp_seconds: How long ATP keeps showing the numbers from before an import.
+        calls: Calls that are refused, delayed, or lose their answer.
     """
 
     fail_next_import: str | None = None
@@ -87,11 +90,11 @@ class Sandbox:
         self._worker = threading.Thread(target=self._work, name="imports", daemon=True)
 
     def start(self) -> None:
-        """Begin to run imports; deliveries begin when they are made."""
+        """Start the import worker; each delivery starts itself."""
         self._worker.start()
 
     def stop(self) -> None:
-        """End all threads."""
+        """Stop all threads."""
         self._stopping.set()
         self._worker.join(timeout=stock_file.FETCH_SECONDS)
         self.publisher.stop()
@@ -118,7 +121,7 @@ class Sandbox:
     def place_order(
         self, node: str, products: list[str], *, order_id: str | None, service_level: str, force: bool
     ) -> dict[str, t.Any]:
-        """Assign a new order's units to a node, one fulfilment request for all of them."""
+        """Assign a new order's units to a node, all in one fulfilment request."""
         with self.lock:
             if node not in self.locations:
                 raise CallError(400, "invalid_request", f"fulfillment_node_id: no location {node}")
@@ -135,7 +138,7 @@ class Sandbox:
             return {"order_id": order, "fulfillment_request_id": request} | self._publish(ASSIGNED, order, units)
 
     def move_units(self, order_id: str, name: str, item_ids: list[str] | None) -> dict[str, t.Any]:
-        """Complete, fail or hand over units of an order; all open ones unless some are named."""
+        """Complete, fail or hand over the named units of an order, or all its open ones."""
         with self.lock:
             if order_id not in self._orders:
                 raise CallError(404, "order_not_found", f"no order {order_id}")
@@ -205,7 +208,7 @@ class Sandbox:
         return content[:length]
 
     def _take_fault(self, job: Job) -> list[str]:
-        """Give the errors this job is to report; raise StockFileError when it is to fail."""
+        """Return the errors this job must report; raise StockFileError if it must fail."""
         with self.lock:
             reason, self.faults.fail_next_import = self.faults.fail_next_import, None
             rows, self.faults.next_import_errors = self.faults.next_import_errors, []
@@ -238,6 +241,3 @@ class Sandbox:
         )
         job.file = {"head": file.head, "items": file.items}
         self.jobs.applied.append(job)
-
-
-MOVES = {"ship": COMPLETED, "fail": FAILED, "ready": READY}

@@ -1,4 +1,4 @@
-"""Where deliveries go: a webhook, or export files (newstore-api.md, section 4)."""
+"""Sinks of deliveries: a webhook, or export files (newstore-api.md, section 4)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ POST_SECONDS = 30
 
 @dataclasses.dataclass
 class Published:
-    """One event and what became of its delivery."""
+    """One event, and the status of its delivery."""
 
     name: str
     payload: dict[str, t.Any]
@@ -31,12 +31,12 @@ class Published:
 
 
 class Sink(t.Protocol):
-    """Takes events.
+    """A receiver of events.
 
     Attributes:
         most: The most events it takes at once.
         linger_seconds: How long the first waiting event waits for others.
-        rejected: The last events it refused for good.
+        rejected: The last events it rejected for good.
     """
 
     most: int
@@ -44,14 +44,15 @@ class Sink(t.Protocol):
     rejected: collections.deque[Published]
 
     def send(self, events: Sequence[Published]) -> float | None:
-        """Deliver; give the seconds to wait before the same events are tried again, or None."""
+        """Deliver events; return None, or the seconds to wait before the same events are sent again."""
 
 
 class WebhookSink:
-    """Posts one event after the other.
+    """Posts one event at a time.
 
-    200: accepted. 400: rejected, the stream goes on, and only the last 30 are kept. Anything
-    else: the same event again, while the stream waits as long as `Retry-After` asks.
+    On 200 the event is accepted. On 400 it is rejected and the stream goes on; only the last 30
+    rejected events are kept. On anything else the stream waits as long as `Retry-After` asks and
+    sends the same event again.
     """
 
     most = 1
@@ -63,7 +64,7 @@ class WebhookSink:
         self.rejected: collections.deque[Published] = collections.deque(maxlen=KEPT_REJECTED)
 
     def send(self, events: Sequence[Published]) -> float | None:
-        """Post the event; give the seconds to wait before it is tried again, or None."""
+        """Post the event; return None, or the seconds to wait before it is sent again."""
         (event,) = events
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         try:
@@ -83,12 +84,12 @@ class WebhookSink:
 
 
 class ExportFileSink:
-    """Writes what has been published since the last file into the next.
+    """Writes the events published since the last file to the next one.
 
     Args:
         write: Writes one file of events.
-        seconds: From the first event of a file to its upload.
-        most: Events a file has at most.
+        seconds: Time from the first event of a file to its upload.
+        most: The most events in a file.
     """
 
     def __init__(self, write: Callable[[Sequence[Published]], object], seconds: float, most: int = 10_000) -> None:
@@ -98,10 +99,10 @@ class ExportFileSink:
         self.rejected: collections.deque[Published] = collections.deque(maxlen=KEPT_REJECTED)
 
     def send(self, events: Sequence[Published]) -> float | None:
-        """Write a file; on any fault of the object store the same events are tried again."""
+        """Write a file; after any error of the object store the same events are written again."""
         try:
             self._write(events)
-        except Exception as error:  # noqa: BLE001 - each store's client raises its own kinds
+        except Exception as error:  # noqa: BLE001 - each store's client raises its own errors
             logger.warning("The export file could not be written: %s", error)
             return RETRY_SECONDS
         for event in events:

@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
 #: (fulfillment node, product)
 Key = tuple[str, str]
 
-#: Whether a range covers the completed units of every key, or only of the keys in its file.
+#: Whether a range covers the completed units of every key, or only those of the keys in its file.
 Scope = t.Literal["tenant", "file"]
 
 
@@ -26,7 +26,7 @@ class Unit:
     """One unit of an order.
 
     Attributes:
-        completed_at: Logical timestamp of its completion; None while it is open or failed.
+        completed_at: Logical timestamp of its completion; None if it is open or failed.
     """
 
     item_id: str
@@ -38,7 +38,7 @@ class Unit:
 
     @property
     def is_open(self) -> bool:
-        """Neither completed nor failed."""
+        """Whether it is neither completed nor failed."""
         return self.completed_at is None and not self.has_failed
 
 
@@ -48,7 +48,7 @@ class Stock:
     Attributes:
         on_hand: NewStore's number per key.
         shelf: What is really there.
-        oversold: Each time an import left more promised than was there.
+        oversold: One entry for each key that an import left promising more than was there.
     """
 
     def __init__(self, range_scope: Scope) -> None:
@@ -63,7 +63,7 @@ class Stock:
         self._subtracted[unit.key].append(unit)
 
     def complete(self, unit: Unit, logical_timestamp: int) -> None:
-        """Take a unit off the shelf; NewStore goes on subtracting it until a range covers it."""
+        """Take a unit off the shelf; NewStore keeps subtracting it until a range covers it."""
         unit.completed_at = logical_timestamp
         self.shelf[unit.key] = self.shelf.get(unit.key, 0) - 1
 
@@ -73,16 +73,16 @@ class Stock:
         self._subtracted[unit.key].remove(unit)
 
     def units_of(self, key: Key) -> list[Unit]:
-        """Give the units NewStore subtracts from a key."""
+        """Return the units NewStore subtracts from a key."""
         return list(self._subtracted.get(key, ()))
 
     def atp(self, key: Key) -> int | None:
-        """Give what is available to promise; None for a key without a number."""
+        """Return the quantity available to promise; None for a key without a number."""
         on_hand = self.on_hand.get(key)
         return None if on_hand is None else on_hand - len(self._subtracted.get(key, ()))
 
     def free(self, key: Key) -> int:
-        """Give what is truly there and not promised to an open order."""
+        """Return the units on the shelf that are not promised to an open order."""
         return self.shelf.get(key, 0) - self._open_units(key)
 
     def apply_import(
@@ -93,10 +93,10 @@ class Stock:
         *,
         quantities_are_atp: bool = False,
     ) -> None:
-        """Take over a file's numbers and its range, and judge the result.
+        """Apply a file's numbers and range, then judge the result.
 
-        A range covers only units that are completed by now: one completed later is not
-        covered by it, whatever its timestamp.
+        A range covers only units completed before the import; a unit completed later is not
+        covered, whatever its timestamp.
         """
         touched = set(quantities) | self._cover(covered, quantities)
         for key, quantity in quantities.items():
@@ -107,7 +107,7 @@ class Stock:
                 self.oversold.append({"import_id": import_id, **_named(key), "atp": atp, "free": free})
 
     def truth(self) -> dict[str, t.Any]:
-        """Give NewStore's numbers beside the true ones, key by key."""
+        """Return NewStore's numbers beside the true ones, key by key."""
         keys = sorted({*self.on_hand, *self.shelf, *(key for key, units in self._subtracted.items() if units)})
         return {
             "ever_oversold": bool(self.oversold),
@@ -127,7 +127,7 @@ class Stock:
         }
 
     def _cover(self, covered: tuple[int, int] | None, quantities: Mapping[Key, int]) -> set[Key]:
-        """Drop the completed units a range covers; give their keys."""
+        """Drop the completed units a range covers and return their keys."""
         if covered is None:
             return set()
         keys = list(self._subtracted if self._range_scope == "tenant" else quantities)

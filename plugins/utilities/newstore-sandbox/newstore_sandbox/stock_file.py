@@ -1,4 +1,4 @@
-"""The stock file as NewStore takes it (newstore-api.md, section 3)."""
+"""Fetches and validates stock files (newstore-api.md, section 3)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NAMED_ERRORS = 100
 
 @dataclasses.dataclass(frozen=True)
 class StockFile:
-    """A checked stock file."""
+    """A valid stock file."""
 
     head: dict[str, t.Any]
     items: list[dict[str, t.Any]]
@@ -44,13 +44,13 @@ class StockFile:
 
     @property
     def range(self) -> tuple[int, int] | None:
-        """Completions the file answers for, both ends included."""
+        """Logical timestamps of the completions the file accounts for, both ends included; None: none."""
         given = self.head.get("completed_fulfillment_requests")
         return (given["logical_timestamp_start"], given["logical_timestamp_end"]) if given else None
 
 
 def fetch(uri: str) -> bytes:
-    """Fetch the zip, as NewStore does some time after the start call."""
+    """Return the zip, fetched as NewStore does some time after the start call."""
     parts = urllib.parse.urlsplit(uri)
     is_local = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost")
     if parts.scheme != "https" and not is_local:
@@ -65,10 +65,10 @@ def fetch(uri: str) -> bytes:
 
 
 def read(content: bytes) -> StockFile:
-    """Check a fetched zip.
+    """Read and validate a fetched zip.
 
     Raises:
-        StockFileError: with a row for each thing that is wrong.
+        StockFileError: it is invalid; has a row for each error.
     """
     document = _document(content)
     errors = sorted(_validator().iter_errors(document), key=lambda error: error.json_path)
@@ -118,5 +118,5 @@ def _validator() -> jsonschema.Draft202012Validator:
 
 
 def _is_integer(_checker: object, value: object) -> bool:
-    """Neither true nor 17.0 is an integer on this wire."""
+    """Return whether a value is an integer on this wire: `true` and `17.0` are not."""
     return isinstance(value, int) and not isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""Event-stream configuration as NewStore serves it, and what tests do to deliveries and export files."""
+"""NewStore's event-stream configuration API, and the control calls for deliveries and export files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BASE = "/api/v1/org/integrations/eventstream"
 
 
 def configuration(sandbox: Sandbox) -> list[Row]:
-    """Give the calls of NewStore's event-stream configuration API."""
+    """Return the endpoints of NewStore's event-stream configuration API."""
     options = sandbox.options
     integrations = Integrations(sandbox.publisher, options.tenant, options.export_seconds)
 
@@ -39,7 +39,7 @@ def configuration(sandbox: Sandbox) -> list[Row]:
 
 
 def control(sandbox: Sandbox) -> list[Row]:
-    """Give the control calls."""
+    """Return the control endpoints."""
     exports = _Exports(sandbox)
     return [
         ("POST", "/sandbox/delivery/disorder", lambda _, body: _disturb(sandbox, body), 200),
@@ -56,7 +56,7 @@ def _disturb(sandbox: Sandbox, body: Body) -> Body:
 
 
 class _Exports:
-    """Export files on demand; each call writes what was published since the last one to the same URL."""
+    """Export files on demand; each call writes the events published since the last call with the same URL."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
