@@ -50,15 +50,6 @@ def test_the_wheel_works_in_an_empty_environment(package: str, tmp_path: Path) -
     assert run(python, "-I", "-c", absent) == "[]\n"
 
 
-def test_no_package_imports_another() -> None:
-    for package in PACKAGES:
-        module = Path(package).name.replace("-", "_")
-        for path in (PROJECT / package / module).rglob("*.py"):
-            text = path.read_text(encoding="utf-8")
-            imported = [other for other in MODULES - {module} if f"import {other}" in text or f"from {other}" in text]
-            assert imported == [], path
-
-
 def test_every_package_is_installed_by_make() -> None:
     makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
     (line,) = (line for line in makefile.splitlines() if line.startswith("PACKAGES :="))
