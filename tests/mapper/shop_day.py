@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import logging
 import sqlite3
@@ -123,7 +124,7 @@ class ShopDay:
             acknowledge: How many of the cuts NewStore gets before the run is ended.
         """
         ledger = Ledger(self._engine) if self._engine else None
-        run = StockRun(self.settings, logging.getLogger("test"), ledger)
+        run = StockRun(self.settings, logging.getLogger("test"), collections.Counter(), ledger)
         try:
             return self._run(run, events, known_late, through, lose_last_state=lose_last_state, acknowledge=acknowledge)
         finally:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import http.server
 import io
 import json
 import subprocess
+import threading
 import typing as t
 
 import pytest
@@ -16,6 +18,7 @@ from tests.shop.newstore import NewStore
 from tests.shop.process import command, environment
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SKU = ("DC01", "SKU-1")
@@ -33,8 +36,12 @@ def day(tmp_path: Path, database_url: str) -> ShopDay:
 
 
 def ask(day: ShopDay, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return run_command("--ledger-url", day.settings["ledger_url"], *arguments, **variables)
+
+
+def run_command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [command("newstore-stock-ledger"), "--ledger-url", day.settings["ledger_url"], *arguments],
+        [command("newstore-stock-ledger"), *arguments],
         capture_output=True,
         text=True,
         timeout=60,
@@ -105,18 +112,117 @@ def test_diff_shows_demand_and_names_keys_promised_too_high(day: ShopDay, tmp_pa
     assert "NewStore promises more than was sent for 1 keys" in done.stderr
 
 
+class StubHandler(http.server.BaseHTTPRequestHandler):
+    """Answers 200 with what the test wants at each path."""
+
+    bodies: t.ClassVar[dict[str, str]] = {}
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.bodies[self.path].encode())
+
+    def log_message(self, *_arguments: object) -> None:
+        """Stay quiet."""
+
+
+@pytest.fixture
+def stub_url() -> Iterator[str]:
+    with http.server.HTTPServer(("127.0.0.1", 0), StubHandler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+TOKEN = '{"access_token": "secret"}'
+ITEM = '{"fulfillment_node_id": "DC01", "product_id": "SKU-1"}'
+
+
+@pytest.mark.parametrize(
+    ("token", "availabilities", "says"),
+    [
+        ("{}", "", "/token answered 200 with a body that cannot be used: Object missing required field `access_token`"),
+        ("[]", "", "/token answered 200 with a body that cannot be used: Expected `object`, got `array`"),
+        ("<html>", "", "/token answered 200 with a body that cannot be used: JSON is malformed"),
+        (TOKEN, f'{{"items": [{ITEM}]}}', "/v0/availabilities answered 200 with a body that cannot be used: Object mi"),
+        (TOKEN, '{"items": null}', "Expected `array`, got `null` - at `$.items`"),
+        (TOKEN, '"none"', "Expected `object`, got `str`"),
+    ],
+)
+def test_an_answer_of_newstore_that_cannot_be_used_is_one_line(
+    tmp_path: Path, stub_url: str, token: str, availabilities: str, says: str
+) -> None:
+    day = ShopDay(tmp_path)
+    day.erp.count(*SKU, 10)
+    day.run()
+    StubHandler.bodies = {"/token": token, "/v0/availabilities": availabilities}
+    options = ("--api-url", stub_url, "--auth-url", f"{stub_url}/token", "--client-id", "a", "--client-secret", "b")
+    done = ask(day, "diff", *options)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert says in done.stderr
+    assert done.stderr.startswith(f"ERROR POST {stub_url}/")
+    assert done.stderr.count("\n") == 1
+
+
 def test_without_a_ledger_nothing_is_made(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [command("newstore-stock-ledger"), "--ledger-url", f"sqlite:///{tmp_path / 'none.db'}", "cuts"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=environment(),
-        check=False,
-    )
+    done = run_command("--ledger-url", f"sqlite:///{tmp_path / 'none.db'}", "cuts")
     assert done.returncode == 1
     assert "there is no file" in done.stderr
     assert not (tmp_path / "none.db").exists()
+
+
+def test_a_database_without_a_ledger_is_said_in_one_line(database_url: str) -> None:
+    engine = open_engine(database_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE something_else (id INTEGER)")
+    engine.dispose()
+    done = run_command("--ledger-url", database_url, "cuts")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "ERROR ledger_url: there is no ledger in this database; a run of the mapper creates it\n"
+
+
+def test_a_ledger_of_another_schema_version_is_not_read(day: ShopDay) -> None:
+    engine = open_engine(day.settings["ledger_url"])
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE ledger SET schema_version = 99")
+    engine.dispose()
+    done = ask(day, "cuts")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "ERROR the ledger has schema version 99, this program knows 3; "
+        "use the version of mapper-newstore-stock that made it\n"
+    )
+
+
+def test_the_ledger_is_the_one_of_the_mappers_configuration(day: ShopDay, tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"ledger_url": day.settings["ledger_url"]}), encoding="utf-8")
+    done = run_command("--config", str(config), "cuts", "--format", "csv")
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "--config cannot be read: [Errno 2] No such file or directory"),
+        ("{", "config.json is not JSON: Expecting property name"),
+        ("[]", "config.json is not a JSON object"),
+        ("{}", "ledger_url: give --ledger-url, --config or MAPPER_NEWSTORE_STOCK_LEDGER_URL"),
+    ],
+)
+def test_a_configuration_that_cannot_be_used_ends_with_2_and_one_line(
+    tmp_path: Path, text: str | None, says: str
+) -> None:
+    config = tmp_path / "config.json"
+    if text is not None:
+        config.write_text(text, encoding="utf-8")
+    done = run_command("--config", str(config), "cuts")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_three_views_are_there_for_people_with_their_own_tools(day: ShopDay) -> None:

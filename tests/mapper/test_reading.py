@@ -1,4 +1,4 @@
-"""Events decoded a block at a time are those the SDK's general way reads, in the same place among all messages."""
+"""Events decoded a block at a time are those the SDK's own reader reads, in the same place among all messages."""
 
 from __future__ import annotations
 
@@ -13,16 +13,26 @@ from hypothesis import strategies as st
 from mapper_newstore_stock import messages
 from mapper_newstore_stock.errors import MapperError
 from mapper_newstore_stock.events import STREAM, Event, read_event
-from mapper_newstore_stock.messages import MessageReader
+from mapper_newstore_stock.mapper import MapperNewStoreStock
+from mapper_newstore_stock.messages import MessageReader, MessageWriter
+from singer_sdk.io_base import SingerReader
 
 from tests.mapper.shop_day import completed
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from singer_sdk.singerlib import Message
+
+    NewReader = Callable[[Callable[[list[Event]], None]], SingerReader]
 
 Read = tuple[str, t.Any]
 
 
-def lines_of(number: int) -> dict[str, bytes]:
-    """Give one line of each kind that may stand among a tap's messages."""
-    event = {"type": "RECORD", "stream": STREAM, "record": completed(number, "Ä\u2028", "B")}
+def lines_of(number: int, *products: str) -> dict[str, bytes]:
+    """Return one line of each kind that a tap may send."""
+    event = {"type": "RECORD", "stream": STREAM, "record": completed(number, *products or ("Ä\u2028", "B"))}
     other = {"type": "RECORD", "stream": "orders", "record": {"id": number, "event_id": 1}}
     return {
         "event": msgspec.json.encode(event),
@@ -40,27 +50,65 @@ def lines_of(number: int) -> dict[str, bytes]:
     read_bytes=st.sampled_from([100, 1_000, messages.READ_BYTES]),
     ends_with_a_line=st.booleans(),
 )
-def test_both_ways_read_the_same(kinds: list[str], read_bytes: int, ends_with_a_line: bool) -> None:
+def test_all_readers_read_the_same(kinds: list[str], read_bytes: int, ends_with_a_line: bool) -> None:
     data = b"\n".join(lines_of(number)[kind] for number, kind in enumerate(kinds))
     data += b"\n" if ends_with_a_line and data else b""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(messages, "READ_BYTES", read_bytes)
-        assert read(data, in_blocks=True) == read(data, in_blocks=False)
+        in_blocks = read(data, MessageReader)
+    assert in_blocks == read(data, lambda _take: MessageReader())
+    assert in_blocks == read(data, lambda _take: SingerReader())
 
 
 @pytest.mark.parametrize("place", [0, 3, 6])
-@pytest.mark.parametrize("in_blocks", [True, False])
-def test_an_event_that_cannot_be_read_ends_the_run_where_it_stands(place: int, in_blocks: bool) -> None:
+@pytest.mark.parametrize("new_reader", [MessageReader, lambda _take: MessageReader()])
+def test_an_event_that_cannot_be_read_ends_the_run_where_it_stands(place: int, new_reader: NewReader) -> None:
     lines = [lines_of(number)["event"] for number in range(7)]
     lines[place] = lines[place].replace(b'"released":true', b'"released":"yes"')
     taken: list[Read] = []
     with pytest.raises(MapperError, match=f"completed:fr-{place}:{place}.*released"):
-        read(b"\n".join(lines), in_blocks=in_blocks, taken=taken)
+        read(b"\n".join(lines), new_reader, taken)
     assert [event.logical_timestamp for _, event in taken] == list(range(place))
 
 
-def read(data: bytes, *, in_blocks: bool, taken: list[Read] | None = None) -> tuple[list[Read], t.Counter[str]]:
-    """Give everything read in its order, and what the SDK counted."""
+@pytest.mark.parametrize("output", ["stock", "allocations"])
+def test_the_mapper_writes_the_same_with_any_reader(tmp_path: Path, output: str) -> None:
+    kinds = ["schema", *["event"] * 3, "other stream", "state"]
+    lines = [lines_of(number, "A", "B")[kind] for number, kind in enumerate(kinds)]
+    csv = tmp_path / "on_hand.csv"
+    csv.write_text("fulfillment_node_id,product_id,quantity,as_of_logical_timestamp\nDC01,A,9,\nDC01,B,9,\n")
+    written = []
+    for reader in (MessageReader, SingerReader):
+        url = f"sqlite:///{tmp_path / reader.__name__}.db"
+        mapper_class = type("Mapper", (MapperNewStoreStock,), {"message_reader_class": reader})
+        mapper = mapper_class(
+            config={"output": output, "ledger_url": url, "on_hand_url": str(csv)}, message_writer=KeptMessages()
+        )
+        mapper.listen(io.TextIOWrapper(io.BytesIO(b"\n".join(lines)), encoding="utf-8"))
+        written.append([without_ledger(message) for message in mapper.message_writer.messages])
+    assert written[0] == written[1]
+    assert {message["type"] for message in written[0]} == {"SCHEMA", "RECORD", "STATE"}
+
+
+class KeptMessages(MessageWriter):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages: list[dict[str, t.Any]] = []
+
+    def write_message(self, message: Message) -> None:
+        self.messages.append(message.to_dict())
+
+
+def without_ledger(message: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return a message without the id of its ledger, which is another one each time."""
+    message.get("value", {}).get("bookmarks", {}).get("stock", {}).pop("ledger", None)
+    return message
+
+
+def read(data: bytes, new_reader: NewReader, taken: list[Read] | None = None) -> tuple[list[Read], t.Counter[str]]:
+    """Return everything read in its order, and what the reader counted."""
     read: list[Read] = [] if taken is None else taken
 
     def take(events: list[Event]) -> None:
@@ -75,9 +123,6 @@ def read(data: bytes, *, in_blocks: bool, taken: list[Read] | None = None) -> tu
     def take_other(message: dict[str, t.Any]) -> None:
         read.append(("other", message))
 
-    reader = MessageReader()
-    if in_blocks:
-        reader.take_events = take
     source = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")
-    counter = reader.process_lines(source, {"RECORD": take_record, "STATE": take_other, "SCHEMA": take_other})
+    counter = new_reader(take).process_lines(source, {"RECORD": take_record, "STATE": take_other, "SCHEMA": take_other})
     return read, +counter

@@ -64,8 +64,8 @@ def positions_are_not_in_commit_order(patch: pytest.MonkeyPatch) -> None:
 def cut_is_split_along_keys(patch: pytest.MonkeyPatch) -> None:
     split, fill = CutWriter._ranges, CutWriter._insert_items
 
-    def whole_ranges(sheets: CutWriter, *arguments: t.Any) -> list[TimestampRange]:
-        ranges = split(sheets, *arguments)
+    def whole_ranges(sheets: CutWriter) -> list[TimestampRange]:
+        ranges = split(sheets)
         if len(ranges) < 2:
             return ranges
         touched = sa.select(sa.func.count()).select_from(tables.planned).where(tables.planned.c.touched)

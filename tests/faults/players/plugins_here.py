@@ -125,12 +125,12 @@ class MapperHere(MapperNewStoreStock):
     def open(self, engine: sa.Engine, death: Death) -> None:
         """Open the ledger."""
         t.cast("Writer", self.message_writer).death = death
-        self._stock_run = StockRun(self.config, self.logger, Ledger(engine))
+        self._run = StockRun(self.config, self.logger, self._counts, Ledger(engine))
 
     def close(self) -> list[bytes]:
         """Release the ledger, as the end of the process does, and return the lines written."""
-        if self._stock_run:
-            self._stock_run.close()
+        if self._run:
+            self._run.close()
         return t.cast("Writer", self.message_writer).lines
 
 

@@ -1,7 +1,7 @@
 """The other direction: events as changes of an ERP's stock and allocations.
 
 NewStore's guide: the adapter "syncs inventory changes and remove allocations in your business".
-It needs no ledger: each event says all there is, and its id keeps it from counting twice.
+It needs no ledger: each event says all there is to say, and its id keeps it from counting twice.
 """
 
 from __future__ import annotations
@@ -38,37 +38,60 @@ STOCK_CHANGES_SCHEMA = th.PropertiesList(
 
 
 class AllocationsRun:
-    """Takes one run's messages and gives the messages to send at once.
+    """One run that sends the changes of each event at once, and each STATE as it comes.
 
     Events not yet released are left out: they come again when they are.
+
+    Args:
+        counts: Counts the run's `events` and `records`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, counts: collections.Counter[str]) -> None:
+        self._counts = counts
         self._begun = False
         self._tenant = OneTenant()
 
     def begin_events(self) -> Iterator[singer.Message]:
-        """Give the schema, once."""
+        """Yield the schema, once."""
         if not self._begun:
             self._begun = True
             yield singer.SchemaMessage(STOCK_CHANGES, STOCK_CHANGES_SCHEMA, list(KEY_PROPERTIES), ["logical_timestamp"])
 
-    def changes(self, event: Event) -> Iterator[singer.Message]:
-        """Give what an event changes, one record per product."""
-        self._tenant.check(event.tenant)
-        deltas = DELTAS.get(event.event_name)
-        if deltas is None or not event.released or not event.items:
-            return
-        yield from self.begin_events()
-        node = node_of(event)
-        for product, units in collections.Counter(item.product_id for item in event.items).items():
-            record = {
-                "event_id": event.event_id,
-                "fulfillment_node_id": node,
-                "product_id": product,
-                "event_name": event.event_name,
-                "logical_timestamp": event.logical_timestamp,
-                "on_hand_delta": deltas[0] * units,
-                "allocation_delta": deltas[1] * units,
-            }
-            yield singer.RecordMessage(stream=STOCK_CHANGES, record=record)
+    def take_events(self, events: list[Event]) -> Iterator[singer.Message]:
+        """Yield what events change, one record per event and product."""
+        for event in events:
+            self._counts["events"] += 1
+            self._tenant.check(event.tenant)
+            if changes := list(_changes(event)):
+                self._counts["records"] += len(changes)
+                yield from self.begin_events()
+                yield from changes
+
+    def take_state(self, state: dict[str, t.Any]) -> tuple[singer.Message, ...]:
+        """Return the STATE: what it covers has been sent."""
+        return (singer.StateMessage(state),)
+
+    def finish(self) -> tuple[singer.Message, ...]:
+        """Return nothing: all has been sent."""
+        return ()
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to release."""
+
+
+def _changes(event: Event) -> Iterator[singer.RecordMessage]:
+    deltas = DELTAS.get(event.event_name)
+    if deltas is None or not event.released or not event.items:
+        return
+    node = node_of(event)
+    for product, units in collections.Counter(item.product_id for item in event.items).items():
+        record = {
+            "event_id": event.event_id,
+            "fulfillment_node_id": node,
+            "product_id": product,
+            "event_name": event.event_name,
+            "logical_timestamp": event.logical_timestamp,
+            "on_hand_delta": deltas[0] * units,
+            "allocation_delta": deltas[1] * units,
+        }
+        yield singer.RecordMessage(stream=STOCK_CHANGES, record=record)

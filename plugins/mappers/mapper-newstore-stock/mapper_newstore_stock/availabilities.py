@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import typing as t
 
+import msgspec
 import requests
 
 from mapper_newstore_stock.errors import LedgerError
@@ -16,6 +17,29 @@ if t.TYPE_CHECKING:
 KEYS_A_CALL = 1_000
 CALL_SECONDS = 60
 COLUMNS = ("fulfillment_node_id", "product_id", "sent", "atp", "demand")
+
+
+class Token(msgspec.Struct):
+    """What is needed of NewStore's answer to a sign-in."""
+
+    access_token: str
+
+
+class Availability(msgspec.Struct):
+    """What NewStore says of one key."""
+
+    fulfillment_node_id: str
+    product_id: str
+    atp: int
+
+
+class AvailabilityList(msgspec.Struct):
+    """NewStore's answer; it leaves out keys it does not know."""
+
+    items: list[Availability] = []
+
+
+Answer = t.TypeVar("Answer", Token, AvailabilityList)
 
 
 class Availabilities:
@@ -31,10 +55,10 @@ class Availabilities:
         self._url = f"{api_url.rstrip('/')}/v0/availabilities"
 
     def beside(self, sent: Iterable[tuple[str, str, int]]) -> Iterator[tuple[str, str, int, int | None, int | None]]:
-        """Give each key with the number sent, NewStore's ATP, and their difference.
+        """Yield each key with the number sent, NewStore's ATP, and their difference.
 
         The difference is what NewStore holds back by itself: open orders, reservations, safety
-        stock, completions beyond the last range. Below 0 NewStore promises more than was sent.
+        stock, completions beyond the last range. Below 0, NewStore promises more than was sent.
 
         Raises:
             LedgerError: NewStore does not answer.
@@ -48,36 +72,39 @@ class Availabilities:
 
     def _ask(self, keys: list[tuple[str, str, int]]) -> dict[tuple[str, str], int]:
         body = {"atp_keys": [{"product_id": product, "fulfillment_node_id": node} for node, product, _ in keys]}
-        answer = call(self._session, self._url, json=body)
-        return {
-            (str(item["fulfillment_node_id"]), str(item["product_id"])): int(item["atp"])
-            for item in answer.get("items", [])
-        }
+        answer = call(self._session, self._url, AvailabilityList, json=body)
+        return {(item.fulfillment_node_id, item.product_id): item.atp for item in answer.items}
 
 
 def signed_in(auth_url: str, client_id: str, client_secret: str) -> requests.Session:
-    """Give a session with a bearer token (newstore-api.md, section 1).
+    """Return a session with a bearer token (newstore-api.md, section 1).
 
     Raises:
         LedgerError: the credentials are refused, or nobody answers.
     """
     session = requests.Session()
     form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
-    token = call(session, auth_url, data=form)["access_token"]
+    token = call(session, auth_url, Token, data=form).access_token
     session.headers["Authorization"] = f"Bearer {token}"
     return session
 
 
-def call(session: requests.Session, url: str, **body: t.Any) -> dict[str, t.Any]:
-    """Post and give the JSON answer.
+def call(session: requests.Session, url: str, kind: type[Answer], **body: t.Any) -> Answer:
+    """Post a body, and return the answer.
 
     Raises:
-        LedgerError: it is an error, or no JSON; carries what NewStore says.
+        LedgerError: there is no answer, it is an error, or it is not of the kind expected.
     """
     try:
         response = session.post(url, timeout=CALL_SECONDS, **body)
-        if not response.ok:
-            raise LedgerError(f"POST {url} answered {response.status_code}: {' '.join(response.text.split())[:300]}")
-        return t.cast("dict[str, t.Any]", response.json())
     except requests.RequestException as error:
         raise LedgerError(f"POST {url} failed: {error}") from error
+    if not response.ok:
+        raise LedgerError(f"POST {url} answered {response.status_code}: {' '.join(response.text.split())[:300]}")
+    try:
+        # Not strict: a number may come as a text.
+        return msgspec.json.decode(response.content, type=kind, strict=False)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise LedgerError(
+            f"POST {url} answered {response.status_code} with a body that cannot be used: {error}. Check the URL"
+        ) from error

@@ -27,18 +27,67 @@ if t.TYPE_CHECKING:
 
 logger = logging.getLogger("newstore-stock-ledger")
 
-_format = click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table")
+
+def _write_table(table: queries.Table) -> None:
+    shown = RichTable(title=table.says or None)
+    for column in table.columns:
+        shown.add_column(column, overflow="fold")
+    for row in table.rows:
+        shown.add_row(*("" if value is None else str(value) for value in row))
+    Console().print(shown)
+
+
+def _write_json(table: queries.Table) -> None:
+    click.echo("[", nl=False)
+    for count, row in enumerate(table.rows):
+        line = json.dumps(dict(zip(table.columns, row, strict=True)))
+        click.echo(f",\n{line}" if count else line, nl=False)
+    click.echo("]")
+
+
+def _write_csv(table: queries.Table) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows(table.rows)
+
+
+Write = t.Callable[[queries.Table], None]
+FORMATS: dict[str, Write] = {"table": _write_table, "json": _write_json, "csv": _write_csv}
+_format_option = click.option(
+    "--format",
+    "write",
+    type=click.Choice(list(FORMATS)),
+    default="table",
+    callback=lambda _context, _option, name: FORMATS[name],
+)
+
+
+def _read_config(_context: click.Context, _option: click.Parameter, path: str | None) -> dict[str, t.Any]:
+    """Read the mapper's configuration.
+
+    Raises:
+        OSError, ValueError: it cannot be read; `report_errors` says so.
+    """
+    if path is None:
+        return {}
+    with click.open_file(path, encoding="utf-8") as file:
+        try:
+            config = json.load(file)
+        except ValueError as error:
+            raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{path} is not a JSON object")  # noqa: TRY004 - reported like JSON that cannot be parsed
+    return config
 
 
 @click.group()
 @click.version_option(package_name="mapper-newstore-stock")
-@click.option("--config", type=click.File(encoding="utf-8"), help="The mapper's configuration: gives `ledger_url`.")
+@click.option("--config", callback=_read_config, metavar="FILENAME", help="The mapper's configuration: `ledger_url`.")
 @click.option("--ledger-url", envvar="MAPPER_NEWSTORE_STOCK_LEDGER_URL", help="SQLAlchemy URL of the ledger.")
 @click.pass_context
-def cli(context: click.Context, config: t.TextIO | None, ledger_url: str | None) -> None:
+def cli(context: click.Context, config: dict[str, t.Any], ledger_url: str | None) -> None:
     """Ask the ledger of mapper-newstore-stock. Nothing is written; a run may be going on."""
-    if config:
-        ledger_url = json.load(config).get("ledger_url") or ledger_url
+    ledger_url = config.get("ledger_url") or ledger_url
     if not ledger_url:
         raise ConfigurationError("ledger_url: give --ledger-url, --config or MAPPER_NEWSTORE_STOCK_LEDGER_URL")
     context.obj = ledger_url
@@ -47,31 +96,31 @@ def cli(context: click.Context, config: t.TextIO | None, ledger_url: str | None)
 @cli.command()
 @click.option("--node", required=True, help="fulfillment_node_id")
 @click.option("--product", required=True, help="product_id")
-@_format
+@_format_option
 @click.pass_obj
-def explain(ledger_url: str, node: str, product: str, form: str) -> None:
+def explain(ledger_url: str, node: str, product: str, write: Write) -> None:
     """Why is it 17: the ERP row, each event since, and the cut that carried it."""
     with _reading(ledger_url) as connection:
-        _show(queries.explain(connection, node, product), form)
+        write(queries.explain(connection, node, product))
 
 
 @cli.command()
 @click.option("--timestamp", type=int, required=True, help="Logical timestamp, included.")
-@_format
+@_format_option
 @click.pass_obj
-def at(ledger_url: str, timestamp: int, form: str) -> None:
+def at(ledger_url: str, timestamp: int, write: Write) -> None:
     """All quantities as of any timestamp still in the ledger."""
     with _reading(ledger_url) as connection:
-        _show(queries.quantities_at(connection, timestamp), form)
+        write(queries.quantities_at(connection, timestamp))
 
 
 @cli.command()
-@_format
+@_format_option
 @click.pass_obj
-def cuts(ledger_url: str, form: str) -> None:
+def cuts(ledger_url: str, write: Write) -> None:
     """All cuts: range, size, acknowledged or not."""
     with _reading(ledger_url) as connection:
-        _show(queries.cuts(connection), form)
+        write(queries.cuts(connection))
 
 
 @cli.command()
@@ -80,10 +129,10 @@ def cuts(ledger_url: str, form: str) -> None:
 @click.option("--client-id", envvar="TARGET_NEWSTORE_STOCK_CLIENT_ID", required=True)
 @click.option("--client-secret", envvar="TARGET_NEWSTORE_STOCK_CLIENT_SECRET", required=True)
 @click.option("--all", "everything", is_flag=True, help="Also keys on which both agree.")
-@_format
+@_format_option
 @click.pass_obj
 def diff(  # noqa: PLR0917 - click passes them by name
-    ledger_url: str, api_url: str, auth_url: str, client_id: str, client_secret: str, everything: bool, form: str
+    ledger_url: str, api_url: str, auth_url: str, client_id: str, client_secret: str, everything: bool, write: Write
 ) -> None:
     """The numbers last sent beside what NewStore says is available.
 
@@ -95,7 +144,7 @@ def diff(  # noqa: PLR0917 - click passes them by name
         rows = list(newstore.beside(queries.sent_quantities(connection)))
     differing = [row for row in rows if row[4] != 0]
     says = f"{len(differing)} of {len(rows)} keys differ"
-    _show(queries.Table(COLUMNS, rows if everything else differing, says), form)
+    write(queries.Table(COLUMNS, rows if everything else differing, says))
     oversold = sum(row[4] is not None and row[4] < 0 for row in rows)
     if oversold:
         raise LedgerError(f"NewStore promises more than was sent for {oversold} keys (demand below 0)")
@@ -142,29 +191,7 @@ def _reading(ledger_url: str) -> Iterator[sa.Connection]:
         raise LedgerError(f"ledger_url: cannot read the ledger: {short(error)}") from error
 
 
-def _show(table: queries.Table, form: str) -> None:
-    if form == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(table.columns)
-        writer.writerows(table.rows)
-    elif form == "json":
-        click.echo("[", nl=False)
-        for count, row in enumerate(table.rows):
-            line = json.dumps(dict(zip(table.columns, row, strict=True)))
-            click.echo(f",\n{line}" if count else line, nl=False)
-        click.echo("]")
-    else:
-        shown = RichTable(title=table.says or None)
-        for column in table.columns:
-            shown.add_column(column, overflow="fold")
-        for row in table.rows:
-            shown.add_row(*("" if value is None else str(value) for value in row))
-        Console().print(shown)
-
-
 def main() -> None:
     """Run the command: exit code 0 done, 1 failed, 2 bad configuration."""
     logging.basicConfig(format="%(levelname)s %(message)s", stream=sys.stderr)
-    for command in (cli, *cli.commands.values()):
-        report_errors(command, logger)
-    cli()
+    report_errors(cli, logger)()

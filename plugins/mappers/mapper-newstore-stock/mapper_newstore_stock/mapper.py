@@ -1,4 +1,4 @@
-"""The mapper: a thin Singer skin over the ledger."""
+"""The mapper: a thin Singer skin over a run."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import collections
 import functools
 import typing as t
 
-import singer_sdk.singerlib as singer
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.mapper_base import InlineMapper
 
 from mapper_newstore_stock.allocations import AllocationsRun
 from mapper_newstore_stock.command import report_errors
 from mapper_newstore_stock.errors import ConfigurationError
-from mapper_newstore_stock.events import read_event
+from mapper_newstore_stock.events import STREAM, read_event
 from mapper_newstore_stock.messages import MessageReader, MessageWriter
 from mapper_newstore_stock.run.on_hand import is_sql
-from mapper_newstore_stock.run.stock_run import STREAM, StockRun
+from mapper_newstore_stock.run.stock_run import StockRun
 from mapper_newstore_stock.run_summary import RunSummary
 from mapper_newstore_stock.settings import ALLOCATIONS, SETTINGS
 
@@ -25,9 +24,30 @@ if t.TYPE_CHECKING:
     from types import FrameType
 
     import click
+    import singer_sdk.singerlib as singer
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
+    from singer_sdk.io_base import GenericSingerReader
 
     from mapper_newstore_stock.events import Event
+
+
+class Run(t.Protocol):
+    """What one run makes of the tap's messages; each step returns the messages to send at once."""
+
+    def begin_events(self) -> Iterable[singer.Message]:
+        """Note the tap's SCHEMA."""
+
+    def take_events(self, events: list[Event]) -> Iterable[singer.Message]:
+        """Take events in the order they came."""
+
+    def take_state(self, state: dict[str, t.Any]) -> Iterable[singer.Message]:
+        """Take a STATE."""
+
+    def finish(self) -> Iterable[singer.Message]:
+        """Do what can be done only once all input has come."""
+
+    def close(self) -> None:
+        """Release what the run holds."""
 
 
 class MapperNewStoreStock(InlineMapper):
@@ -45,93 +65,71 @@ class MapperNewStoreStock(InlineMapper):
 
     config_jsonschema: t.ClassVar[dict[str, t.Any]] = SETTINGS
 
-    _stock_run: StockRun | None = None
-    _allocations: AllocationsRun | None = None
+    _run: Run | None = None
 
-    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
-        try:
-            super().__init__(*args, **kwargs)
-        except (FileNotFoundError, ValueError) as error:
-            raise ConfigurationError(f"the configuration cannot be read: {error}") from error
-        if self.config["output"] == ALLOCATIONS:
-            self._allocations = AllocationsRun()
+    def __init__(self, *, message_reader: GenericSingerReader[t.Any] | None = None, **kwargs: t.Any) -> None:
         self._counts = collections.Counter(events=0, cuts=0, records=0)
         self._summary = RunSummary(self._counts)
-        if isinstance(self.message_reader, MessageReader):
-            self.message_reader.take_events = self._take_events
-            self.message_reader.reading = functools.partial(self._summary.step, is_last=False)
+        try:
+            super().__init__(message_reader=message_reader or self._new_reader(), **kwargs)
+        except (FileNotFoundError, ValueError) as error:
+            raise ConfigurationError(f"the configuration cannot be read: {error}") from error
 
     def map_schema_message(self, message_dict: dict[str, t.Any]) -> Iterable[singer.Message]:
-        """Take note of the tap's schema; the mapper's output has its own."""
+        """Note the tap's schema; the mapper's output has its own."""
         self._assert_line_requires(message_dict, requires={"stream", "schema"})
-        if message_dict["stream"] != STREAM:
-            self.logger.info("The stream %s is not used here", message_dict["stream"])
-        elif self._allocations:
-            return self._allocations.begin_events()
-        else:
-            self._run.begin_events()
-        return []
+        if message_dict["stream"] == STREAM:
+            return self._opened_run().begin_events()
+        self.logger.info("The stream %s is not used here", message_dict["stream"])
+        return ()
 
     def map_record_message(self, message_dict: dict[str, t.Any]) -> Iterable[singer.Message]:
-        """Take an event, or give at once what it changes."""
+        """Take one event."""
         self._assert_line_requires(message_dict, requires={"stream", "record"})
-        if message_dict["stream"] == STREAM:
-            return self._map_event(read_event(message_dict["record"]))
-        return []
+        if message_dict["stream"] != STREAM:
+            return ()
+        event = read_event(message_dict["record"])
+        return self._opened_run().take_events([event])
 
     def map_state_message(self, message_dict: dict[str, t.Any]) -> Iterable[singer.Message]:
-        """Take what the STATE covers; it goes out again with the cut."""
+        """Take a STATE."""
         self._assert_line_requires(message_dict, requires={"value"})
-        if self._allocations:
-            return [singer.StateMessage(message_dict["value"])]
-        self._run.take_state(message_dict["value"])
-        return []
+        return self._opened_run().take_state(message_dict["value"])
 
     def map_activate_version_message(self, message_dict: dict[str, t.Any]) -> Iterable[singer.Message]:
         """Drop it: events are known by their id."""
         del message_dict
-        return []
+        return ()
 
     def process_endofpipe(self) -> None:
-        """Compute the cuts and send them."""
+        """Send what the run yields at its end."""
         with self._summary.step(is_last=True):
-            self._finish()
+            if self._run is None:
+                self.logger.info("No input: nothing to do")
+                return
+            self._write_messages(self._run.finish())
+            self._run.close()
 
-    def _finish(self) -> None:
-        if self._allocations:
-            return
-        if self._stock_run is None:
-            self.logger.info("No input: nothing to do")
-            return
-        for message in self._stock_run.finish():
-            self.write_message(message)
-        self._counts.update(cuts=self._stock_run.cuts, records=self._stock_run.records)
-        self._stock_run.close()
+    def _opened_run(self) -> Run:
+        """Return the run; the first message opens it, because only then is the ledger needed."""
+        if self._run is None:
+            self._run = self._new_run()
+        return self._run
 
-    def _map_event(self, event: Event) -> Iterable[singer.Message]:
-        self._counts["events"] += 1
-        if self._allocations:
-            changes = list(self._allocations.changes(event))
-            self._counts["records"] += sum(isinstance(change, singer.RecordMessage) for change in changes)
-            return changes
-        self._run.take_events([event])
-        return []
+    def _new_run(self) -> Run:
+        if self.config["output"] == ALLOCATIONS:
+            return AllocationsRun(self._counts)
+        return StockRun(self.config, self.logger, self._counts)
+
+    def _new_reader(self) -> GenericSingerReader[t.Any]:
+        """Return the reader; only this package's own takes events in blocks."""
+        if issubclass(self.message_reader_class, MessageReader):
+            return self.message_reader_class(self._take_events, functools.partial(self._summary.step, is_last=False))
+        return self.message_reader_class()
 
     def _take_events(self, events: list[Event]) -> None:
-        """Take events the reader has decoded already."""
-        if self._allocations:
-            for event in events:
-                self._write_messages(self._map_event(event))
-            return
-        self._counts["events"] += len(events)
-        self._run.take_events(events)
-
-    @property
-    def _run(self) -> StockRun:
-        """The run, opened with the first message: only then is the ledger needed."""
-        if self._stock_run is None:
-            self._stock_run = StockRun(self.config, self.logger)
-        return self._stock_run
+        """Take events the reader has already decoded."""
+        self._write_messages(self._opened_run().take_events(events))
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         errors = super()._validate_config(raise_errors=raise_errors)
@@ -154,5 +152,5 @@ class MapperNewStoreStock(InlineMapper):
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """Give the command, with this package's exit codes."""
+        """Return the command, with this package's exit codes."""
         return report_errors(super().get_singer_command(), cls.logger)

@@ -1,10 +1,8 @@
-"""Reads and writes Singer messages, fast where there are many of them.
-
-What is not an event of the stream that counts takes the SDK's general way.
-"""
+"""Reads and writes Singer messages; fast for events, which are nearly all of them."""
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import io
 import itertools
@@ -23,10 +21,13 @@ if t.TYPE_CHECKING:
 
     from singer_sdk.singerlib import Message
 
+    Callbacks = dict[str, Callable[[dict[str, t.Any]], None]]
+    TakeEvents = Callable[[list[Event]], None]
+
 SHOWN_CHARACTERS = 200
 READ_BYTES = 1 << 18
 WRITTEN_BYTES = 1 << 16
-#: As msgspec writes a RECORD, and as Python's own codec does.
+#: As msgspec writes a RECORD, and as Python's json does.
 RECORD_BEGINS = (b'{"type":"RECORD"', b'{"type": "RECORD"')
 
 
@@ -43,39 +44,39 @@ _decode_events = msgspec.json.Decoder(EventLine).decode_lines
 
 
 class MessageReader(SingerReader):
-    """The SDK's reader, without its traceback.
+    """Reads messages; events are decoded whole blocks at a time.
 
-    Attributes:
-        take_events: Called with events in their order instead of the RECORD callback; None:
-            nothing is decoded on the way.
-        reading: Entered while lines are read.
+    Args:
+        take_events: Takes events in their order, instead of the RECORD callback. None: every message
+            goes to its callback.
+        reading: Returns a context that is open while lines are read.
     """
 
-    reading: Callable[[], contextlib.AbstractContextManager[None]] = staticmethod(contextlib.nullcontext)
-    take_events: Callable[[list[Event]], None] | None = None
+    def __init__(
+        self,
+        take_events: TakeEvents | None = None,
+        reading: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
+    ) -> None:
+        super().__init__()
+        self._take_events = take_events
+        self._reading = reading
+        self._counts: t.Counter[str] = collections.Counter()
 
-    def process_lines(
-        self, file_input: t.IO[str] | None, callbacks: dict[str, Callable[[dict[str, t.Any]], None]]
-    ) -> t.Counter[str]:
-        """Read all lines.
+    def process_lines(self, file_input: t.IO[str] | None, callbacks: Callbacks) -> t.Counter[str]:
+        """Read all lines, and return how many messages of each type there were.
 
         Raises:
             InputError: one of them is not a Singer message.
         """
-        with self.reading():
-            return self._read(file_input, callbacks)
-
-    def _read(
-        self, file_input: t.IO[str] | None, callbacks: dict[str, Callable[[dict[str, t.Any]], None]]
-    ) -> t.Counter[str]:
         source: t.Any = file_input or self.default_input
-        other = _OtherLines(getattr(source, "buffer", source), self.take_events)
-        try:
-            counter = super().process_lines(t.cast("t.IO[str]", other), callbacks)
-        except UnicodeDecodeError as error:
-            raise InputError(f"the input is not UTF-8: {error}") from error
-        counter["RECORD"] += other.events
-        return counter
+        source = getattr(source, "buffer", source)
+        self._counts = collections.Counter()
+        with self._reading():
+            try:
+                self._read(source, callbacks)
+            except UnicodeDecodeError as error:
+                raise InputError(f"the input is not UTF-8: {error}") from error
+        return self._counts
 
     def deserialize_json(self, line: str | bytes) -> dict[str, t.Any]:
         """Read one line."""
@@ -87,48 +88,49 @@ class MessageReader(SingerReader):
                 f"a line of the input is not a Singer message: {error}: {shown[:SHOWN_CHARACTERS]!r}"
             ) from error
 
-    def _process_unknown_message(self, message_dict: dict[str, t.Any]) -> None:
-        raise InputError(f"a line of the input has the unknown type {message_dict['type']!r}")
-
-
-class _OtherLines:
-    """Hands events over as they are read, and gives the lines that are none.
-
-    Whole blocks of events are decoded in one call, and of a block with anything else in it what
-    stands between.
-    """
-
-    def __init__(self, source: t.IO[bytes], take_events: Callable[[list[Event]], None] | None) -> None:
-        self._source = source
-        self._take_events = take_events
-        self.events = 0
-
-    def __iter__(self) -> t.Iterator[str | bytes]:
-        take = self._take_events
-        if take is None or not hasattr(self._source, "read1"):
-            yield from self._source
+    def _read(self, source: t.Any, callbacks: Callbacks) -> None:
+        if self._take_events is None or not hasattr(source, "read1"):
+            for line in source:
+                self._read_message(line, callbacks)
             return
-        for block in _blocks(self._source):
-            if not self._took(take, block):
-                yield from self._others(take, block)
+        for block in _blocks(source):
+            if not self._took(self._take_events, block):
+                self._read_mixed(self._take_events, block, callbacks)
 
-    def _others(self, take: Callable[[list[Event]], None], block: bytes) -> t.Iterator[bytes]:
+    def _read_mixed(self, take: TakeEvents, block: bytes, callbacks: Callbacks) -> None:
+        """Read a block that is not events throughout: each run of events in one call, other lines one by one."""
         for is_record, group in itertools.groupby(io.BytesIO(block), key=_begins_as_record):
             lines = list(group)
-            if not is_record:
-                yield from lines
-            elif not self._took(take, b"".join(lines)):
+            if is_record and self._took(take, b"".join(lines)):
+                continue
+            for line in lines:
                 # The general way says what is wrong with a line, if anything is.
-                yield from (line for line in lines if not self._took(take, line))
+                if not (is_record and self._took(take, line)):
+                    self._read_message(line, callbacks)
 
-    def _took(self, take: Callable[[list[Event]], None], lines: bytes) -> bool:
+    def _took(self, take: TakeEvents, lines: bytes) -> bool:
+        """Take lines if all of them are events, and return whether they are."""
         try:
             events = [line.record for line in _decode_events(lines)]
         except (msgspec.DecodeError, UnicodeDecodeError):
             return False
-        self.events += len(events)
+        self._counts["RECORD"] += len(events)
         take(events)
         return True
+
+    def _read_message(self, line: str | bytes, callbacks: Callbacks) -> None:
+        """Pass one message to its callback, as the SDK's own loop does."""
+        message = self.deserialize_json(line)
+        self.assert_line_requires(message, requires={"type"})
+        kind = message["type"]
+        if callback := callbacks.get(kind):
+            callback(message)
+        else:
+            self._process_unknown_message(message)
+        self._counts[kind] += 1
+
+    def _process_unknown_message(self, message_dict: dict[str, t.Any]) -> None:
+        raise InputError(f"a line of the input has the unknown type {message_dict['type']!r}")
 
 
 def _begins_as_record(line: bytes) -> bool:
@@ -136,7 +138,7 @@ def _begins_as_record(line: bytes) -> bool:
 
 
 def _blocks(source: t.Any) -> t.Iterator[bytes]:
-    """Give what can be read without waiting, in whole lines."""
+    """Yield what can be read without waiting, in whole lines."""
     begun: list[bytes] = []
     while block := source.read1(READ_BYTES):
         end = block.rfind(b"\n") + 1
@@ -150,7 +152,7 @@ def _blocks(source: t.Any) -> t.Iterator[bytes]:
 
 
 class MessageWriter(SingerWriter):
-    """The SDK's writer on msgspec; records are flushed with the message that follows them."""
+    """Writes messages with msgspec; records are flushed with the message that follows them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -171,7 +173,7 @@ class MessageWriter(SingerWriter):
             self._write()
 
     def flush(self) -> None:
-        """Bring everything on its way."""
+        """Write out everything that is pending."""
         self._write()
         sys.stdout.flush()
 

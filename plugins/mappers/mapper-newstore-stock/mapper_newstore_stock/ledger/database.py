@@ -96,6 +96,18 @@ def analyze(connection: sa.Connection, *tables: sa.Table) -> None:
             connection.exec_driver_sql(f'ANALYZE "{table.name}"')
 
 
+@contextlib.contextmanager
+def temporary_index(connection: sa.Connection, name: str, *columns: sa.Column[t.Any]) -> Iterator[None]:
+    """Index columns of one temporary table for the length of a block.
+
+    A block that fails leaves the index behind: the run ends, and the table goes with its connection.
+    """
+    names = ", ".join(f'"{column.name}"' for column in columns)
+    connection.exec_driver_sql(f'CREATE INDEX "{name}" ON "{columns[0].table.description}" ({names})')
+    yield
+    connection.exec_driver_sql(f'DROP INDEX "{name}"')
+
+
 def insert(connection: sa.Connection, table: sa.Table) -> t.Any:
     """Give the dialect's INSERT, which knows ON CONFLICT."""
     # Both dialects at every start would cost more than the one that is used.

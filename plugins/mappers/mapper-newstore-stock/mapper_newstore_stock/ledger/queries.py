@@ -43,10 +43,13 @@ def check_schema(connection: sa.Connection) -> None:
         LedgerError: there is none, or it has another version.
     """
     if not sa.inspect(connection).has_table(ledger.name):
-        raise LedgerError("there is no ledger in this database")
+        raise LedgerError("ledger_url: there is no ledger in this database; a run of the mapper creates it")
     version = connection.scalar(sa.select(ledger.c.schema_version))
     if version != SCHEMA_VERSION:
-        raise LedgerError(f"the ledger has schema version {version}, this program knows {SCHEMA_VERSION}")
+        raise LedgerError(
+            f"the ledger has schema version {version}, this program knows {SCHEMA_VERSION}; "
+            f"use the version of mapper-newstore-stock that made it"
+        )
 
 
 def explain(connection: sa.Connection, node: str, product: str) -> Table:

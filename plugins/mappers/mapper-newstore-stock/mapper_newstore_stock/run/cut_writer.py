@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.ledger.database import STREAMED, analyze
+from mapper_newstore_stock.ledger.database import STREAMED, analyze, is_postgresql, temporary_index
 from mapper_newstore_stock.ledger.quantities import not_negative, same_key
 from mapper_newstore_stock.ledger.tables import completed_unit, cut, cut_item, moved, on_hand, pending, planned
 from mapper_newstore_stock.run.cuts import Cut, TimestampRange, split_along_timestamps
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mapper_newstore_stock.ledger.store import Ledger
     from mapper_newstore_stock.state import Acknowledged
 
 logger = logging.getLogger("mapper-newstore-stock.planning")
 
 _KEY = (planned.c.fulfillment_node_id, planned.c.product_id)
-# Only a run that is split needs them; on SQLite, `planned` stands in its keys' order anyway.
-_by_timestamp = sa.Index("pending_by_timestamp", pending.c.logical_timestamp)
-pending.indexes.discard(_by_timestamp)
-_by_key = sa.Index("planned_by_key", *_KEY)
-_by_key.ddl_if(dialect="postgresql")
-planned.indexes.discard(_by_key)
 
 
 class CutWriter:
@@ -46,7 +39,7 @@ class CutWriter:
         self._max_items = max_items
 
     def write(self, not_acknowledged: sa.ColumnElement[bool], mark: int | None, first: int) -> list[Cut]:
-        """Write all planned keys into cuts, and give the cuts.
+        """Write all planned keys into cuts, and return the cuts.
 
         Args:
             not_acknowledged: The completed units whose cut this is.
@@ -54,37 +47,51 @@ class CutWriter:
             first: The first cut's number.
         """
         end = self._highest_end()
-        ranges = self._ranges(not_acknowledged)
+        if self._fits_one_cut():
+            cuts = self._fill(self._whole_range(), first, end, mark)
+        else:
+            cuts = self._fill_split(not_acknowledged, first, end, mark)
+        self._fill_with_rest(cuts, first, cuts[-1].end if cuts else end, mark)
+        self._remember(cuts)
+        self._assign(not_acknowledged, cuts)
+        return cuts
+
+    def _fits_one_cut(self) -> bool:
+        touched = sa.select(sa.func.count()).select_from(planned).where(planned.c.touched)
+        return (self._connection.scalar(touched) or 0) <= self._max_items
+
+    def _whole_range(self) -> list[TimestampRange]:
+        low_high = sa.select(sa.func.min(moved.c.lowest), sa.func.max(moved.c.highest))
+        start, end = self._connection.execute(low_high).one()
+        return [] if start is None else [TimestampRange(start, end)]
+
+    def _fill_split(
+        self, not_acknowledged: sa.ColumnElement[bool], first: int, end: int | None, mark: int | None
+    ) -> list[Cut]:
+        self._fill_pending(not_acknowledged)
+        with temporary_index(self._connection, "pending_by_timestamp", pending.c.logical_timestamp):
+            ranges = self._ranges()
+            with self._index_planned():
+                analyze(self._connection, pending, planned)
+                cuts = self._fill(ranges, first, end, mark)
+        self._connection.execute(pending.delete())
+        return cuts
+
+    def _index_planned(self) -> contextlib.AbstractContextManager[None]:
+        """Index planned keys on PostgreSQL; on SQLite they are in key order already."""
+        if is_postgresql(self._connection):
+            return temporary_index(self._connection, "planned_by_key", *_KEY)
+        return contextlib.nullcontext()
+
+    def _fill(self, ranges: list[TimestampRange], first: int, end: int | None, mark: int | None) -> list[Cut]:
+        """Fill a cut for each range with the keys it touches."""
         cuts: list[Cut] = []
         for part in ranges:
             end = part.end if end is None else max(end, part.end)
             number = first + len(cuts)
             size = self._fill_with_touched(number, part if len(ranges) > 1 else None)
             cuts.append(Cut(number, part, size, end, mark))
-        if len(ranges) > 1:
-            _by_key.drop(self._connection)
-            _by_timestamp.drop(self._connection)
-            self._connection.execute(pending.delete())
-        self._fill_with_rest(cuts, first, end, mark)
-        self._remember(cuts)
-        self._assign(not_acknowledged, cuts)
         return cuts
-
-    def _ranges(self, not_acknowledged: sa.ColumnElement[bool]) -> list[TimestampRange]:
-        touched = sa.select(sa.func.count()).select_from(planned).where(planned.c.touched)
-        if (self._connection.scalar(touched) or 0) <= self._max_items:
-            low_high = sa.select(sa.func.min(moved.c.lowest), sa.func.max(moved.c.highest))
-            start, end = self._connection.execute(low_high).one()
-            return [] if start is None else [TimestampRange(start, end)]
-        self._fill_pending(not_acknowledged)
-        _by_timestamp.create(self._connection)
-        ranges = split_along_timestamps(self._completions(), self._max_items)
-        if len(ranges) == 1:
-            _by_timestamp.drop(self._connection)
-        else:
-            _by_key.create(self._connection)
-            analyze(self._connection, pending, planned)
-        return ranges
 
     def _fill_pending(self, not_acknowledged: sa.ColumnElement[bool]) -> None:
         unit = completed_unit.c
@@ -92,12 +99,13 @@ class CutWriter:
         query = sa.select(unit.fulfillment_node_id, unit.product_id, unit.logical_timestamp)
         self._connection.execute(pending.insert().from_select(pending.c.keys(), query.where(not_acknowledged)))
 
-    def _completions(self) -> Iterator[tuple[int, int]]:
-        """Give (timestamp, key) in timestamp order, a key as its hash: half a million must fit in memory."""
+    def _ranges(self) -> list[TimestampRange]:
         unit = pending.c
         query = sa.select(unit.logical_timestamp, unit.fulfillment_node_id, unit.product_id)
         rows = self._connection.execute(query.order_by(unit.logical_timestamp), execution_options=STREAMED)
-        return ((timestamp, hash((node, product))) for timestamp, node, product in rows)
+        # A key as its hash: half a million must fit in memory.
+        completions = ((timestamp, hash((node, product))) for timestamp, node, product in rows)
+        return split_along_timestamps(completions, self._max_items)
 
     def _fill_with_touched(self, number: int, part: TimestampRange | None) -> int:
         """Put every key with a completion in the range into a cut; None: every touched key."""

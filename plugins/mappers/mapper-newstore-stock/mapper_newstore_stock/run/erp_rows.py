@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import typing as t
 
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import OnHandError
-from mapper_newstore_stock.ledger.database import analyze, load
+from mapper_newstore_stock.ledger.database import analyze, is_postgresql, load, temporary_index
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import folded, on_hand, read_row
 from mapper_newstore_stock.ledger.tables import ledger as ledger_table
@@ -21,13 +22,9 @@ if t.TYPE_CHECKING:
     from mapper_newstore_stock.state import Cursor
 
 NAMED_KEYS = 20
-#: Fewer rows are found without an index.
+#: Up to this many rows are found as fast without an index.
 INDEXED_ROWS = 1_000
 _KEY = (read_row.c.fulfillment_node_id, read_row.c.product_id)
-# It is made after the rows: sorting once is cheaper than finding each one's place. PostgreSQL hashes instead.
-_by_key = sa.Index("read_row_by_key", *_KEY, read_row.c.quantity, read_row.c.as_of_logical_timestamp)
-_by_key.ddl_if(dialect="sqlite")
-read_row.indexes.discard(_by_key)
 
 
 def last_cursor(connection: sa.Connection, fingerprint: str) -> Cursor | None:
@@ -54,17 +51,14 @@ def take_rows(ledger: Ledger, source: OnHandSource, since: Cursor | None) -> int
     connection = ledger.connection
     connection.execute(read_row.delete())
     count = load(connection, read_row, source.rows(since))
-    if count > INDEXED_ROWS:
-        _by_key.create(connection)
-    analyze(connection, read_row)
-    _refuse_duplicates(connection)
-    # What a died run took may be younger than a change it did not read: see `not_contained`.
-    _change(connection, ledger.unread_since)
-    _add(connection, ledger.unread_since)
-    if since is None:
-        _remove(connection, count)
-    if count > INDEXED_ROWS:
-        _by_key.drop(connection)
+    with _index_by_key(connection, count):
+        analyze(connection, read_row)
+        _refuse_duplicates(connection)
+        # A run that died may have taken units younger than a change it did not read: see `not_contained`.
+        _change(connection, ledger.unread_since)
+        _add(connection, ledger.unread_since)
+        if since is None:
+            _remove(connection, count)
     connection.execute(read_row.delete())
     if source.updated_column:
         kept = json.dumps([source.fingerprint, source.cursor])
@@ -97,6 +91,17 @@ def refuse_rows_below_folded(connection: sa.Connection) -> None:
 def name_keys(rows: Sequence[sa.Row[t.Any]]) -> str:
     """Write keys for an error text: "DC01/SKU-1, DC01/SKU-2"."""
     return ", ".join(f"{row.fulfillment_node_id}/{row.product_id}" for row in rows)
+
+
+def _index_by_key(connection: sa.Connection, count: int) -> contextlib.AbstractContextManager[None]:
+    """Index many rows on SQLite; PostgreSQL hashes instead.
+
+    The rows are there already: sorting them once is cheaper than finding each one's place.
+    """
+    if count <= INDEXED_ROWS or is_postgresql(connection):
+        return contextlib.nullcontext()
+    columns = (*_KEY, read_row.c.quantity, read_row.c.as_of_logical_timestamp)
+    return temporary_index(connection, "read_row_by_key", *columns)
 
 
 def _refuse_duplicates(connection: sa.Connection) -> None:

@@ -149,7 +149,8 @@ class Planner:
         new = [row.changed_run >= self._ledger.unread_since, row.sent_cut.is_(None), row.sent_cut > sent]
         if self._rule_is_new():
             new.append(sa.true())
-        self._plan_from(sa.select(*self._sum(mark), sa.false()).where(sa.or_(*new), ~in_moved))
+        untouched = sa.false().label("touched")
+        self._plan_from(sa.select(*self._sum(mark), untouched).where(sa.or_(*new), ~in_moved))
         by_units = sa.select(*self._sum(mark), moved.c.touched).select_from(moved.join(on_hand, same_key(row, moved.c)))
         self._plan_from(by_units)
 
@@ -174,7 +175,7 @@ class Planner:
         return [
             row.fulfillment_node_id,
             row.product_id,
-            row.quantity,
+            row.quantity.label("on_hand"),
             row.as_of_logical_timestamp,
             self._units(completed_unit, completed_since(mark, erp_is_current=current)).label("completed"),
             self._units(ahead_unit, added_back(mark, erp_is_current=current)).label("added_back"),
@@ -189,17 +190,27 @@ class Planner:
         return units
 
     def _plan_from(self, summed: sa.Select[t.Any]) -> None:
-        key, product, on_shelf, as_of, completed, back, sent_quantity, sent_cut, touched = summed.subquery().columns
-        quantity = on_shelf - completed + back
-        query = sa.select(key, product, on_shelf, as_of, completed, back, quantity, touched).where(
+        """Plan the keys of a query of `_sum` and `touched` whose number NewStore does not have."""
+        key = summed.subquery().c
+        quantity = (key.on_hand - key.completed + key.added_back).label("quantity")
+        query = sa.select(
+            key.fulfillment_node_id,
+            key.product_id,
+            key.on_hand,
+            key.as_of_logical_timestamp,
+            key.completed,
+            key.added_back,
+            quantity,
+            key.touched,
+        ).where(
             sa.or_(
-                touched,
-                sent_cut.is_(None),
-                sent_cut > self._acknowledged.cut,
-                sent_quantity != not_negative(quantity),
+                key.touched,
+                key.sent_cut.is_(None),
+                key.sent_cut > self._acknowledged.cut,
+                key.sent_quantity != not_negative(quantity),
             )
         )
-        self._connection.execute(planned.insert().from_select(planned.c.keys(), query))
+        self._connection.execute(planned.insert().from_select(query.selected_columns.keys(), query))
 
     def _forget_cuts_of_ignored(self) -> None:
         """No cut carries units of keys that are not managed here, until they are."""

@@ -26,6 +26,7 @@ from mapper_newstore_stock.run.records import records_of
 from mapper_newstore_stock.state import STOCK, Acknowledged, Taken
 
 if t.TYPE_CHECKING:
+    import collections
     import logging
     from collections.abc import Iterator, Mapping
 
@@ -46,51 +47,57 @@ STOCK_SCHEMA = th.PropertiesList(
 
 
 class StockRun:
-    """Takes one run's messages and gives the messages to send.
+    """One run that collects the tap's events in the ledger, and sends its cuts at the end.
 
     Args:
         config: The mapper's settings.
         logger: Where the run reports.
+        counts: Counts the run's `events`, `cuts` and `records`.
         ledger: An open ledger instead of the one behind `ledger_url`; it is closed with the run.
-
-    Attributes:
-        cuts: How many have been given so far.
-        records: How many stock records they had.
 
     Raises:
         LedgerError: the ledger cannot be opened, or another run holds it.
     """
 
-    def __init__(self, config: Mapping[str, t.Any], logger: logging.Logger, ledger: Ledger | None = None) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, t.Any],
+        logger: logging.Logger,
+        counts: collections.Counter[str],
+        ledger: Ledger | None = None,
+    ) -> None:
         self._config = config
         self._logger = logger
+        self._counts = counts
         self._ledger = ledger or Ledger.at(config["ledger_url"])
         self._intake = Intake(self._ledger)
         self._acknowledged = Acknowledged()
         self._numbers_used = 0
-        self.cuts = 0
-        self.records = 0
         self._state: dict[str, t.Any] | None = None
-        self._events = 0
         self._events_begun = False
         self._tenant = OneTenant()
 
-    def begin_events(self) -> None:
+    def begin_events(self) -> tuple[singer.Message, ...]:
         """Note that the tap's SCHEMA came: a STATE from here on is no longer its input state."""
         self._events_begun = True
+        return ()
 
-    def take_events(self, events: list[Event]) -> None:
+    def take_events(self, events: list[Event]) -> tuple[singer.Message, ...]:
         """Take events. They count only once a STATE covers them (design rule 3)."""
         self._events_begun = True
+        self._counts["events"] += len(events)
         for tenant in dict.fromkeys([event.tenant for event in events]):
             self._tenant.check(tenant)
-        self._events += len(events)
         self._intake.take(events)
+        return ()
 
-    def take_state(self, state: dict[str, t.Any]) -> None:
-        """Take a STATE: the tap's echo of its input state, or what covers the events so far."""
+    def take_state(self, state: dict[str, t.Any]) -> tuple[singer.Message, ...]:
+        """Take a STATE, which goes out again with the cut.
+
+        It is the tap's echo of its input state, or covers the events so far.
+        """
         taken = Taken.from_state(state, STREAM)
-        if self._state is None and self._events == 0:
+        if self._state is None and not self._counts["events"]:
             said = Acknowledged.from_state(state)
             self._acknowledged = self._ledger.acknowledge(said, taken, echoed=not self._events_begun)
             self._numbers_used = said.cut
@@ -98,9 +105,10 @@ class StockRun:
         if self._events_begun:
             self._intake.cover(taken)
         self._state = copy.deepcopy(state)
+        return ()
 
     def finish(self) -> Iterator[singer.Message]:
-        """Plan the cuts, write them down, and give the messages that carry them.
+        """Plan the cuts, write them down, and yield the messages that carry them.
 
         Raises:
             LedgerError: an event is too old, or the database fails.
@@ -116,7 +124,7 @@ class StockRun:
             raise LedgerError(f"the ledger cannot be written: {short(error)}. The next run repeats this one") from error
 
     def close(self) -> None:
-        """Let go of the ledger."""
+        """Release the ledger."""
         self._ledger.close()
 
     def _finish(self) -> Iterator[singer.Message]:
@@ -137,7 +145,7 @@ class StockRun:
         self._forget_old(erp_is_current=rules.erp_is_current)
         self._ledger.connection.commit()
         if not cuts:
-            self._logger.info("%d events taken, no quantity changed", self._events)
+            self._logger.info("%d events taken, no quantity changed", self._counts["events"])
             yield self._state_message(dataclasses.replace(self._acknowledged, on_hand_cursor=source.cursor))
             return
         yield singer.SchemaMessage(
@@ -146,9 +154,9 @@ class StockRun:
         for cut in cuts:
             self._logger.info("Cut %d: %d records, %s, mark %s", cut.number, cut.size, _range(cut), cut.mark)
             yield from records_of(self._ledger.connection, cut)
-            self.cuts, self.records = self.cuts + 1, self.records + cut.size
             cursor = source.cursor if cut is cuts[-1] else self._acknowledged.on_hand_cursor
             yield self._state_message(Acknowledged(cut.number, cut.end, cut.mark, self._ledger.identity, cursor))
+        self._counts.update(cuts=len(cuts), records=sum(cut.size for cut in cuts))
 
     def _read_on_hand(self, source: OnHandSource) -> None:
         """Read the changed rows if both ledger and state say how far the last run had come, else all."""
