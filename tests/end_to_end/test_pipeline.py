@@ -120,7 +120,7 @@ def test_a_failed_job_is_repeated_by_the_next_run(shop: Pipeline) -> None:
 
 
 @pytest.mark.fault("F14")
-@pytest.mark.adapter_mistake("went on without the bad part, under a claim for all")
+@pytest.mark.adapter_mistake("skipped the bad part but declared the whole range")
 def test_missing_on_hand_imports_nothing_until_the_row_is_there(shop: Pipeline) -> None:
     shop.stock("DC01", "SKU-1", 10)
     shop.newstore.set_stock("DC01", "SKU-2", 5)

@@ -91,7 +91,7 @@ def test_other_streams_are_left_out(tmp_path: Path, settings: dict[str, t.Any]) 
     assert [record["quantity"] for record in done.records] == [9]
 
 
-@pytest.mark.adapter_mistake("went on without the bad part, under a claim for all")
+@pytest.mark.adapter_mistake("skipped the bad part but declared the whole range")
 @pytest.mark.adapter_mistake("logged errors and reported success")
 def test_missing_on_hand_ends_with_1_lists_the_keys_and_sends_nothing(
     tmp_path: Path, settings: dict[str, t.Any]
@@ -181,7 +181,7 @@ def test_a_database_that_cannot_be_reached_ends_with_1_and_no_password(
 
 
 @pytest.mark.fault("F15")
-@pytest.mark.adapter_mistake("took locks without an owner, which outlived it")
+@pytest.mark.adapter_mistake("took locks without an owner, which outlived the process")
 def test_a_killed_holder_of_the_ledger_blocks_nobody(tmp_path: Path, settings: dict[str, t.Any]) -> None:
     config = tmp_path / "config.json"
     config.write_text(json.dumps(settings), encoding="utf-8")

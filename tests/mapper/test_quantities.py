@@ -238,7 +238,7 @@ def test_two_tenants_in_one_run_are_refused(day: ShopDay) -> None:
 
 @pytest.mark.fault("F14")
 @pytest.mark.adapter_mistake("dropped a whole file for one bad cell")
-@pytest.mark.adapter_mistake("cut off the decimals of numbers")
+@pytest.mark.adapter_mistake("truncated decimal quantities")
 @pytest.mark.parametrize(
     ("row", "said"),
     [

@@ -41,7 +41,7 @@ def look_after(directory: Path, url: str, *arguments: str) -> Finished:
     return run_plugin("newstore-event-receiver", directory, None, *arguments, TAP_NEWSTORE_FULFILLMENT_LANDING_URL=url)
 
 
-@pytest.mark.adapter_mistake("deleted its input before the import was there")
+@pytest.mark.adapter_mistake("deleted its input before the import had ended")
 def test_nothing_is_pruned_before_a_target_has_confirmed_it(store: LandingStore) -> None:
     keep(store, 10, 11, received_at=0)
     assert store.retention.prune(0) == 0

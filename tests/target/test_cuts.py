@@ -142,7 +142,7 @@ def test_plain_records_that_could_not_be_imported_still_wait(intake: Intake, imp
 
 
 @pytest.mark.adapter_mistake("sent a null location, which creates one")
-@pytest.mark.adapter_mistake("cut off the decimals of numbers")
+@pytest.mark.adapter_mistake("truncated decimal quantities")
 @pytest.mark.parametrize(
     ("fields", "said"),
     [

@@ -124,7 +124,7 @@ def test_what_an_earlier_run_created_and_never_started_is_failed(
     assert states(newstore) == {left: "failed"}
 
 
-@pytest.mark.adapter_mistake("restarted all waiting jobs, other people's too")
+@pytest.mark.adapter_mistake("restarted all waiting jobs, including other people's")
 @pytest.mark.parametrize(("provider", "name"), [("theirs", NAME_PREFIX + "cut 1"), (OURS, "a nightly stock import")])
 def test_nobody_elses_job_is_touched(jobs: ImportJobs, newstore: NewStore, uri: str, provider: str, name: str) -> None:
     theirs = create(newstore, provider, name, uri)

@@ -40,7 +40,7 @@ def run_on_s3(newstore: NewStore, store: ObjectStore, directory: Path, *messages
     )
 
 
-@pytest.mark.adapter_mistake("gave links that end before they are fetched")
+@pytest.mark.adapter_mistake("gave links that expire before they are fetched")
 def test_newstore_fetches_a_presigned_link_that_lives_for_days(
     newstore: NewStore, object_store: ObjectStore, tmp_path: Path
 ) -> None:
@@ -102,7 +102,7 @@ def test_old_files_of_ours_are_removed_from_s3_and_nothing_else(
     assert len(left) == len(kept) + 1
 
 
-@pytest.mark.adapter_mistake("deleted its input before the import was there")
+@pytest.mark.adapter_mistake("deleted its input before the import had ended")
 @pytest.mark.parametrize("keep", [0, 14])
 def test_a_file_of_an_open_job_stays_however_old(newstore: NewStore, tmp_path: Path, keep: int) -> None:
     old = [named(30, cut="1") + ZIP, named(30, cut="2") + ZIP]

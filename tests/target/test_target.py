@@ -186,8 +186,8 @@ def test_the_errors_of_a_failed_job_are_shown(newstore: NewStore, tmp_path: Path
 
 
 @pytest.mark.fault("F11")
-@pytest.mark.adapter_mistake("went on without the bad part, under a claim for all")
-@pytest.mark.adapter_mistake("took status 200 for success when every row had failed")
+@pytest.mark.adapter_mistake("skipped the bad part but declared the whole range")
+@pytest.mark.adapter_mistake("treated status 200 as success when every row had failed")
 def test_a_finished_job_that_refused_items_is_no_success(newstore: NewStore, tmp_path: Path) -> None:
     newstore.set_faults(next_import_errors=["item 3: no"])
     done = run_target(newstore, tmp_path, *a_cut(1, {"A": 7}), a_state(1))
