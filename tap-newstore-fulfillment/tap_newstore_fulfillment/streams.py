@@ -115,7 +115,7 @@ class LandingStream(Stream):
         self.state_manager.is_flushed = False
 
     def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:
-        """Move the bookmark past a record the SDK just wrote.
+        """Move the bookmark as far as a record the SDK just wrote allows.
 
         The SDK's own bookmark would be the record's timestamp: too far while records with an
         equal timestamp follow, and backwards for a late event.
