@@ -1,4 +1,4 @@
-"""What the ledger should say, from every unit in a Python list: slow, naive and easy to believe."""
+"""What the ledger should say, computed from every unit in a Python list: slow, naive and easy to trust."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class OracleRow:
 
 
 class Oracle:
-    """Design rules 4 to 7, written down once more.
+    """Design rules 4 to 7, written a second time.
 
     Attributes:
         current: The ERP's numbers always contain every completion.
@@ -82,7 +82,7 @@ class Oracle:
                 self.rows[key] = OracleRow(quantity, as_of, self.run)
         for unit in self.units:
             if unit.cut is None:
-                # What a died run took has not been beside the ERP's rows before.
+                # A run that died took it; it has not been weighed against the ERP's rows before.
                 unit.run = self.run
         declared = [unit.at for unit in self.pending(acknowledged)]
         self.mark = _highest(self.mark, state_mark, *declared)
@@ -91,11 +91,11 @@ class Oracle:
             self.units.append(dataclasses.replace(unit, late=seen is not None and unit.at <= seen, run=self.run))
 
     def pending(self, acknowledged: int) -> list[OracleUnit]:
-        """Give the units NewStore has not acknowledged."""
+        """Return the units NewStore has not acknowledged."""
         return [unit for unit in self.units if unit.cut is None or unit.cut > acknowledged]
 
     def quantity(self, key: Key) -> int:
-        """Give the number NewStore should get."""
+        """Return the number NewStore should get."""
         row = self.rows[key]
         result = row.quantity
         for unit in self.units:
@@ -130,7 +130,7 @@ class OracleNewStore:
         self.subtracted: dict[Key, dict[str, int]] = {}
 
     def complete(self, key: Key, event_id: str, at: int) -> None:
-        """A unit is shipped."""
+        """Note that a unit was shipped."""
         self.subtracted.setdefault(key, {})[event_id] = at
 
     def apply(self, cut: SentCut) -> None:

@@ -1,4 +1,4 @@
-"""One mapper run after the other, in process, on a ledger and a CSV."""
+"""Runs the mapper in process, one run after another, on a ledger and a CSV."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typing as t
 import sqlalchemy as sa
 from mapper_newstore_stock.events import read_event
 from mapper_newstore_stock.ledger import tables
-from mapper_newstore_stock.ledger.database import make_durable, open_engine
+from mapper_newstore_stock.ledger.database import open_engine, set_up_sqlite
 from mapper_newstore_stock.ledger.store import Ledger
 from mapper_newstore_stock.mapper import MapperNewStoreStock
 from mapper_newstore_stock.run.stock_run import StockRun
@@ -28,20 +28,20 @@ State = dict[str, t.Any]
 
 
 class Ledgers:
-    """Ledgers on SQLite, one after the other behind one engine: so statements are compiled once for all.
+    """Ledgers on SQLite, one after another behind one engine: so statements are compiled once for all.
 
     Args:
-        durable: As the mapper opens them; without, they are fast and outlive no crash of the machine.
+        durable: Open them as the mapper does. Otherwise they are fast and survive no crash of the machine.
     """
 
     def __init__(self, *, durable: bool = True) -> None:
         self._path = ""
         self.engine = sa.create_engine("sqlite://", creator=self._connect, poolclass=sa.NullPool)
         self.engine.dialect.ddl_compiler = _CreatedBefore
-        sa.event.listen(self.engine, "connect", make_durable if durable else _make_fast)
+        sa.event.listen(self.engine, "connect", set_up_sqlite if durable else _make_fast)
 
     def new(self, directory: Path) -> sa.Engine:
-        """Give the engine, which from now on leads to a new ledger in the directory."""
+        """Return the engine, which from now on leads to a new ledger in the directory."""
         self._path = str(directory / "ledger.db")
         return self.engine
 
@@ -50,7 +50,7 @@ class Ledgers:
 
 
 class _CreatedBefore(SQLiteDDLCompiler):
-    """Writes each CREATE TABLE once; SQLAlchemy would do so again for each ledger and for each run's own tables."""
+    """Compiles each CREATE TABLE once; SQLAlchemy would do so for each ledger and each run's temporary tables."""
 
     written: t.ClassVar[dict[tuple[str, bool], str]] = {}
 
@@ -79,15 +79,15 @@ class SentCut:
 
 
 class ShopDay:
-    """A tap's events, an ERP and a mapper; the state goes round as Meltano would pass it.
+    """A tap's events, an ERP and a mapper; the state is passed on as Meltano would.
 
     Attributes:
-        bookmark: The tap's bookmark after the next run; None makes one up from the events.
+        bookmark: The tap's bookmark after the next run (None: made up from the events).
 
     Args:
         directory: For the ledger and the CSV.
         engine: The ledger's engine instead of one per run, so that days share compiled statements.
-        settings: The mapper's settings; ledger and CSV are in the directory unless they say otherwise.
+        settings: The mapper's settings; by default ledger and CSV are in the directory.
     """
 
     def __init__(self, directory: Path, engine: sa.Engine | None = None, **settings: t.Any) -> None:
@@ -118,10 +118,10 @@ class ShopDay:
 
         Args:
             events: Records of the tap.
-            known_late: Those that follow when the tap has said that late ones do.
+            known_late: Events that follow once the tap has said that late ones do.
             through: The tap's bookmark after them; default: the highest timestamp so far.
             lose_last_state: The tap dies before the STATE that covers its events.
-            acknowledge: How many of the cuts NewStore gets before the run is ended.
+            acknowledge: How many of the cuts NewStore gets before the run ends.
         """
         ledger = Ledger(self._engine) if self._engine else None
         run = StockRun(self.settings, logging.getLogger("test"), collections.Counter(), ledger)
@@ -131,7 +131,7 @@ class ShopDay:
             run.close()
 
     def delete_ledger(self, engine: sa.Engine | None = None) -> None:
-        """Leave nothing of the ledger."""
+        """Drop the whole ledger."""
         engine = engine or open_engine(self.settings["ledger_url"])
         with engine.begin() as connection:
             for view in sa.inspect(connection).get_view_names():
@@ -185,7 +185,7 @@ class ShopDay:
 
 
 def _before_late_ones(state: State, known_late: Sequence[dict[str, t.Any]]) -> State:
-    """Give the STATE the tap writes before events it knows to be late, when the other ones are out."""
+    """Return the STATE the tap writes after all other events, before those it knows to be late."""
     end = state["bookmarks"][STREAM]
     lowest = min(event["logical_timestamp"] for event in known_late)
     bookmark = {**end, "replication_key_value": lowest - 1, "complete": False}
@@ -194,7 +194,7 @@ def _before_late_ones(state: State, known_late: Sequence[dict[str, t.Any]]) -> S
 
 
 def read_cuts(messages: list[dict[str, t.Any]]) -> list[SentCut]:
-    """Put messages together to cuts; a STATE without records becomes a cut of size 0."""
+    """Return the cuts messages make up; a STATE without records becomes a cut of size 0."""
     cuts: list[SentCut] = []
     open_cut = None
     for message in messages:
@@ -218,7 +218,7 @@ def read_cuts(messages: list[dict[str, t.Any]]) -> list[SentCut]:
 def completed(
     at: int, *products: str, node: str = "DC01", name: str | None = None, **fields: t.Any
 ) -> dict[str, t.Any]:
-    """Give a record of the tap: one unit of each product named left the node."""
+    """Return a record of the tap: one unit of each product named left the node."""
     return {
         "event_id": f"{name or 'completed'}:fr-{at}:{at}",
         "event_name": name or "fulfillment_request.items_completed",

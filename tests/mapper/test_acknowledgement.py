@@ -88,7 +88,7 @@ def test_numbers_of_cuts_grow_and_are_never_used_twice(tmp_path: Path, database_
 
 
 @pytest.mark.fault("F6")
-def test_what_a_dying_tap_sent_beyond_its_last_state_is_not_taken(tmp_path: Path, database_url: str) -> None:
+def test_events_after_a_dying_taps_last_state_are_not_taken(tmp_path: Path, database_url: str) -> None:
     day = a_day(tmp_path, database_url)
     assert day.run(completed(10), lose_last_state=True) == []
     (cut,) = day.run(completed(10))
@@ -219,7 +219,7 @@ def test_the_next_run_may_begin_the_moment_the_last_one_has_ended(tmp_path: Path
     assert len(a_day(tmp_path, database_url).run(completed(10))) == 1
 
 
-def test_what_a_tap_sent_that_died_on_the_way_is_kept_and_not_sent_alone(tmp_path: Path, database_url: str) -> None:
+def test_events_of_a_tap_that_died_on_the_way_are_kept_and_not_sent_alone(tmp_path: Path, database_url: str) -> None:
     day = a_day(tmp_path, database_url)
     day.run(completed(10), completed(11))
     day.delete_ledger()
@@ -258,7 +258,7 @@ def test_the_ledger_itself_remembers_a_mark_made_by_a_key_that_is_ignored_now(
     assert cut.state["bookmarks"]["stock"]["mark"] == 14
 
 
-def test_of_a_tap_that_died_before_its_last_state_nothing_is_sent_not_even_the_erps_changes(
+def test_nothing_is_sent_when_the_tap_died_before_its_last_state_not_even_the_erps_changes(
     tmp_path: Path, database_url: str
 ) -> None:
     day = a_day(tmp_path, database_url)

@@ -1,7 +1,7 @@
 """Random days of a shop, judged by the true shelf after every import (the invariant of the design).
 
-Landing store, release, ledger and cuts are the real ones; the ERP lags, imports stop half way,
-states get lost, events come late. Each day is one seed; a failing seed is printed by its test.
+Landing store, release, ledger and cuts are the real ones. The ERP lags, imports stop half way, states
+get lost, events come late. Each day is one seed, which is in the name of its test.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ STEPS = 40
 
 @dataclasses.dataclass
 class UnderWay:
-    """An event NewStore has published and the receiver does not have yet."""
+    """An event NewStore has published and the receiver has not got yet."""
 
     arrives: int
     body: dict[str, t.Any]
@@ -50,7 +50,7 @@ class Day:
         seed: Everything random comes from it.
         engine: For the ledger.
         scope: What a range covers.
-        beyond_the_promise: Events may arrive later than the settle time.
+        beyond_the_promise: Events may arrive later than the settle time allows.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class Day:
         stops = disturbed and self._chance.random() < 0.4
         acknowledged = self._chance.randint(0, 2) if stops else 10_000
         cuts = self._shop.run(*records, acknowledge=acknowledged)
-        # The import whose STATE got lost may have been applied all the same.
+        # An import may have been applied although its STATE got lost.
         for cut in cuts[: acknowledged + self._chance.randint(0, 1)]:
             self._import(cut)
         self._states.append(self._shop.state)

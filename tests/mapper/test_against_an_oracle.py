@@ -1,8 +1,8 @@
-"""The ledger alone against a naive oracle: after every cut the quantities are the oracle's.
+"""The ledger alone against a naive oracle: after every cut its quantities are the oracle's.
 
-Events come twice, late and again; ERP rows lag, run ahead and go back; runs die between any two
-database statements; states get lost and old; the ledger is deleted. EXAMPLES says how many such
-stories are told (`make fuzz` tells 50,000).
+Events come late, twice and in replays; ERP rows lag, run ahead and go back; runs die between any two
+database statements; states get lost or old; the ledger is deleted. EXAMPLES says how many such stories
+are told (`make fuzz` tells 50,000).
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from tests.mapper.oracle import Oracle, OracleNewStore
 from tests.mapper.shop_day import STREAM, Ledgers, SentCut, ShopDay, completed
 
 EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "2000"))
-#: Independent of each other, so that several processes may tell them.
+#: Independent of each other, so that they can run in several processes.
 SHARDS = 4
 STEPS = 7
 NODE = "DC01"
 PRODUCTS = ("A", "B", "C")
 KEYS = [(NODE, product) for product in PRODUCTS]
-#: Products of an event, how far its timestamp is from the last one, whether it arrives at once.
+#: Products of an event, the distance of its timestamp from the last one, whether it arrives at once.
 Sale = tuple[list[str], int, bool]
 SALES = st.lists(
     st.tuples(st.lists(st.sampled_from(PRODUCTS), max_size=3), st.integers(1, 2), st.sampled_from([True, True, False])),
@@ -43,7 +43,7 @@ EVENTS_TAKEN, CUTS_PLANNED = 3, 4
 _LEDGERS = Ledgers(durable=False)
 
 
-class Died(Exception):  # noqa: N818 - a process does not err when it is killed
+class Died(Exception):  # noqa: N818 - being killed is not an error of the process
     """The run was killed."""
 
 
@@ -122,7 +122,7 @@ class LedgerStory(RuleBasedStateMachine):
             self.states = [{}]
 
     def _live(self, sales: list[Sale], counts: list[Count]) -> None:
-        """Let what is under way arrive, sell, and count."""
+        """Let some events arrive, sell, and count stock."""
         self.arrived += self.under_way[::2]
         self.under_way = self.under_way[1::2]
         for products, gap, comes in sales:
@@ -176,7 +176,7 @@ class LedgerStory(RuleBasedStateMachine):
             self._judge_newstore()
 
     def _judge_newstore(self) -> None:
-        """NewStore has everything: its numbers are the oracle's, and it subtracts only what is beyond the mark."""
+        """Check that NewStore's numbers are the oracle's, and that it subtracts only what is beyond the mark."""
         known = {unit.event_id for unit in self.oracle.units}
         for newstore in self.newstores:
             assert newstore.on_hand == {key: self.oracle.quantity(key) for key in KEYS}
@@ -184,7 +184,7 @@ class LedgerStory(RuleBasedStateMachine):
                 assert not known & newstore.subtracted.get(key, {}).keys()
 
     def _planned_ranges(self) -> list[tuple[int, tuple[int, int] | None]]:
-        """Give the cuts of the last run, also those that were never sent."""
+        """Return the cuts of the last run, even those that were never sent."""
         with _LEDGERS.engine.connect() as connection:
             rows = connection.exec_driver_sql(
                 "SELECT cut, logical_timestamp_start, logical_timestamp_end FROM cut"
@@ -208,7 +208,7 @@ class LedgerStory(RuleBasedStateMachine):
     def _events_of_tap(
         self, start: dict[str, t.Any], through: int | None
     ) -> tuple[list[dict[str, t.Any]], list[dict[str, t.Any]]]:
-        """Give what the tap sends, and what it says is late."""
+        """Return what the tap sends, and what it says is late."""
         last, position = start.get("replication_key_value"), start.get("position", 0)
         released, ahead, known_late = [], [], []
         for index, event in enumerate(self.arrived):
@@ -233,7 +233,7 @@ def test_after_every_cut_the_quantities_are_the_oracles(shard: int) -> None:
     examples = len(range(shard, EXAMPLES, SHARDS))
     stories = type(f"LedgerStory{shard}", (LedgerStory,), {})
     if settings().derandomize:
-        # As on a CI server; else all shards would tell the same stories.
+        # As on a CI server, where all shards would otherwise tell the same stories.
         stories = seed(shard)(stories)
     run_state_machine_as_test(
         stories,

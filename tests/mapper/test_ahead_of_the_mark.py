@@ -1,4 +1,4 @@
-"""Rows ahead of the mark (design rule 4): NewStore still subtracts what no range has reached."""
+"""ERP rows ahead of the mark (design rule 4): NewStore still subtracts what no range has reached."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_unit_that_stays_ahead_is_remembered_and_sends_nothing_new(day: ShopDa
     assert day.run(through=10) == []
 
 
-def test_when_another_key_moves_the_mark_beyond_it_a_unit_counts_as_completed(day: ShopDay) -> None:
+def test_a_unit_counts_as_completed_when_another_key_moves_the_mark_beyond_it(day: ShopDay) -> None:
     day.erp.count("DC01", "OTHER", 5)
     day.erp.count(*SKU, 9, as_of=11)
     day.run(ahead(11))
@@ -82,7 +82,7 @@ def test_when_another_key_moves_the_mark_beyond_it_a_unit_counts_as_completed(da
     assert (cut.quantities, cut.range) == ({SKU: 9, ("DC01", "OTHER"): 4}, (11, 14))
 
 
-def test_a_unit_below_a_range_that_was_only_tried_counts_like_a_late_one(day: ShopDay) -> None:
+def test_a_unit_below_a_range_that_was_only_tried_counts_as_late(day: ShopDay) -> None:
     day.erp.count("DC01", "OTHER", 5)
     day.erp.count(*SKU, 9, as_of=11)
     day.run(completed(14, "OTHER"), acknowledge=0)

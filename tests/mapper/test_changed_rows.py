@@ -1,4 +1,4 @@
-"""`on_hand_updated_column`: a run reads only the ERP's changed rows, from where NewStore has acknowledged."""
+"""`on_hand_updated_column`: a run reads only rows changed since the last cut NewStore has acknowledged."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_only_rows_updated_since_are_read(day: ShopDay, table: Table, caplog: py
     table.write("A", 5, 3)
     caplog.clear()
     assert quantities(day.run()) == [{"A": 5}]
-    # The last one again, because another may have got the same moment.
+    # The last row again, because another may have been given the same moment.
     assert "2 on-hand rows read, changed since 2026-01-01 00:00:02" in caplog.text
 
 

@@ -1,4 +1,4 @@
-"""Events of which the tap says that they came late, to a ledger that cannot know it (design rule 4)."""
+"""Events that the tap says came late, to a ledger that cannot know (design rule 4)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SKU = ("DC01", "SKU-1")
 
 @pytest.fixture
 def day(tmp_path: Path, database_url: str) -> ShopDay:
-    """Give a shop whose ERP has counted the events of 10 and 14."""
+    """Return a shop whose ERP has counted the events at 10 and 14."""
     day = ShopDay(tmp_path, ledger_url=database_url)
     day.erp.count(*SKU, 8, as_of=14)
     return day
@@ -33,27 +33,27 @@ def test_a_late_event_counts_in_a_new_ledger_until_the_row_changes(day: ShopDay)
     assert day.run() == []
 
 
-def test_what_came_before_the_tap_said_it_is_contained_in_the_row(day: ShopDay) -> None:
+def test_events_before_the_tap_says_that_late_ones_follow_are_contained_in_the_row(day: ShopDay) -> None:
     at_the_mark = completed(14, name="fulfillment_request.items_completed", event_id="another")
     (cut,) = day.run(completed(10), completed(14), known_late=[at_the_mark])
     assert cut.quantities == {SKU: 7}
 
 
-def test_what_is_above_the_timestamp_the_tap_said_is_contained_in_the_row(day: ShopDay) -> None:
+def test_events_above_the_timestamp_of_late_ones_are_contained_in_the_row(day: ShopDay) -> None:
     day.erp.count(*SKU, 7, as_of=20)
     day.bookmark = {"replication_key_value": 14, "position": 3, "store_id": "store"}
     (cut,) = day.run(completed(10), known_late=[completed(12), completed(20)])
     assert cut.quantities == {SKU: 6}
 
 
-def test_of_a_tap_that_does_not_say_it_no_event_below_its_last_state_is_late(day: ShopDay) -> None:
+def test_no_event_below_the_taps_last_state_is_late_unless_the_tap_says_so(day: ShopDay) -> None:
     day.bookmark = {"replication_key_value": 14}
     (cut,) = day.run(completed(14), completed(12))
     assert cut.quantities == {SKU: 8}
 
 
 @pytest.mark.parametrize("is_late", [True, False])
-def test_a_unit_the_ledger_knows_stays_as_it_came_first(day: ShopDay, is_late: bool) -> None:
+def test_a_unit_the_ledger_knows_stays_late_or_in_time_as_it_first_came(day: ShopDay, is_late: bool) -> None:
     known_late = [completed(12)] if is_late else []
     in_time = [] if is_late else [completed(12)]
     (first,) = day.run(completed(10), *in_time, completed(14), known_late=known_late)

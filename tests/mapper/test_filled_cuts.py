@@ -1,8 +1,10 @@
-"""Many keys: how they are taken in, and how they are shared out to cuts."""
+"""Many keys: how they are taken, and how they are distributed over cuts."""
 
 from __future__ import annotations
 
 import typing as t
+
+from mapper_newstore_stock.run.erp_rows import INDEXED_ROWS
 
 from tests.mapper.shop_day import ShopDay, completed
 
@@ -34,16 +36,17 @@ def test_keys_without_completions_fill_the_last_range_and_then_cuts_of_their_own
     assert day.run() == []
 
 
-def test_a_last_range_without_room_takes_no_more(tmp_path: Path, database_url: str) -> None:
+def test_a_full_last_range_takes_no_more_keys(tmp_path: Path, database_url: str) -> None:
     day = a_day(tmp_path, database_url, keys=4, max_cut_items=1)
     cuts = day.run(completed(10, "SKU-0003", "SKU-0001"))
     assert [[*cut.quantities] for cut in cuts] == [[key(1), key(3)], [key(0)], [key(2)]]
     assert day.run() == []
 
 
-def test_a_thousand_rows_and_units_lose_none(tmp_path: Path, database_url: str) -> None:
-    day = a_day(tmp_path, database_url, keys=1_000)
-    (cut,) = day.run(*(completed(10 + number, f"SKU-{number:04}") for number in range(1_000)))
-    assert cut.range == (10, 1_009)
-    assert cut.quantities == {key(number): 9 for number in range(1_000)}
+def test_rows_that_are_indexed_and_their_units_all_count(tmp_path: Path, database_url: str) -> None:
+    many = INDEXED_ROWS + 1
+    day = a_day(tmp_path, database_url, keys=many)
+    (cut,) = day.run(*(completed(10 + number, f"SKU-{number:04}") for number in range(many)))
+    assert cut.range == (10, 9 + many)
+    assert cut.quantities == {key(number): 9 for number in range(many)}
     assert day.run() == []

@@ -26,7 +26,7 @@ SKU = ("DC01", "SKU-1")
 
 @pytest.fixture
 def day(tmp_path: Path, database_url: str) -> ShopDay:
-    """Give a ledger after two runs: 10 on hand as of 10, completions at 10, 11 and 12, one ahead at 13."""
+    """Return a day after two runs: 10 on hand as of 10, completions at 10, 11 and 12, one ahead at 13."""
     day = ShopDay(tmp_path, ledger_url=database_url)
     day.erp.count(*SKU, 10, as_of=10)
     day.erp.count("DC01", "SKU-2", 5, as_of=13)
@@ -210,7 +210,7 @@ def test_the_ledger_is_the_one_of_the_mappers_configuration(day: ShopDay, tmp_pa
         (None, "--config cannot be read: [Errno 2] No such file or directory"),
         ("{", "config.json is not JSON: Expecting property name"),
         ("[]", "config.json is not a JSON object"),
-        ("{}", "ledger_url: give --ledger-url, --config or MAPPER_NEWSTORE_STOCK_LEDGER_URL"),
+        ("{}", "ledger_url: set --ledger-url, --config or MAPPER_NEWSTORE_STOCK_LEDGER_URL"),
     ],
 )
 def test_a_configuration_that_cannot_be_used_ends_with_2_and_one_line(
@@ -225,7 +225,7 @@ def test_a_configuration_that_cannot_be_used_ends_with_2_and_one_line(
     assert done.stderr.count("\n") == 1
 
 
-def test_three_views_are_there_for_people_with_their_own_tools(day: ShopDay) -> None:
+def test_three_views_serve_other_tools(day: ShopDay) -> None:
     engine = open_engine(day.settings["ledger_url"])
     with engine.connect() as connection:
         runs = connection.exec_driver_sql("SELECT run, first_cut, last_cut, records FROM runs ORDER BY run").all()

@@ -237,7 +237,7 @@ def summary(done: Finished) -> dict[str, t.Any]:
     return said
 
 
-def test_one_line_at_the_end_says_what_came_of_the_run(tmp_path: Path, settings: dict[str, t.Any]) -> None:
+def test_one_line_at_the_end_sums_up_the_run(tmp_path: Path, settings: dict[str, t.Any]) -> None:
     done = run_mapper(tmp_path, settings, schema(), *records(completed(10), completed(11)), state(11, 2))
     assert summary(done) == {
         "event": "run_summary",

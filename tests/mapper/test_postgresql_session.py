@@ -1,4 +1,4 @@
-"""What the ledger asks of a PostgreSQL server, and leaves to it."""
+"""What a ledger sets on a PostgreSQL server, and what it leaves alone."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ def in_session(url: str, question: str) -> t.Any:
     return answer
 
 
-def test_a_session_sorts_in_memory_what_the_servers_usual_setting_sorts_on_disk(postgresql: PostgreSql) -> None:
+def test_a_session_has_memory_to_sort_in(postgresql: PostgreSql) -> None:
     url = postgresql.new_database()
     assert in_session(url, "SHOW work_mem") == "64MB"
     assert in_session(url, "SHOW temp_buffers") == "64MB"
     assert in_session(url, "SHOW jit") == "off"
 
 
-def test_a_higher_setting_of_the_users_own_stays(postgresql: PostgreSql) -> None:
+def test_a_users_own_higher_setting_stays(postgresql: PostgreSql) -> None:
     url = sa.make_url(postgresql.new_database()).update_query_dict({"options": "-c work_mem=128MB"})
     assert in_session(url.render_as_string(hide_password=False), "SHOW work_mem") == "128MB"
 
 
-def test_rows_have_room_for_what_is_sent(postgresql: PostgreSql) -> None:
+def test_half_of_each_on_hand_page_stays_free(postgresql: PostgreSql) -> None:
     url = postgresql.new_database()
     Ledger.at(url).close()
     assert in_session(url, "SELECT reloptions FROM pg_class WHERE relname = 'on_hand'") == ["fillfactor=50"]

@@ -59,7 +59,7 @@ def test_an_event_without_items_moves_nothing(day: ShopDay) -> None:
     assert (cut.quantities, cut.range) == ({SKU: 10}, None)
 
 
-def test_what_the_erp_already_contains_is_not_taken_off_again(day: ShopDay) -> None:
+def test_what_the_erp_already_contains_is_not_subtracted_again(day: ShopDay) -> None:
     day.erp.count(*SKU, 8, as_of=11)
     (cut,) = day.run(completed(10), completed(11), completed(12))
     assert (cut.quantities, cut.range) == ({SKU: 7}, (10, 12))

@@ -16,7 +16,7 @@ from tests.shop import browser
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Pictures of the page, kept for people; not committed.
+#: Pictures of the page for people; not committed.
 SCREENSHOTS = Path(__file__).parents[2] / ".screenshots"
 FOCUSED = "document.activeElement.getAttribute('aria-label') || document.activeElement.textContent"
 COLOURS = """(() => {
@@ -28,7 +28,7 @@ COLOURS = """(() => {
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    """Write a page of a ledger with imports, a late event and a change of the ERP's row; give its URL."""
+    """Write a page with imports, a late event and a change of the ERP's row, and return its URL."""
     day = ShopDay(tmp_path)
     day.erp.count("DC01", "SKU-1", 10)
     day.run(completed(10), completed(12))
@@ -43,7 +43,7 @@ def url(tmp_path: Path) -> str:
 def chromium(tmp_path: Path) -> Iterator[browser.Browser]:
     path = browser.find()
     if path is None:
-        # The one test that needs what no wheel brings; test_report.py checks the page without it.
+        # The only test that needs what no wheel brings; test_report.py checks the page without it.
         pytest.skip("no Chromium on this machine: install Debian's package `chromium` to run this test")
     with browser.Browser(path, tmp_path) as running:
         yield running
@@ -65,7 +65,7 @@ def test_the_page_works_in_a_real_browser(url: str, chromium: browser.Browser) -
         chromium.press("Tab")
         stops.append(chromium.evaluate(FOCUSED))
     assert stops == [
-        "To the figures",
+        "Skip to the figures",
         *SECTIONS.values(),
         "Imports and their ranges of logical timestamps",
         "As a table",
@@ -86,13 +86,13 @@ def test_the_page_works_in_a_real_browser(url: str, chromium: browser.Browser) -
 
 
 def contrast(one: str, other: str) -> float:
-    """Give the contrast of two colours (WCAG 2.2): 1 to 21."""
+    """Return the contrast of two colours (WCAG 2.2): 1 to 21."""
     lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
 
 
 def luminance(colour: str) -> float:
-    """Give the relative luminance of "rgb(r, g, b)" (WCAG 2.2)."""
+    """Return the relative luminance of "rgb(r, g, b)" (WCAG 2.2)."""
     parts = [int(number) / 255 for number in re.findall(r"\d+", colour)[:3]]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

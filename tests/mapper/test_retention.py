@@ -65,7 +65,7 @@ def test_a_late_unit_that_is_still_subtracted_stays(day: ShopDay) -> None:
     assert units_kept(day) == [12]
 
 
-def test_what_is_younger_than_it_is_kept_stays(tmp_path: Path, database_url: str) -> None:
+def test_units_younger_than_ledger_keep_days_stay(tmp_path: Path, database_url: str) -> None:
     day = ShopDay(tmp_path, ledger_url=database_url, ledger_keep_days=1)
     day.erp.count(*SKU, 9, as_of=10)
     day.run(completed(10))

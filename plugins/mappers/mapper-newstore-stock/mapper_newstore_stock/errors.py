@@ -1,18 +1,18 @@
-"""What can go wrong in this package, said so that a user can act on it."""
+"""The package's errors; their texts tell a user what to do."""
 
 
 class MapperError(Exception):
-    """The run cannot go on; nothing wrong has been sent."""
+    """The run cannot go on. Nothing wrong has been sent."""
 
     exit_code = 1
 
 
 class OnHandError(MapperError):
-    """The ERP's on-hand cannot be read, or a row of it is not usable."""
+    """The ERP's on-hand cannot be read, or one of its rows cannot be used."""
 
 
 class LedgerError(MapperError):
-    """The ledger cannot be used: it is held by another run, or it does not fit the state."""
+    """The ledger cannot be used: another run holds it, or it does not fit the state."""
 
 
 class QuantityError(MapperError):

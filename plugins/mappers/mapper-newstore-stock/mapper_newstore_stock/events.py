@@ -37,7 +37,7 @@ class Event(msgspec.Struct, gc=False):
 
 
 #: Units of one product that left one shelf with one event: fulfillment_node_id, product_id,
-#: logical_timestamp, event_id, units.
+#: logical_timestamp, event_id, number of units.
 CompletedUnits = tuple[str, str, int, str, int]
 
 
@@ -57,7 +57,7 @@ def read_event(record: dict[str, t.Any]) -> Event:
 
 
 def completed_units(events: Iterable[Event]) -> Iterator[CompletedUnits]:
-    """Give what events take off the shelf: a completion each of its units, all others nothing.
+    """Yield what events take off the shelf: each completion its units, other events nothing.
 
     Raises:
         MapperError: a completion names no fulfillment node.
@@ -74,7 +74,7 @@ def completed_units(events: Iterable[Event]) -> Iterator[CompletedUnits]:
 
 
 def node_of(event: Event) -> str:
-    """Give the fulfillment node of an event that moves stock.
+    """Return the fulfillment node of an event that moves stock.
 
     Raises:
         MapperError: it names none.

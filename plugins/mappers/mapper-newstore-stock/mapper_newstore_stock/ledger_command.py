@@ -89,7 +89,7 @@ def cli(context: click.Context, config: dict[str, t.Any], ledger_url: str | None
     """Ask the ledger of mapper-newstore-stock. Nothing is written; a run may be going on."""
     ledger_url = config.get("ledger_url") or ledger_url
     if not ledger_url:
-        raise ConfigurationError("ledger_url: give --ledger-url, --config or MAPPER_NEWSTORE_STOCK_LEDGER_URL")
+        raise ConfigurationError("ledger_url: set --ledger-url, --config or MAPPER_NEWSTORE_STOCK_LEDGER_URL")
     context.obj = ledger_url
 
 
@@ -99,17 +99,17 @@ def cli(context: click.Context, config: dict[str, t.Any], ledger_url: str | None
 @_format_option
 @click.pass_obj
 def explain(ledger_url: str, node: str, product: str, write: Write) -> None:
-    """Why is it 17: the ERP row, each event since, and the cut that carried it."""
+    """Say why a number is what it is: the ERP's row, each event since, and the cut that carried it."""
     with _reading(ledger_url) as connection:
         write(queries.explain(connection, node, product))
 
 
 @cli.command()
-@click.option("--timestamp", type=int, required=True, help="Logical timestamp, included.")
+@click.option("--timestamp", type=int, required=True, help="Logical timestamp, inclusive.")
 @_format_option
 @click.pass_obj
 def at(ledger_url: str, timestamp: int, write: Write) -> None:
-    """All quantities as of any timestamp still in the ledger."""
+    """Show all quantities as of any timestamp still in the ledger."""
     with _reading(ledger_url) as connection:
         write(queries.quantities_at(connection, timestamp))
 
@@ -118,7 +118,7 @@ def at(ledger_url: str, timestamp: int, write: Write) -> None:
 @_format_option
 @click.pass_obj
 def cuts(ledger_url: str, write: Write) -> None:
-    """All cuts: range, size, acknowledged or not."""
+    """List all cuts: range, size, acknowledged or not."""
     with _reading(ledger_url) as connection:
         write(queries.cuts(connection))
 
@@ -128,13 +128,13 @@ def cuts(ledger_url: str, write: Write) -> None:
 @click.option("--auth-url", envvar="TARGET_NEWSTORE_STOCK_AUTH_URL", required=True, help="The whole token endpoint.")
 @click.option("--client-id", envvar="TARGET_NEWSTORE_STOCK_CLIENT_ID", required=True)
 @click.option("--client-secret", envvar="TARGET_NEWSTORE_STOCK_CLIENT_SECRET", required=True)
-@click.option("--all", "everything", is_flag=True, help="Also keys on which both agree.")
+@click.option("--all", "everything", is_flag=True, help="Show also keys on which both agree.")
 @_format_option
 @click.pass_obj
 def diff(  # noqa: PLR0917 - click passes them by name
     ledger_url: str, api_url: str, auth_url: str, client_id: str, client_secret: str, everything: bool, write: Write
 ) -> None:
-    """The numbers last sent beside what NewStore says is available.
+    """Show the numbers last sent beside what NewStore says is available.
 
     `demand` is their difference: open orders, reservations, safety stock and completions that no
     range has covered yet. Below 0, NewStore promises more than it was sent: exit code 1.
@@ -152,9 +152,9 @@ def diff(  # noqa: PLR0917 - click passes them by name
 
 @cli.command()
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write.")
-@click.option("--key", "keys", multiple=True, metavar="NODE/PRODUCT", help="Key to show over time; may be repeated.")
-@click.option("--events", metavar="FILE", help="The tap's messages, as it writes them; `-` reads stdin.")
-@click.option("--receiver-url", help="Base URL of an event receiver: gives the bodies in quarantine.")
+@click.option("--key", "keys", multiple=True, metavar="NODE/PRODUCT", help="Key to show over time; repeatable.")
+@click.option("--events", metavar="FILE", help="The tap's messages, as it writes them; `-` for stdin.")
+@click.option("--receiver-url", help="Base URL of an event receiver: counts quarantined bodies.")
 @click.option("--api-url", envvar="TARGET_NEWSTORE_STOCK_API_URL", help="Base URL of NewStore's API.")
 @click.option("--auth-url", envvar="TARGET_NEWSTORE_STOCK_AUTH_URL", help="The whole token endpoint.")
 @click.option("--client-id", envvar="TARGET_NEWSTORE_STOCK_CLIENT_ID")

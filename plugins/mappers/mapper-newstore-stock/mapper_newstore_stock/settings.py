@@ -114,7 +114,7 @@ SETTINGS: dict[str, t.Any] = {
         ),
     ).to_dict(),
     "additionalProperties": False,
-    # Only stock needs a ledger and the ERP's numbers.
+    # Only the output `stock` needs a ledger and the ERP's numbers.
     "if": {"properties": {"output": {"const": ALLOCATIONS}}, "required": ["output"]},
     "else": {"required": ["ledger_url", "on_hand_url"]},
 }

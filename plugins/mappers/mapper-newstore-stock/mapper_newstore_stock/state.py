@@ -1,7 +1,7 @@
 """The mapper's own bookmark inside the Singer state (design rule 7).
 
-`bookmarks.stock` travels with the tap's state: the target emits it only when NewStore has
-the cut, and the next run's tap gives it back before its first record.
+`bookmarks.stock` travels with the tap's state: the target emits it only once NewStore has the cut, and
+the next run's tap sends it back before its first record.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Acknowledged:
         cut: The last cut NewStore has; 0 before the first.
         end: Highest logical timestamp declared up to that cut (None: none yet).
         mark: The mark quantities were computed at; it never goes back.
-        ledger: Which ledger, and which of its runs, gave the cut its number.
+        ledger: The ledger, and the run of it, that numbered the cut.
         on_hand_cursor: How far the ERP's changes had been read for that cut.
     """
 
@@ -42,10 +42,10 @@ class Acknowledged:
 
     @classmethod
     def from_state(cls, state: Mapping[str, t.Any]) -> Acknowledged:
-        """Read it; a state without the bookmark means that NewStore has nothing.
+        """Read the bookmark; without one, NewStore has nothing.
 
         Raises:
-            StateError: a value is none this mapper writes.
+            StateError: a value is not one this mapper writes.
         """
         bookmark = _bookmark(state, STOCK)
         end = _integer(bookmark, STOCK, "replication_key_value")
@@ -60,11 +60,11 @@ class Acknowledged:
         )
 
     def forgotten(self) -> Acknowledged:
-        """Give what stays true when nothing is known of the cut: how far ranges have reached."""
+        """Return what stays true when nothing is known of the cut: how far ranges have reached."""
         return Acknowledged(end=self.end, mark=self.mark)
 
     def written_into(self, state: Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """Give a copy of a state that carries this bookmark."""
+        """Return a copy of a state with this bookmark in it."""
         result = copy.deepcopy(dict(state))
         bookmark = {
             "replication_key": REPLICATION_KEY,
@@ -87,9 +87,9 @@ class Taken:
         through: Logical timestamp of the tap's bookmark (None: no bookmark).
         position: Arrival position of the tap's bookmark.
         store_id: The landing store that gave the position.
-        complete: The tap's run has sent all it releases (None: this tap does not say so).
+        complete: The tap's run has sent all it releases (None: this tap does not say).
         pruned_through: Completions up to this logical timestamp may be missing from a replay.
-        late_through: What this run of the tap sends from here on up to this logical timestamp came late.
+        late_through: Events this run of the tap sends from here on, up to this logical timestamp, came late.
     """
 
     through: int | None = None
@@ -104,7 +104,7 @@ class Taken:
         """Read the tap's bookmark for a stream.
 
         Raises:
-            StateError: a value is none the tap writes.
+            StateError: a value is not one the tap writes.
         """
         bookmark = _bookmark(state, stream)
         return cls(

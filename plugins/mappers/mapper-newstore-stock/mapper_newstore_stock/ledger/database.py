@@ -1,6 +1,6 @@
-"""Database connections, and rows into them by the thousand.
+"""Database connections, and bulk loading.
 
-One code for SQLite and PostgreSQL; what differs between the two stands here.
+The same code serves SQLite and PostgreSQL; what differs between the two is here.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 POSTGRESQL = "postgresql"
-#: Rows that are held in memory while they go to a database or come from it.
+#: Rows held in memory on their way to or from a database.
 BATCH_ROWS = 10_000
-#: Of one statement; older SQLite takes no more.
+#: Parameters of one statement; older SQLite takes no more.
 MOST_PARAMETERS = 999
 STREAMED = {"yield_per": BATCH_ROWS}
-#: Pages SQLite may keep in memory, in KiB; more was not faster, because what is large comes in key order.
+#: Pages SQLite may keep in memory, in KiB. More was no faster, because large writes come in key order.
 CACHE_KIB = 8 * 1024
-#: Of a new ledger: what comes in key order is written a tenth faster than in SQLite's usual 4,096, and a row
-#: here and there hardly slower.
+#: Page size of a new ledger. Writes in key order are a tenth faster than with SQLite's usual 4,096, and
+#: scattered ones hardly slower.
 PAGE_BYTES = 8_192
-#: What a session may hold on PostgreSQL, any user's to set: with the server's usual 4 MB, half a million
-#: rows are sorted on its disk, three times a run. A higher setting of the user's own stays.
-ROOM = (
+#: Memory of a PostgreSQL session, which any user may set. With the server's usual 4 MB, half a million
+#: rows are sorted on disk, three times a run. A higher setting of the user's own stays.
+SESSION_MEMORY = (
     "SELECT set_config(name, wanted, false)"
-    " FROM (VALUES ('work_mem', '64MB'), ('temp_buffers', '64MB')) AS room (name, wanted)"
+    " FROM (VALUES ('work_mem', '64MB'), ('temp_buffers', '64MB')) AS memory (name, wanted)"
     " WHERE pg_size_bytes(current_setting(name, true)) < pg_size_bytes(wanted)"
 )
-#: Compiling each statement anew costs more than a run's few statements gain by it.
-NO_COMPILING = "SELECT set_config('jit', 'off', false) WHERE current_setting('jit', true) = 'on'"
+#: A run has few statements: compiling each costs more than it gains.
+JIT_OFF = "SELECT set_config('jit', 'off', false) WHERE current_setting('jit', true) = 'on'"
 
 
 def open_engine(url: str) -> sa.Engine:
-    """Give an engine for a URL; `postgresql://` and `postgres://` mean psycopg 3.
+    """Return an engine for a URL; `postgresql://` and `postgres://` mean psycopg 3.
 
     Raises:
         sqlalchemy.exc.SQLAlchemyError, ImportError: the URL or its driver is not usable.
@@ -50,17 +50,17 @@ def open_engine(url: str) -> sa.Engine:
 
 
 def open_ledger_engine(url: str) -> sa.Engine:
-    """Give an engine whose commits are on disk before they return."""
+    """Return an engine whose commits are on disk before they return."""
     engine = open_engine(url)
     if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", make_durable)
+        sa.event.listen(engine, "connect", set_up_sqlite)
     else:
-        sa.event.listen(engine, "connect", make_room)
+        sa.event.listen(engine, "connect", set_up_postgresql)
     return engine
 
 
-def make_durable(connection: t.Any, _record: object) -> None:
-    """Set SQLite up: durable commits, bounded memory, LIKE that tells upper from lower case."""
+def set_up_sqlite(connection: t.Any, _record: object) -> None:
+    """Make commits durable, memory bounded and LIKE case-sensitive."""
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout = 10000")
     cursor.execute(f"PRAGMA page_size = {PAGE_BYTES}")
@@ -68,29 +68,29 @@ def make_durable(connection: t.Any, _record: object) -> None:
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA case_sensitive_like = ON")
     cursor.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-    # What is sorted is large, and the other core is idle by then.
+    # Sorts are large, and a second core is idle by then.
     cursor.execute("PRAGMA threads = 1")
     cursor.execute("PRAGMA temp_store = FILE")
     cursor.execute(f"PRAGMA temp.cache_size = -{CACHE_KIB}")
     cursor.close()
 
 
-def make_room(connection: t.Any, _record: object) -> None:
-    """Set a PostgreSQL session up; a server that only speaks its protocol may know none of this."""
-    for statement in (ROOM, NO_COMPILING):
+def set_up_postgresql(connection: t.Any, _record: object) -> None:
+    """Give a session its memory, without JIT; a server that only speaks the protocol may know neither."""
+    for statement in (SESSION_MEMORY, JIT_OFF):
         with contextlib.suppress(connection.Error), connection.cursor() as cursor:
             cursor.execute(statement)
-        # Undone with its transaction otherwise; after a failure it ends the transaction.
+        # A setting is undone with its transaction; after a failure this ends the failed one.
         connection.commit()
 
 
 def is_postgresql(connection: sa.Connection) -> bool:
-    """Say which of the two databases a connection leads to."""
+    """Return whether a connection leads to PostgreSQL, not SQLite."""
     return connection.dialect.name == POSTGRESQL
 
 
 def analyze(connection: sa.Connection, *tables: sa.Table) -> None:
-    """Tell PostgreSQL how many rows tables have by now; of what was just written it knows nothing yet."""
+    """Tell PostgreSQL how many rows tables have: it knows nothing yet of what was just written."""
     if is_postgresql(connection):
         for table in tables:
             connection.exec_driver_sql(f'ANALYZE "{table.name}"')
@@ -109,17 +109,17 @@ def temporary_index(connection: sa.Connection, name: str, *columns: sa.Column[t.
 
 
 def insert(connection: sa.Connection, table: sa.Table) -> t.Any:
-    """Give the dialect's INSERT, which knows ON CONFLICT."""
-    # Both dialects at every start would cost more than the one that is used.
+    """Return the dialect's INSERT, which has ON CONFLICT."""
+    # Importing both dialects would slow every start.
     dialect = importlib.import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
     return dialect.insert(table)
 
 
 def load(connection: sa.Connection, table: sa.Table, rows: Iterable[tuple[t.Any, ...]]) -> int:
-    """Insert rows, in the order of the table's columns, and give their number.
+    """Insert rows whose values are in the order of the table's columns, and return how many there were.
 
-    They go in by COPY or by the driver's own executemany, many to a statement: SQLAlchemy's
-    parameters would cost more than the database.
+    They go in by COPY, or by the driver's own executemany with many rows to a statement: SQLAlchemy's
+    parameter handling would cost more than the database.
     """
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     if is_postgresql(connection):
@@ -140,20 +140,20 @@ def load(connection: sa.Connection, table: sa.Table, rows: Iterable[tuple[t.Any,
 
 
 def in_batches(rows: Iterable[tuple[t.Any, ...]]) -> Iterator[Sequence[tuple[t.Any, ...]]]:
-    """Give rows in lists of at most BATCH_ROWS."""
+    """Yield rows in lists of at most BATCH_ROWS."""
     source = iter(rows)
     while batch := list(itertools.islice(source, BATCH_ROWS)):
         yield batch
 
 
 def short(error: Exception) -> str:
-    """Give the driver's own sentence, without SQL, parameters or links."""
+    """Return the driver's own message, without SQL, parameters or links."""
     text = str(getattr(error, "orig", None) or error).strip()
     return text.splitlines()[0] if text else type(error).__name__
 
 
 def _copy(connection: sa.Connection, statement: str, rows: Iterable[tuple[t.Any, ...]]) -> int:
-    # Begins SQLAlchemy's transaction, which the driver's own cursor then takes part in.
+    # Begin SQLAlchemy's transaction; the driver's own cursor then takes part in it.
     connection.execute(sa.select(1))
     count = 0
     with connection.connection.cursor() as cursor, cursor.copy(statement) as copy:  # type: ignore[attr-defined]

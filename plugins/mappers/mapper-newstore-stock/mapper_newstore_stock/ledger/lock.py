@@ -1,7 +1,7 @@
 """One writer per ledger (design rule 10).
 
-The lock belongs to the process or to its database session and goes with it, so a killed
-holder blocks nobody.
+The lock belongs to the process or its database session and ends with it, so a killed holder blocks
+nobody.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import functools
 import hashlib
 import os
 import socket
@@ -24,7 +25,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable
 
 UNKNOWN = "another run"
-#: PostgreSQL cuts off longer application names.
+#: PostgreSQL truncates longer application names.
 APPLICATION_NAME_LENGTH = 63
 
 
@@ -38,15 +39,15 @@ class Holder:
 
     @classmethod
     def this_process(cls) -> Holder:
-        """Give this process, from now on."""
+        """Return this process, holding from now on."""
         return cls(socket.gethostname(), os.getpid(), dt.datetime.now(tz=dt.UTC).isoformat(timespec="seconds"))
 
     def __str__(self) -> str:
         return f"process {self.process} on host {self.host}, since {self.started_at}"
 
 
-class Held(Exception):  # noqa: N818 - it is a state of affairs, said to one caller
-    """Another run holds the ledger; the text says who."""
+class LedgerHeld(Exception):  # noqa: N818 - a state, not an error; one caller reports it
+    """Another run holds the ledger; the text says which."""
 
 
 def acquire(connection: sa.Connection, me: Holder) -> Callable[[], None]:
@@ -56,14 +57,14 @@ def acquire(connection: sa.Connection, me: Holder) -> Callable[[], None]:
         A function that releases it.
 
     Raises:
-        Held: another process or session has it.
+        LedgerHeld: another process or session has it.
     """
     if is_postgresql(connection):
         return _lock_schema(connection, me)
     database = connection.engine.url.database
     if not database or database == ":memory:":
         return _nothing
-    # By its real path: a link to a ledger is the same ledger.
+    # Resolved: a link to a ledger is the same ledger.
     return _lock_file(Path(f"{Path(database).resolve()}.lock"), me)
 
 
@@ -72,13 +73,13 @@ def _lock_file(path: Path, me: Holder) -> Callable[[], None]:
     try:
         lock.acquire()
     except filelock.Timeout:
-        raise Held(path.read_text(encoding="utf-8").strip() or UNKNOWN) from None
+        raise LedgerHeld(path.read_text(encoding="utf-8").strip() or UNKNOWN) from None
     path.write_text(f"{me}\n", encoding="utf-8")
     return lock.release
 
 
 def _lock_schema(connection: sa.Connection, me: Holder) -> Callable[[], None]:
-    """Lock the schema the tables are in: a database may hold several ledgers, one in each."""
+    """Lock the schema the tables are in: a database may hold several ledgers, one per schema."""
     schema = connection.scalar(sa.text("SELECT current_schema()"))
     digest = hashlib.sha256(f"mapper-newstore-stock ledger in {schema}".encode()).digest()
     key = int.from_bytes(digest[:8], "big", signed=True)
@@ -88,12 +89,12 @@ def _lock_schema(connection: sa.Connection, me: Holder) -> Callable[[], None]:
     holder = None if taken else _session_with(connection, key)
     connection.commit()
     if not taken:
-        raise Held(holder or UNKNOWN)
-    return lambda: _unlock_schema(connection, key)
+        raise LedgerHeld(holder or UNKNOWN)
+    return functools.partial(_unlock_schema, connection, key)
 
 
 def _unlock_schema(connection: sa.Connection, key: int) -> None:
-    """Let go at once: the server ends a closed session only a moment later, a dead one by itself."""
+    """Unlock at once: the server ends a closed session only a moment later. It ends a dead one by itself."""
     with contextlib.suppress(sa.exc.SQLAlchemyError):
         connection.execute(sa.select(sa.func.pg_advisory_unlock(sa.literal(key, sa.BigInteger))))
         connection.commit()

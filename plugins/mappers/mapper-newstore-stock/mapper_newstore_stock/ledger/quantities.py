@@ -1,7 +1,7 @@
 """The sum behind every number, as SQL (design rule 4).
 
 quantity = on hand - completed units it does not contain, up to the mark
-                   + known units it contains already, beyond the mark
+                   + known units it already contains, beyond the mark
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ NO_MARK = -(2**63)
 
 
 def same_key(left: t.Any, right: t.Any) -> sa.ColumnElement[bool]:
-    """Compare the keys of two tables."""
+    """Return the condition that two tables' keys are equal."""
     return sa.and_(left.fulfillment_node_id == right.fulfillment_node_id, left.product_id == right.product_id)
 
 
 def not_contained() -> sa.ColumnElement[bool]:
-    """Say whether a row of `on_hand` leaves a completed unit in its number."""
+    """Return the condition that an `on_hand` row does not contain a completed unit."""
     unit, row = completed_unit.c, on_hand.c
     return sa.or_(
         row.as_of_logical_timestamp.is_(None),
@@ -33,7 +33,7 @@ def not_contained() -> sa.ColumnElement[bool]:
 
 
 def completed_since(mark: int, *, erp_is_current: bool) -> sa.ColumnElement[int]:
-    """Give the units to subtract from a row of `on_hand`."""
+    """Return the units to subtract from an `on_hand` row."""
     if erp_is_current:
         return sa.literal(0, sa.BigInteger)
     unit = completed_unit.c
@@ -42,10 +42,10 @@ def completed_since(mark: int, *, erp_is_current: bool) -> sa.ColumnElement[int]
 
 
 def added_back(mark: int, *, erp_is_current: bool) -> sa.ColumnElement[int]:
-    """Give the units to add to a row of `on_hand`: NewStore still subtracts them by itself.
+    """Return the units to add to an `on_hand` row because NewStore still subtracts them by itself.
 
-    No range ever reached beyond the mark, so it certainly does. Unknown ones are not added:
-    that undersells briefly, and never oversells.
+    It certainly does: no range ever reached beyond the mark. Unknown units are not added: that
+    undersells briefly, and never oversells.
     """
     unit, row = ahead_unit.c, on_hand.c
     counts = sa.and_(same_key(unit, row), unit.logical_timestamp > mark)
@@ -55,11 +55,11 @@ def added_back(mark: int, *, erp_is_current: bool) -> sa.ColumnElement[int]:
 
 
 def not_negative(quantity: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
-    """Give what is sent for a quantity."""
+    """Return what is sent for a quantity."""
     return sa.case((quantity < 0, 0), else_=quantity)
 
 
 def _units_of(units: sa.ColumnElement[int], counts: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-    # PostgreSQL sums integers to numerics.
+    # On PostgreSQL a sum of integers is numeric.
     total = sa.cast(sa.func.coalesce(sa.func.sum(units), 0), sa.BigInteger)
     return sa.select(total).where(counts).correlate(on_hand).scalar_subquery()

@@ -1,6 +1,6 @@
 """Answers from the ledger, for people: why a number is what it is, and what it was.
 
-Each answer is a `Table`; nothing here is written, so a run may be going on.
+Each answer is a `Table`. Nothing is written, so a run may be going on.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Rows under column names, and a sentence that sums them up."""
+    """Rows, their column names, and a sentence that sums them up."""
 
     columns: tuple[str, ...]
     rows: Iterable[tuple[t.Any, ...]]
@@ -53,7 +53,7 @@ def check_schema(connection: sa.Connection) -> None:
 
 
 def explain(connection: sa.Connection, node: str, product: str) -> Table:
-    """Tell how the number last sent for a key came about.
+    """Return how the number last sent for a key came about.
 
     Raises:
         LedgerError: the ledger does not know the key.
@@ -89,7 +89,7 @@ def explain(connection: sa.Connection, node: str, product: str) -> Table:
 
 
 def quantities_at(connection: sa.Connection, timestamp: int) -> Table:
-    """Give all quantities as of a timestamp, from the ERP's rows as last read.
+    """Return all quantities as of a timestamp, from the ERP's rows as last read.
 
     Raises:
         LedgerError: units up to a higher timestamp have been folded away.
@@ -120,13 +120,13 @@ def quantities_at(connection: sa.Connection, timestamp: int) -> Table:
 
 
 def acknowledged_cut(connection: sa.Connection) -> int:
-    """Give the last cut NewStore has, as the last run read it in the Singer state (0: none)."""
+    """Return the last cut NewStore has, as the last run read it in the Singer state (0: none)."""
     known = sa.select(run.c.acknowledged_cut).where(run.c.acknowledged_cut.is_not(None))
     return connection.scalar(known.order_by(run.c.run.desc()).limit(1)) or 0
 
 
 def cuts(connection: sa.Connection) -> Table:
-    """List the cuts, the newest last; acknowledged: as the last run read in the Singer state."""
+    """Return the cuts, newest last; `acknowledged` as the last run read it in the Singer state."""
     acknowledged = acknowledged_cut(connection)
     query = sa.select(cut, run.c.started_at).join(run, run.c.run == cut.c.run).order_by(cut.c.cut)
     columns = ("cut", "started_at", "logical_timestamp_start", "logical_timestamp_end", "mark", "size", "acknowledged")
@@ -146,7 +146,7 @@ def cuts(connection: sa.Connection) -> Table:
 
 
 def sent_quantities(connection: sa.Connection) -> Iterable[tuple[str, str, int]]:
-    """Give the last quantity sent for each key, in key order."""
+    """Return the last quantity sent for each key, in key order."""
     row = on_hand.c
     query = sa.select(row.fulfillment_node_id, row.product_id, row.sent_quantity).where(row.sent_cut.is_not(None))
     query = query.order_by(row.fulfillment_node_id, row.product_id)

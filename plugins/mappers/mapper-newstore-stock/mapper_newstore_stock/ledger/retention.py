@@ -1,8 +1,8 @@
-"""What the ledger may forget without a number ever changing.
+"""What the ledger may forget without any number changing.
 
-A unit that NewStore has acknowledged and the ERP's row contains moves nothing any more. It is
-folded away once it is old; what comes from before that horizon is refused from then on,
-because the ledger could not tell whether it had counted it.
+A unit that NewStore has acknowledged and the ERP's row contains no longer moves anything. Once old,
+it is folded away. Events from before that horizon are refused from then on: the ledger could not tell
+whether it had counted them.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ LONGEST_PAUSE = dt.timedelta(days=1)
 def forget_old(
     ledger_: Ledger, acknowledged_cut: int, keep_days: int, now: dt.datetime, *, erp_is_current: bool
 ) -> int:
-    """Fold old units away, at most once a day, and give their number.
+    """Fold old units away, at most once a day, and return how many.
 
     Args:
         ledger_: The run's hold on the ledger; the caller commits.
         acknowledged_cut: The last cut NewStore has.
-        keep_days: Days since a unit was taken.
+        keep_days: How many days a unit is kept after it was taken.
         now: The time, with its zone.
         erp_is_current: The ERP's rows contain every completion.
     """
@@ -61,7 +61,7 @@ def _is_due(connection: sa.Connection, now: dt.datetime, pause: dt.timedelta) ->
 
 
 def _last_run_before(connection: sa.Connection, moment: dt.datetime) -> int | None:
-    """Give the last run that began by then; ISO 8601 in UTC sorts like time."""
+    """Return the last run that had begun by a moment; ISO 8601 in UTC sorts like time."""
     before = run.c.started_at <= moment.astimezone(dt.UTC).isoformat(timespec="seconds")
     last: int | None = connection.scalar(sa.select(sa.func.max(run.c.run)).where(before))
     return last

@@ -1,7 +1,7 @@
 """The ledger: what was completed, what the ERP says, and what has been sent.
 
-It is written before anything is sent, so a run can die anywhere and the next one repeats
-what NewStore has not acknowledged (design rules 4, 6 and 7).
+It is written before anything is sent, so a run can die anywhere and the next one repeats what
+NewStore has not acknowledged (design rules 4, 6 and 7).
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Ledger:
 
     Attributes:
         seen_through: The highest bookmark of the tap in any earlier run.
-        unread_since: The first run whose events no run has seen the ERP's rows with; this one, unless
-            runs have died between the two.
+        unread_since: The first run since the last one that planned a cut: no cut has weighed the
+            events of these runs against the ERP's rows yet.
 
     Args:
-        engine: Where it is kept; the schema is created when it is not there yet.
+        engine: Where the ledger is kept; a missing schema is created.
 
     Raises:
         LedgerError: it cannot be opened, another version made it, or another run holds it.
@@ -56,7 +56,7 @@ class Ledger:
             self.unread_since = self._last_planned_run() + 1
             self.run_id = uuid.uuid4().hex[:12]
             self.run = self._start_run(me)
-        except lock.Held as held:
+        except lock.LedgerHeld as held:
             raise LedgerError(
                 f"the ledger is in use: {held} is writing it. Wait for that run to end; one ledger has one writer"
             ) from None
@@ -74,33 +74,33 @@ class Ledger:
 
     @property
     def identity(self) -> str:
-        """Which ledger and which of its runs: what a cut's number means depends on both."""
+        """The ledger and its run: what a cut's number means depends on both."""
         return f"{self.ledger_id}.{self.run_id}"
 
     def close(self) -> None:
-        """Let go of the ledger; what was not committed is undone."""
-        # What is not committed is undone before another run may begin.
+        """Release the ledger, without what was not committed."""
+        # Before the lock goes: another run may begin at once.
         with contextlib.suppress(sa.exc.SQLAlchemyError):
             self.connection.rollback()
         self._resources.close()
 
     def acknowledge(self, acknowledged: Acknowledged, taken: Taken, *, echoed: bool) -> Acknowledged:
-        """Say what of a state holds for this ledger, and refuse one that knows more.
+        """Return what of a state holds for this ledger, and refuse a state that knows more.
 
-        The tap will not send again what the state counts as read; if the ledger has not
-        taken it either, those units would be missing from every quantity. A cut of another
-        ledger, or of a past this ledger does not have, acknowledges nothing here.
+        The tap will not send again what the state counts as read. If the ledger has not taken it
+        either, those units would be missing from every quantity. A cut of another ledger, or of a
+        past this ledger does not have, acknowledges nothing here.
 
         Args:
             acknowledged: The mapper's own bookmark.
             taken: The tap's bookmark.
-            echoed: The state came before the tap's SCHEMA, so it is the tap's input state;
-                a later one already covers this run's events.
+            echoed: The state came before the tap's SCHEMA, so it is the tap's input state. A later
+                state already covers this run's events.
 
         Raises:
             LedgerError: the ledger is new, or older than the state.
         """
-        ours = self._made(acknowledged)
+        ours = self._planned(acknowledged)
         events_known = taken.through is None or self._has_taken(taken)
         if not (events_known if echoed else ours):
             raise LedgerError(
@@ -119,11 +119,11 @@ class Ledger:
         return acknowledged
 
     def last_cut(self) -> int:
-        """Give the number of the last cut ever planned (0: none)."""
+        """Return the number of the last cut ever planned (0: none)."""
         return self.connection.scalar(sa.select(sa.func.max(tables.cut.c.cut))) or 0
 
-    def _made(self, acknowledged: Acknowledged) -> bool:
-        """Say whether a cut is one this ledger planned, in the very run the state names."""
+    def _planned(self, acknowledged: Acknowledged) -> bool:
+        """Return whether this ledger planned a cut, in the very run the state names."""
         if acknowledged.cut == 0:
             return True
         ledger_id, _, run_id = (acknowledged.ledger or "").partition(".")
@@ -158,7 +158,7 @@ class Ledger:
 
 
 def open_schema(connection: sa.Connection) -> str:
-    """Create what is missing, check the version, and give the ledger's id.
+    """Create what is missing, check the version, and return the ledger's id.
 
     Raises:
         LedgerError: another version of this program made the ledger.
@@ -166,7 +166,7 @@ def open_schema(connection: sa.Connection) -> str:
     ledger = tables.ledger.c
     is_there = sa.inspect(connection).has_table(tables.ledger.name)
     version = connection.scalar(sa.select(ledger.schema_version)) if is_there else None
-    # A run may have died between the tables and the row that says they are all there.
+    # A run may have died after creating tables and before the row that says all are there.
     if version is None:
         tables.metadata.create_all(connection)
         views.create(connection)

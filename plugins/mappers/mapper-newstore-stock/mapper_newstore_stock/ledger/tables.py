@@ -1,7 +1,8 @@
 """The ledger's tables. Logical timestamps are int64 and order events; they are not times.
 
-On SQLite the large ones are clustered by their primary key (WITHOUT ROWID): what is written
-in key order stays cheap however large they grow.
+On SQLite the large ones are clustered by their primary key (WITHOUT ROWID), so writing in key order
+stays cheap however large they grow. "Written by" names the modules that write a table, and what they
+write; a test compares it with the code.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import sqlalchemy as sa
 SCHEMA_VERSION = 3
 
 metadata = sa.MetaData()
-#: Tables of one connection; they go with it.
+#: Tables of one connection; they go with it. The store creates them empty for each run.
 temporary = sa.MetaData()
 number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
-#: Compared byte by byte on both databases; the rules of a language cost PostgreSQL much more.
+#: Compared byte by byte on both databases: comparing by a language's rules costs PostgreSQL much more.
 text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
@@ -28,7 +29,7 @@ def _key_columns(*, primary_key: bool = True) -> list[sa.Column[str]]:
 
 
 def _unit_columns() -> list[sa.Column[str] | sa.Column[int]]:
-    """A key first, so that the units of one key stand together in timestamp order."""
+    """Return a unit's columns, the key first: the units of one key are then stored together, in timestamp order."""
     return [
         *_key_columns(),
         sa.Column("logical_timestamp", sa.BigInteger, primary_key=True, autoincrement=False),
@@ -37,9 +38,11 @@ def _unit_columns() -> list[sa.Column[str] | sa.Column[int]]:
     ]
 
 
-#: One row. `ledger_id`: tells this ledger from any other, also from one made anew in its
-#: place. `horizon`: highest timestamp of the units folded away (NULL: none yet).
-#: `erp_is_current`: the setting at the last plan; when it changes every number is computed anew.
+#: One row. `ledger_id`: tells this ledger from any other, even from a new one in its place.
+#: `horizon`: highest timestamp of the units folded away (NULL: none yet). `erp_is_current`: the
+#: setting at the last plan; when it changes, every number is computed anew.
+#: Written by: store (the row), erp_rows (on_hand_cursor), planning (erp_is_current),
+#: retention (folded_at, horizon)
 ledger = sa.Table(
     "ledger",
     metadata,
@@ -52,8 +55,9 @@ ledger = sa.Table(
 )
 
 #: One row per run of the mapper: who it is, how far it has taken the tap's events, and which
-#: cut NewStore had when it began. `run_id` tells runs with equal numbers apart, when a ledger
-#: was restored from an older copy and went on from there.
+#: cut NewStore had when it began. `run_id` tells runs with equal numbers apart after a ledger was
+#: restored from an older copy and went on from there.
+#: Written by: store (a row per run, acknowledged_cut), intake (taken_*)
 run = sa.Table(
     "run",
     metadata,
@@ -69,9 +73,10 @@ run = sa.Table(
     sqlite_autoincrement=True,
 )
 
-#: Units that left a shelf, per event and product. `late`: the event came below the tap's
-#: bookmark of an earlier run, of this ledger's or one the tap remembers. `cut`: the last cut that
-#: carried it, or is to (none: NULL, while its key is not managed here).
+#: Units that left a shelf, per event and product. `late`: the event came below the bookmark of an
+#: earlier run, one of this ledger's or one the tap remembers. `cut`: the last cut that carried the
+#: units or will (NULL: none, while the key is not managed here).
+#: Written by: intake (new units), cut_writer (cut), planning (cut of ignored keys), retention (folds)
 completed_unit = sa.Table(
     "completed_unit",
     metadata,
@@ -82,12 +87,14 @@ completed_unit = sa.Table(
     sqlite_with_rowid=False,
 )
 
-#: Units known ahead of the tap's release mark. They count into no mark and no range; they
-#: become completed units when they are released, or when the mark has reached them.
+#: Units known ahead of the tap's release mark. They count in no mark and no range. They become
+#: completed units when they are released or when the mark reaches them.
+#: Written by: intake (new units; removes completed ones)
 ahead_unit = sa.Table("ahead_unit", metadata, *_unit_columns(), sqlite_with_rowid=False)
 
-#: What became of units folded away. `through`: the highest timestamp among them; an ERP row
-#: must contain it.
+#: Sums of the units folded away. `through`: the highest timestamp among them; an ERP row must
+#: contain it.
+#: Written by: retention (folds)
 folded = sa.Table(
     "folded",
     metadata,
@@ -99,12 +106,14 @@ folded = sa.Table(
 
 #: At most one row: the landing store had pruned completions up to `through` before this ledger took
 #: any of them. An ERP row must contain them. Older ledgers get the table when they are opened.
+#: Written by: pruned_past (the row)
 unknown_past = sa.Table("unknown_past", metadata, sa.Column("through", sa.BigInteger, nullable=False))
 
 #: The ERP's rows as last read, and what was last sent for them. `as_of_logical_timestamp`: the
 #: highest timestamp the number contains (NULL: none). `changed_run`: the first run in which the
-#: row may have changed, after the rows had last been read. `sent_quantity`, `sent_cut`: NULL
-#: before the key was ever sent.
+#: row may have changed since rows were last read. `sent_quantity`, `sent_cut`: NULL until the key
+#: is first sent.
+#: Written by: erp_rows (rows as read), cut_writer (sent_quantity, sent_cut)
 on_hand = sa.Table(
     "on_hand",
     metadata,
@@ -119,14 +128,15 @@ on_hand = sa.Table(
 
 
 @sa.event.listens_for(on_hand, "after_create")
-def _leave_room(_table: sa.Table, connection: sa.Connection, **_options: object) -> None:
-    """Let what was sent be written into each row's own page: PostgreSQL's index need not hear of it then."""
+def _set_fill_factor(_table: sa.Table, connection: sa.Connection, **_options: object) -> None:
+    """Leave half of each page free so that PostgreSQL can update rows in place (HOT) without touching the index."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("ALTER TABLE on_hand SET (fillfactor = 50)")
 
 
-#: One row per cut ever planned. It is written before the cut is sent, so that the mark
-#: also remembers what was only tried (design rule 4).
+#: One row per cut ever planned, written before the cut is sent: so the mark also remembers cuts
+#: that were only tried (design rule 4).
+#: Written by: cut_writer (a row per cut)
 cut = sa.Table(
     "cut",
     metadata,
@@ -138,8 +148,9 @@ cut = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),
 )
 
-#: What each cut says, and the sum that made it: quantity = on_hand - completed + added_back,
-#: never below 0.
+#: What each cut says, and the sum behind it: quantity = on_hand - completed + added_back, never
+#: below 0.
+#: Written by: cut_writer (a row per key), retention (removes old cuts)
 cut_item = sa.Table(
     "cut_item",
     metadata,
@@ -167,12 +178,17 @@ def _taken(name: str) -> sa.Table:
     )
 
 
-#: The tap's units as they come, and those of events not released yet. `batch`: how many STATEs had
-#: come before; a unit counts only when another one follows it (design rule 3).
+#: The tap's units as they come. `batch`: how many STATEs came before them; units count only once
+#: another STATE follows (design rule 3).
+#: Written by: intake (units taken)
 taken_unit = _taken("taken_unit")
+
+#: The same for events not yet released.
+#: Written by: intake (units taken)
 taken_ahead_unit = _taken("taken_ahead_unit")
 
 #: The ERP's rows as they are read.
+#: Written by: erp_rows (rows of the source)
 read_row = sa.Table(
     "read_row",
     temporary,
@@ -182,8 +198,9 @@ read_row = sa.Table(
     prefixes=["TEMPORARY"],
 )
 
-#: Completions NewStore has not acknowledged, of the keys managed here, when they need more
+#: Completions of the keys managed here that NewStore has not acknowledged, when they need more
 #: than one cut.
+#: Written by: cut_writer (all rows)
 pending = sa.Table(
     "pending",
     temporary,
@@ -192,8 +209,9 @@ pending = sa.Table(
     prefixes=["TEMPORARY"],
 )
 
-#: Keys whose units say something new. `touched`: by a pending completion; otherwise only by
-#: units ahead of the mark.
+#: Keys whose units say something new. `touched`: by a completion NewStore has not acknowledged;
+#: otherwise only by units ahead of the mark.
+#: Written by: planning (all rows)
 moved = sa.Table(
     "moved",
     temporary,
@@ -205,8 +223,9 @@ moved = sa.Table(
     sqlite_with_rowid=False,
 )
 
-#: Keys this run sends. `touched` ones belong to a range; the others go out because their
-#: number is new to NewStore. `quantity` is before a negative one becomes 0.
+#: Keys this run sends. `touched` ones belong to a range; the others go out because their number is
+#: new to NewStore. `quantity`: may still be negative here.
+#: Written by: planning (all rows)
 planned = sa.Table(
     "planned",
     temporary,
@@ -217,7 +236,7 @@ planned = sa.Table(
     sa.Column("added_back", sa.BigInteger, nullable=False),
     sa.Column("quantity", sa.BigInteger, nullable=False),
     sa.Column("touched", sa.Boolean, nullable=False),
-    # PostgreSQL would keep it beside the rows, at twice their cost, for runs that mostly read them all once.
+    # On PostgreSQL the index would cost twice the rows themselves, for runs that mostly read them all once.
     sa.PrimaryKeyConstraint("fulfillment_node_id", "product_id").ddl_if(dialect="sqlite"),
     prefixes=["TEMPORARY"],
     sqlite_with_rowid=False,

@@ -1,7 +1,7 @@
 """Three SQL views of the ledger for people with their own tools (documented in the README).
 
-`runs`: each run of the mapper, and what it sent. `changes`: each number ever sent, with the sum
-that made it. `latest`: each key as it is now.
+`runs`: each run of the mapper, and what it sent. `changes`: each number ever sent, and the sum
+behind it. `latest`: each key as it is now.
 """
 
 from __future__ import annotations

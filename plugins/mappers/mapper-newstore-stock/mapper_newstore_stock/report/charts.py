@@ -1,4 +1,4 @@
-"""The report's charts as SVG. What a shape means is told by its form and its title, never by colour alone."""
+"""The report's charts as SVG. A shape's form and title tell its meaning, never colour alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
     from mapper_newstore_stock.report.figures import KeyHistory, Sent, ShownCut
 
 WIDTH, LEFT, RIGHT, TOP = 720, 64, 700, 28
-#: The newest events of a key; more could not be told apart.
+#: Only a key's newest events are drawn; more could not be told apart.
 SHOWN_MARKS = 300
 SHOWN_TIMES = 6
 #: A value of the horizontal axis and one of the vertical axis.
@@ -25,32 +25,32 @@ Point = tuple[float, float]
 
 
 class Plane:
-    """Turns values into places.
+    """Maps values to places in a chart.
 
     Args:
         across: The values of the horizontal axis.
-        up: The values of the vertical axis; it begins at 0 unless `from_zero` is off.
+        up: The values of the vertical axis.
         bottom: Where the horizontal axis lies, in the SVG's units.
-        from_zero: Begin the vertical axis at 0.
+        from_zero: Start the vertical axis at 0.
     """
 
     def __init__(self, across: Iterable[float], up: Iterable[float], bottom: int, *, from_zero: bool = True) -> None:
         self.left, self.right = _range(across)
         low, high = _range([0, *up] if from_zero else up)
-        # Some room above, where the axis is named.
+        # Leave some room above, for the name of the axis.
         self.low, self.high = low, high + (high - low) * 0.05
         self.bottom = bottom
 
     def x(self, value: float) -> float:
-        """Give a value's place on the horizontal axis."""
+        """Return a value's place on the horizontal axis."""
         return round(LEFT + (RIGHT - LEFT) * (value - self.left) / (self.right - self.left), 1)
 
     def y(self, value: float) -> float:
-        """Give a value's place on the vertical axis."""
+        """Return a value's place on the vertical axis."""
         return round(self.bottom - (self.bottom - TOP) * (value - self.low) / (self.high - self.low), 1)
 
     def axes(self, across: str, up: str, named: Mapping[float, str] | None = None) -> Markup:
-        """Draw both axes, what they count, and round numbers or the places named on the horizontal one."""
+        """Draw both axes with their names, round numbers, and on the horizontal one any places named instead."""
         parts = [_label(RIGHT, self.bottom + 32, across, "end"), _label(LEFT, TOP - 14, up, "start")]
         for value in _round_numbers(self.low, self.high):
             y = self.y(value)
@@ -64,7 +64,7 @@ class Plane:
 def imports_over_time(cuts: Sequence[ShownCut]) -> Markup:
     """Draw each import as a bar from its first to its last logical timestamp; one without a range as a diamond."""
     values = [value for cut in cuts for value in (cut.start, cut.end, cut.mark) if value is not None]
-    # One place each: those of one run would lie upon each other, and a night would be as wide as a day.
+    # Evenly spaced: by time, imports of one run would overlap, and a night would be as wide as a day.
     plane = Plane([-0.5, len(cuts) - 0.5], values or [0], 240, from_zero=False)
     apart = math.ceil(len(cuts) / SHOWN_TIMES)
     times = {float(place): moment(cuts[place].started_at)[5:16] for place in range(0, len(cuts), apart)}
@@ -82,7 +82,7 @@ def imports_over_time(cuts: Sequence[ShownCut]) -> Markup:
 
 
 def key_over_time(history: KeyHistory, moves: Sequence[Move] | None) -> Markup:
-    """Draw a key over logical time: what was sent, what was available, events and changes of the ERP's row."""
+    """Draw a key over logical time: numbers sent, ATP, events, and changes of the ERP's row."""
     first = min((c.logical_timestamp for c in history.completions), default=0)
     sent = [(first if each.mark is None else each.mark, each.quantity) for each in history.sent]
     available = [] if moves is None else available_to_promise(history.sent, moves)
@@ -98,8 +98,8 @@ def key_over_time(history: KeyHistory, moves: Sequence[Move] | None) -> Markup:
 def available_to_promise(sent: Sequence[Sent], moves: Sequence[Move]) -> list[Point]:
     """Compute ATP over logical time from the numbers sent and the events.
 
-    ATP = number sent - units assigned and not failed - completed units beyond its mark; an import counts
-    from its mark on. Orders from before the first event are not known.
+    ATP = number sent - units assigned and not failed - completed units beyond its mark. An import counts
+    from its mark on; orders from before the first event are unknown.
     """
     known = [(each.mark, each.quantity) for each in sent if each.mark is not None]
     marks = [mark for mark, _ in known]
@@ -111,14 +111,14 @@ def available_to_promise(sent: Sequence[Sent], moves: Sequence[Move]) -> list[Po
     for time in sorted({*marks, *times}):
         last = bisect.bisect_right(marks, time) - 1
         if last >= 0:
-            # A completed unit was assigned before: it counts until a mark has reached it.
+            # A completed unit was assigned before; it counts until a mark reaches it.
             held = assigned[bisect.bisect_right(times, time)] - completed[bisect.bisect_right(times, marks[last])]
             points.append((float(time), float(known[last][1] - held)))
     return points
 
 
 def moment(iso: str) -> str:
-    """Write a moment of the ledger (ISO 8601, UTC) for people, to the second."""
+    """Return a moment of the ledger (ISO 8601, UTC) for people, to the second."""
     return iso[:19].replace("T", " ")
 
 
@@ -140,7 +140,7 @@ def _assigned(move: Move) -> int:
 
 
 def _lanes(plane: Plane, history: KeyHistory, moves: Sequence[Move] | None) -> list[Markup]:
-    """Draw two lines of marks below the plane: events, and changes of the ERP's row."""
+    """Draw two rows of marks below the chart: events, and changes of the ERP's row."""
     events, rows = 272, 302
     drawn = [_label(LEFT - 12, events + 4, "events", "end"), _label(LEFT - 12, rows + 4, "ERP", "end")]
     lateness = {c.logical_timestamp: ", late" for c in history.completions if c.is_late}
@@ -160,7 +160,7 @@ def _lanes(plane: Plane, history: KeyHistory, moves: Sequence[Move] | None) -> l
 
 
 def _event(x: float, y: float, name: str, title: Markup) -> Markup:
-    """Completed: a triangle that points down; assigned: one that points up; failed: a cross."""
+    """Draw an event: a triangle pointing down is completed, one pointing up assigned, a cross failed."""
     if name == "failed":
         return element(
             "path", title, d=f"M{x - 4} {y - 4}L{x + 4} {y + 4}M{x - 4} {y + 4}L{x + 4} {y - 4}", class_="event cross"
@@ -203,7 +203,7 @@ def _range(values: Iterable[float]) -> tuple[float, float]:
 
 
 def _round_numbers(low: float, high: float) -> list[float]:
-    """Give some round whole numbers within a range."""
+    """Return some round whole numbers within a range."""
     step = max(1.0, 10 ** math.floor(math.log10((high - low) / 2)))
     while (high - low) / step > 6:
         step *= 5 if (high - low) / (step * 2) > 6 else 2

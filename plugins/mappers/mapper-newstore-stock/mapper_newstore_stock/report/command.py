@@ -1,4 +1,4 @@
-"""`newstore-stock-ledger report`: gathers what the page shows, and writes it."""
+"""`newstore-stock-ledger report`: gathers what the page shows, and writes the page."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def gather(
 
     Args:
         connection: To the ledger.
-        keys: "NODE/PRODUCT"; none: the ones most imports carried.
-        events: File with the tap's messages, `-` for stdin; None: none.
-        receiver_url: Base URL of a receiver; None: it is not asked.
-        newstore: api_url, auth_url, client_id and client_secret; without api_url it is not asked.
+        keys: "NODE/PRODUCT" each (none: those that most imports carried).
+        events: File with the tap's messages, `-` for stdin (None: no events).
+        receiver_url: Base URL of a receiver (None: it is not asked).
+        newstore: api_url, auth_url, client_id and client_secret; without api_url, NewStore is not asked.
 
     Raises:
-        LedgerError, ConfigurationError: something of it cannot be had; says what.
+        LedgerError, ConfigurationError: a part cannot be had; says which.
     """
     ledger = read_ledger(connection, [_key(text) for text in keys])
     chosen = [history.key for history in ledger.histories]
@@ -119,5 +119,5 @@ def _quarantined(receiver_url: str) -> int:
         raise LedgerError(f"--receiver-url: {error}") from error
     found = QUARANTINED.search(response.text)
     if not found:
-        raise LedgerError(f"--receiver-url: {url} is not a receiver's")
+        raise LedgerError(f"--receiver-url: {url} is not that of an event receiver: it counts no quarantined bodies")
     return int(float(found[1]))

@@ -1,4 +1,4 @@
-"""The tap's events for the report: how late they came, and what they did to the chosen keys."""
+"""Reads the tap's events for the report: how late they came, and what they did to the chosen keys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
 
 #: (fulfillment node, product)
 Key = tuple[str, str]
-#: Upper ends of the classes of the lag, in seconds; NewStore promises the last but one.
+#: Upper ends of the lag classes, in seconds; NewStore promises the last but one.
 LAG_CLASSES = (1.0, 10.0, 60.0, 300.0, 900.0, float("inf"))
 MOVES = (ASSIGNED, FAILED, COMPLETED)
 
@@ -53,9 +53,9 @@ class Events:
     """What the tap's messages say.
 
     Attributes:
-        count: How many events.
-        lags: Seconds from NewStore's publishing to the receiver, of the events that say both.
-        moves: The events of each chosen key, in the order of their timestamps.
+        count: How many events there are.
+        lags: Seconds from publishing by NewStore to arrival at the receiver, of events that say both.
+        moves: The events of each chosen key, in timestamp order.
     """
 
     def __init__(self, lines: Iterable[bytes], keys: Collection[Key]) -> None:
@@ -71,12 +71,12 @@ class Events:
                 if said.type == "RECORD" and said.stream == STREAM:
                     self._take(record.decode(said.record))
             except (msgspec.MsgspecError, ValueError) as error:
-                raise LedgerError(f"--events: line {number} is no message of the tap: {error}") from error
+                raise LedgerError(f"--events: line {number} is not a message of the tap: {error}") from error
         for moves in self.moves.values():
             moves.sort()
 
     def lag_classes(self) -> list[int]:
-        """Give how many events fall into each of LAG_CLASSES."""
+        """Return how many events fall into each of LAG_CLASSES."""
         counts = [0] * len(LAG_CLASSES)
         for lag in self.lags:
             counts[next(place for place, end in enumerate(LAG_CLASSES) if lag <= end)] += 1

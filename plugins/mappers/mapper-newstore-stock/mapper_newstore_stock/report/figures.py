@@ -1,4 +1,4 @@
-"""What the report shows, read from the ledger."""
+"""Reads from the ledger what the report shows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if t.TYPE_CHECKING:
 
     from mapper_newstore_stock.report.events import Key
 
-#: More would not be read; the page says what it leaves out.
+#: Nobody would read more; the page says how many it leaves out.
 SHOWN_CUTS = 200
 SHOWN_KEYS = 6
 SHOWN_LATE = 100
@@ -66,7 +66,7 @@ class KeyHistory:
 
 @dataclasses.dataclass(frozen=True)
 class Late:
-    """An event that came after its successors had been taken."""
+    """A completion that came after later ones had been taken."""
 
     logical_timestamp: int
     event_id: str
@@ -78,7 +78,7 @@ class Late:
 
 @dataclasses.dataclass(frozen=True)
 class LedgerFigures:
-    """The ledger's part of the report; the lists end with the newest."""
+    """The ledger's part of the report; lists end with the newest."""
 
     cuts: list[ShownCut]
     all_cuts: int
@@ -94,7 +94,7 @@ def read_ledger(connection: sa.Connection, keys: Sequence[Key]) -> LedgerFigures
 
     Args:
         connection: To a ledger.
-        keys: The keys to show; none: the ones most cuts carried.
+        keys: The keys to show (none: those that most cuts carried).
 
     Raises:
         LedgerError: the ledger does not know a key.

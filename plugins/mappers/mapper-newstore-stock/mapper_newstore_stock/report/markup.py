@@ -1,4 +1,4 @@
-"""HTML and SVG from values: everything that is not markup is escaped."""
+"""Builds HTML and SVG from values; everything that is not markup is escaped."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ VOID = frozenset({"meta", "link", "br"})
 
 
 class Markup(str):
-    """Text that is markup already."""
+    """Text that is already markup."""
 
     __slots__ = ()
 
 
 def element(tag: str, *children: object, **attributes: object) -> Markup:
-    """Give an element.
+    """Return an element.
 
     Args:
         tag: Its name.
-        children: Markup as it is, anything else escaped; None gives nothing.
-        attributes: `_` stands for `-`, a trailing one is dropped; None leaves the attribute out.
+        children: Markup is kept, anything else escaped; None adds nothing.
+        attributes: In names `_` becomes `-`, and a trailing one is dropped. A value of None leaves the
+            attribute out.
     """
     shown = "".join(
         f' {_name(key)}="{html.escape(str(value))}"' for key, value in attributes.items() if value is not None
@@ -35,12 +36,12 @@ def element(tag: str, *children: object, **attributes: object) -> Markup:
 
 
 def joined(children: Iterable[object]) -> Markup:
-    """Put children one after the other."""
+    """Return children one after the other."""
     return Markup("".join(_text(child) for child in children))
 
 
 def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
-    """Give a table that scrolls sideways by keyboard too; a row's first cell heads it."""
+    """Return a table that scrolls sideways, by keyboard too; the first cell of a row is its heading."""
     head = element("tr", *(element("th", column, scope="col") for column in columns))
     body = [
         element("tr", element("th", _cell(row[0]), scope="row"), *(element("td", _cell(value)) for value in row[1:]))
@@ -51,7 +52,7 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
 
 
 def scrolling(label: str, *children: object) -> Markup:
-    """Give a box for what may be wider than a phone."""
+    """Return a scrolling box for what may be wider than a phone."""
     return element("div", *children, class_="wide", role="region", aria_label=label, tabindex=0)
 
 

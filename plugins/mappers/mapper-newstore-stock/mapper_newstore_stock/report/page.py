@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs no network: for a phone, a keyboard, a screen reader, dark or light."""
+"""The report as one HTML page that needs no network; for phones, keyboards and screen readers, dark or light."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ SECTIONS = {
     "imports": "Imports",
     "keys": "Keys over logical time",
     "differences": "Keys that differ from NewStore",
-    "lag": "How late events came",
+    "lag": "Lag of events",
     "exceptions": "Late and quarantined events",
 }
 KEY_LEGEND = (
-    "Solid line: the number sent, a dot for each import. Dashed line: available to promise, as the events tell it. "
-    "Below, events: a filled triangle down is completed, a hollow one up assigned, a cross failed. A square is a "
-    "change of the ERP's row."
+    "Solid line: the number sent, with a dot for each import. Dashed line: available to promise, from the tap's "
+    "events. Events are below: a filled triangle pointing down is completed, a hollow one pointing up assigned, a "
+    "cross failed. A square is a change of the ERP's row."
 )
-#: Node, product, number sent, ATP, and how much NewStore holds back.
+#: Node, product, number sent, ATP, and the units NewStore holds back.
 Difference = tuple[str, str, int, int | None, int | None]
 
 
@@ -39,11 +39,11 @@ class Report:
     """Everything the page shows.
 
     Attributes:
-        written_at: When, for people.
+        written_at: When the report was written, for people.
         ledger: What the ledger says.
-        events: What the tap's messages say; None: not given.
-        differences: Every key's number beside NewStore's; None: NewStore was not asked.
-        quarantined: Bodies the receiver has answered 400 since its start; None: it was not asked.
+        events: What the tap's messages say (None: not given).
+        differences: Every key's number beside NewStore's (None: NewStore was not asked).
+        quarantined: Bodies the receiver has answered 400 since it started (None: it was not asked).
     """
 
     written_at: str
@@ -54,7 +54,7 @@ class Report:
 
 
 def page(report: Report) -> str:
-    """Write the page."""
+    """Return the page."""
     style = importlib.resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8")
     parts = [_imports(report), _keys(report), _differences(report), _lag(report), _exceptions(report)]
     sections = [
@@ -65,7 +65,7 @@ def page(report: Report) -> str:
         "head",
         element("meta", charset="utf-8"),
         element("meta", name_="viewport", content="width=device-width, initial-scale=1"),
-        # Nothing may be fetched, whatever stands in the data.
+        # Nothing may be fetched, whatever the data contains.
         element("meta", http_equiv="Content-Security-Policy", content="default-src 'none'; style-src 'unsafe-inline'"),
         element("title", "NewStore stock sync"),
         element("style", Markup(style)),
@@ -75,7 +75,7 @@ def page(report: Report) -> str:
 
 
 def _skip_link() -> Markup:
-    return element("a", "To the figures", href="#main", class_="skip")
+    return element("a", "Skip to the figures", href="#main", class_="skip")
 
 
 def _header(report: Report) -> Markup:
@@ -115,12 +115,12 @@ def _imports(report: Report) -> list[Markup]:
     columns = ("import", "run of (UTC)", "range", "mark", "keys", "confirmed")
     return [
         _note(
-            "A bar is the range of logical timestamps an import answers for, a diamond an import without one. Filled: "
-            "the last run knew that NewStore has it; hollow and dashed: it did not yet."
+            "A bar is the range of logical timestamps an import answers for; a diamond is an import without one. "
+            "Filled: the last run knew that NewStore has it. Hollow and dashed: it did not know yet."
         ),
         charts.imports_over_time(cuts),
-        _note(f"{left_out} older ones are left out.") if left_out else Markup(""),
-        _folded("As a table", table("Imports, the newest first", columns, rows)),
+        _note(f"{left_out} older imports are not shown.") if left_out else Markup(""),
+        _folded("As a table", table("Imports, newest first", columns, rows)),
     ]
 
 
@@ -147,7 +147,7 @@ def _differences(report: Report) -> list[Markup]:
     if report.differences is None:
         return [_note("NewStore was not asked (--api-url).")]
     differing = [row for row in report.differences if row[4] != 0]
-    # What is promised beyond the number sent comes first.
+    # Keys promised beyond the number sent come first.
     differing.sort(key=lambda row: (math.inf if row[4] is None else row[4], row[:2]))
     says = f"{len(differing)} of {len(report.differences)} keys differ from the number last sent. "
     meaning = (
@@ -161,7 +161,7 @@ def _differences(report: Report) -> list[Markup]:
     columns = ("key", "sent", "ATP", "difference", "meaning")
     shown = table("Keys that differ", columns, rows) if rows else Markup("")
     left_out = len(differing) - len(rows)
-    return [_note(says + meaning), shown, _note(f"{left_out} more are left out.") if left_out else Markup("")]
+    return [_note(says + meaning), shown, _note(f"{left_out} more keys are not shown.") if left_out else Markup("")]
 
 
 def _word(difference: int | None) -> str:
@@ -179,10 +179,10 @@ def _lag(report: Report) -> list[Markup]:
     typical, slow, longest = lags[len(lags) // 2], lags[int(len(lags) * 0.95)], lags[-1]
     names = [f"up to {_seconds(end)}" for end in LAG_CLASSES[:-1]] + ["longer"]
     says = (
-        f"From publishing to the receiver, {len(lags)} events: half within {_seconds(typical)}, 95 of 100 within "
+        f"From publishing to the receiver, {len(lags)} events: half within {_seconds(typical)}, 95 % within "
         f"{_seconds(slow)}, all within {_seconds(longest)}. NewStore promises 15 min."
     )
-    return [_note(says), charts.classes("Events by the time they took", names, report.events.lag_classes())]
+    return [_note(says), charts.classes("Events by lag", names, report.events.lag_classes())]
 
 
 def _exceptions(report: Report) -> list[Markup]:
@@ -192,19 +192,18 @@ def _exceptions(report: Report) -> list[Markup]:
         for e in reversed(late)
     ]
     says = (
-        f"{report.ledger.all_late} completions came after their successors had been taken; each was made good by the "
-        f"run named."
+        f"{report.ledger.all_late} completions came after later ones had been taken; the run named here made each good."
     )
     columns = ("logical timestamp", "key", "units", "taken by the run of (UTC)", "event")
     bodies = (
         "The receiver was not asked for quarantined bodies (--receiver-url)."
         if report.quarantined is None
-        else f"{report.quarantined} bodies are in quarantine since the receiver's start. "
+        else f"{report.quarantined} bodies have been quarantined since the receiver started. "
         "newstore-event-receiver quarantine list shows them."
     )
     return [
         _note(says),
-        table("Late completions, the newest first", columns, rows) if rows else Markup(""),
+        table("Late completions, newest first", columns, rows) if rows else Markup(""),
         _note(bodies),
     ]
 

@@ -1,1 +1,1 @@
-"""One run of the mapper: events and the ERP's rows in, cuts out."""
+"""One run: events and the ERP's rows in, cuts out."""

@@ -1,4 +1,4 @@
-"""Writes planned keys down as cuts, each with the timestamps it answers for (design rule 3)."""
+"""Writes planned keys into cuts, each with the timestamps it answers for (design rule 3)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class CutWriter:
     Args:
         ledger: The run's hold on the ledger; `planned` and `moved` are filled.
         acknowledged: What NewStore has.
-        max_items: The most stock records one cut should have.
+        max_items: How many stock records one cut should have at most.
     """
 
     def __init__(self, ledger: Ledger, acknowledged: Acknowledged, max_items: int) -> None:
@@ -42,8 +42,8 @@ class CutWriter:
         """Write all planned keys into cuts, and return the cuts.
 
         Args:
-            not_acknowledged: The completed units whose cut this is.
-            mark: What all quantities were computed at.
+            not_acknowledged: The condition for the completed units these cuts carry.
+            mark: The mark all quantities were computed at.
             first: The first cut's number.
         """
         end = self._highest_end()
@@ -108,7 +108,7 @@ class CutWriter:
         return split_along_timestamps(completions, self._max_items)
 
     def _fill_with_touched(self, number: int, part: TimestampRange | None) -> int:
-        """Put every key with a completion in the range into a cut; None: every touched key."""
+        """Put every key with a completion in the range into a cut (None: every touched key); return how many."""
         if part is None:
             keys = sa.select(planned).where(planned.c.touched)
         else:
@@ -124,7 +124,7 @@ class CutWriter:
         return size
 
     def _fill_with_rest(self, cuts: list[Cut], first: int, end: int | None, mark: int | None) -> None:
-        """Send keys without new completions along: in the last cut's room, then in cuts of their own."""
+        """Add keys without new completions: to the last cut while it has room, then in cuts of their own."""
         rest = sa.select(planned).where(~planned.c.touched)
         count = self._connection.scalar(rest.with_only_columns(sa.func.count())) or 0
         if count == 0:
@@ -162,7 +162,7 @@ class CutWriter:
         return max((value for value in known if value is not None), default=None)
 
     def _remember(self, cuts: list[Cut]) -> None:
-        """Write down the cuts and, in their order, what they say of each key: the last one counts."""
+        """Record the cuts and, in their order, what they say of each key: the last one counts."""
         analyze(self._connection, cut_item, on_hand)
         for part in cuts:
             start, end = part.range or (None, None)
@@ -171,7 +171,7 @@ class CutWriter:
             self._connection.execute(cut.insert().values(cut=part.number, **values))
             if part.range:
                 self._note_as_sent(cut_item.c.cut == part.number)
-        # No key is in two of these.
+        # No key is in two of the rest.
         if rest := [part.number for part in cuts if not part.range]:
             self._note_as_sent(cut_item.c.cut >= rest[0])
 
@@ -182,7 +182,7 @@ class CutWriter:
     def _assign(self, not_acknowledged: sa.ColumnElement[bool], cuts: list[Cut]) -> None:
         """Note which cut carries each unit; the ranges of one run do not overlap.
 
-        With one cut, most units came with its number, and are not written again.
+        With one cut, most units already have its number and are not written again.
         """
         unit = completed_unit.c
         ranged = [part for part in cuts if part.range]

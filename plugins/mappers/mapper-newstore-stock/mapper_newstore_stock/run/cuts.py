@@ -1,7 +1,4 @@
-"""Cuts: what goes to NewStore in one import, and the timestamps it answers for.
-
-Pure values (design rules 3 and 4).
-"""
+"""Cuts: what goes to NewStore in one import, and the timestamps it answers for (design rules 3 and 4)."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ class Cut:
 
     Attributes:
         number: Position in the sequence of all cuts.
-        range: Completions NewStore may stop subtracting; None: no completion is new.
+        range: Completions NewStore may stop subtracting (None: no completion is new).
         size: Number of stock records.
         end: Highest logical timestamp declared up to this cut.
         mark: The mark all quantities of this run are computed at.
@@ -41,12 +38,12 @@ class Cut:
 def split_along_timestamps(completions: Iterable[tuple[int, Hashable]], max_items: int) -> list[TimestampRange]:
     """Split completions into ranges that touch at most `max_items` keys each.
 
-    A range never ends between equal timestamps, so one that alone touches more keys stays
-    whole. The gaps between ranges are not claimed: a late event may still fall into one.
+    A range never ends between equal timestamps: one timestamp that touches more keys stays whole.
+    Gaps between ranges are not claimed, since a late event may still fall into one.
 
     Args:
         completions: (logical timestamp, key), ordered by timestamp.
-        max_items: The most keys one range should touch.
+        max_items: How many keys one range should touch at most.
     """
     ranges: list[TimestampRange] = []
     keys: set[Hashable] = set()

@@ -1,4 +1,4 @@
-"""The ERP's rows into the ledger: only what changed is written."""
+"""Takes the ERP's rows into the ledger; only changes are written."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ _KEY = (read_row.c.fulfillment_node_id, read_row.c.product_id)
 
 
 def last_cursor(connection: sa.Connection, fingerprint: str) -> Cursor | None:
-    """Give how far the ERP's changes have been read; None: not at all from this source."""
+    """Return how far the ERP's changes have been read (None: not at all from this source)."""
     kept = connection.scalar(sa.select(ledger_table.c.on_hand_cursor))
     source, cursor = json.loads(kept) if kept else (None, None)
     return cursor if source == fingerprint else None
 
 
 def take_rows(ledger: Ledger, source: OnHandSource, since: Cursor | None) -> int:
-    """Take over the ERP's rows, and remember since which run they may have changed.
+    """Take the ERP's rows, and note since which run each may have changed.
 
     Args:
         ledger: The run's hold on the ledger.
-        source: Its rows come in any order.
-        since: Read only rows updated since; None: all, so that a key not among them is gone.
+        source: Its rows may come in any order.
+        since: Read only rows updated since then. None: read all, and remove keys that are not among them.
 
     Returns:
         The number of rows read.
 
     Raises:
-        OnHandError: a key stands in the source more than once.
+        OnHandError: the source has a key more than once.
     """
     connection = ledger.connection
     connection.execute(read_row.delete())
@@ -89,7 +89,7 @@ def refuse_rows_below_folded(connection: sa.Connection) -> None:
 
 
 def name_keys(rows: Sequence[sa.Row[t.Any]]) -> str:
-    """Write keys for an error text: "DC01/SKU-1, DC01/SKU-2"."""
+    """Return keys for an error text: "DC01/SKU-1, DC01/SKU-2"."""
     return ", ".join(f"{row.fulfillment_node_id}/{row.product_id}" for row in rows)
 
 
@@ -132,7 +132,7 @@ def _add(connection: sa.Connection, run: int) -> None:
 
 
 def _remove(connection: sa.Connection, count: int) -> None:
-    """Remove keys the source no longer has; all it has are there by now."""
+    """Remove keys the source no longer has; all that it has are in the ledger by now."""
     if connection.scalar(sa.select(sa.func.count()).select_from(on_hand)) == count:
         return
     still_there = sa.exists().where(same_key(read_row.c, on_hand.c))

@@ -1,7 +1,7 @@
-"""The tap's events into the ledger.
+"""Takes the tap's events into the ledger.
 
-They are collected in a table of the connection and go over to the ledger in one step, in the
-order the ledger keeps them: so its pages are written once a run, however large it is.
+They are collected in a temporary table and move to the ledger in one step, in the ledger's own
+order: so each of its pages is written once a run, however large the run is.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ UNIT = ("fulfillment_node_id", "product_id", "logical_timestamp", "event_id", "u
 
 
 class Intake:
-    """Takes one run's units; what no STATE of the tap covers is left out (design rule 3).
+    """Takes one run's units; units that no STATE of the tap covers are left out (design rule 3).
 
     Args:
         ledger: The run's hold on the ledger.
@@ -40,7 +40,7 @@ class Intake:
         self._batch = 0
         self._covered: Taken | None = None
         self._tap_says_when_complete = False
-        #: Logical timestamps the tap had passed before, each with the first batch that came late below it.
+        #: Logical timestamps the tap had passed before, each with the first batch of events late below it.
         self._late_through: dict[int, int] = {}
 
     def take(self, events: list[Event]) -> None:
@@ -66,21 +66,21 @@ class Intake:
 
     @property
     def is_complete(self) -> bool:
-        """The tap has sent all its run releases: one that says so says it in its last STATE."""
+        """The tap has sent all that its run releases; a tap that says so does in its last STATE."""
         if self._covered is None:
             return not self._tap_says_when_complete
         return self._covered.complete is not False
 
     def finish(self, cut: int) -> None:
-        """Make what was covered durable, with the bookmark that covers it.
+        """Commit the units covered, with the bookmark that covers them.
 
         Events already known change nothing, however often they come.
 
         Args:
-            cut: The cut that is to carry them; writing it down now spares writing every unit again.
+            cut: The cut that is to carry the units; set now, so that they need not be updated later.
 
         Raises:
-            LedgerError: an event is older than what the ledger still tells apart.
+            LedgerError: an event is older than those the ledger can still tell apart.
         """
         if self._covered is None:
             return
@@ -102,10 +102,10 @@ class Intake:
         self._connection.commit()
 
     def release_up_to(self, mark: int, cut: int) -> None:
-        """Count units known ahead as completed once the mark has reached them.
+        """Count units known ahead as completed, up to a mark.
 
-        A range up to the mark may have been declared already, and then NewStore no longer
-        subtracts them by itself.
+        A range up to the mark may already have been declared; NewStore then no longer subtracts the
+        units by itself.
         """
         reached = ahead_unit.c.logical_timestamp <= mark
         units = sa.select(*(ahead_unit.c[name] for name in UNIT), sa.false().label("late"))
@@ -122,7 +122,7 @@ class Intake:
         return sa.select(*(table.c[name] for name in UNIT)).where(table.c.batch < self._batch)
 
     def _is_said_to_be_late(self) -> sa.ColumnElement[bool]:
-        """Say whether the tap has said that a unit came late; a new ledger could not tell."""
+        """Return the condition that the tap said a unit came late; a new ledger could not tell."""
         unit = taken_unit.c
         said = (
             sa.and_(unit.batch >= batch, unit.logical_timestamp <= through)

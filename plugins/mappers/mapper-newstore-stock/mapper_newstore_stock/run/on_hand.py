@@ -1,4 +1,4 @@
-"""The ERP's on-hand numbers, read from a CSV or any SQL database."""
+"""Reads the ERP's on-hand numbers from a CSV or any SQL database."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _WHOLE_NUMBER = re.compile(r"[+-]?\d+(\.0+)?", re.ASCII)
 #: fulfillment_node_id, product_id, quantity, as_of_logical_timestamp: the highest logical
 #: timestamp the number contains (None: no completion yet).
 OnHandRow = tuple[str, str, int, int | None]
-#: A line or row number, and the row's values in the order of COLUMNS; then the update's moment.
+#: A line or row number, and the row's values in the order of COLUMNS, then its `updated_column`.
 _Found = tuple[int, "Sequence[t.Any]"]
 
 
@@ -42,10 +42,10 @@ class OnHandSource:
         url: SQLAlchemy URL, or path or fsspec URL of a CSV with a header row.
         table: Table to read from a SQL source (`schema.table` works).
         query: Query to read from a SQL source instead of a table.
-        columns: The source's name for each of COLUMNS; left out ones keep their name.
+        columns: The source's name for each of COLUMNS; a column left out keeps its name.
         ignored_nodes: Fulfillment nodes to leave out (`*` globs).
         ignored_products: Products to leave out (`*` globs).
-        updated_column: Column of a SQL source that only grows when a row changes.
+        updated_column: Column of a SQL source that grows whenever a row changes.
         cursor: The highest value of that column read.
     """
 
@@ -60,7 +60,7 @@ class OnHandSource:
 
     @property
     def fingerprint(self) -> str:
-        """Tell whether a cursor was read from the same rows: it changes with every setting."""
+        """Changes with every setting, so it tells whether a cursor was read from the same rows."""
         read = [self.url, self.table, self.query, dict(self.columns), self.updated_column]
         parts = [read, list(self.ignored_nodes), list(self.ignored_products)]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
@@ -72,7 +72,7 @@ class OnHandSource:
             since: Leave out rows whose `updated_column` is lower.
 
         Raises:
-            OnHandError: the source cannot be read, or a row is not usable; names row and column.
+            OnHandError: the source cannot be read, or a row cannot be used; names row and column.
             ConfigurationError: the settings do not fit the source.
         """
         self.cursor = since
@@ -85,7 +85,11 @@ class OnHandSource:
                 yield row
 
     def _examine(self, position: int, values: Sequence[t.Any], names: Sequence[str]) -> OnHandRow:
-        """Read a row that is not plain, and say what is wrong with it."""
+        """Read a row that is not plain.
+
+        Raises:
+            OnHandError: a value cannot be used.
+        """
         where = f"{self.url}, line {position}"
         if is_sql(self.url):
             where = f"{self.table or 'on_hand_query'}, row {position} ({values[0]}, {values[1]})"
@@ -131,15 +135,15 @@ class OnHandSource:
         else:
             raise ConfigurationError("on_hand_table or on_hand_query: one of them is required with a SQL on_hand_url")
         if self.updated_column and since is not None:
-            # Inclusive: another row may have got the same moment after it was read.
-            # Untyped, so that the database compares it as what the column holds.
+            # Inclusive: another row may have been given the same value after it was read.
+            # Untyped, so that the database compares it as the column's own type.
             moment: sa.BindParameter[t.Any] = sa.bindparam("since", since, type_=sa.types.NullType())
             select = select.where(sa.or_(columns[4] >= moment, columns[4].is_(None)))
         return select
 
 
 def is_sql(url: str) -> bool:
-    """Say whether a URL names a SQL database rather than a CSV."""
+    """Return whether a URL names a SQL database rather than a CSV."""
     scheme = url.partition("://")[0].partition("+")[0]
     return "://" in url and scheme not in fsspec.available_protocols()
 
@@ -152,15 +156,15 @@ def _matcher(nodes: Sequence[str], products: Sequence[str]) -> Callable[[str, st
 
 
 def _pattern(globs: Sequence[str]) -> Callable[[str], object] | None:
-    # Only `*` is special; fnmatch would read `[` and `?` too.
+    # Only `*` is special here; to fnmatch `[` and `?` are too.
     plain = [glob.replace("[", "[[]").replace("?", "[?]") for glob in globs]
     return re.compile("|".join(fnmatch.translate(glob) for glob in plain)).match if plain else None
 
 
 def _plain(node: object, product: object, quantity: object, as_of: object) -> OnHandRow | None:
-    """Give a row whose values are as they should be; None: look more closely.
+    """Return a row whose values are as they should be (None: it needs a closer look).
 
-    It is called for every row of the ERP, so it costs as little as it can.
+    Called for every row of the ERP, so it does as little as possible.
     """
     if type(node) is not str or type(product) is not str or not node or not product:
         return None
@@ -187,7 +191,7 @@ def _plain_integer(value: object) -> int | None:
 
 
 def _integer(value: object, where: str, name: str) -> int | None:
-    """Read a whole number; a fraction is an error, it is never cut off."""
+    """Read a whole number; a fraction is an error and never truncated."""
     text = "" if value is None else str(value).strip()
     if text == "":
         return None

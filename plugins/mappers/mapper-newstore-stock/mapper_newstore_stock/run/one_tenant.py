@@ -1,4 +1,4 @@
-"""Logical timestamps of two tenants cannot be compared; a range would claim too much."""
+"""One tenant per run: logical timestamps of two cannot be compared, so a range would claim too much."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ class OneTenant:
     _tenant: str | None = None
 
     def check(self, tenant: str | None) -> None:
-        """Check one event; the older webhook names no tenant.
+        """Check one event's tenant (None: the older webhook names none).
 
         Raises:
-            MapperError: an event before it named another one.
+            MapperError: an earlier event named another tenant.
         """
         if tenant is None or tenant == self._tenant:
             return

@@ -1,7 +1,7 @@
-"""From the ledger to numbers: which keys go out, at which quantity (design rules 4 and 5).
+"""Plans which keys go out, at which quantity (design rules 4 and 5).
 
-Only keys something has happened to are computed: a completion, a change of the ERP's row, a
-number NewStore has not acknowledged, a unit ahead of the mark.
+Only keys that something happened to are computed: a completion, a change of the ERP's row, a number
+NewStore has not acknowledged, a unit ahead of the mark.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class Rules:
     """The user's settings that decide what goes out.
 
     Attributes:
-        max_cut_items: The most stock records one cut should have.
+        max_cut_items: How many stock records one cut should have at most.
         ignored_nodes: Fulfillment nodes not managed here (`*` globs).
         ignored_products: Products not managed here (`*` globs).
         erp_is_current: The ERP's numbers always contain every completion.
-        negative_is_zero: Send a negative quantity as 0 instead of failing.
+        negative_is_zero: Send 0 for a negative quantity instead of failing.
     """
 
     max_cut_items: int = DEFAULT_MAX_CUT_ITEMS
@@ -66,14 +66,14 @@ class Planner:
         self._rules = rules
 
     def plan(self, intake: Intake, first_number: int) -> list[Cut]:
-        """Decide the cuts of this run; the caller commits before they are sent.
+        """Plan the cuts of this run; the caller commits them before they are sent.
 
         Args:
-            intake: Where units ahead of the mark are released when the mark has reached them.
-            first_number: Of the run's first cut.
+            intake: Releases units ahead of the mark once the mark reaches them.
+            first_number: Number of the run's first cut.
 
         Raises:
-            QuantityError: a key has no on-hand row, or is negative and must not be.
+            QuantityError: a key has no on-hand row, or a quantity is negative and must not be.
             OnHandError: a row no longer contains units that were folded away.
         """
         self._fill_moved()
@@ -85,8 +85,8 @@ class Planner:
             refuse_rows_below_folded(self._connection)
         self._plan_keys(NO_MARK if mark is None else mark)
         self._check_negative()
-        sheets = CutWriter(self._ledger, self._acknowledged, self._rules.max_cut_items)
-        cuts = sheets.write(self._not_acknowledged(), mark, first_number)
+        writer = CutWriter(self._ledger, self._acknowledged, self._rules.max_cut_items)
+        cuts = writer.write(self._not_acknowledged(), mark, first_number)
         self._forget_cuts_of_ignored()
         self._connection.execute(ledger.update().values(erp_is_current=self._rules.erp_is_current))
         for table in (moved, planned):
@@ -102,7 +102,7 @@ class Planner:
         return True
 
     def _not_acknowledged(self) -> sa.ColumnElement[bool]:
-        """Completions NewStore has not acknowledged, of the keys managed here."""
+        """Return the condition for completions of managed keys that NewStore has not acknowledged."""
         return sa.and_(self._beyond_acknowledged(), *self._managed(completed_unit.c))
 
     def _beyond_acknowledged(self) -> sa.ColumnElement[bool]:
@@ -117,7 +117,7 @@ class Planner:
         ]
 
     def _mark(self) -> int | None:
-        """The highest timestamp this run will declare, or any run declared or tried to."""
+        """Return the highest timestamp this run will declare, or any run has declared or tried to."""
         known = (
             self._connection.scalar(sa.select(sa.func.max(moved.c.highest))),
             self._connection.scalar(sa.select(sa.func.max(cut.c.mark))),
@@ -143,7 +143,7 @@ class Planner:
             )
 
     def _plan_keys(self, mark: int) -> None:
-        """Fill `planned`: keys moved by new completions, and keys whose number is new."""
+        """Plan keys moved by new completions, and keys whose number is new."""
         row, sent = on_hand.c, self._acknowledged.cut
         in_moved = sa.exists().where(same_key(moved.c, row))
         new = [row.changed_run >= self._ledger.unread_since, row.sent_cut.is_(None), row.sent_cut > sent]
@@ -184,7 +184,7 @@ class Planner:
         ]
 
     def _units(self, table: sa.Table, units: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
-        """Give a sum over a table; where that has no row at all, no key need look for its own."""
+        """Return a sum over a table; of an empty one it is 0, without a search for each key."""
         if self._connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first() is None:
             return sa.literal(0, sa.BigInteger)
         return units
@@ -213,7 +213,7 @@ class Planner:
         self._connection.execute(planned.insert().from_select(query.selected_columns.keys(), query))
 
     def _forget_cuts_of_ignored(self) -> None:
-        """No cut carries units of keys that are not managed here, until they are."""
+        """Take units of ignored keys out of their cuts: none carries them until they are managed again."""
         managed = self._managed(completed_unit.c)
         if managed:
             unit = completed_unit.c
@@ -236,7 +236,7 @@ class Planner:
 
 
 def _like(glob: str) -> str:
-    """Write a `*` glob as a LIKE pattern."""
+    """Return a `*` glob as a LIKE pattern."""
     for special in ("\\", "%", "_"):
         glob = glob.replace(special, "\\" + special)
     return glob.replace("*", "%")

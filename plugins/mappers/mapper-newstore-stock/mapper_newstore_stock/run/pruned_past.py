@@ -1,8 +1,8 @@
 """Completions the landing store had pruned before this ledger took them.
 
-A new ledger is filled by a replay, and a replay leaves out what has been pruned. NewStore no longer
-subtracts those units, so a number that does not leave them out would oversell. The ERP's row may
-leave them out by itself; nobody else can.
+A new ledger is filled by a replay, and a replay lacks what has been pruned. NewStore no longer
+subtracts those units, so a number that still counts them would oversell. Only the ERP's row can say
+that it has already left them out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 
 
 def note_unknown_past(connection: sa.Connection, taken: Taken, seen_through: int | None) -> None:
-    """Remember what was pruned before it was taken; the caller commits it with the taking.
+    """Note what was pruned before this ledger took it; the caller commits.
 
     Args:
         connection: The ledger's.
@@ -35,7 +35,7 @@ def note_unknown_past(connection: sa.Connection, taken: Taken, seen_through: int
 
 
 def refuse_rows_of_unknown_past(connection: sa.Connection) -> None:
-    """Refuse rows that may not contain units the ledger has never known.
+    """Refuse rows that do not say they contain the units this ledger has never known.
 
     Raises:
         OnHandError: names the keys.
@@ -50,5 +50,6 @@ def refuse_rows_of_unknown_past(connection: sa.Connection) -> None:
         raise OnHandError(
             f"the landing store has pruned completions up to logical timestamp {through}, this ledger has never taken "
             f"them, and these on-hand rows do not say that they contain them: {name_keys(rows)}. Nothing was sent. "
-            f"Restore the ledger that has taken them, or give rows whose as_of_logical_timestamp is {through} or more"
+            f"Restore the ledger that has taken them, or provide rows whose as_of_logical_timestamp is {through} or "
+            f"more"
         )

@@ -1,4 +1,4 @@
-"""Stock records of a cut, streamed from the ledger."""
+"""Streams the stock records of a cut from the ledger."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if t.TYPE_CHECKING:
 
 
 def records_of(connection: sa.Connection, cut: Cut) -> Iterator[singer.RecordMessage]:
-    """Give a cut's records in key order.
+    """Yield a cut's records in key order.
 
-    Nothing must be committed while they are read: on PostgreSQL that would end the cursor.
+    Nothing may be committed meanwhile: on PostgreSQL that would close the cursor.
     """
     start, end = cut.range or (None, None)
     cut_id = str(cut.number)

@@ -128,11 +128,11 @@ class StockRun:
         self._ledger.close()
 
     def _finish(self) -> Iterator[singer.Message]:
-        # What the state names is another ledger's, if not this one's: its numbers are not used again.
+        # The state may name a cut of another ledger: its numbers are not used again either.
         first_number = max(self._ledger.last_cut(), self._acknowledged.cut, self._numbers_used) + 1
         self._intake.finish(first_number)
         if not self._intake.is_complete:
-            # A range may have been declared beyond these events that neither ledger nor state remembers.
+            # A range beyond these events may have been declared that neither ledger nor state remembers.
             self._logger.warning("The tap ended before it had sent all it releases: its events are kept, none is sent")
             yield self._state_message(self._acknowledged)
             return
@@ -159,7 +159,7 @@ class StockRun:
         self._counts.update(cuts=len(cuts), records=sum(cut.size for cut in cuts))
 
     def _read_on_hand(self, source: OnHandSource) -> None:
-        """Read the changed rows if both ledger and state say how far the last run had come, else all."""
+        """Read only changed rows if ledger and state both say how far the last run had come, else all rows."""
         known = last_cursor(self._ledger.connection, source.fingerprint) if source.updated_column else None
         since = self._acknowledged.on_hand_cursor
         if known is None or type(known) is not type(since):
