@@ -19,7 +19,7 @@ from target_newstore_stock.intake import Intake
 from target_newstore_stock.messages import MessageReader
 from target_newstore_stock.run_lock import RunLock
 from target_newstore_stock.run_summary import RunSummary
-from target_newstore_stock.settings import settings_schema
+from target_newstore_stock.settings import SETTINGS
 from target_newstore_stock.sinks import StockSink
 from target_newstore_stock.staged_names import OwnNames
 from target_newstore_stock.stock_import import StockImport, api_url
@@ -44,7 +44,7 @@ class TargetNewStoreStock(Target):
     message_reader_class = MessageReader
     default_sink_class = StockSink
 
-    config_jsonschema: t.ClassVar[dict[str, t.Any]] = settings_schema()
+    config_jsonschema: t.ClassVar[dict[str, t.Any]] = SETTINGS
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         try:
