@@ -30,6 +30,8 @@ if t.TYPE_CHECKING:
     from types import FrameType
 
     import click
+    from singer_sdk.io_base import GenericSingerReader
+    from singer_sdk.sinks import Sink
 
     from target_newstore_stock.intake import Importer
     from target_newstore_stock.records import CutHead, StockRecord
@@ -41,14 +43,18 @@ class TargetNewStoreStock(Target):
 
     name = "target-newstore-stock"
     package_name = "target-newstore-stock"
-    message_reader_class = MessageReader
-    default_sink_class = StockSink
+    message_reader_class: type[GenericSingerReader[str]] = MessageReader
+    default_sink_class: type[StockSink] = StockSink
 
     config_jsonschema: t.ClassVar[dict[str, t.Any]] = SETTINGS
 
-    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+    def __init__(self, *, message_reader: GenericSingerReader[str] | None = None, **kwargs: t.Any) -> None:
+        self._fast_path = FastPath(self.take, self.count_taken)
+        # A reader that somebody else configured is used as it is: without the fast path, all lines go the general way.
+        if message_reader is None and issubclass(self.message_reader_class, MessageReader):
+            message_reader = self.message_reader_class(self._fast_path.take, self._fast_path.count, self._reading)
         try:
-            super().__init__(*args, **kwargs)
+            super().__init__(message_reader=message_reader, **kwargs)
         except (FileNotFoundError, ValueError) as error:
             raise ConfigurationError(f"the configuration cannot be read: {error}") from error
         # Imports run one after the other; a drain in threads could also deadlock on a signal.
@@ -57,11 +63,6 @@ class TargetNewStoreStock(Target):
         self._summary = RunSummary(self._counts)
         self.intake = Intake(self, float(self.config["max_file_mb"]))
         self._held_state: dict[str, t.Any] | None = None
-        self._fast_path = FastPath(self)
-        if isinstance(self.message_reader, MessageReader):
-            self.message_reader.take = self._fast_path.take
-            self.message_reader.taken = self._fast_path.count
-            self.message_reader.reading = self._reading
 
     def run(self, cut: CutHead, file: StockFile) -> None:
         """Import a stock file (NewStore is first called when there is one)."""
@@ -79,7 +80,7 @@ class TargetNewStoreStock(Target):
         if self._held_state is not None:
             self._emit_state()
 
-    def count_taken(self, sink: StockSink, records: int) -> None:
+    def count_taken(self, sink: Sink, records: int) -> None:
         """Count records that were taken, as the SDK's general way does for each."""
         sink.tally_record_read(records)
         sink.record_counter_metric.increment(records)
@@ -115,7 +116,13 @@ class TargetNewStoreStock(Target):
         if not self.config["dry_run"]:
             self._run_lock.acquire()
         super()._process_schema_message(message_dict)
-        self._fast_path.open_or_close(message_dict["stream"])
+        stream = message_dict["stream"]
+        self._fast_path.open_or_close(stream, self.mapper.stream_maps.get(stream, []), self.get_sink)
+
+    def get_sink_class(self, stream_name: str) -> type[Sink]:
+        """Return what the SDK calls to make a sink; the intake, which the SDK does not pass, is already filled in."""
+        del stream_name
+        return t.cast("type[Sink]", functools.partial(self.default_sink_class, intake=self.intake))
 
     def _process_record_message(self, message_dict: dict[str, t.Any]) -> None:
         super()._process_record_message(message_dict)
