@@ -185,14 +185,11 @@ class StockImport:
         if verdict.is_good:
             logger.info("Verified %s: %s", made.name.label, verdict)
             return str(verdict)
-        error = VerificationError(
-            f"verify: after the import {made.import_id} ({made.name.label}): {verdict}", verdict.above, verdict.missing
-        )
+        message = f"verify: after the import {made.import_id} ({made.name.label}): {verdict}"
         if self._config["verify"] == "fail":
-            raise error
-        if error.table:
-            print_table(error.table)
-        logger.error("%s. The import stands (verify is warn)", error)
+            raise VerificationError(message, verdict.table)
+        print_table(verdict.table)
+        logger.error("%s. The import stands (verify is warn)", message)
         return str(verdict)
 
     def _clean(self) -> None:
