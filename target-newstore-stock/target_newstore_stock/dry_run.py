@@ -27,6 +27,7 @@ if t.TYPE_CHECKING:
 
     from target_newstore_stock.keys import Key
     from target_newstore_stock.records import CutHead
+    from target_newstore_stock.settings import Settings
     from target_newstore_stock.stock_file import StockFile
 
 logger = logging.getLogger("target-newstore-stock.dry_run")
@@ -36,7 +37,7 @@ class DryRun:
     """Stands in for StockImport.
 
     Args:
-        config: The target's settings.
+        settings: The target's settings.
         counts: Counts what is written: `imports`, `items`, `bytes`.
         clock: Gives seconds that never go back.
         now: Gives the time of day.
@@ -44,19 +45,19 @@ class DryRun:
 
     def __init__(
         self,
-        config: Mapping[str, t.Any],
+        settings: Settings,
         counts: collections.Counter[str],
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
-        self._config = config
+        self._settings = settings
         self._counts = counts
         self._clock = clock
         self._now = now
         # No link is handed to anybody, so none is made.
-        self._staging = Staging(config["staging_url"], "uri")
-        self._own = OwnNames(config["provider"], config["tenant"])
-        self._report = ImportReport(config.get("report_path"))
+        self._staging = Staging(settings.staging_url, "uri")
+        self._own = OwnNames(settings.provider, settings.tenant)
+        self._report = ImportReport(settings.report_path)
         self._earlier: EarlierFiles | None = None
 
     def run(self, cut: CutHead, file: StockFile) -> None:
@@ -81,18 +82,17 @@ class DryRun:
         self._earlier.quantities.update({key_of(item): item.quantity for item in file.read_items()})
 
     def _write(self, made: Made, file: StockFile, earlier: EarlierFiles) -> Changes:
-        configured = self._config.get("store_mapping") or {}
+        configured = self._settings.store_mapping or {}
         unknown = sorted(file.nodes - configured.keys() - earlier.store_ids.keys())
         if unknown:
             logger.warning("dry_run: NewStore's locations are not asked for; taken as stores: %s", ", ".join(unknown))
         mapping = {node: configured.get(node, earlier.store_ids.get(node, node)) for node in file.nodes}
-        mode = self._config["mode"]
-        head = make_head(mapping, made.name.cut.range, None if mode == "none" else mode)
-        made.bytes = checked_size(file, head, float(self._config["max_file_mb"]))
+        head = make_head(mapping, made.name.cut.range, self._settings.head_mode)
+        made.bytes = checked_size(file, head, self._settings.max_file_mb)
         changes = compare(file.read_items(), earlier.quantities)
         _show(made, changes)
-        if (percent := self._config.get("max_zeroed_percent")) is not None:
-            refuse_emptying(file, float(percent), lambda keys: _known(keys, earlier.quantities))
+        if (percent := self._settings.max_zeroed_percent) is not None:
+            refuse_emptying(file, percent, lambda keys: _known(keys, earlier.quantities))
         self._staging.write(made.file, lambda target: file.write_zip(target, head))
         made.bytes = file.written_bytes
         return changes

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import typing as t
 
+import msgspec
 from singer_sdk import typing as th
+
+from target_newstore_stock.errors import ConfigurationError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def _number(**bounds: int) -> th.CustomType:
@@ -175,3 +181,58 @@ SETTINGS: dict[str, t.Any] = {
     ).to_dict(),
     "additionalProperties": False,
 }
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of a run, as the SDK has checked them and filled in the defaults of `SETTINGS`."""
+
+    tenant: str
+    client_id: str
+    client_secret: str
+    api_url: str | None = None
+    auth_url: str | None = None
+    provider: str
+    store_mapping: dict[str, str] | None = None
+    staging_url: str
+    staging_link: str
+    mode: str
+    max_file_mb: float
+    import_interval_seconds: float
+    poll_seconds: float
+    import_timeout_seconds: float
+    create_locations: bool | None
+    staging_keep_days: float
+    verify: str
+    verify_sample: float
+    verify_timeout_seconds: float
+    dry_run: bool | None
+    max_zeroed_percent: float | None = None
+    report_path: str | None = None
+
+    @property
+    def api_base_url(self) -> str:
+        """The base URL of the API."""
+        return self.api_url or f"https://{self.tenant}.p.newstore.net"
+
+    @property
+    def token_url(self) -> str:
+        """The token endpoint."""
+        realm = f"https://id.p.newstore.net/auth/realms/{self.tenant}"
+        return self.auth_url or f"{realm}/protocol/openid-connect/token"
+
+    @property
+    def head_mode(self) -> str | None:
+        """The quantity mode as the head of a stock file names it; None for stock on hand."""
+        return None if self.mode == "none" else self.mode
+
+
+def read_settings(config: Mapping[str, t.Any]) -> Settings:
+    """Return the settings of a configuration.
+
+    Raises:
+        ConfigurationError: one is missing or of another type, such as null where the default is meant.
+    """
+    try:
+        return msgspec.convert(dict(config), Settings)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"the configuration cannot be read: {error}") from error

@@ -26,9 +26,10 @@ from target_newstore_stock.verification import Verification
 
 if t.TYPE_CHECKING:
     import collections
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from target_newstore_stock.records import CutHead
+    from target_newstore_stock.settings import Settings
     from target_newstore_stock.stock_file import StockFile
     from target_newstore_stock.verification import Expected
 
@@ -39,7 +40,7 @@ class StockImport:
     """Imports stock files strictly one after the other (design rule 9).
 
     Args:
-        config: The target's settings.
+        settings: The target's settings.
         counts: Counts what is imported: `imports`, `items`, `bytes`.
         sleep: Waits the given seconds.
         clock: Gives seconds that never go back.
@@ -48,38 +49,38 @@ class StockImport:
 
     def __init__(
         self,
-        config: Mapping[str, t.Any],
+        settings: Settings,
         counts: collections.Counter[str],
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
-        self._config = config
+        self._settings = settings
         self._counts = counts
         self._sleep = sleep
         self._clock = clock
         self._now = now
-        self._client = NewStoreClient(api_url(config), _authenticator(config), sleep=sleep)
+        self._client = NewStoreClient(settings.api_base_url, _authenticator(settings), sleep=sleep)
         self._jobs = ImportJobs(
             self._client,
-            provider=config["provider"],
-            poll_seconds=float(config["poll_seconds"]),
-            timeout_seconds=float(config["import_timeout_seconds"]),
+            provider=settings.provider,
+            poll_seconds=settings.poll_seconds,
+            timeout_seconds=settings.import_timeout_seconds,
             sleep=sleep,
             clock=clock,
         )
         self._atp = AtpReader(self._client)
         self._verification = Verification(
             self._atp,
-            sample=int(config["verify_sample"]),
-            timeout_seconds=float(config["verify_timeout_seconds"]),
-            poll_seconds=float(config["poll_seconds"]),
+            sample=int(settings.verify_sample),
+            timeout_seconds=settings.verify_timeout_seconds,
+            poll_seconds=settings.poll_seconds,
             sleep=sleep,
             clock=clock,
         )
-        self._staging = Staging(config["staging_url"], config["staging_link"])
-        self._own = OwnNames(config["provider"], config["tenant"])
-        self._report = ImportReport(config.get("report_path"))
+        self._staging = Staging(settings.staging_url, settings.staging_link)
+        self._own = OwnNames(settings.provider, settings.tenant)
+        self._report = ImportReport(settings.report_path)
         self._locations: dict[str, Location] | None = None
         self._other_runs = OtherRuns(self._own, ())
         self._last_start: float | None = None
@@ -113,14 +114,14 @@ class StockImport:
         """Import a file, and give what the read-back says."""
         is_first = self._last_start is None
         head = self._head(made.name.cut, file)
-        made.bytes = checked_size(file, head, float(self._config["max_file_mb"]))
+        made.bytes = checked_size(file, head, self._settings.max_file_mb)
         if is_first:
             self._other_runs = OtherRuns(self._own, self._staging.names())
             self._clear_the_way()
         self._other_runs.refuse(self._staging.names())
-        if (percent := self._config.get("max_zeroed_percent")) is not None:
-            refuse_emptying(file, float(percent), self._atp)
-        expected = [] if self._config["verify"] == "off" else self._verification.before(file)
+        if (percent := self._settings.max_zeroed_percent) is not None:
+            refuse_emptying(file, percent, self._atp)
+        expected = [] if self._settings.verify == "off" else self._verification.before(file)
         with progress(f"Uploading {made.file}: {made.items} items, {made.bytes / BYTES_PER_MB:.1f} MB of JSON"):
             link = self._staging.write(made.file, lambda target: file.write_zip(target, head))
         made.bytes = file.written_bytes
@@ -163,18 +164,17 @@ class StockImport:
             self._locations = read_locations(self._client)
         mapping = store_ids(
             file.nodes,
-            self._config.get("store_mapping") or {},
+            self._settings.store_mapping or {},
             self._locations,
-            may_create=self._config["create_locations"],
+            may_create=bool(self._settings.create_locations),
         )
-        mode = self._config["mode"]
-        return make_head(mapping, cut.range, None if mode == "none" else mode)
+        return make_head(mapping, cut.range, self._settings.head_mode)
 
     def _keep_distance(self) -> None:
         """Wait as long as NewStore asks for between two files of one run."""
         if self._last_start is None:
             return
-        wait = self._last_start + float(self._config["import_interval_seconds"]) - self._clock()
+        wait = self._last_start + self._settings.import_interval_seconds - self._clock()
         if wait > 0:
             logger.info("Waiting %.0f s before the next import (import_interval_seconds)", wait)
             self._sleep(wait)
@@ -186,7 +186,7 @@ class StockImport:
             logger.info("Verified %s: %s", made.name.label, verdict)
             return str(verdict)
         message = f"verify: after the import {made.import_id} ({made.name.label}): {verdict}"
-        if self._config["verify"] == "fail":
+        if self._settings.verify == "fail":
             raise VerificationError(message, verdict.table)
         print_table(verdict.table)
         logger.error("%s. The import stands (verify is warn)", message)
@@ -194,7 +194,7 @@ class StockImport:
 
     def _clean(self) -> None:
         """Remove our files that are older than `staging_keep_days`, but none that an open job still needs."""
-        days = float(self._config["staging_keep_days"])
+        days = self._settings.staging_keep_days
         if not days:
             return
         try:
@@ -208,15 +208,7 @@ class StockImport:
             logger.info("Removed %d files older than %g days from the staging place", len(removed), days)
 
 
-def api_url(config: Mapping[str, t.Any]) -> str:
-    """Give the base URL of the API."""
-    return str(config.get("api_url") or f"https://{config['tenant']}.p.newstore.net")
-
-
-def _authenticator(config: Mapping[str, t.Any]) -> NewStoreAuthenticator:
-    realm = f"https://id.p.newstore.net/auth/realms/{config['tenant']}"
+def _authenticator(settings: Settings) -> NewStoreAuthenticator:
     return NewStoreAuthenticator(
-        client_id=config["client_id"],
-        client_secret=config["client_secret"],
-        auth_endpoint=config.get("auth_url") or f"{realm}/protocol/openid-connect/token",
+        client_id=settings.client_id, client_secret=settings.client_secret, auth_endpoint=settings.token_url
     )

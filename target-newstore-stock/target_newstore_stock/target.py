@@ -19,10 +19,10 @@ from target_newstore_stock.intake import Intake
 from target_newstore_stock.messages import MessageReader
 from target_newstore_stock.run_lock import RunLock
 from target_newstore_stock.run_summary import RunSummary
-from target_newstore_stock.settings import SETTINGS
+from target_newstore_stock.settings import SETTINGS, read_settings
 from target_newstore_stock.sinks import StockSink
 from target_newstore_stock.staged_names import OwnNames
-from target_newstore_stock.stock_import import StockImport, api_url
+from target_newstore_stock.stock_import import StockImport
 from target_newstore_stock.terminal import print_table
 
 if t.TYPE_CHECKING:
@@ -57,11 +57,12 @@ class TargetNewStoreStock(Target):
             super().__init__(message_reader=message_reader, **kwargs)
         except (FileNotFoundError, ValueError) as error:
             raise ConfigurationError(f"the configuration cannot be read: {error}") from error
+        self.settings = read_settings(self.config)
         # Imports run one after the other; a drain in threads could also deadlock on a signal.
         self.max_parallelism = 1
         self._counts = collections.Counter(imports=0, items=0, bytes=0)
         self._summary = RunSummary(self._counts)
-        self.intake = Intake(self, float(self.config["max_file_mb"]))
+        self.intake = Intake(self, self.settings.max_file_mb)
         self._held_state: dict[str, t.Any] | None = None
 
     def run(self, cut: CutHead, file: StockFile) -> None:
@@ -71,8 +72,8 @@ class TargetNewStoreStock(Target):
     @functools.cached_property
     def importer(self) -> Importer:
         """What imports the files."""
-        kind = DryRun if self.config["dry_run"] else StockImport
-        return kind(self.config, self._counts)
+        kind = DryRun if self.settings.dry_run else StockImport
+        return kind(self.settings, self._counts)
 
     def take(self, record: StockRecord) -> None:
         """Take a record that needs none of the SDK's general way; it is counted later."""
@@ -88,8 +89,8 @@ class TargetNewStoreStock(Target):
 
     @functools.cached_property
     def _run_lock(self) -> RunLock:
-        owner = OwnNames(self.config["provider"], self.config["tenant"]).owner
-        return RunLock(owner, api_url(self.config), self.config["staging_url"])
+        owner = OwnNames(self.settings.provider, self.settings.tenant).owner
+        return RunLock(owner, self.settings.api_base_url, self.settings.staging_url)
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
@@ -113,7 +114,7 @@ class TargetNewStoreStock(Target):
 
     def _process_schema_message(self, message_dict: dict[str, t.Any]) -> None:
         """Take note of a stream; from the first one on no other run may import here (design rule 10)."""
-        if not self.config["dry_run"]:
+        if not self.settings.dry_run:
             self._run_lock.acquire()
         super()._process_schema_message(message_dict)
         stream = message_dict["stream"]
@@ -148,7 +149,7 @@ class TargetNewStoreStock(Target):
 
     def _write_state_message(self, state: dict[str, t.Any]) -> None:
         """Emit a STATE; a dry run has nothing to acknowledge."""
-        if not self.config["dry_run"]:
+        if not self.settings.dry_run:
             super()._write_state_message(state)
 
     def _handle_max_record_age(self) -> None:
