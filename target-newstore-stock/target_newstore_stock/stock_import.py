@@ -16,7 +16,7 @@ from target_newstore_stock.errors import ApiError, SecondRunError, TargetError, 
 from target_newstore_stock.import_api import NAME_PREFIX, OPEN_STATES
 from target_newstore_stock.import_jobs import ImportJobs
 from target_newstore_stock.locations import Location, read_locations, store_ids
-from target_newstore_stock.reports import ImportReport, Made
+from target_newstore_stock.reports import ImportOutcome, ImportReport
 from target_newstore_stock.run_lock import OtherRuns
 from target_newstore_stock.staged_names import ZIP, OwnNames, StagedName, utc_now
 from target_newstore_stock.staging import Staging
@@ -92,29 +92,29 @@ class StockImport:
             TargetError: it does not.
         """
         name = StagedName(self._now(), cut, uuid.uuid4().hex[:12])
-        made = Made(name, file.items, 0, self._clock(), name.file(self._own.owner) + ZIP)
+        outcome = ImportOutcome(name, file.items, 0, self._clock(), name.file(self._own.owner) + ZIP)
         try:
-            verdict = self._import(made, file)
+            verdict = self._import(outcome, file)
         except TargetError as error:
-            self._report.write(made.row("failed", self._clock() - made.begun, error=str(error)))
+            self._report.write(outcome.row("failed", self._clock() - outcome.begun, error=str(error)))
             raise
-        seconds = self._clock() - made.begun
-        self._report.write(made.row("finished", seconds, verification=verdict))
-        self._counts.update(imports=1, items=made.items, bytes=made.bytes)
+        seconds = self._clock() - outcome.begun
+        self._report.write(outcome.row("finished", seconds, verification=verdict))
+        self._counts.update(imports=1, items=outcome.items, bytes=outcome.bytes)
         logger.info(
             "Imported %s: %d items, %d bytes, job %s, %.1f s",
             name.label,
-            made.items,
-            made.bytes,
-            made.import_id,
+            outcome.items,
+            outcome.bytes,
+            outcome.import_id,
             seconds,
         )
 
-    def _import(self, made: Made, file: StockFile) -> str | None:
+    def _import(self, outcome: ImportOutcome, file: StockFile) -> str | None:
         """Import a file, and give what the read-back says."""
         is_first = self._last_start is None
-        head = self._head(made.name.cut, file)
-        made.bytes = checked_size(file, head, self._settings.max_file_mb)
+        head = self._head(outcome.name.cut, file)
+        outcome.bytes = checked_size(file, head, self._settings.max_file_mb)
         if is_first:
             self._other_runs = OtherRuns(self._own, self._staging.names())
             self._clear_the_way()
@@ -122,36 +122,38 @@ class StockImport:
         if (percent := self._settings.max_zeroed_percent) is not None:
             refuse_emptying(file, percent, self._atp)
         expected = [] if self._settings.verify == "off" else self._verification.before(file)
-        with progress(f"Uploading {made.file}: {made.items} items, {made.bytes / BYTES_PER_MB:.1f} MB of JSON"):
-            link = self._staging.write(made.file, lambda target: file.write_zip(target, head))
-        made.bytes = file.written_bytes
-        self._other_runs.add_own(made.file)
+        with progress(
+            f"Uploading {outcome.file}: {outcome.items} items, {outcome.bytes / BYTES_PER_MB:.1f} MB of JSON"
+        ):
+            link = self._staging.write(outcome.file, lambda target: file.write_zip(target, head))
+        outcome.bytes = file.written_bytes
+        self._other_runs.add_own(outcome.file)
         self._keep_distance()
-        self._give_way(made)
+        self._give_way(outcome)
         self._last_start = self._clock()
-        with progress(f"NewStore imports {made.name.label}"):
-            self._run_job(made, link)
+        with progress(f"NewStore imports {outcome.name.label}"):
+            self._run_job(outcome, link)
         if is_first:
             self._clean()
-        return self._verified(made, expected) if expected else None
+        return self._verified(outcome, expected) if expected else None
 
-    def _give_way(self, made: Made) -> None:
+    def _give_way(self, outcome: ImportOutcome) -> None:
         """Look for another run after the own file is there, so that of two at least one sees the other."""
         try:
             self._other_runs.refuse(self._staging.names())
         except SecondRunError:
-            self._staging.remove([made.file])
+            self._staging.remove([outcome.file])
             raise
 
-    def _run_job(self, made: Made, link: str) -> None:
-        stem = made.file.removesuffix(ZIP)
+    def _run_job(self, outcome: ImportOutcome, link: str) -> None:
+        stem = outcome.file.removesuffix(ZIP)
 
         def remember(import_id: str) -> None:
-            made.import_id = import_id
+            outcome.import_id = import_id
             self._staging.remember(stem, import_id)
 
         revision = time.time_ns() // 1_000_000
-        made.import_id = self._jobs.run(NAME_PREFIX + made.name.job, link, revision, remember)
+        outcome.import_id = self._jobs.run(NAME_PREFIX + outcome.name.job, link, revision, remember)
         self._staging.forget(stem)
 
     def _clear_the_way(self) -> None:
@@ -179,13 +181,13 @@ class StockImport:
             logger.info("Waiting %.0f s before the next import (import_interval_seconds)", wait)
             self._sleep(wait)
 
-    def _verified(self, made: Made, expected: list[Expected]) -> str:
-        with progress(f"Reading back {made.name.label}"):
+    def _verified(self, outcome: ImportOutcome, expected: list[Expected]) -> str:
+        with progress(f"Reading back {outcome.name.label}"):
             verdict = self._verification.after(expected)
         if verdict.is_good:
-            logger.info("Verified %s: %s", made.name.label, verdict)
+            logger.info("Verified %s: %s", outcome.name.label, verdict)
             return str(verdict)
-        message = f"verify: after the import {made.import_id} ({made.name.label}): {verdict}"
+        message = f"verify: after the import {outcome.import_id} ({outcome.name.label}): {verdict}"
         if self._settings.verify == "fail":
             raise VerificationError(message, verdict.table)
         print_table(verdict.table)
