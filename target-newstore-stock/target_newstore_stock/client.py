@@ -20,6 +20,8 @@ logger = logging.getLogger("target-newstore-stock.client")
 CALL_SECONDS = 60
 TRIES = 6
 LONGEST_WAIT_SECONDS = 60.0
+#: The body of an answer that is not JSON; None will not do, because `null` is JSON.
+NOT_JSON: t.Final = object()
 #: 403 without a JSON body: the limit per IP address; it lasts five minutes.
 IP_LIMIT_SECONDS = 300.0
 
@@ -59,40 +61,43 @@ class NewStoreClient:
 
     def _repeated(self, method: str, path: str, **kwargs: t.Any) -> t.Any:
         wait = 0.5
-        for tries_left in range(TRIES - 1, -1, -1):
+        for _ in range(TRIES - 1):
             try:
                 return self._authorized(method, path, **kwargs)
             except ApiError as error:
-                if not tries_left or not (error.may_have_happened or error.status == 429):
+                if not (error.may_have_happened or error.status == 429):
                     raise
                 pause = error.retry_after or wait
                 logger.warning("%s; trying again in %.1f s", error, pause)
             self._sleep(pause)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
-        raise AssertionError("unreachable")
+        return self._authorized(method, path, **kwargs)
 
     def _authorized(self, method: str, path: str, **kwargs: t.Any) -> t.Any:
         """Call once; a refused token is renewed, and an IP limit waited for, one time each."""
-        answer = self._send(method, path, **kwargs)
-        if answer.status_code == 403 and not _is_json(answer):
+        answer, body = self._send(method, path, **kwargs)
+        if answer.status_code == 403 and body is NOT_JSON:
             logger.warning("NewStore limits this IP address; waiting %.0f s", IP_LIMIT_SECONDS)
             self._sleep(IP_LIMIT_SECONDS)
-            answer = self._send(method, path, **kwargs)
-        if answer.status_code == 401 or (answer.status_code == 403 and _is_json(answer)):
+            answer, body = self._send(method, path, **kwargs)
+        if answer.status_code == 401 or (answer.status_code == 403 and body is not NOT_JSON):
             self._authenticator.drop_token()
-            answer = self._send(method, path, **kwargs)
-        if answer.ok:
-            return _json(answer)
-        raise ApiError(
-            f"{method} {path}: NewStore answered {answer.status_code}: {_message(answer)}",
-            answer.status_code,
-            _seconds(answer.headers.get("Retry-After")),
-            is_ip_limit=answer.status_code == 403 and not _is_json(answer),
-        )
+            answer, body = self._send(method, path, **kwargs)
+        if not answer.ok:
+            raise ApiError(
+                f"{method} {path}: NewStore answered {answer.status_code}: {_message(answer, body)}",
+                answer.status_code,
+                _seconds(answer.headers.get("Retry-After")),
+                is_ip_limit=answer.status_code == 403 and body is NOT_JSON,
+            )
+        if body is NOT_JSON:
+            raise ApiError(f"{answer.request.method} {answer.request.path_url}: the answer is not JSON")
+        return body
 
-    def _send(self, method: str, path: str, **kwargs: t.Any) -> requests.Response:
+    def _send(self, method: str, path: str, **kwargs: t.Any) -> tuple[requests.Response, t.Any]:
+        """Call once; return the answer and its body, NOT_JSON when it is not JSON."""
         try:
-            return self._session.request(
+            answer = self._session.request(
                 method,
                 self._api_url + path,
                 auth=self._authenticator,
@@ -102,28 +107,20 @@ class NewStoreClient:
             )
         except requests.RequestException as error:
             raise ApiError(f"{method} {path}: no answer from {self._api_url}: {_cause(error)}") from error
+        return answer, _body(answer)
 
 
-def _is_json(answer: requests.Response) -> bool:
-    try:
-        answer.json()
-    except ValueError:
-        return False
-    return True
-
-
-def _json(answer: requests.Response) -> t.Any:
+def _body(answer: requests.Response) -> t.Any:
     try:
         return answer.json()
-    except ValueError as error:
-        raise ApiError(f"{answer.request.method} {answer.request.path_url}: the answer is not JSON") from error
+    except ValueError:
+        return NOT_JSON
 
 
-def _message(answer: requests.Response) -> str:
-    """Give NewStore's own words: `{error_code, message, request_id}` or problem+json."""
-    if not _is_json(answer) or not isinstance(answer.json(), dict):
+def _message(answer: requests.Response, body: t.Any) -> str:
+    """Return NewStore's own words: `{error_code, message, request_id}` or problem+json."""
+    if not isinstance(body, dict):
         return answer.text[:200] or "no message"
-    body = answer.json()
     said = ("error_code", "message", "request_id", "type", "title", "detail")
     return ", ".join(f"{name}: {body[name]}" for name in said if body.get(name)) or answer.text[:200]
 

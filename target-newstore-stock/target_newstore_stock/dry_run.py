@@ -14,7 +14,7 @@ import uuid
 from target_newstore_stock.changes import Change, Changes, compare, refuse_emptying
 from target_newstore_stock.earlier_files import EarlierFiles, read_earlier_files
 from target_newstore_stock.errors import TargetError
-from target_newstore_stock.reports import ImportReport, Made
+from target_newstore_stock.reports import ImportOutcome, ImportReport
 from target_newstore_stock.staged_names import ZIP, OwnNames, StagedName, utc_now
 from target_newstore_stock.staging import Staging
 from target_newstore_stock.stock_file import checked_size, key_of, make_head
@@ -27,6 +27,7 @@ if t.TYPE_CHECKING:
 
     from target_newstore_stock.keys import Key
     from target_newstore_stock.records import CutHead
+    from target_newstore_stock.settings import Settings
     from target_newstore_stock.stock_file import StockFile
 
 logger = logging.getLogger("target-newstore-stock.dry_run")
@@ -36,7 +37,7 @@ class DryRun:
     """Stands in for StockImport.
 
     Args:
-        config: The target's settings.
+        settings: The target's settings.
         counts: Counts what is written: `imports`, `items`, `bytes`.
         clock: Gives seconds that never go back.
         now: Gives the time of day.
@@ -44,19 +45,19 @@ class DryRun:
 
     def __init__(
         self,
-        config: Mapping[str, t.Any],
+        settings: Settings,
         counts: collections.Counter[str],
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
-        self._config = config
+        self._settings = settings
         self._counts = counts
         self._clock = clock
         self._now = now
         # No link is handed to anybody, so none is made.
-        self._staging = Staging(config["staging_url"], "uri")
-        self._own = OwnNames(config["provider"], config["tenant"])
-        self._report = ImportReport(config.get("report_path"))
+        self._staging = Staging(settings.staging_url, "uri")
+        self._own = OwnNames(settings.provider, settings.tenant)
+        self._report = ImportReport(settings.report_path)
         self._earlier: EarlierFiles | None = None
 
     def run(self, cut: CutHead, file: StockFile) -> None:
@@ -69,32 +70,31 @@ class DryRun:
             self._earlier = read_earlier_files(self._staging, self._own)
             logger.info("dry_run: compared with %d stock files in the staging place", self._earlier.files)
         name = StagedName(self._now(), cut, uuid.uuid4().hex[:12])
-        made = Made(name, file.items, 0, self._clock(), name.file(self._own.owner, is_dry_run=True) + ZIP)
+        outcome = ImportOutcome(name, file.items, 0, self._clock(), name.file(self._own.owner, is_dry_run=True) + ZIP)
         try:
-            changes = self._write(made, file, self._earlier)
+            changes = self._write(outcome, file, self._earlier)
         except TargetError as error:
-            self._report.write(made.row("refused", self._clock() - made.begun, error=str(error)))
+            self._report.write(outcome.row("refused", self._clock() - outcome.begun, error=str(error)))
             raise
         counts = {"changed": changes.changed, "unknown": changes.unknown, "zeroed": changes.zeroed}
-        self._report.write(made.row("dry_run", self._clock() - made.begun, **counts))
-        self._counts.update(imports=1, items=made.items, bytes=made.bytes)
+        self._report.write(outcome.row("dry_run", self._clock() - outcome.begun, **counts))
+        self._counts.update(imports=1, items=outcome.items, bytes=outcome.bytes)
         self._earlier.quantities.update({key_of(item): item.quantity for item in file.read_items()})
 
-    def _write(self, made: Made, file: StockFile, earlier: EarlierFiles) -> Changes:
-        configured = self._config.get("store_mapping") or {}
+    def _write(self, outcome: ImportOutcome, file: StockFile, earlier: EarlierFiles) -> Changes:
+        configured = self._settings.store_mapping or {}
         unknown = sorted(file.nodes - configured.keys() - earlier.store_ids.keys())
         if unknown:
             logger.warning("dry_run: NewStore's locations are not asked for; taken as stores: %s", ", ".join(unknown))
         mapping = {node: configured.get(node, earlier.store_ids.get(node, node)) for node in file.nodes}
-        mode = self._config["mode"]
-        head = make_head(mapping, made.name.cut.range, None if mode == "none" else mode)
-        made.bytes = checked_size(file, head, float(self._config["max_file_mb"]))
+        head = make_head(mapping, outcome.name.cut.range, self._settings.head_mode)
+        outcome.bytes = checked_size(file, head, self._settings.max_file_mb)
         changes = compare(file.read_items(), earlier.quantities)
-        _show(made, changes)
-        if (percent := self._config.get("max_zeroed_percent")) is not None:
-            refuse_emptying(file, float(percent), lambda keys: _known(keys, earlier.quantities))
-        self._staging.write(made.file, lambda target: file.write_zip(target, head))
-        made.bytes = file.written_bytes
+        _show(outcome, changes)
+        if (percent := self._settings.max_zeroed_percent) is not None:
+            refuse_emptying(file, percent, lambda keys: _known(keys, earlier.quantities))
+        self._staging.write(outcome.file, lambda target: file.write_zip(target, head))
+        outcome.bytes = file.written_bytes
         return changes
 
 
@@ -102,11 +102,11 @@ def _known(keys: list[Key], quantities: Mapping[Key, int]) -> dict[Key, int]:
     return {key: quantities[key] for key in keys if key in quantities}
 
 
-def _show(made: Made, changes: Changes) -> None:
+def _show(outcome: ImportOutcome, changes: Changes) -> None:
     logger.info(
         "dry_run: %s would set %d keys: %d change, %d were never sent or are no longer known, %d fall to zero; "
         "nothing was sent to NewStore",
-        made.name.label,
+        outcome.name.label,
         changes.items,
         changes.changed,
         changes.unknown,

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import typing as t
 
-from target_newstore_stock.terminal import Table
-
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from target_newstore_stock.import_api import JobError
-    from target_newstore_stock.keys import Key
-
-SHOWN_ROWS = 50
+    from target_newstore_stock.terminal import Table
 
 
 class TargetError(Exception):
     """The run cannot go on; the state stays where it was.
 
-    Attributes:
-        table: What does not fit in one line; shown below it.
+    Args:
+        message: What happened, in one line.
+        table: What does not fit in one line; shown before it.
     """
 
     exit_code = 1
-    table: Table | None = None
+
+    def __init__(self, message: str, table: Table | None = None) -> None:
+        super().__init__(message)
+        self.table = table
 
 
 class RecordError(TargetError):
@@ -77,37 +74,11 @@ class ApiError(TargetError):
 
 
 class ImportJobError(TargetError):
-    """An import job failed, or did not end in time.
-
-    Args:
-        message: What happened.
-        title: Title of the table, such as the reason.
-        errors: NewStore's own list of what is wrong.
-    """
-
-    def __init__(self, message: str, title: str = "", errors: Sequence[JobError] = ()) -> None:
-        super().__init__(message)
-        if errors or title:
-            shown = [(error.entity_type, error.entity_id, error.reason) for error in errors[:SHOWN_ROWS]]
-            rest = len(errors) - len(shown)
-            more = [("", "", f"and {rest} more")] if rest else []
-            self.table = Table(title, ("entity_type", "entity_id", "reason"), shown + more)
+    """An import job failed, or did not end in time."""
 
 
 class VerificationError(TargetError):
-    """NewStore's own numbers contradict an import.
-
-    Args:
-        message: What happened.
-        above: Keys with more ATP than was imported: the key, the quantity, the ATP.
-        missing: Keys NewStore shows no ATP of.
-    """
-
-    def __init__(self, message: str, above: Sequence[tuple[Key, int, int]], missing: Sequence[Key]) -> None:
-        super().__init__(message)
-        rows = [(*key, quantity, atp) for key, quantity, atp in above] + [(*key, None, "not shown") for key in missing]
-        columns = ("fulfillment_node_id", "product_id", "imported", "ATP")
-        self.table = Table("NewStore's ATP contradicts the import", columns, rows[:SHOWN_ROWS])
+    """NewStore's own numbers contradict an import."""
 
 
 class SecondRunError(TargetError):

@@ -16,13 +16,13 @@ from singer_sdk.mapper import SameRecordTransform
 from target_newstore_stock.records import StockRecord
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from target_newstore_stock.sinks import StockSink
-    from target_newstore_stock.target import TargetNewStoreStock
+    from singer_sdk.mapper import StreamMap
+    from singer_sdk.sinks import Sink
 
-ALWAYS = ("fulfillment_node_id", "product_id", "quantity")
-SOMETIMES = ("logical_timestamp_start", "logical_timestamp_end", "cut_id", "cut_size")
+REQUIRED_FIELDS = ("fulfillment_node_id", "product_id", "quantity")
+OPTIONAL_FIELDS = ("logical_timestamp_start", "logical_timestamp_end", "cut_id", "cut_size")
 TYPES = {
     "fulfillment_node_id": "string",
     "product_id": "string",
@@ -58,7 +58,7 @@ class _Stream(t.NamedTuple):
         nothing: What `absent` gives then.
     """
 
-    sink: StockSink
+    sink: Sink
     present: Callable[[StockRecord], tuple[t.Any, ...]]
     absent: Callable[[StockRecord], tuple[t.Any, ...]]
     nothing: tuple[None, ...]
@@ -68,29 +68,37 @@ class FastPath:
     """Takes the lines it can.
 
     Args:
-        target: Imports the records.
+        take: Called with each record taken.
+        count: Called with a sink and the number of records taken from its stream since the last call.
     """
 
-    def __init__(self, target: TargetNewStoreStock) -> None:
-        self._target = target
+    def __init__(self, take: Callable[[StockRecord], None], count: Callable[[Sink, int], None]) -> None:
+        self._take = take
+        self._count = count
         self._streams: dict[str, _Stream] = {}
         self._decode = msgspec.json.Decoder(_Line).decode
-        self._sink: StockSink | None = None
+        self._sink: Sink | None = None
         self._uncounted = 0
         self.taken = 0
 
-    def open_or_close(self, name: str) -> None:
-        """Look anew whether a stream may take the fast path, after a SCHEMA message."""
+    def open_or_close(self, name: str, maps: Sequence[StreamMap], get_sink: Callable[[str], Sink]) -> None:
+        """Decide after a SCHEMA message whether a stream may take the fast path.
+
+        Args:
+            name: The stream.
+            maps: Its stream maps.
+            get_sink: Returns the sink of a stream.
+        """
         self._streams.pop(name, None)
-        sink = self._unchanged_stream(name)
-        if sink is None or not set(sink.key_properties) <= set(ALWAYS):
+        sink = _sink_of_unchanged_records(maps, get_sink)
+        if sink is None or not set(sink.key_properties) <= set(REQUIRED_FIELDS):
             return
         schema = sink.original_schema
         properties = schema["properties"]
         if not allows_stock_records(schema):
             return
-        present = [field for field in SOMETIMES if field in properties and not _may_be_missing(schema, field)]
-        absent = [field for field in SOMETIMES if field not in properties]
+        present = [field for field in OPTIONAL_FIELDS if field in properties and not _may_be_missing(schema, field)]
+        absent = [field for field in OPTIONAL_FIELDS if field not in properties]
         nothing = (None,) * (len(absent) + 1 if absent else 0)
         self._streams[name] = _Stream(sink, _getter(present), _getter(absent), nothing)
 
@@ -115,7 +123,7 @@ class FastPath:
             self.count()
             self._sink = stream.sink
         self._uncounted += 1
-        self._target.take(record)
+        self._take(record)
         return True
 
     def count(self) -> int:
@@ -123,18 +131,18 @@ class FastPath:
         if self._sink and self._uncounted:
             taken, self._uncounted = self._uncounted, 0
             self.taken += taken
-            self._target.count_taken(self._sink, taken)
+            self._count(self._sink, taken)
         return self.taken
 
-    def _unchanged_stream(self, name: str) -> StockSink | None:
-        """Give the sink of a stream whose records nothing changes on their way to it."""
-        maps = self._target.mapper.stream_maps.get(name, [])
-        if len(maps) != 1 or type(maps[0]) is not SameRecordTransform or maps[0].flattening_enabled:
-            return None
-        sink = t.cast("StockSink", self._target.get_sink(maps[0].stream_alias))
-        if sink.include_sdc_metadata_properties or sink.batch_size_rows is not None:
-            return None
-        return sink
+
+def _sink_of_unchanged_records(maps: Sequence[StreamMap], get_sink: Callable[[str], Sink]) -> Sink | None:
+    """Return the sink of a stream, if nothing changes its records on the way there."""
+    if len(maps) != 1 or type(maps[0]) is not SameRecordTransform or maps[0].flattening_enabled:
+        return None
+    sink = get_sink(maps[0].stream_alias)
+    if sink.include_sdc_metadata_properties or sink.batch_size_rows is not None:
+        return None
+    return sink
 
 
 def allows_stock_records(schema: Mapping[str, t.Any]) -> bool:
@@ -144,7 +152,7 @@ def allows_stock_records(schema: Mapping[str, t.Any]) -> bool:
         schema.keys() <= SCHEMA_WORDS
         and "object" in _listed(schema.get("type", "object"))
         and set(schema.get("required", ())) <= TYPES.keys()
-        and all(field in properties for field in ALWAYS)
+        and all(field in properties for field in REQUIRED_FIELDS)
         and all(_allows(properties[field], TYPES[field]) for field in TYPES if field in properties)
     )
 

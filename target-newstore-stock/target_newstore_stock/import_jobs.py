@@ -12,16 +12,16 @@ import typing as t
 
 from target_newstore_stock.errors import ApiError, ImportJobError, TargetError
 from target_newstore_stock.import_api import ENDED_STATES, ImportApi
+from target_newstore_stock.job_errors import as_table, in_one_line
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from target_newstore_stock.client import NewStoreClient
-    from target_newstore_stock.import_api import Job, JobError
+    from target_newstore_stock.import_api import Job
 
 logger = logging.getLogger("target-newstore-stock.import_jobs")
 
-SHOWN_ERRORS = 3
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
 #: Each look at a job waits this much longer than the one before, up to so many times `poll_seconds`.
@@ -109,9 +109,8 @@ class ImportJobs:
             self._wait(import_id, name, deadline)
             if errors := self.api.errors(import_id):
                 raise ImportJobError(
-                    f"the import {import_id} ({name}) finished, but NewStore refused items: {_said(errors)}",
-                    f"Items of the import {import_id} that NewStore refused",
-                    errors,
+                    f"the import {import_id} ({name}) finished, but NewStore refused items: {in_one_line(errors)}",
+                    as_table(f"Items of the import {import_id} that NewStore refused", errors),
                 )
         finally:
             if not is_certain:
@@ -176,11 +175,12 @@ class ImportJobs:
                 return
             if job and job.state == "failed":
                 errors = self.api.errors(import_id)
+                reason = job.reason or "no reason given"
+                said = f" ({in_one_line(errors)})" if errors else ""
                 raise ImportJobError(
-                    f"the import {import_id} ({name}) failed: {job.reason or 'no reason given'}{_appended(errors)}. "
+                    f"the import {import_id} ({name}) failed: {reason}{said}. "
                     f"Nothing is acknowledged; the next run sends it again",
-                    f"The import {import_id} failed: {job.reason or 'no reason given'}",
-                    errors,
+                    as_table(f"The import {import_id} failed: {reason}", errors),
                 )
             if self._clock() > deadline:
                 raise ImportJobError(
@@ -253,19 +253,3 @@ class ImportJobs:
             if self.api.job(import_id).state == "received":
                 raise
             logger.warning("%s; the import has moved on", error)
-
-
-def _said(errors: list[JobError]) -> str:
-    """Give the first errors in one line; the table shows more."""
-    texts = [_error_text(error) for error in errors[:SHOWN_ERRORS]]
-    more = f" and {len(errors) - SHOWN_ERRORS} more" if len(errors) > SHOWN_ERRORS else ""
-    return "; ".join(texts) + more
-
-
-def _error_text(error: JobError) -> str:
-    what = " ".join(str(part) for part in (error.entity_type, error.entity_id) if part)
-    return f"{what}: {error.reason}" if what else str(error.reason)
-
-
-def _appended(errors: list[JobError]) -> str:
-    return f" ({_said(errors)})" if errors else ""

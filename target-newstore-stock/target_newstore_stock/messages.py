@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
-import itertools
 import typing as t
 
 import msgspec
@@ -12,45 +12,63 @@ from singer_sdk.io_base import SingerMessageType, SingerReader
 from target_newstore_stock.errors import InputError
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 SHOWN_CHARACTERS = 200
 _decode = msgspec.json.Decoder(dict[str, t.Any]).decode
 
 
-def _take_nothing(_line: str) -> bool:
-    return False
+Callbacks = dict[str, "Callable[[dict[str, t.Any]], None]"]
 
 
 class MessageReader(SingerReader):
-    """The SDK's reader, without its traceback.
+    """Reads Singer messages, and passes them to the target.
 
-    Attributes:
-        take: Takes a line itself, if it can; the SDK reads the others.
-        taken: Gives how many it has taken.
+    Without arguments, as the SDK makes it, every line is decoded here.
+
+    Args:
+        take: Takes a line, and returns whether it did; lines it leaves are decoded here.
+        taken: Returns how many lines `take` has taken, all of them records.
         reading: Entered while lines are read.
     """
 
-    take: Callable[[str], bool] = staticmethod(_take_nothing)
-    taken: Callable[[], int] = staticmethod(int)
-    reading: Callable[[], contextlib.AbstractContextManager[None]] = staticmethod(contextlib.nullcontext)
+    def __init__(
+        self,
+        take: Callable[[str], bool] | None = None,
+        taken: Callable[[], int] = int,
+        reading: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+    ) -> None:
+        super().__init__()
+        self._take = take
+        self._taken = taken
+        self._reading = reading
 
-    def process_lines(
-        self, file_input: t.IO[str] | None, callbacks: dict[str, Callable[[dict[str, t.Any]], None]]
-    ) -> t.Counter[str]:
+    def process_lines(self, file_input: t.IO[str] | None, callbacks: Callbacks) -> t.Counter[str]:
         """Read all lines.
 
         Raises:
             InputError: one of them is not a Singer message.
         """
-        lines = itertools.filterfalse(self.take, file_input or self.default_input)
-        with self.reading():
+        with self._reading():
             try:
-                counts = super().process_lines(t.cast("t.IO[str]", lines), callbacks)
+                counts = self._read(file_input or self.default_input, callbacks)
             except UnicodeDecodeError as error:
                 raise InputError(f"the input is not UTF-8: {error}") from error
-            counts[SingerMessageType.RECORD] += self.taken()
+            counts[SingerMessageType.RECORD] += self._taken()
             return counts
+
+    def _read(self, lines: Iterable[str], callbacks: Callbacks) -> t.Counter[str]:
+        counts: t.Counter[str] = collections.Counter()
+        take = self._take
+        for line in lines:
+            if take and take(line):
+                continue
+            message = self.deserialize_json(line)
+            self.assert_line_requires(message, requires={"type"})
+            kind = message["type"]
+            callbacks.get(kind, self._process_unknown_message)(message)
+            counts[kind] += 1
+        return counts
 
     def deserialize_json(self, line: str) -> dict[str, t.Any]:
         """Read one line."""

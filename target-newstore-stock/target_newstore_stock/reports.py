@@ -18,8 +18,8 @@ logger = logging.getLogger("target-newstore-stock")
 
 
 @dataclasses.dataclass
-class Made:
-    """What became of one file: a row of the report."""
+class ImportOutcome:
+    """What became of the import of one file; grows as it goes on."""
 
     name: StagedName
     items: int

@@ -14,23 +14,34 @@ from target_newstore_stock.records import read_record
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from singer_sdk import Target
     from singer_sdk.sinks.core import BaseJSONSchemaValidator
 
-    from target_newstore_stock.target import TargetNewStoreStock
+    from target_newstore_stock.intake import Intake
 
 
 class StockSink(Sink):
-    """Takes the records of one stream. Whole cuts are imported at once; only plain records are drained."""
+    """Takes the records of one stream. Whole cuts are imported at once; only plain records are drained.
+
+    Args:
+        target: The target, for the SDK.
+        stream_name: The stream.
+        schema: Its schema.
+        key_properties: Its key.
+        intake: Collects the records.
+    """
 
     def __init__(
         self,
-        target: TargetNewStoreStock,
+        target: Target,
         stream_name: str,
         schema: dict[str, t.Any],
         key_properties: Sequence[str] | None,
+        *,
+        intake: Intake,
     ) -> None:
         super().__init__(target, stream_name, schema, key_properties)
-        self._intake = target.intake
+        self._intake = intake
 
     @property
     def is_full(self) -> bool:

@@ -16,7 +16,7 @@ from target_newstore_stock.errors import ApiError, SecondRunError, TargetError, 
 from target_newstore_stock.import_api import NAME_PREFIX, OPEN_STATES
 from target_newstore_stock.import_jobs import ImportJobs
 from target_newstore_stock.locations import Location, read_locations, store_ids
-from target_newstore_stock.reports import ImportReport, Made
+from target_newstore_stock.reports import ImportOutcome, ImportReport
 from target_newstore_stock.run_lock import OtherRuns
 from target_newstore_stock.staged_names import ZIP, OwnNames, StagedName, utc_now
 from target_newstore_stock.staging import Staging
@@ -26,9 +26,10 @@ from target_newstore_stock.verification import Verification
 
 if t.TYPE_CHECKING:
     import collections
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from target_newstore_stock.records import CutHead
+    from target_newstore_stock.settings import Settings
     from target_newstore_stock.stock_file import StockFile
     from target_newstore_stock.verification import Expected
 
@@ -39,7 +40,7 @@ class StockImport:
     """Imports stock files strictly one after the other (design rule 9).
 
     Args:
-        config: The target's settings.
+        settings: The target's settings.
         counts: Counts what is imported: `imports`, `items`, `bytes`.
         sleep: Waits the given seconds.
         clock: Gives seconds that never go back.
@@ -48,38 +49,38 @@ class StockImport:
 
     def __init__(
         self,
-        config: Mapping[str, t.Any],
+        settings: Settings,
         counts: collections.Counter[str],
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
-        self._config = config
+        self._settings = settings
         self._counts = counts
         self._sleep = sleep
         self._clock = clock
         self._now = now
-        self._client = NewStoreClient(api_url(config), _authenticator(config), sleep=sleep)
+        self._client = NewStoreClient(settings.api_base_url, _authenticator(settings), sleep=sleep)
         self._jobs = ImportJobs(
             self._client,
-            provider=config["provider"],
-            poll_seconds=float(config["poll_seconds"]),
-            timeout_seconds=float(config["import_timeout_seconds"]),
+            provider=settings.provider,
+            poll_seconds=settings.poll_seconds,
+            timeout_seconds=settings.import_timeout_seconds,
             sleep=sleep,
             clock=clock,
         )
         self._atp = AtpReader(self._client)
         self._verification = Verification(
             self._atp,
-            sample=int(config["verify_sample"]),
-            timeout_seconds=float(config["verify_timeout_seconds"]),
-            poll_seconds=float(config["poll_seconds"]),
+            sample=int(settings.verify_sample),
+            timeout_seconds=settings.verify_timeout_seconds,
+            poll_seconds=settings.poll_seconds,
             sleep=sleep,
             clock=clock,
         )
-        self._staging = Staging(config["staging_url"], config["staging_link"])
-        self._own = OwnNames(config["provider"], config["tenant"])
-        self._report = ImportReport(config.get("report_path"))
+        self._staging = Staging(settings.staging_url, settings.staging_link)
+        self._own = OwnNames(settings.provider, settings.tenant)
+        self._report = ImportReport(settings.report_path)
         self._locations: dict[str, Location] | None = None
         self._other_runs = OtherRuns(self._own, ())
         self._last_start: float | None = None
@@ -91,66 +92,68 @@ class StockImport:
             TargetError: it does not.
         """
         name = StagedName(self._now(), cut, uuid.uuid4().hex[:12])
-        made = Made(name, file.items, 0, self._clock(), name.file(self._own.owner) + ZIP)
+        outcome = ImportOutcome(name, file.items, 0, self._clock(), name.file(self._own.owner) + ZIP)
         try:
-            verdict = self._import(made, file)
+            verdict = self._import(outcome, file)
         except TargetError as error:
-            self._report.write(made.row("failed", self._clock() - made.begun, error=str(error)))
+            self._report.write(outcome.row("failed", self._clock() - outcome.begun, error=str(error)))
             raise
-        seconds = self._clock() - made.begun
-        self._report.write(made.row("finished", seconds, verification=verdict))
-        self._counts.update(imports=1, items=made.items, bytes=made.bytes)
+        seconds = self._clock() - outcome.begun
+        self._report.write(outcome.row("finished", seconds, verification=verdict))
+        self._counts.update(imports=1, items=outcome.items, bytes=outcome.bytes)
         logger.info(
             "Imported %s: %d items, %d bytes, job %s, %.1f s",
             name.label,
-            made.items,
-            made.bytes,
-            made.import_id,
+            outcome.items,
+            outcome.bytes,
+            outcome.import_id,
             seconds,
         )
 
-    def _import(self, made: Made, file: StockFile) -> str | None:
+    def _import(self, outcome: ImportOutcome, file: StockFile) -> str | None:
         """Import a file, and give what the read-back says."""
         is_first = self._last_start is None
-        head = self._head(made.name.cut, file)
-        made.bytes = checked_size(file, head, float(self._config["max_file_mb"]))
+        head = self._head(outcome.name.cut, file)
+        outcome.bytes = checked_size(file, head, self._settings.max_file_mb)
         if is_first:
             self._other_runs = OtherRuns(self._own, self._staging.names())
             self._clear_the_way()
         self._other_runs.refuse(self._staging.names())
-        if (percent := self._config.get("max_zeroed_percent")) is not None:
-            refuse_emptying(file, float(percent), self._atp)
-        expected = [] if self._config["verify"] == "off" else self._verification.before(file)
-        with progress(f"Uploading {made.file}: {made.items} items, {made.bytes / BYTES_PER_MB:.1f} MB of JSON"):
-            link = self._staging.write(made.file, lambda target: file.write_zip(target, head))
-        made.bytes = file.written_bytes
-        self._other_runs.add_own(made.file)
+        if (percent := self._settings.max_zeroed_percent) is not None:
+            refuse_emptying(file, percent, self._atp)
+        expected = [] if self._settings.verify == "off" else self._verification.before(file)
+        with progress(
+            f"Uploading {outcome.file}: {outcome.items} items, {outcome.bytes / BYTES_PER_MB:.1f} MB of JSON"
+        ):
+            link = self._staging.write(outcome.file, lambda target: file.write_zip(target, head))
+        outcome.bytes = file.written_bytes
+        self._other_runs.add_own(outcome.file)
         self._keep_distance()
-        self._give_way(made)
+        self._give_way(outcome)
         self._last_start = self._clock()
-        with progress(f"NewStore imports {made.name.label}"):
-            self._run_job(made, link)
+        with progress(f"NewStore imports {outcome.name.label}"):
+            self._run_job(outcome, link)
         if is_first:
             self._clean()
-        return self._verified(made, expected) if expected else None
+        return self._verified(outcome, expected) if expected else None
 
-    def _give_way(self, made: Made) -> None:
+    def _give_way(self, outcome: ImportOutcome) -> None:
         """Look for another run after the own file is there, so that of two at least one sees the other."""
         try:
             self._other_runs.refuse(self._staging.names())
         except SecondRunError:
-            self._staging.remove([made.file])
+            self._staging.remove([outcome.file])
             raise
 
-    def _run_job(self, made: Made, link: str) -> None:
-        stem = made.file.removesuffix(ZIP)
+    def _run_job(self, outcome: ImportOutcome, link: str) -> None:
+        stem = outcome.file.removesuffix(ZIP)
 
         def remember(import_id: str) -> None:
-            made.import_id = import_id
+            outcome.import_id = import_id
             self._staging.remember(stem, import_id)
 
         revision = time.time_ns() // 1_000_000
-        made.import_id = self._jobs.run(NAME_PREFIX + made.name.job, link, revision, remember)
+        outcome.import_id = self._jobs.run(NAME_PREFIX + outcome.name.job, link, revision, remember)
         self._staging.forget(stem)
 
     def _clear_the_way(self) -> None:
@@ -163,41 +166,37 @@ class StockImport:
             self._locations = read_locations(self._client)
         mapping = store_ids(
             file.nodes,
-            self._config.get("store_mapping") or {},
+            self._settings.store_mapping or {},
             self._locations,
-            may_create=self._config["create_locations"],
+            may_create=bool(self._settings.create_locations),
         )
-        mode = self._config["mode"]
-        return make_head(mapping, cut.range, None if mode == "none" else mode)
+        return make_head(mapping, cut.range, self._settings.head_mode)
 
     def _keep_distance(self) -> None:
         """Wait as long as NewStore asks for between two files of one run."""
         if self._last_start is None:
             return
-        wait = self._last_start + float(self._config["import_interval_seconds"]) - self._clock()
+        wait = self._last_start + self._settings.import_interval_seconds - self._clock()
         if wait > 0:
             logger.info("Waiting %.0f s before the next import (import_interval_seconds)", wait)
             self._sleep(wait)
 
-    def _verified(self, made: Made, expected: list[Expected]) -> str:
-        with progress(f"Reading back {made.name.label}"):
+    def _verified(self, outcome: ImportOutcome, expected: list[Expected]) -> str:
+        with progress(f"Reading back {outcome.name.label}"):
             verdict = self._verification.after(expected)
         if verdict.is_good:
-            logger.info("Verified %s: %s", made.name.label, verdict)
+            logger.info("Verified %s: %s", outcome.name.label, verdict)
             return str(verdict)
-        error = VerificationError(
-            f"verify: after the import {made.import_id} ({made.name.label}): {verdict}", verdict.above, verdict.missing
-        )
-        if self._config["verify"] == "fail":
-            raise error
-        if error.table:
-            print_table(error.table)
-        logger.error("%s. The import stands (verify is warn)", error)
+        message = f"verify: after the import {outcome.import_id} ({outcome.name.label}): {verdict}"
+        if self._settings.verify == "fail":
+            raise VerificationError(message, verdict.table)
+        print_table(verdict.table)
+        logger.error("%s. The import stands (verify is warn)", message)
         return str(verdict)
 
     def _clean(self) -> None:
         """Remove our files that are older than `staging_keep_days`, but none that an open job still needs."""
-        days = float(self._config["staging_keep_days"])
+        days = self._settings.staging_keep_days
         if not days:
             return
         try:
@@ -211,15 +210,7 @@ class StockImport:
             logger.info("Removed %d files older than %g days from the staging place", len(removed), days)
 
 
-def api_url(config: Mapping[str, t.Any]) -> str:
-    """Give the base URL of the API."""
-    return str(config.get("api_url") or f"https://{config['tenant']}.p.newstore.net")
-
-
-def _authenticator(config: Mapping[str, t.Any]) -> NewStoreAuthenticator:
-    realm = f"https://id.p.newstore.net/auth/realms/{config['tenant']}"
+def _authenticator(settings: Settings) -> NewStoreAuthenticator:
     return NewStoreAuthenticator(
-        client_id=config["client_id"],
-        client_secret=config["client_secret"],
-        auth_endpoint=config.get("auth_url") or f"{realm}/protocol/openid-connect/token",
+        client_id=settings.client_id, client_secret=settings.client_secret, auth_endpoint=settings.token_url
     )

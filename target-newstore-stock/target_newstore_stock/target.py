@@ -19,10 +19,10 @@ from target_newstore_stock.intake import Intake
 from target_newstore_stock.messages import MessageReader
 from target_newstore_stock.run_lock import RunLock
 from target_newstore_stock.run_summary import RunSummary
-from target_newstore_stock.settings import settings_schema
+from target_newstore_stock.settings import SETTINGS, read_settings
 from target_newstore_stock.sinks import StockSink
 from target_newstore_stock.staged_names import OwnNames
-from target_newstore_stock.stock_import import StockImport, api_url
+from target_newstore_stock.stock_import import StockImport
 from target_newstore_stock.terminal import print_table
 
 if t.TYPE_CHECKING:
@@ -30,6 +30,8 @@ if t.TYPE_CHECKING:
     from types import FrameType
 
     import click
+    from singer_sdk.io_base import GenericSingerReader
+    from singer_sdk.sinks import Sink
 
     from target_newstore_stock.intake import Importer
     from target_newstore_stock.records import CutHead, StockRecord
@@ -41,27 +43,27 @@ class TargetNewStoreStock(Target):
 
     name = "target-newstore-stock"
     package_name = "target-newstore-stock"
-    message_reader_class = MessageReader
-    default_sink_class = StockSink
+    message_reader_class: type[GenericSingerReader[str]] = MessageReader
+    default_sink_class: type[StockSink] = StockSink
 
-    config_jsonschema: t.ClassVar[dict[str, t.Any]] = settings_schema()
+    config_jsonschema: t.ClassVar[dict[str, t.Any]] = SETTINGS
 
-    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+    def __init__(self, *, message_reader: GenericSingerReader[str] | None = None, **kwargs: t.Any) -> None:
+        self._fast_path = FastPath(self.take, self.count_taken)
+        # A reader that somebody else configured is used as it is: without the fast path, all lines go the general way.
+        if message_reader is None and issubclass(self.message_reader_class, MessageReader):
+            message_reader = self.message_reader_class(self._fast_path.take, self._fast_path.count, self._reading)
         try:
-            super().__init__(*args, **kwargs)
+            super().__init__(message_reader=message_reader, **kwargs)
         except (FileNotFoundError, ValueError) as error:
             raise ConfigurationError(f"the configuration cannot be read: {error}") from error
+        self.settings = read_settings(self.config)
         # Imports run one after the other; a drain in threads could also deadlock on a signal.
         self.max_parallelism = 1
         self._counts = collections.Counter(imports=0, items=0, bytes=0)
         self._summary = RunSummary(self._counts)
-        self.intake = Intake(self, float(self.config["max_file_mb"]))
+        self.intake = Intake(self, self.settings.max_file_mb)
         self._held_state: dict[str, t.Any] | None = None
-        self._fast_path = FastPath(self)
-        if isinstance(self.message_reader, MessageReader):
-            self.message_reader.take = self._fast_path.take
-            self.message_reader.taken = self._fast_path.count
-            self.message_reader.reading = self._reading
 
     def run(self, cut: CutHead, file: StockFile) -> None:
         """Import a stock file (NewStore is first called when there is one)."""
@@ -70,8 +72,8 @@ class TargetNewStoreStock(Target):
     @functools.cached_property
     def importer(self) -> Importer:
         """What imports the files."""
-        kind = DryRun if self.config["dry_run"] else StockImport
-        return kind(self.config, self._counts)
+        kind = DryRun if self.settings.dry_run else StockImport
+        return kind(self.settings, self._counts)
 
     def take(self, record: StockRecord) -> None:
         """Take a record that needs none of the SDK's general way; it is counted later."""
@@ -79,7 +81,7 @@ class TargetNewStoreStock(Target):
         if self._held_state is not None:
             self._emit_state()
 
-    def count_taken(self, sink: StockSink, records: int) -> None:
+    def count_taken(self, sink: Sink, records: int) -> None:
         """Count records that were taken, as the SDK's general way does for each."""
         sink.tally_record_read(records)
         sink.record_counter_metric.increment(records)
@@ -87,8 +89,8 @@ class TargetNewStoreStock(Target):
 
     @functools.cached_property
     def _run_lock(self) -> RunLock:
-        owner = OwnNames(self.config["provider"], self.config["tenant"]).owner
-        return RunLock(owner, api_url(self.config), self.config["staging_url"])
+        owner = OwnNames(self.settings.provider, self.settings.tenant).owner
+        return RunLock(owner, self.settings.api_base_url, self.settings.staging_url)
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
@@ -112,10 +114,16 @@ class TargetNewStoreStock(Target):
 
     def _process_schema_message(self, message_dict: dict[str, t.Any]) -> None:
         """Take note of a stream; from the first one on no other run may import here (design rule 10)."""
-        if not self.config["dry_run"]:
+        if not self.settings.dry_run:
             self._run_lock.acquire()
         super()._process_schema_message(message_dict)
-        self._fast_path.open_or_close(message_dict["stream"])
+        stream = message_dict["stream"]
+        self._fast_path.open_or_close(stream, self.mapper.stream_maps.get(stream, []), self.get_sink)
+
+    def get_sink_class(self, stream_name: str) -> type[Sink]:
+        """Return what the SDK calls to make a sink; the intake, which the SDK does not pass, is already filled in."""
+        del stream_name
+        return t.cast("type[Sink]", functools.partial(self.default_sink_class, intake=self.intake))
 
     def _process_record_message(self, message_dict: dict[str, t.Any]) -> None:
         super()._process_record_message(message_dict)
@@ -141,7 +149,7 @@ class TargetNewStoreStock(Target):
 
     def _write_state_message(self, state: dict[str, t.Any]) -> None:
         """Emit a STATE; a dry run has nothing to acknowledge."""
-        if not self.config["dry_run"]:
+        if not self.settings.dry_run:
             super()._write_state_message(state)
 
     def _handle_max_record_age(self) -> None:

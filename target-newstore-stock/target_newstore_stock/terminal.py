@@ -20,6 +20,8 @@ class Table(t.NamedTuple):
     rows: Iterable[Sequence[object]]
 
 
+#: A longer list is cut off after so many rows.
+SHOWN_ROWS = 50
 #: Wide enough that no cell is broken over lines in a log file.
 LOG_WIDTH = 240
 

@@ -14,6 +14,8 @@ import logging
 import time
 import typing as t
 
+from target_newstore_stock.terminal import SHOWN_ROWS, Table
+
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -63,6 +65,14 @@ class Verdict:
     def is_good(self) -> bool:
         """Nothing contradicts the import."""
         return not self.above and not self.missing
+
+    @property
+    def table(self) -> Table:
+        """The keys that contradict the import."""
+        above = [(*key, quantity, atp) for key, quantity, atp in self.above]
+        missing = [(*key, None, "not shown") for key in self.missing]
+        columns = ("fulfillment_node_id", "product_id", "imported", "ATP")
+        return Table("NewStore's ATP contradicts the import", columns, [*above, *missing][:SHOWN_ROWS])
 
     def __str__(self) -> str:
         if not self.is_good:

@@ -67,7 +67,7 @@ def run_here(
     logging.getLogger("target-newstore-stock").setLevel(logging.CRITICAL)
     patient = {"import_timeout_seconds": 3600}
     target = TargetNewStoreStock(config={**newstore.target_settings, **patient, **settings})
-    importer = StockImport(target.config, target._counts, sleep=clock.sleep, clock=clock)
+    importer = StockImport(target.settings, target._counts, sleep=clock.sleep, clock=clock)
     target.importer = importer
     error = ""
     capsys.readouterr()

@@ -8,14 +8,17 @@ import json
 import typing as t
 
 import pytest
+from singer_sdk.io_base import SingerReader
 from target_newstore_stock.errors import TargetError
 from target_newstore_stock.fast_path import allows_stock_records
+from target_newstore_stock.messages import MessageReader
 from target_newstore_stock.stock_file import make_head
 from target_newstore_stock.target import TargetNewStoreStock
 
 from tests.target.stock_messages import PROPERTIES, a_cut, a_record, a_schema, a_state
 
 if t.TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from target_newstore_stock.records import CutHead
@@ -51,14 +54,15 @@ def run(
     capsys: pytest.CaptureFixture[str],
     *,
     short: bool,
+    make: Callable[[dict[str, t.Any]], TargetNewStoreStock] = lambda config: TargetNewStoreStock(config=config),
     **settings: t.Any,
 ) -> Outcome:
     needed = {"tenant": "x", "client_id": "x", "client_secret": "x", "staging_url": str(directory)}
-    target = TargetNewStoreStock(config={**needed, **settings})
+    target = make({**needed, **settings})
     kept = Kept()
     target.importer = kept
     if not short:
-        target._fast_path.open_or_close = lambda _: None  # type: ignore[method-assign,assignment]
+        target._fast_path.open_or_close = lambda *_: None  # type: ignore[method-assign]
     lines = "".join(json.dumps(message) + "\n" for message in messages)
     capsys.readouterr()
     error = ""
@@ -158,6 +162,32 @@ def test_validation_that_is_off_changes_nothing_for_stock_records(
 ) -> None:
     outcome = run([a_schema(), *CUTS], tmp_path, capsys, short=True, validate_records=False)
     assert outcome == run([a_schema(), *CUTS], tmp_path, capsys, short=True)
+
+
+class OtherReader(SingerReader):
+    """A reader somebody configured."""
+
+
+class TargetWithOtherReader(TargetNewStoreStock):
+    message_reader_class = OtherReader
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda config: TargetNewStoreStock(config=config, message_reader=OtherReader()),
+        lambda config: TargetNewStoreStock(config=config, message_reader=MessageReader()),
+        lambda config: TargetWithOtherReader(config=config),
+    ],
+    ids=["passed", "our own, without arguments", "as a class"],
+)
+def test_a_reader_that_somebody_configured_gives_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], make: Callable[[dict[str, t.Any]], TargetNewStoreStock]
+) -> None:
+    messages = [a_schema(), *PLAIN, *CUTS]
+    configured = run(messages, tmp_path, capsys, short=True, make=make)
+    assert configured == run(messages, tmp_path, capsys, short=True)._replace(taken=0)
+    assert configured.error == ""
 
 
 def test_flattened_records_of_another_shape_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

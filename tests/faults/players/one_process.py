@@ -275,7 +275,7 @@ class OneProcess(Story):
     def _import(self, lines: list[bytes]) -> list[State]:
         """Run the target on the mapper's lines; return the STATEs it wrote until it ended or died."""
         target = TargetHere(config=TARGET)
-        importer = StockImport(target.config, target._counts, self._sleep, self.now, self._time_of_day)
+        importer = StockImport(target.settings, target._counts, self._sleep, self.now, self._time_of_day)
         session: t.Any = SessionHere(self._newstore, self._around_call)
         importer._client._session = session
         target.importer = importer
