@@ -85,7 +85,7 @@ class DryRun:
         configured = self._settings.store_mapping or {}
         unknown = sorted(file.nodes - configured.keys() - earlier.store_ids.keys())
         if unknown:
-            logger.warning("dry_run: NewStore's locations are not asked for; taken as stores: %s", ", ".join(unknown))
+            logger.warning("dry_run: NewStore's locations are not read; assumed to be stores: %s", ", ".join(unknown))
         mapping = {node: configured.get(node, earlier.store_ids.get(node, node)) for node in file.nodes}
         head = make_head(mapping, outcome.name.cut.range, self._settings.head_mode)
         outcome.bytes = checked_size(file, head, self._settings.max_file_mb)

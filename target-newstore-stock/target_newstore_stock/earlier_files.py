@@ -50,7 +50,7 @@ def read_earlier_files(staging: Staging, own: OwnNames) -> EarlierFiles:
             with staging.open(name) as file, zipfile.ZipFile(file) as archive:
                 content = msgspec.json.decode(archive.read(MEMBER), type=_File)
         except (OSError, KeyError, zipfile.BadZipFile, msgspec.DecodeError) as error:
-            logger.warning("%s cannot be read and is left out: %s", name, error)
+            logger.warning("%s cannot be read and is ignored: %s", name, error)
             continue
         earlier.quantities.update({key_of(item): item.quantity for item in content.items})
         earlier.store_ids.update({row.fulfillment_node_id: row.store_id for row in content.head.store_mapping})

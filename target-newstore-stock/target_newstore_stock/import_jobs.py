@@ -132,7 +132,7 @@ class ImportJobs:
                     raise
                 # Even a 429 may have created the job.
                 if found := self._find_received(name):
-                    logger.warning("%s; the job was created all the same: %s", error, found)
+                    logger.warning("%s; the job was created anyway: %s", error, found)
                     return found, is_certain
                 pause = error.retry_after or wait
                 logger.warning("%s; trying again in %.0f s", error, pause)
@@ -158,7 +158,7 @@ class ImportJobs:
                         return
                     self._set_fail_if_possible(import_id, "it could not be started")
                     raise
-                logger.warning("%s; looking whether it started all the same", error)
+                logger.warning("%s; checking whether it started anyway", error)
                 self._sleep(error.retry_after or wait)
             else:
                 return

@@ -202,7 +202,7 @@ class StockImport:
         try:
             jobs = [job for state in OPEN_STATES for job in self._jobs.api.jobs(state)]
         except ApiError as error:
-            logger.warning("%s; the staging place is cleaned by a later run", error)
+            logger.warning("%s; a later run will clean the staging place", error)
             return
         links = [link for job in jobs for link in (job.source_uri, job.transformed_uri) if link]
         removed = self._staging.clean(self._own, self._now() - dt.timedelta(days=days), links)

@@ -101,7 +101,7 @@ def test_a_record_of_another_cut_inside_a_cut_is_refused(
 
 
 def test_a_key_that_occurs_twice_in_a_cut_is_refused(intake: Intake, importer: Importer) -> None:
-    with pytest.raises(RecordError, match="DC01/A stands twice"):
+    with pytest.raises(RecordError, match="DC01/A occurs twice"):
         feed(intake, *a_cut(3, {"A": 1}, size=2), *a_cut(3, {"A": 2}, size=2))
     assert importer.imported == []
 

@@ -108,7 +108,7 @@ def test_a_dry_run_does_not_count_as_an_earlier_import(newstore: NewStore, tmp_p
     for _ in range(2):
         done = run_target(newstore, tmp_path, *a_cut(1, {"A": 1}), dry_run=True)
         assert "0 change, 1 were never sent or are no longer known" in done.log
-        assert "locations are not asked for; taken as stores: DC01" in done.log
+        assert "locations are not read; assumed to be stores: DC01" in done.log
 
 
 @pytest.mark.parametrize("dry_run", [False, True])

@@ -79,7 +79,7 @@ def test_a_repeated_key_is_refused_exactly_when_there_is_one(rows: list[Row]) ->
     repeats = len({row[:2] for row in rows}) < len(rows)
     try:
         if repeats:
-            with pytest.raises(RecordError, match="stands twice in one import"):
+            with pytest.raises(RecordError, match="occurs twice in one import"):
                 file.refuse_repeated_keys()
         else:
             file.refuse_repeated_keys()
