@@ -1,4 +1,4 @@
-"""What NewStore calls available to promise, read back (newstore-api.md, section 6)."""
+"""Reads available-to-promise (ATP) from NewStore (newstore-api.md, section 6)."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class _Rows(msgspec.Struct):
 
 
 class AtpReader:
-    """Reads ATP, however many keys are asked for."""
+    """Reads ATP for any number of keys."""
 
     def __init__(self, client: NewStoreClient) -> None:
         self._client = client
 
     def __call__(self, keys: Iterable[Key]) -> dict[Key, int]:
-        """Give the ATP of each key NewStore knows.
+        """Return the ATP of each key NewStore knows.
 
         Raises:
             ApiError: NewStore does not answer with a list of numbers.

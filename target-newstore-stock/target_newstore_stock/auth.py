@@ -10,16 +10,16 @@ from singer_sdk.authenticators import OAuthAuthenticator
 
 from target_newstore_stock.errors import ApiError
 
-#: Seconds ahead of its end at which a token is renewed, but never more than half its life.
+#: A token is renewed this long before it expires, but never before half its life has passed.
 RENEW_AHEAD_SECONDS = 30
 
 
 class NewStoreAuthenticator(OAuthAuthenticator):
-    """Gets a token, keeps it for its life, and renews it ahead of its end."""
+    """Gets a token, and renews it shortly before it expires."""
 
     @property
     def oauth_request_body(self) -> dict[str, t.Any]:
-        """Give the form of the token call; NewStore takes no scopes."""
+        """The form fields of the token call; NewStore takes no scopes."""
         return {
             "grant_type": "client_credentials",
             "client_id": self.client_id,
@@ -45,11 +45,11 @@ class NewStoreAuthenticator(OAuthAuthenticator):
             self.expires_in -= min(RENEW_AHEAD_SECONDS, self.expires_in // 2)
 
     def drop_token(self) -> None:
-        """Forget the token, so that the next call gets a new one."""
+        """Forget the token; the next call gets a new one."""
         self.last_refreshed = None
 
     def handle_error(self, *, content: str, status_code: int | None) -> None:
-        """Say in one line why NewStore gives no token."""
+        """Raise an error that says in one line why NewStore gives no token."""
         raise ApiError(
             f"NewStore gives no token for this client_id and client_secret ({self.auth_endpoint}, status "
             f"{status_code}): {_oauth_message(content)}",

@@ -1,4 +1,4 @@
-"""BATCH messages: files of records, read line by line as if each had come as a RECORD."""
+"""Reads the files of BATCH messages, line by line, as if each record had come as a RECORD."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if t.TYPE_CHECKING:
 
 
 def read_record_lines(message: dict[str, t.Any]) -> Iterator[str]:
-    """Give a RECORD message, as a line, for each record of a BATCH.
+    """Yield each record of a BATCH as the line of a RECORD message.
 
     Args:
         message: The BATCH message: `stream`, `encoding` and `manifest`, the URLs of its files.
 
     Raises:
-        InputError: a file cannot be read, or is of another kind than JSONL.
+        InputError: a file cannot be read, or is not JSONL.
     """
     encoding = message["encoding"]
     compression = encoding.get("compression")

@@ -1,4 +1,4 @@
-"""What an import would change: for `dry_run`, and for the limit `max_zeroed_percent`."""
+"""What an import would change; for `dry_run` and `max_zeroed_percent`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AT_ONCE = 2000
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """A key and its quantity before (None: not known) and after."""
+    """A key, and its quantity before (None: unknown) and after."""
 
     key: Key
     before: int | None
@@ -30,21 +30,21 @@ class Change:
 
     @property
     def size(self) -> int:
-        """How far the quantity moves."""
+        """How much the quantity changes."""
         return abs(self.after - (self.before or 0))
 
 
 @dataclasses.dataclass(frozen=True)
 class Changes:
-    """A file beside what was imported before.
+    """A file compared with what was imported before.
 
     Attributes:
-        items: Keys of the file.
-        changed: Keys whose quantity differs.
-        unknown: Keys nothing is known of.
+        items: Number of keys in the file.
+        changed: Keys with another quantity.
+        unknown: Keys without a known quantity.
         zeroed: Keys that fall to zero.
-        largest: The largest changes, the largest first.
-        zeroed_keys: Some of the keys that fall to zero, those that lose most first.
+        largest: The largest changes, largest first.
+        zeroed_keys: The largest changes among the keys that fall to zero, largest first.
     """
 
     items: int
@@ -74,12 +74,12 @@ def compare(items: Iterable[Item], known: Mapping[Key, int]) -> Changes:
 
 
 def refuse_emptying(file: StockFile, percent: float, known: Callable[[list[Key]], Mapping[Key, int]]) -> None:
-    """Raise RecordError when a file sets more than so many percent of its keys from more than zero to zero.
+    """Raise RecordError if a file sets too many of its keys from above zero to zero.
 
     Args:
-        file: The file.
-        percent: The setting `max_zeroed_percent`.
-        known: Gives the present numbers of keys, where there are any; asked only when the zeros are too many.
+        file: The stock file.
+        percent: The setting `max_zeroed_percent`: how many percent of the keys may fall.
+        known: Returns the present quantities of keys, if known; asked only if the file has too many zeros.
     """
     zeros = sum(not item.quantity for item in file.read_items())
     if zeros <= file.items * percent / 100:

@@ -20,9 +20,9 @@ logger = logging.getLogger("target-newstore-stock.client")
 CALL_SECONDS = 60
 TRIES = 6
 LONGEST_WAIT_SECONDS = 60.0
-#: The body of an answer that is not JSON; None will not do, because `null` is JSON.
+#: Stands for the body of an answer that is not JSON; None would not do, as `null` is JSON.
 NOT_JSON: t.Final = object()
-#: 403 without a JSON body: the limit per IP address; it lasts five minutes.
+#: A 403 without a JSON body is the limit per IP address, which lasts five minutes.
 IP_LIMIT_SECONDS = 300.0
 
 
@@ -32,7 +32,7 @@ class NewStoreClient:
     Args:
         api_url: Base URL of the tenant's API.
         authenticator: Signs the calls.
-        sleep: Waits the given seconds.
+        sleep: Waits this many seconds.
     """
 
     def __init__(
@@ -44,18 +44,18 @@ class NewStoreClient:
         self._sleep = sleep
 
     def get(self, path: str, **params: str) -> t.Any:
-        """Read; repeated on passing faults."""
+        """GET; repeated on passing faults."""
         return self._repeated("GET", path, params=params)
 
     def post(self, path: str, body: dict[str, t.Any]) -> t.Any:
-        """Write something that may be repeated."""
+        """POST something that may be repeated; repeated on passing faults."""
         return self._repeated("POST", path, json=body)
 
     def post_once(self, path: str, body: dict[str, t.Any]) -> t.Any:
-        """Write something that must not be repeated blindly.
+        """POST something that must not be repeated blindly.
 
         Raises:
-            ApiError: with the status; None or 5xx means that it may have happened all the same.
+            ApiError: with the status. After None or 5xx the call may have been carried out all the same.
         """
         return self._authorized("POST", path, json=body)
 
@@ -74,7 +74,7 @@ class NewStoreClient:
         return self._authorized(method, path, **kwargs)
 
     def _authorized(self, method: str, path: str, **kwargs: t.Any) -> t.Any:
-        """Call once; a refused token is renewed, and an IP limit waited for, one time each."""
+        """Call, and call again once after renewing a refused token, and once after waiting out an IP limit."""
         answer, body = self._send(method, path, **kwargs)
         if answer.status_code == 403 and body is NOT_JSON:
             logger.warning("NewStore limits this IP address; waiting %.0f s", IP_LIMIT_SECONDS)
@@ -95,7 +95,7 @@ class NewStoreClient:
         return body
 
     def _send(self, method: str, path: str, **kwargs: t.Any) -> tuple[requests.Response, t.Any]:
-        """Call once; return the answer and its body, NOT_JSON when it is not JSON."""
+        """Call once; return the answer and its body, NOT_JSON if it is not JSON."""
         try:
             answer = self._session.request(
                 method,
@@ -130,5 +130,5 @@ def _seconds(header: str | None) -> float | None:
 
 
 def _cause(error: requests.RequestException) -> str:
-    """Name the fault without the link, which may carry a signature."""
+    """Return the name of a fault; its text has the URL, which may carry a signature."""
     return type(error).__name__

@@ -1,7 +1,7 @@
-"""`dry_run`: writes the files and says what they would change, and calls NewStore not at all.
+"""`dry_run`: writes the files and reports what they would change, without calling NewStore.
 
-So the comparison is with the stock files that still wait in the staging place, which is what NewStore was told
-by this target before, not with NewStore's own numbers.
+It compares with the stock files still in the staging place, that is with what this target told NewStore before,
+not with NewStore's own numbers.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ logger = logging.getLogger("target-newstore-stock.dry_run")
 
 
 class DryRun:
-    """Stands in for StockImport.
+    """Takes the place of StockImport in a dry run.
 
     Args:
         settings: The target's settings.
-        counts: Counts what is written: `imports`, `items`, `bytes`.
-        clock: Gives seconds that never go back.
-        now: Gives the time of day.
+        counts: Counters to increase: `imports`, `items`, `bytes`.
+        clock: Returns seconds that never go back.
+        now: Returns the time of day.
     """
 
     def __init__(
@@ -54,14 +54,14 @@ class DryRun:
         self._counts = counts
         self._clock = clock
         self._now = now
-        # No link is handed to anybody, so none is made.
+        # Nobody fetches the file, so a presigned link is not needed.
         self._staging = Staging(settings.staging_url, "uri")
         self._own = OwnNames(settings.provider, settings.tenant)
         self._report = ImportReport(settings.report_path)
         self._earlier: EarlierFiles | None = None
 
     def run(self, cut: CutHead, file: StockFile) -> None:
-        """Write a file, and say what it would change.
+        """Write a file, and log what it would change.
 
         Raises:
             TargetError: it would be refused.
@@ -85,7 +85,7 @@ class DryRun:
         configured = self._settings.store_mapping or {}
         unknown = sorted(file.nodes - configured.keys() - earlier.store_ids.keys())
         if unknown:
-            logger.warning("dry_run: NewStore's locations are not asked for; taken as stores: %s", ", ".join(unknown))
+            logger.warning("dry_run: NewStore's locations are not read; assumed to be stores: %s", ", ".join(unknown))
         mapping = {node: configured.get(node, earlier.store_ids.get(node, node)) for node in file.nodes}
         head = make_head(mapping, outcome.name.cut.range, self._settings.head_mode)
         outcome.bytes = checked_size(file, head, self._settings.max_file_mb)

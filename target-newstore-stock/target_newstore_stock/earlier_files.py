@@ -1,4 +1,4 @@
-"""What was imported before, as far as the stock files still wait in the staging place."""
+"""What was imported before, read from the stock files still in the staging place."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _File(msgspec.Struct):
 
 
 class EarlierFiles(msgspec.Struct):
-    """The last quantity of each key, and the store id of each node, over all earlier stock files."""
+    """The last quantity of each key and the store id of each node, from all earlier stock files."""
 
     quantities: dict[Key, int] = msgspec.field(default_factory=dict)
     store_ids: dict[str, str] = msgspec.field(default_factory=dict)
@@ -41,7 +41,7 @@ class EarlierFiles(msgspec.Struct):
 
 
 def read_earlier_files(staging: Staging, own: OwnNames) -> EarlierFiles:
-    """Read all stock files of ours that still wait, the oldest first."""
+    """Read all our stock files that are still there, oldest first."""
     earlier = EarlierFiles()
     for name in staging.names():
         if not own.is_earlier_file(name):
@@ -50,7 +50,7 @@ def read_earlier_files(staging: Staging, own: OwnNames) -> EarlierFiles:
             with staging.open(name) as file, zipfile.ZipFile(file) as archive:
                 content = msgspec.json.decode(archive.read(MEMBER), type=_File)
         except (OSError, KeyError, zipfile.BadZipFile, msgspec.DecodeError) as error:
-            logger.warning("%s cannot be read and is left out: %s", name, error)
+            logger.warning("%s cannot be read and is ignored: %s", name, error)
             continue
         earlier.quantities.update({key_of(item): item.quantity for item in content.items})
         earlier.store_ids.update({row.fulfillment_node_id: row.store_id for row in content.head.store_mapping})

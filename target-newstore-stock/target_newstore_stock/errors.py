@@ -1,4 +1,4 @@
-"""What can go wrong in this package, said so that a user can act on it."""
+"""The errors of this package. Each message tells a user what to do."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if t.TYPE_CHECKING:
 
 
 class TargetError(Exception):
-    """The run cannot go on; the state stays where it was.
+    """The run cannot go on. The state stays where it was.
 
     Args:
         message: What happened, in one line.
-        table: What does not fit in one line; shown before it.
+        table: Details that do not fit in one line; printed before it.
     """
 
     exit_code = 1
@@ -28,15 +28,15 @@ class RecordError(TargetError):
 
 
 class IncompleteCutError(TargetError):
-    """The input ended inside a cut: nothing of it was imported."""
+    """The input ended inside a cut. Nothing of the cut was imported."""
 
 
 class LocationError(TargetError):
-    """A fulfillment node must not or cannot be imported."""
+    """A fulfillment node must not, or cannot, be imported."""
 
 
 class StagingError(TargetError):
-    """The stock file could not be written where NewStore fetches it."""
+    """The stock file could not be staged for NewStore."""
 
 
 class ApiError(TargetError):
@@ -45,8 +45,8 @@ class ApiError(TargetError):
     Args:
         message: What happened, with NewStore's own words.
         status: HTTP status; None when there was no answer.
-        retry_after: Seconds NewStore asks to wait.
-        is_ip_limit: The address has called too often; it passes after five minutes.
+        retry_after: Seconds NewStore asks us to wait.
+        is_ip_limit: This IP address has called too often; the limit lasts five minutes.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class ApiError(TargetError):
 
     @property
     def may_have_happened(self) -> bool:
-        """The answer was lost: the call may have been carried out all the same."""
+        """The call may have been carried out, although no success was reported."""
         return self.status is None or self.status >= 500
 
     @property
@@ -74,7 +74,7 @@ class ApiError(TargetError):
 
 
 class ImportJobError(TargetError):
-    """An import job failed, or did not end in time."""
+    """An import job failed, refused items, or did not end in time."""
 
 
 class VerificationError(TargetError):
@@ -86,7 +86,7 @@ class SecondRunError(TargetError):
 
 
 class ConfigurationError(TargetError):
-    """Settings that are missing or contradict each other."""
+    """Settings are missing, wrong or contradictory."""
 
     exit_code = 2
 

@@ -1,8 +1,8 @@
-"""The fast path of a stock record: one typed decoding from the line to the stock file.
+"""The fast path: one typed decoding takes a stock record from its line to the stock file.
 
-It is open for streams whose records would come out of the SDK's general way as they went in: no stream map, no
-flattening, no metadata, no batch size, and a schema that allows all that a stock record may be. A line that is
-not exactly a stock record goes the general way too, so every error is the general way's own.
+It is open to streams whose records the SDK's general way would not change: no stream map, no flattening, no
+metadata, no batch size, and a schema that allows every stock record. A line that is not exactly a stock record
+goes the general way, so all errors come from there.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ TYPES = {
     "cut_id": "string",
     "cut_size": "integer",
 }
-#: Counting them one by one would take as long as reading them.
+#: Records are counted this many at a time: counting each would take as long as reading it.
 COUNTED_AT_ONCE = 500
-#: What a schema may say without narrowing what a stock record may be.
+#: Words of a schema that refuse no stock record, given what is checked below.
 SCHEMA_WORDS = {"$schema", "type", "title", "description", "properties", "required", "additionalProperties"}
 PROPERTY_WORDS = {"type", "title", "description"}
 
@@ -49,13 +49,13 @@ class _Line(msgspec.Struct, tag_field="type", tag="RECORD", gc=False):
 
 
 class _Stream(t.NamedTuple):
-    """An open stream.
+    """A stream that may take the fast path.
 
     Attributes:
         sink: Counts its records.
-        present: Gives the fields that must not be None, such as those the schema requires.
-        absent: Gives the fields that must be None, because the schema does not know them.
-        nothing: What `absent` gives then.
+        present: Returns the fields that must not be None, such as those the schema requires.
+        absent: Returns the fields that must be None, because the schema does not have them.
+        nothing: What `absent` returns then.
     """
 
     sink: Sink
@@ -65,7 +65,7 @@ class _Stream(t.NamedTuple):
 
 
 class FastPath:
-    """Takes the lines it can.
+    """Takes the lines that are stock records of open streams.
 
     Args:
         take: Called with each record taken.
@@ -103,7 +103,7 @@ class FastPath:
         self._streams[name] = _Stream(sink, _getter(present), _getter(absent), nothing)
 
     def take(self, line: str) -> bool:
-        """Take a line, if it can take the fast path.
+        """Take a line if it may take the fast path, and return whether it did.
 
         Raises:
             TargetError: the record does not fit, or the cut it completes could not be imported.
@@ -127,7 +127,10 @@ class FastPath:
         return True
 
     def count(self) -> int:
-        """Count the records taken since the last time; called before anything else happens. Gives all taken so far."""
+        """Count the records taken since the last call, and return how many were taken in all.
+
+        Called before anything else happens.
+        """
         if self._sink and self._uncounted:
             taken, self._uncounted = self._uncounted, 0
             self.taken += taken
@@ -146,7 +149,7 @@ def _sink_of_unchanged_records(maps: Sequence[StreamMap], get_sink: Callable[[st
 
 
 def allows_stock_records(schema: Mapping[str, t.Any]) -> bool:
-    """Say whether each stock record fits a schema, but for fields it requires or does not know."""
+    """Return whether a schema allows every stock record, apart from fields it requires or does not have."""
     properties = schema["properties"]
     return (
         schema.keys() <= SCHEMA_WORDS
@@ -162,7 +165,7 @@ def _allows(definition: Mapping[str, t.Any], kind: str) -> bool:
 
 
 def _may_be_missing(schema: Mapping[str, t.Any], field: str) -> bool:
-    """Say whether a field may be left out, and may be null."""
+    """Return whether a field may be left out, and may be null."""
     types = _listed(schema["properties"][field].get("type", "null"))
     return field not in schema.get("required", ()) and "null" in types
 
@@ -174,5 +177,5 @@ def _listed(types: str | list[str]) -> list[str]:
 def _getter(fields: list[str]) -> Callable[[StockRecord], tuple[t.Any, ...]]:
     if not fields:
         return lambda _: ()
-    # One field more than once: with a single one an attrgetter would not give a tuple.
+    # The first field is named twice: with a single name attrgetter returns no tuple.
     return t.cast("Callable[[StockRecord], tuple[t.Any, ...]]", operator.attrgetter(*fields, fields[0]))

@@ -1,4 +1,4 @@
-"""The calls of NewStore's import API, and which jobs are ours (newstore-api.md, section 2)."""
+"""NewStore's import API, and which of its jobs are ours (newstore-api.md, section 2)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if t.TYPE_CHECKING:
     from target_newstore_stock.client import NewStoreClient
 
 PATH = "/v0/d/import"
-#: Begins the name of every job of ours.
+#: The name of each of our jobs begins with it.
 NAME_PREFIX = "target-newstore-stock "
-#: A job only moves forward, so asking for the states in this order misses none.
+#: Jobs only move forward, so listing the states in this order misses none.
 OPEN_STATES = ("received", "waiting", "running")
 ENDED_STATES = ("finished", "failed")
 
 
 class Job(msgspec.Struct):
-    """The fields of a job object this package uses."""
+    """A job: the fields this package uses."""
 
     import_id: str
     state: str
@@ -34,7 +34,7 @@ class Job(msgspec.Struct):
 
 
 class JobError(msgspec.Struct):
-    """One entry of a job's `/errors`."""
+    """An entry of a job's `/errors`."""
 
     reason: t.Any = None
     entity_type: t.Any = None
@@ -54,7 +54,7 @@ class ImportApi:
 
     Args:
         client: Calls NewStore.
-        provider: Label on the jobs; with the name it says which jobs are ours.
+        provider: Label on the jobs; together with the name it marks a job as ours.
     """
 
     def __init__(self, client: NewStoreClient, provider: str) -> None:
@@ -62,7 +62,7 @@ class ImportApi:
         self._provider = provider
 
     def create(self, name: str, uri: str, revision: int) -> str:
-        """Create a job and give its id; not idempotent, so it is called once."""
+        """Create a job and return its id. Not idempotent, so never repeated here."""
         body = {
             "provider": self._provider,
             "name": name,
@@ -74,7 +74,7 @@ class ImportApi:
         return _read(self._client.post_once(PATH, body), _Created).id
 
     def start(self, import_id: str, uri: str) -> None:
-        """Start a job; called once."""
+        """Start a job. Never repeated here."""
         self._client.post_once(f"{PATH}/{import_id}/start", {"transformed_uri": uri})
 
     def set_fail(self, import_id: str, reason: str) -> None:
@@ -86,7 +86,7 @@ class ImportApi:
         return _read(self._client.get(f"{PATH}/{import_id}"), Job)
 
     def find(self, import_id: str) -> Job | None:
-        """Look at a job that may be gone."""
+        """Look at a job; return None if it is gone."""
         try:
             return self.job(import_id)
         except ApiError as error:
@@ -95,22 +95,22 @@ class ImportApi:
             raise
 
     def jobs(self, state: str) -> list[Job]:
-        """List everybody's jobs of one state."""
+        """List the jobs in a state, other clients' too."""
         return _read(self._client.get(PATH, **{"filter[state]": state}), _Jobs).items
 
     def own_open_jobs(self) -> Iterator[Job]:
-        """List the jobs of ours that have not ended."""
+        """Yield our jobs that have not ended."""
         for state in OPEN_STATES:
             for job in self.jobs(state):
                 if job.provider == self._provider and (job.name or "").startswith(NAME_PREFIX):
                     yield job
 
     def received(self, name: str) -> list[str]:
-        """Give the ids of our jobs of this name that were created and not started."""
+        """Return the ids of our jobs of this name that were created but not started."""
         return [job.import_id for job in self.jobs("received") if (job.provider, job.name) == (self._provider, name)]
 
     def errors(self, import_id: str) -> list[JobError]:
-        """List what NewStore says is wrong with a job's items."""
+        """List what NewStore finds wrong with a job's items."""
         answer = self._client.get(f"{PATH}/{import_id}/errors")
         if isinstance(answer, dict):
             answer = answer.get("items") or answer.get("errors")

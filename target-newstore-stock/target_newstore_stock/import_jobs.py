@@ -1,7 +1,7 @@
-"""Import jobs: created, started and watched, one at a time (newstore-api.md, section 2).
+"""Creates, starts and watches import jobs, one at a time (newstore-api.md, section 2).
 
-Creating is not idempotent, and a crash leaves jobs behind, so every job carries a name
-that is used once; by it a job whose answer was lost is found again (design rules 9 and 11).
+Creating a job is not idempotent, and a crash leaves jobs behind. So each job has a name that is
+used once: by it a job is found again when the answer was lost (design rules 9 and 11).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ logger = logging.getLogger("target-newstore-stock.import_jobs")
 
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
-#: Each look at a job waits this much longer than the one before, up to so many times `poll_seconds`.
+#: Each pause between looks at a job is this much longer than the last, up to LONGEST_POLL times `poll_seconds`.
 POLL_GROWTH = 1.2
 LONGEST_POLL = 6
 
@@ -34,11 +34,11 @@ class ImportJobs:
 
     Args:
         client: Calls NewStore.
-        provider: Label on the jobs; with the name it says which jobs are ours.
+        provider: Label on the jobs; together with the name it marks a job as ours.
         poll_seconds: Pause between the first two looks at a job; later ones grow.
-        timeout_seconds: How long a job, or an earlier one, is waited for.
-        sleep: Waits the given seconds.
-        clock: Gives seconds that never go back.
+        timeout_seconds: How long to wait for a job, and for earlier ones.
+        sleep: Waits this many seconds.
+        clock: Returns seconds that never go back.
     """
 
     def __init__(
@@ -58,13 +58,13 @@ class ImportJobs:
         self._clock = clock
 
     def clear_the_way(self, remembered: Iterable[str] = ()) -> None:
-        """Wait until no earlier job of ours is open: an old file must not land on a newer one.
+        """Wait until none of our earlier jobs is open: an old file must not overwrite a newer one.
 
         A job that was created but never started is failed, which frees its slot.
 
         Args:
-            remembered: Ids of jobs an earlier run did not see end; the lists of NewStore may not show
-                one whose state is a word nobody knows.
+            remembered: Ids of jobs that an earlier run did not see end. NewStore's lists may not show
+                one in a state unknown to us.
 
         Raises:
             ImportJobError: one is still open after the time-out.
@@ -91,10 +91,10 @@ class ImportJobs:
         """Create and start a job, and return its id when NewStore has finished it.
 
         Args:
-            name: Begins with NAME_PREFIX; never used before.
+            name: Begins with NAME_PREFIX, and was never used before.
             uri: Where NewStore fetches the stock file.
             revision: Epoch milliseconds.
-            on_created: Told the id before the job is started.
+            on_created: Called with the id before the job is started.
 
         Raises:
             ImportJobError: it failed, or did not end in time.
@@ -118,7 +118,7 @@ class ImportJobs:
         return import_id
 
     def _create(self, name: str, uri: str, revision: int, deadline: float) -> tuple[str, bool]:
-        """Give the id of a new job, and whether it is certainly the only one of its name."""
+        """Create a job; return its id, and whether it is certainly the only job of its name."""
         wait = FIRST_WAIT_SECONDS
         is_certain = True
         while True:
@@ -132,7 +132,7 @@ class ImportJobs:
                     raise
                 # Even a 429 may have created the job.
                 if found := self._find_received(name):
-                    logger.warning("%s; the job was created all the same: %s", error, found)
+                    logger.warning("%s; the job was created anyway: %s", error, found)
                     return found, is_certain
                 pause = error.retry_after or wait
                 logger.warning("%s; trying again in %.0f s", error, pause)
@@ -147,7 +147,7 @@ class ImportJobs:
             raise
 
     def _start(self, import_id: str, uri: str, deadline: float) -> None:
-        """Start a job; a start whose answer was lost is not repeated on a job that runs."""
+        """Start a job. If the answer is lost, start again only if the job has not started."""
         wait = FIRST_WAIT_SECONDS
         while True:
             try:
@@ -158,7 +158,7 @@ class ImportJobs:
                         return
                     self._set_fail_if_possible(import_id, "it could not be started")
                     raise
-                logger.warning("%s; looking whether it started all the same", error)
+                logger.warning("%s; checking whether it started anyway", error)
                 self._sleep(error.retry_after or wait)
             else:
                 return
@@ -167,7 +167,7 @@ class ImportJobs:
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
 
     def _wait(self, import_id: str, name: str, deadline: float) -> None:
-        """Watch a job to its end; faults of NewStore are sat out until the time-out."""
+        """Watch a job to its end, through faults of NewStore, until the time-out."""
         pause = self._poll_seconds
         while True:
             job = self._look(import_id)
@@ -192,7 +192,7 @@ class ImportJobs:
             pause = min(pause * POLL_GROWTH, LONGEST_POLL * self._poll_seconds)
 
     def _left(self, job: Job | None) -> str:
-        """Leave a job that takes too long; one that only waits is failed, so that it cannot land later."""
+        """Give up on a job that takes too long, and return what becomes of it. One still waiting is failed."""
         if job and job.state == "waiting":
             self._set_fail_if_possible(job.import_id, "it waited longer than import_timeout_seconds")
             after = self._look(job.import_id)
@@ -201,7 +201,7 @@ class ImportJobs:
         return "; the next run waits for it"
 
     def _look(self, import_id: str) -> Job | None:
-        """Look at a job; None when NewStore does not answer just now."""
+        """Look at a job; return None on a passing fault."""
         try:
             return self.api.job(import_id)
         except ApiError as error:
@@ -232,7 +232,7 @@ class ImportJobs:
             return None
 
     def _drop_received(self, name: str) -> None:
-        """Fail what a create whose answer was lost has left beside the job that ran."""
+        """Fail the jobs that creates with a lost answer have left beside the job that ran."""
         try:
             for import_id in self.api.received(name):
                 self._set_fail_if_possible(import_id, "another job of this name was used")
@@ -246,7 +246,7 @@ class ImportJobs:
             logger.warning("%s; the next run takes care of the import %s", error, import_id)
 
     def _set_fail(self, import_id: str) -> None:
-        """Fail a leftover; that it has moved on meanwhile shows in the next look at the list."""
+        """Fail a leftover. If it has moved on meanwhile, the next list shows it."""
         try:
             self.api.set_fail(import_id, "left behind by an earlier run of target-newstore-stock")
         except ApiError as error:

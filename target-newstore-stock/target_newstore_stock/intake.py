@@ -13,18 +13,18 @@ if t.TYPE_CHECKING:
 
 
 class Importer(t.Protocol):
-    """Imports one stock file, or raises."""
+    """Imports a stock file, or raises."""
 
     def run(self, cut: CutHead, file: StockFile) -> None:
         """Return when NewStore has the file."""
 
 
 class Intake:
-    """Gives cuts and plain batches to the importer, in the order they came.
+    """Hands cuts and batches of plain records to the importer, in the order they came.
 
     Args:
-        importer: Imports a file, or raises.
-        max_file_mb: The largest file, unzipped and with its head, in millions of bytes.
+        importer: Imports the files.
+        max_file_mb: Largest file, unzipped and with its head, in millions of bytes.
     """
 
     def __init__(self, importer: Importer, max_file_mb: float) -> None:
@@ -36,16 +36,16 @@ class Intake:
 
     @property
     def cut_is_open(self) -> bool:
-        """Records of a cut have come, and more must follow."""
+        """A cut has begun and is not imported yet."""
         return self._progress.is_open
 
     @property
     def is_empty(self) -> bool:
-        """Everything that came is imported."""
+        """Everything that came has been imported."""
         return not self._progress.is_open and self._plain_file is None
 
     def add(self, record: StockRecord) -> None:
-        """Take a record; the last one of a cut imports it.
+        """Take a record; the last record of a cut imports the cut.
 
         Raises:
             TargetError: the record does not fit, or the import failed.
@@ -59,7 +59,7 @@ class Intake:
             raise _disk_error(error) from error
 
     def import_plain(self) -> None:
-        """Import the plain records that wait; leaves an open cut alone."""
+        """Import the plain records that are waiting; an open cut is left alone."""
         if self._plain_file is None:
             return
         try:
@@ -71,17 +71,17 @@ class Intake:
         self._plain_file = None
 
     def refuse_open_cut(self) -> None:
-        """Raise IncompleteCutError when the input ends now but a cut is not complete."""
+        """Raise IncompleteCutError if a cut is open: the input has ended."""
         self._progress.refuse_open_cut()
 
     def close(self) -> None:
-        """Drop what came but was not imported."""
+        """Discard what came but was not imported."""
         for file in (self._cut_file, self._plain_file):
             if file:
                 file.close()
 
     def _add_first(self, record: StockRecord) -> None:
-        """Add a plain record, or the first one of a cut."""
+        """Add a plain record, or the first record of a cut."""
         head = head_of(record)
         if head.cut_id is None and not self._progress.is_open:
             self._add_plain(record)

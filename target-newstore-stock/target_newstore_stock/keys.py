@@ -1,7 +1,7 @@
-"""Finds keys that stand in a file more than once: exactly, and in memory that does not grow with it.
+"""Finds the keys that occur more than once in a file, exactly and in constant memory.
 
-Keys that come in order (the mapper sends them so) need only be compared with the one before. As soon
-as one does not, all keys go to temporary files by their hash, each small enough to be looked through.
+Keys that come sorted, as from the mapper, are only compared with the key before. As soon as one is out
+of order, all keys are spread over temporary files by their hash, each small enough to search in memory.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ if t.TYPE_CHECKING:
 #: (fulfillment node, product)
 Key = tuple[str, str]
 
-#: So many files may be open anywhere; of five million keys each then holds forty thousand.
+#: Number of temporary files. Any system lets a process open that many; of five million keys each gets 40,000.
 PARTS = 128
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(tuple[str, str, int]).decode
 
 
 class KeyCheck:
-    """Takes the keys of a file, one after the other.
+    """Takes the keys of a file, one after another.
 
     Args:
-        earlier: Gives the keys taken so far, in order.
+        earlier: Returns the keys taken so far, in order.
     """
 
     def __init__(self, earlier: Callable[[], Iterable[Key]]) -> None:
@@ -48,7 +48,7 @@ class KeyCheck:
         self._count += 1
 
     def repeated(self) -> Iterator[tuple[Key, int]]:
-        """Give each key that comes again later, with its position in the file, from 0."""
+        """Yield each key that comes again later, with its position in the file, from 0."""
         for part in self._parts:
             last: dict[Key, int] = {}
             part.seek(0)
@@ -60,7 +60,7 @@ class KeyCheck:
             part.seek(0, 2)
 
     def close(self) -> None:
-        """Drop the temporary files."""
+        """Delete the temporary files."""
         for part in self._parts:
             part.close()
 

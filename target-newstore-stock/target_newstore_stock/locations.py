@@ -1,7 +1,7 @@
-"""Which store id each fulfillment node has in the stock file (newstore-api.md, section 3).
+"""The store id of each fulfillment node in a stock file (newstore-api.md, section 3).
 
-An import creates locations NewStore does not know, and they can never be changed
-afterwards: a node that is not certain stops the import before anything is uploaded.
+An import creates the locations NewStore does not know, and they can never be changed.
+So an uncertain node stops the import before anything is uploaded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 
 
 class Location(msgspec.Struct):
-    """The fields of a location that an import depends on (newstore-api.md, section 6)."""
+    """A location: the fields an import depends on (newstore-api.md, section 6)."""
 
     id: str
     type: str
@@ -31,10 +31,10 @@ class _Locations(msgspec.Struct):
 
 
 def read_locations(client: NewStoreClient) -> dict[str, Location]:
-    """Ask NewStore for its locations, by id.
+    """Return NewStore's locations, by id.
 
     Raises:
-        ApiError: it does not answer with a list of locations.
+        ApiError: NewStore does not answer with a list of locations.
     """
     answer = client.get("/v0/locations")
     try:
@@ -51,16 +51,16 @@ def store_ids(
     *,
     may_create: bool = False,
 ) -> dict[str, str]:
-    """Give the store id of each node ("" for a distribution centre).
+    """Return the store id of each node ("" for a distribution centre).
 
     Args:
-        nodes: The fulfillment nodes of one import.
-        configured: The setting `store_mapping`; it stands above what NewStore says.
+        nodes: The fulfillment nodes of an import.
+        configured: The setting `store_mapping`; it takes precedence over NewStore's locations.
         known: NewStore's locations.
-        may_create: The setting `create_locations`: a node nobody knows becomes a store of its own name.
+        may_create: The setting `create_locations`: an unknown node becomes a store of its own name.
 
     Raises:
-        LocationError: a node is unknown, or must not be imported; names all of them.
+        LocationError: nodes are unknown or must not be imported; it names all of them.
     """
     nodes = sorted(set(nodes))
     unknown = [node for node in nodes if node not in configured and node not in known]

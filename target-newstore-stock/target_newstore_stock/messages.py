@@ -1,4 +1,4 @@
-"""Reads Singer messages; a line that is none ends the run with one clear line."""
+"""Reads Singer messages; any other line ends the run with an error of one line."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class MessageReader(SingerReader):
         self._reading = reading
 
     def process_lines(self, file_input: t.IO[str] | None, callbacks: Callbacks) -> t.Counter[str]:
-        """Read all lines.
+        """Read all lines, and return how many messages of each type there were.
 
         Raises:
-            InputError: one of them is not a Singer message.
+            InputError: a line is not a Singer message.
         """
         with self._reading():
             try:
@@ -71,7 +71,7 @@ class MessageReader(SingerReader):
         return counts
 
     def deserialize_json(self, line: str) -> dict[str, t.Any]:
-        """Read one line."""
+        """Decode a line."""
         try:
             return _decode(line)
         except msgspec.DecodeError as error:

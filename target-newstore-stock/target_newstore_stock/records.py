@@ -1,6 +1,6 @@
 """Stock records and the cuts they arrive in (design rule 8).
 
-Pure: no file and no network. A cut is imported when it is complete, or not at all.
+Pure: no files, no network. A cut is imported when it is complete, or not at all.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from target_newstore_stock.errors import IncompleteCutError, RecordError
 
 
 class StockRecord(msgspec.Struct, frozen=True, gc=False):
-    """A record of the stream `stock`; without the cut fields it belongs to no cut.
+    """A stock record. Without the cut fields it is a plain record and belongs to no cut.
 
-    Source of the bounds: newstore-api.md, section 3.
+    The bounds come from newstore-api.md, section 3.
     """
 
     fulfillment_node_id: t.Annotated[str, msgspec.Meta(min_length=1)]
@@ -30,10 +30,10 @@ class StockRecord(msgspec.Struct, frozen=True, gc=False):
 
 @dataclasses.dataclass(frozen=True)
 class CutHead:
-    """What all records of one import share; `cut_id` and `size` are None for plain records.
+    """What the records of an import share; `cut_id` and `size` are None for plain records.
 
     Attributes:
-        range: Completions NewStore may stop subtracting, both ends included.
+        range: First and last logical timestamp of the completions NewStore may stop subtracting.
     """
 
     cut_id: str | None = None
@@ -57,7 +57,7 @@ def read_record(record: dict[str, t.Any]) -> StockRecord:
 
 
 def head_of(record: StockRecord) -> CutHead:
-    """Give the cut a record says it belongs to.
+    """Return the head of the cut a record belongs to.
 
     Raises:
         RecordError: the cut fields contradict each other.
@@ -73,11 +73,11 @@ def head_of(record: StockRecord) -> CutHead:
 
 
 class CutProgress:
-    """Counts the records of the cut that is arriving.
+    """The cut that is arriving, and how many of its records have come.
 
     Attributes:
-        head: What the records of the open cut share; None between cuts.
-        count: Records of it that have come.
+        head: Head of the open cut; None between cuts.
+        count: How many of its records have come.
     """
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class CutProgress:
 
     @property
     def is_open(self) -> bool:
-        """Records of a cut have come, and more must follow."""
+        """A cut has begun and is not imported yet."""
         return self.head is not None
 
     @property
@@ -96,7 +96,7 @@ class CutProgress:
         return self.head is not None and self.count == self.head.size
 
     def continues(self, record: StockRecord) -> bool:
-        """Say whether a record belongs to the open cut, without looking at each of its fields' sense again."""
+        """Return whether a record continues the open cut; only compares the cut fields, which `head_of` has checked."""
         return self._fields == (
             record.cut_id,
             record.cut_size,
@@ -108,7 +108,7 @@ class CutProgress:
         """Open a cut.
 
         Raises:
-            RecordError: the one before is not complete.
+            RecordError: the cut before it is not complete.
         """
         if self.head is not None:
             raise RecordError(
@@ -119,17 +119,17 @@ class CutProgress:
         self._fields = (head.cut_id, head.size, *(head.range or (None, None)))
 
     def require_head(self) -> CutHead:
-        """Give the head of the open cut."""
+        """Return the head of the open cut."""
         if self.head is None:
             raise RecordError("no cut is open")
         return self.head
 
     def reset(self) -> None:
-        """Begin anew, after a complete cut."""
+        """Forget the cut, after it was imported."""
         self.head, self.count, self._fields = None, 0, ()
 
     def refuse_open_cut(self) -> None:
-        """Raise IncompleteCutError when the input ends now but a cut is not complete."""
+        """Raise IncompleteCutError if a cut is open: the input has ended."""
         if self.head is not None:
             raise IncompleteCutError(
                 f"the input ended inside cut {self.head.cut_id}, after {self.count} of {self.head.size} records: "

@@ -1,4 +1,4 @@
-"""What became of each import: a line in the file `report_path`."""
+"""The import report: a line of JSON for each import, in the file `report_path`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger("target-newstore-stock")
 
 @dataclasses.dataclass
 class ImportOutcome:
-    """What became of the import of one file; grows as it goes on."""
+    """What became of an import; filled in as the import goes on."""
 
     name: StagedName
     items: int
@@ -29,7 +29,7 @@ class ImportOutcome:
     import_id: str | None = None
 
     def row(self, outcome: str, seconds: float, **more: t.Any) -> dict[str, t.Any]:
-        """Give the row of the report."""
+        """Return the line of the report, as a dict."""
         cut = self.name.cut
         start, end = cut.range or (None, None)
         return {
@@ -51,7 +51,7 @@ class ImportReport:
     """Appends a line of JSON for each import to the file `report_path`.
 
     Args:
-        path: The setting; None reports nothing.
+        path: The setting `report_path`; None writes no report.
 
     Raises:
         ConfigurationError: the file cannot be written.
@@ -67,7 +67,7 @@ class ImportReport:
                 raise ConfigurationError(f"report_path: cannot write {path}: {error.strerror or error}") from error
 
     def write(self, row: dict[str, t.Any]) -> None:
-        """Append a line; that it cannot be written is only warned of, because the import has happened."""
+        """Append a line. A failure is only logged: the import has happened."""
         if not self._path:
             return
         try:

@@ -1,11 +1,10 @@
-"""One run at a time imports into one NewStore (design rules 9 and 10).
+"""Lets one run at a time import into a NewStore (design rules 9 and 10).
 
-The mapper's hold on its ledger ends with the mapper, and that is before the target's last
-imports: a second run could bring newer numbers between two of them, and the first would put
-older ones on top. On one machine a lock keeps the second run out. It belongs to the process and
-goes with it, so a killed run blocks nobody. Runs on two machines see each other's files in the
-staging place: whoever finds that another run has begun since gives way, because its numbers are
-the older ones.
+The mapper's lock on its ledger ends with the mapper, before the target's last imports. A second run
+could then import newer numbers between two of them, and the first would overwrite these with older
+ones. On one machine a lock keeps the second run out. It belongs to the process and ends with it, so a
+killed run blocks nobody. Runs on two machines see each other's files in the staging place: a run that
+finds that another has begun since gives way, because its own numbers are older.
 """
 
 from __future__ import annotations
@@ -29,23 +28,23 @@ if t.TYPE_CHECKING:
 
 
 class RunLock:
-    """The lock of this machine's runs of one provider into one tenant, through one staging place.
+    """This machine's lock for runs of a provider into a tenant through a staging place.
 
     Args:
         owner: Provider and tenant.
-        places: Where the API and the staging place are.
+        places: URLs of the API and the staging place.
     """
 
     def __init__(self, owner: str, *places: str) -> None:
         self._owner = owner
         digest = hashlib.sha256("\n".join((owner, *places)).encode()).hexdigest()[:16]
-        # Each user has a lock of its own: nobody may write another user's file there.
+        # Each user has its own lock, because users may not write each other's files in a temporary directory.
         user = os.getuid() if hasattr(os, "getuid") else 0
         self._path = Path(tempfile.gettempdir()) / f"target-newstore-stock-{user}-{digest}.lock"
         self._lock = filelock.FileLock(self._path, timeout=0)
 
     def acquire(self) -> None:
-        """Take it, or keep it.
+        """Take the lock, or keep it.
 
         Raises:
             SecondRunError: another run has it.
@@ -64,7 +63,7 @@ class RunLock:
         self._path.write_text(f"{me}\n", encoding="utf-8")
 
     def release(self) -> None:
-        """Let go of it."""
+        """Release the lock."""
         self._lock.release()
 
     def _holder(self) -> str:
@@ -72,7 +71,7 @@ class RunLock:
 
 
 class OtherRuns:
-    """Tells from the staging place whether another run has begun since this one did.
+    """Tells from the staging place whether another run has begun since this one.
 
     Args:
         own: Tells our files from others.
@@ -88,7 +87,7 @@ class OtherRuns:
         self._known.add(name)
 
     def refuse(self, names: Iterable[str]) -> None:
-        """Raise SecondRunError when the staging place has a stock file of another run that is newer than this one."""
+        """Raise SecondRunError if there is a stock file of another run that began later."""
         others = sorted(name for name in names if name not in self._known and self._own.is_earlier_file(name))
         if others:
             raise SecondRunError(

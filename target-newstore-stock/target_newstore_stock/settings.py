@@ -184,7 +184,7 @@ SETTINGS: dict[str, t.Any] = {
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of a run, as the SDK has checked them and filled in the defaults of `SETTINGS`."""
+    """The settings of a run, after the SDK has checked them and filled in the defaults of `SETTINGS`."""
 
     tenant: str
     client_id: str

@@ -1,4 +1,4 @@
-"""The sink: hands stock records to the intake."""
+"""The sink: passes stock records to the intake."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
 
 
 class StockSink(Sink):
-    """Takes the records of one stream. Whole cuts are imported at once; only plain records are drained.
+    """Takes the records of a stream. A cut is imported with its last record; only plain records are drained.
 
     Args:
         target: The target, for the SDK.
@@ -45,7 +45,7 @@ class StockSink(Sink):
 
     @property
     def is_full(self) -> bool:
-        """Never inside a cut, and for plain records only with `batch_size_rows` (files are split by size)."""
+        """Never true inside a cut; for plain records only with `batch_size_rows` (files are split by size)."""
         return self.batch_size_rows is not None and super().is_full and not self._intake.cut_is_open
 
     def process_record(self, record: dict[str, t.Any], context: dict[str, t.Any]) -> None:
@@ -58,12 +58,12 @@ class StockSink(Sink):
         self._intake.add(read_record(record))
 
     def process_batch(self, context: dict[str, t.Any]) -> None:
-        """Import the plain records that wait."""
+        """Import the plain records that are waiting."""
         del context
         self._intake.import_plain()
 
     def get_validator(self) -> BaseJSONSchemaValidator | None:
-        """Check records against the stream's schema, with errors of one line."""
+        """Return a validator against the stream's schema, whose errors are one line."""
         return _Validator(self.schema) if self.validate_schema else None
 
 

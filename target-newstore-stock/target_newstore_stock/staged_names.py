@@ -1,4 +1,4 @@
-"""What staged files are called: names that sort by time, say cut and range, and whose they are."""
+"""Names of staged files. They sort by time, and tell cut, range and owner."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ DRY = "dry-run"
 
 
 def utc_now() -> dt.datetime:
-    """Give the time of day."""
+    """Return the time of day, in UTC."""
     return dt.datetime.now(tz=dt.UTC)
 
 
 @dataclasses.dataclass(frozen=True)
 class StagedName:
-    """The name of an import.
+    """The name of an import, from which its file and its job are named.
 
     Attributes:
-        now: When it was made; UTC.
-        cut: What is imported.
-        unique: Letters and digits that are used once.
+        now: When the import began; UTC.
+        cut: The cut it imports.
+        unique: Twelve hexadecimal digits that are used once.
     """
 
     now: dt.datetime
@@ -36,23 +36,23 @@ class StagedName:
 
     @property
     def label(self) -> str:
-        """Cut and range, in words."""
+        """Cut and range, for people."""
         text = "plain" if self.cut.cut_id is None else f"cut {self.cut.cut_id}"
         return f"{text} range {self.cut.range[0]}-{self.cut.range[1]}" if self.cut.range else f"{text} no range"
 
     @property
     def job(self) -> str:
-        """The rest of the job's name, after the package's own."""
+        """The job's name, without NAME_PREFIX."""
         return f"{self.now:%Y%m%dT%H%M%SZ} {self.label} {self.unique}"
 
     def file(self, owner: str, *, is_dry_run: bool = False) -> str:
-        """Give the file name, without its ending."""
+        """Return the file name, without its suffix."""
         kind = f"{DRY}-" if is_dry_run else ""
         return f"{owner}-{self.now.strftime(TIME)}-{kind}{_slug(self.label)}-{self.unique}"
 
 
 class OwnNames:
-    """Tells the files of one provider and tenant from everything else in the staging place.
+    """Tells the files of a provider and tenant from all other files in the staging place.
 
     Args:
         provider: The setting.
@@ -66,21 +66,21 @@ class OwnNames:
         )
 
     def written_at(self, name: str) -> dt.datetime | None:
-        """Give when a file of ours was written; None for any other file."""
+        """Return when a file of ours was written; None for any other file."""
         found = self._pattern.fullmatch(name)
         return dt.datetime.strptime(found["at"], TIME).replace(tzinfo=dt.UTC) if found else None
 
     def is_note(self, name: str) -> bool:
-        """Say whether this is the note of a job of ours."""
+        """Return whether this is the note of one of our jobs."""
         found = self._pattern.fullmatch(name)
         return found is not None and found["kind"] == NOTE
 
     def is_earlier_file(self, name: str) -> bool:
-        """Say whether this is a stock file that was made to be imported."""
+        """Return whether this is a stock file of ours that was made to be imported, not by a dry run."""
         found = self._pattern.fullmatch(name)
         return found is not None and found["kind"] == ZIP and f"Z-{DRY}-" not in name
 
 
 def _slug(text: str) -> str:
-    """Keep what is safe in every file system and URL."""
+    """Return a text with only the characters that are safe in every file system and URL."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text)[:80]

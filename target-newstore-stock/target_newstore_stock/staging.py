@@ -1,4 +1,4 @@
-"""Where stock files wait until NewStore fetches them."""
+"""The staging place: where stock files wait until NewStore fetches them."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if t.TYPE_CHECKING:
 
 logger = logging.getLogger("target-newstore-stock.staging")
 
-#: NewStore fetches the file some time after the start call; a presigned link must outlive it. No longer is possible.
+#: NewStore fetches the file some time after the start call, so a presigned link must live long; 7 days is S3's limit.
 LINK_SECONDS = 7 * 24 * 3600
-#: Written in pieces of this size, so that memory does not grow with the file.
+#: Files are written in blocks of this size, so that memory does not grow with the file.
 BLOCK_BYTES = 8 * 2**20
-#: What a file system needs to be told beside the URL: S3's older signatures do not work for new buckets.
+#: Options of a file system beside its URL. New S3 buckets refuse the older signatures.
 OPTIONS: dict[str, dict[str, t.Any]] = {"s3": {"config_kwargs": {"signature_version": "s3v4"}}}
 
 
 class Staging:
-    """A place for files, and the links that lead to them.
+    """A directory or prefix for files, and the links to them.
 
     Args:
         url: fsspec URL of a directory or prefix.
@@ -44,19 +44,19 @@ class Staging:
         self._link = link
 
     def write(self, name: str, write: Callable[[t.IO[bytes]], None]) -> str:
-        """Write a file and give the link NewStore fetches it by.
+        """Write a file, and return the link NewStore fetches it by.
 
         Args:
-            name: File name, new for each import.
+            name: File name; new for each import.
             write: Writes the content into the open file.
 
         Raises:
-            StagingError: it could not be written or linked; nothing of it is left.
+            StagingError: it could not be written or linked; the file is removed again.
         """
         path = self._path(name)
         try:
             if isinstance(self._filesystem, LocalFileSystem):
-                # On an object store this would create a bucket out of a slip of the pen.
+                # On an object store this would create a bucket from a typing error.
                 self._filesystem.makedirs(self._root, exist_ok=True)
             with self._filesystem.open(path, "wb", block_size=BLOCK_BYTES) as file:
                 write(file)
@@ -68,7 +68,7 @@ class Staging:
             raise StagingError(f"staging_url: cannot write {path}: {error or type(error).__name__}") from error
 
     def remember(self, name: str, import_id: str) -> None:
-        """Note beside a stock file which job it belongs to, until the job has ended.
+        """Write a note beside a stock file: the id of its job, kept until the job has ended.
 
         Raises:
             StagingError: it could not be written.
@@ -80,11 +80,11 @@ class Staging:
             raise StagingError(f"staging_url: cannot write {path}: {error or type(error).__name__}") from error
 
     def forget(self, name: str) -> None:
-        """Drop the note of a job that has ended."""
+        """Remove the note of a job that has ended."""
         self.remove([name + NOTE])
 
     def remembered(self, own: OwnNames) -> dict[str, str]:
-        """Give the id of each job of ours that has a note, by the note's name."""
+        """Return the job ids from our notes, by the note's name."""
         notes = {}
         for name in self.names():
             if own.is_note(name) and (content := self.read(name)) is not None:
@@ -92,12 +92,12 @@ class Staging:
         return notes
 
     def clean(self, own: OwnNames, before: dt.datetime, kept: Collection[str]) -> list[str]:
-        """Remove files of ours that are older; give their names.
+        """Remove our files older than a time, and return their names.
 
         Args:
-            own: Tells which are ours.
-            before: Files written at this time or later stay.
-            kept: Parts of links that are still needed, such as the links of open jobs.
+            own: Tells our files from others.
+            before: Files written then or later stay.
+            kept: Links that are still needed; a file that one of them names stays.
         """
         old = [
             name
@@ -108,7 +108,7 @@ class Staging:
         return old
 
     def names(self) -> list[str]:
-        """List the file names here, in order; none when the place cannot be listed."""
+        """Return the file names, sorted; none if they cannot be listed."""
         try:
             self._filesystem.invalidate_cache()
             return sorted(path.rsplit("/", 1)[-1] for path in self._filesystem.ls(self._root, detail=False))
@@ -119,11 +119,11 @@ class Staging:
             return []
 
     def open(self, name: str) -> t.IO[bytes]:
-        """Open a file of this place for reading."""
+        """Open a file for reading."""
         return t.cast("t.IO[bytes]", self._filesystem.open(self._path(name), "rb"))
 
     def read(self, name: str) -> bytes | None:
-        """Read a small file; None when it cannot be read, or is gone."""
+        """Read a small file; return None if it is gone or cannot be read."""
         try:
             return t.cast("bytes", self._filesystem.cat_file(self._path(name)))
         except Exception as error:  # noqa: BLE001 - each store's driver has errors of its own
@@ -131,7 +131,7 @@ class Staging:
             return None
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove files; one that cannot be removed is only warned of."""
+        """Remove files; one that cannot be removed is logged and left."""
         for name in names:
             try:
                 self._filesystem.rm_file(self._path(name))

@@ -1,7 +1,7 @@
 """The stock file: a zip with one JSON member (newstore-api.md, section 3).
 
-Items are spooled to a temporary file as they come, so memory does not grow with the cut;
-the head can only be written once all used nodes are known.
+Items are spooled to a temporary file as they come, so memory does not grow with the cut.
+The head can be written only when all nodes are known.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ if t.TYPE_CHECKING:
 
 MEMBER = "availabilities.json"
 BYTES_PER_MB = 10**6
-#: The braces, brackets and names around head and items.
+#: Braces, brackets and names around head and items.
 FRAME_BYTES = 20
 COPY_BYTES = 2**20
-#: All of the head but its locations; generous.
+#: The head without its locations; generous.
 HEAD_BYTES = 300
-#: Punctuation and names around one location of the head.
+#: Punctuation and names around a location in the head.
 LOCATION_BYTES = 44
 _encode = msgspec.json.Encoder().encode
 
 
 class Item(msgspec.Struct, gc=False):
-    """One entry of the file."""
+    """An item of the file."""
 
     fulfillment_node_id: str
     product_id: str
@@ -50,7 +50,7 @@ _decode_item = msgspec.json.Decoder(Item).decode
 
 
 def encode_item(record: StockRecord) -> bytes:
-    """Give a record as a line of the spool; in the file a comma stands for the line break."""
+    """Return a record as a line of the spool; in the file a comma replaces the line break."""
     return _encode(Item(record.fulfillment_node_id, record.product_id, record.quantity)) + b"\n"
 
 
@@ -58,9 +58,9 @@ class StockFile:
     """Collects items, then writes the zip.
 
     Attributes:
-        nodes: Fulfillment nodes used so far.
-        item_bytes: Size of all items that came, unzipped.
-        json_bytes: What the file has at most, unzipped, with its head.
+        nodes: Fulfillment nodes of the items so far.
+        item_bytes: Size of all items added, unzipped.
+        json_bytes: Upper bound of the file's size, unzipped, with its head.
         written_bytes: Size of the file when it was last written, unzipped.
     """
 
@@ -76,11 +76,11 @@ class StockFile:
 
     @property
     def items(self) -> int:
-        """Number of items of the file."""
+        """Number of items in the file."""
         return self._count - (sum(self._superseded) if self._superseded else 0)
 
     def add(self, record: StockRecord, item: bytes) -> None:
-        """Add a record, given also as `encode_item` gives it."""
+        """Add a record; `item` is the same record from `encode_item`."""
         node = record.fulfillment_node_id
         size = len(item)
         self.json_bytes += size
@@ -93,17 +93,17 @@ class StockFile:
         self._count += 1
 
     def growth(self, record: StockRecord, item: bytes) -> int:
-        """Give how much larger the file is with this record; a store id is taken to be as long as its node."""
+        """Return by how much a record makes the file larger, if its store id is as long as its node."""
         node = record.fulfillment_node_id
         return len(item) + (0 if node in self.nodes else _location_bytes(node))
 
     def refuse_repeated_keys(self) -> None:
-        """Raise RecordError when a key stands twice: which number holds would be unknown."""
+        """Raise RecordError if a key occurs twice: nobody could tell which quantity is right."""
         for (node, product), _ in self._keys.repeated():
-            raise RecordError(f"{node}/{product} stands twice in one import: which quantity holds is unknown")
+            raise RecordError(f"{node}/{product} occurs twice in one import, so its quantity is ambiguous")
 
     def keep_last_of_repeated_keys(self) -> None:
-        """Leave out records whose key comes again later, as in any Singer stream."""
+        """Leave out records whose key comes again later: in a Singer stream the last one counts."""
         superseded = None
         for _, position in self._keys.repeated():
             superseded = superseded or bytearray(self._count)
@@ -111,17 +111,17 @@ class StockFile:
         self._superseded = superseded
 
     def read_items(self) -> Iterator[Item]:
-        """Give the items of the file, in order."""
+        """Return the items of the file, in order."""
         if self._superseded is None:
             return self._spooled()
         return (item for item, is_old in zip(self._spooled(), self._superseded, strict=True) if not is_old)
 
     def write_zip(self, target: t.IO[bytes], head: Mapping[str, t.Any]) -> None:
-        """Write the zip; the spool is kept, so that it can be written again.
+        """Write the zip. The spool is kept, so the zip can be written again.
 
         Args:
             target: A binary file; it need not be seekable.
-            head: As `make_head` gives it.
+            head: From `make_head`.
         """
         with (
             zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive,
@@ -133,12 +133,12 @@ class StockFile:
             self.written_bytes = written + member.write(b"]}")
 
     def close(self) -> None:
-        """Drop the spool."""
+        """Delete the temporary files."""
         self._spool.close()
         self._keys.close()
 
     def _json_items(self) -> Iterator[bytes]:
-        """Give the items, joined by commas, in pieces."""
+        """Yield the items, joined by commas, in chunks."""
         if self._superseded is None:
             chunks = iter(functools.partial(self._read_spool, COPY_BYTES), b"")
         else:
@@ -170,12 +170,12 @@ def _location_bytes(node: str) -> int:
 
 
 def key_of(item: Item) -> Key:
-    """Give the key of an item."""
+    """Return the key of an item."""
     return item.fulfillment_node_id, item.product_id
 
 
 def checked_size(file: StockFile, head: Mapping[str, t.Any], max_mb: float) -> int:
-    """Give the size of the file, unzipped; it may be less when records have been left out.
+    """Return the size of the file, unzipped; an upper bound if repeated records are left out.
 
     Raises:
         RecordError: it is larger than `max_file_mb`.
@@ -190,12 +190,12 @@ def checked_size(file: StockFile, head: Mapping[str, t.Any], max_mb: float) -> i
 
 
 def make_head(store_mapping: Mapping[str, str], covered: tuple[int, int] | None, mode: str | None) -> dict[str, t.Any]:
-    """Give the head of a file.
+    """Return the head of a file.
 
     Args:
         store_mapping: Store id per used node ("" for a distribution centre).
-        covered: Completions NewStore may stop subtracting, both ends included.
-        mode: "atp" when quantities are what the ERP still calls available.
+        covered: First and last logical timestamp of the completions NewStore may stop subtracting.
+        mode: "atp" if quantities are what the ERP still has available; None for stock on hand.
     """
     head: dict[str, t.Any] = {
         "store_mapping": [
@@ -215,7 +215,7 @@ def make_head(store_mapping: Mapping[str, str], covered: tuple[int, int] | None,
 
 @functools.cache
 def stock_schema() -> dict[str, t.Any]:
-    """Give the JSON schema of the stock file."""
+    """Return the JSON schema of the stock file."""
     text = importlib.resources.files("target_newstore_stock").joinpath("schemas/stock.json").read_text("utf-8")
     schema: dict[str, t.Any] = json.loads(text)
     return schema
@@ -223,7 +223,7 @@ def stock_schema() -> dict[str, t.Any]:
 
 @functools.cache
 def _validator() -> jsonschema.protocols.Validator:
-    """Give what checks a file; the schema itself is checked once."""
+    """Return the validator of a file; it is made once, and so is the check of the schema."""
     schema = stock_schema()
     kind = jsonschema.validators.validator_for(schema)
     kind.check_schema(schema)

@@ -1,4 +1,4 @@
-"""One stock file: mapped, staged, imported by a job of its own, and read back."""
+"""Imports a stock file: maps its nodes, stages it, runs a job for it, and reads the result back."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ logger = logging.getLogger("target-newstore-stock.stock_import")
 
 
 class StockImport:
-    """Imports stock files strictly one after the other (design rule 9).
+    """Imports stock files strictly one after another (design rule 9).
 
     Args:
         settings: The target's settings.
-        counts: Counts what is imported: `imports`, `items`, `bytes`.
-        sleep: Waits the given seconds.
-        clock: Gives seconds that never go back.
-        now: Gives the time of day.
+        counts: Counters to increase: `imports`, `items`, `bytes`.
+        sleep: Waits this many seconds.
+        clock: Returns seconds that never go back.
+        now: Returns the time of day.
     """
 
     def __init__(
@@ -86,10 +86,10 @@ class StockImport:
         self._last_start: float | None = None
 
     def run(self, cut: CutHead, file: StockFile) -> None:
-        """Import a file; when this returns, NewStore has it.
+        """Import a file. When this returns, NewStore has it.
 
         Raises:
-            TargetError: it does not.
+            TargetError: NewStore does not have it, or contradicts it.
         """
         name = StagedName(self._now(), cut, uuid.uuid4().hex[:12])
         outcome = ImportOutcome(name, file.items, 0, self._clock(), name.file(self._own.owner) + ZIP)
@@ -111,7 +111,7 @@ class StockImport:
         )
 
     def _import(self, outcome: ImportOutcome, file: StockFile) -> str | None:
-        """Import a file, and give what the read-back says."""
+        """Import a file, and return the verdict of the read-back, if there was one."""
         is_first = self._last_start is None
         head = self._head(outcome.name.cut, file)
         outcome.bytes = checked_size(file, head, self._settings.max_file_mb)
@@ -138,7 +138,7 @@ class StockImport:
         return self._verified(outcome, expected) if expected else None
 
     def _give_way(self, outcome: ImportOutcome) -> None:
-        """Look for another run after the own file is there, so that of two at least one sees the other."""
+        """Look for another run once our own file is staged, so that of two runs at least one sees the other."""
         try:
             self._other_runs.refuse(self._staging.names())
         except SecondRunError:
@@ -173,7 +173,7 @@ class StockImport:
         return make_head(mapping, cut.range, self._settings.head_mode)
 
     def _keep_distance(self) -> None:
-        """Wait as long as NewStore asks for between two files of one run."""
+        """Keep `import_interval_seconds` between two imports of a run."""
         if self._last_start is None:
             return
         wait = self._last_start + self._settings.import_interval_seconds - self._clock()
@@ -195,14 +195,14 @@ class StockImport:
         return str(verdict)
 
     def _clean(self) -> None:
-        """Remove our files that are older than `staging_keep_days`, but none that an open job still needs."""
+        """Remove our files older than `staging_keep_days`, except those an open job still needs."""
         days = self._settings.staging_keep_days
         if not days:
             return
         try:
             jobs = [job for state in OPEN_STATES for job in self._jobs.api.jobs(state)]
         except ApiError as error:
-            logger.warning("%s; the staging place is cleaned by a later run", error)
+            logger.warning("%s; a later run will clean the staging place", error)
             return
         links = [link for job in jobs for link in (job.source_uri, job.transformed_uri) if link]
         removed = self._staging.clean(self._own, self._now() - dt.timedelta(days=days), links)

@@ -1,4 +1,4 @@
-"""The target: settings, and when a STATE may go out."""
+"""The target: routes messages, and decides when a STATE may go out."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if t.TYPE_CHECKING:
 
 
 class TargetNewStoreStock(Target):
-    """Writes stock records to NewStore as stock-import jobs, one complete cut each."""
+    """Writes stock records to NewStore, one import job for each complete cut."""
 
     name = "target-newstore-stock"
     package_name = "target-newstore-stock"
@@ -50,7 +50,7 @@ class TargetNewStoreStock(Target):
 
     def __init__(self, *, message_reader: GenericSingerReader[str] | None = None, **kwargs: t.Any) -> None:
         self._fast_path = FastPath(self.take, self.count_taken)
-        # A reader that somebody else configured is used as it is: without the fast path, all lines go the general way.
+        # A reader the caller has configured is used as it is: all lines go the general way.
         if message_reader is None and issubclass(self.message_reader_class, MessageReader):
             message_reader = self.message_reader_class(self._fast_path.take, self._fast_path.count, self._reading)
         try:
@@ -58,7 +58,7 @@ class TargetNewStoreStock(Target):
         except (FileNotFoundError, ValueError) as error:
             raise ConfigurationError(f"the configuration cannot be read: {error}") from error
         self.settings = read_settings(self.config)
-        # Imports run one after the other; a drain in threads could also deadlock on a signal.
+        # Imports run one after another, and draining in threads could deadlock on a signal.
         self.max_parallelism = 1
         self._counts = collections.Counter(imports=0, items=0, bytes=0)
         self._summary = RunSummary(self._counts)
@@ -66,23 +66,23 @@ class TargetNewStoreStock(Target):
         self._held_state: dict[str, t.Any] | None = None
 
     def run(self, cut: CutHead, file: StockFile) -> None:
-        """Import a stock file (NewStore is first called when there is one)."""
+        """Import a stock file. NewStore is not called before there is one."""
         self.importer.run(cut, file)
 
     @functools.cached_property
     def importer(self) -> Importer:
-        """What imports the files."""
+        """Imports the files, or only writes them in a dry run."""
         kind = DryRun if self.settings.dry_run else StockImport
         return kind(self.settings, self._counts)
 
     def take(self, record: StockRecord) -> None:
-        """Take a record that needs none of the SDK's general way; it is counted later."""
+        """Take a record from the fast path; `count_taken` counts it later."""
         self.intake.add(record)
         if self._held_state is not None:
             self._emit_state()
 
     def count_taken(self, sink: Sink, records: int) -> None:
-        """Count records that were taken, as the SDK's general way does for each."""
+        """Count records from the fast path, as the SDK's general way counts each record."""
         sink.tally_record_read(records)
         sink.record_counter_metric.increment(records)
         self._handle_max_record_age()
@@ -103,7 +103,7 @@ class TargetNewStoreStock(Target):
 
     @contextlib.contextmanager
     def _step(self, *, is_last: bool) -> Iterator[None]:
-        """Run a part of the run; of an error that has a table, the table is shown before its line."""
+        """Run a step of the run; if it fails, print the error's table before its line is logged."""
         try:
             with self._summary.step(is_last=is_last):
                 yield
@@ -113,7 +113,7 @@ class TargetNewStoreStock(Target):
             raise
 
     def _process_schema_message(self, message_dict: dict[str, t.Any]) -> None:
-        """Take note of a stream; from the first one on no other run may import here (design rule 10)."""
+        """Register a stream; from the first one on no other run may import here (design rule 10)."""
         if not self.settings.dry_run:
             self._run_lock.acquire()
         super()._process_schema_message(message_dict)
@@ -121,7 +121,7 @@ class TargetNewStoreStock(Target):
         self._fast_path.open_or_close(stream, self.mapper.stream_maps.get(stream, []), self.get_sink)
 
     def get_sink_class(self, stream_name: str) -> type[Sink]:
-        """Return what the SDK calls to make a sink; the intake, which the SDK does not pass, is already filled in."""
+        """Return what the SDK calls to make a sink, with the intake already filled in."""
         del stream_name
         return t.cast("type[Sink]", functools.partial(self.default_sink_class, intake=self.intake))
 
@@ -130,14 +130,14 @@ class TargetNewStoreStock(Target):
         self._emit_state()
 
     def _process_batch_message(self, message_dict: dict[str, t.Any]) -> None:
-        """Take the records of a BATCH as if they had come one by one: stream maps and checks hold for them too."""
+        """Take the records of a BATCH as if they had come one by one, so that stream maps and checks apply."""
         self._assert_line_requires(message_dict, requires={"stream", "encoding", "manifest"})
         for line in read_record_lines(message_dict):
             if not self._fast_path.take(line):
                 self._process_record_message(self.message_reader.deserialize_json(line))
 
     def _process_state_message(self, message_dict: dict[str, t.Any]) -> None:
-        """Emit a STATE as soon as everything before it is imported, not only at the end."""
+        """Hold a STATE, and emit it as soon as everything before it is imported."""
         self._assert_line_requires(message_dict, requires={"value"})
         self._held_state = copy.deepcopy(message_dict["value"])
         self._emit_state()
@@ -148,17 +148,17 @@ class TargetNewStoreStock(Target):
             self._held_state = None
 
     def _write_state_message(self, state: dict[str, t.Any]) -> None:
-        """Emit a STATE; a dry run has nothing to acknowledge."""
+        """Emit a STATE, unless this is a dry run: it has nothing to acknowledge."""
         if not self.settings.dry_run:
             super()._write_state_message(state)
 
     def _handle_max_record_age(self) -> None:
-        """Let time-based drains pass only between cuts."""
+        """Allow time-based drains only between cuts."""
         if not self.intake.cut_is_open:
             super()._handle_max_record_age()
 
     def process_endofpipe(self) -> None:
-        """Import the plain records that wait; refuse a cut the input has not completed (design rule 8)."""
+        """Import the plain records that are waiting; refuse an incomplete cut (design rule 8)."""
         try:
             with self._step(is_last=True):
                 self._fast_path.count()
@@ -169,11 +169,11 @@ class TargetNewStoreStock(Target):
             self._run_lock.release()
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        """End at once, without a drain: what is not imported comes again."""
+        """End at once without draining: the next run gets what was not imported."""
         del frame
         raise SystemExit(128 + signum)
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """Give the command, with this package's exit codes."""
+        """Return the command, with this package's exit codes."""
         return report_errors(super().get_singer_command(), cls.logger)

@@ -1,11 +1,11 @@
-"""Tables and progress on stderr: rich on a terminal, plain lines everywhere else."""
+"""Tables and progress on stderr: rich on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
 import typing as t
 
-# rich is imported by what prints: a run that prints nothing starts sooner.
+# rich is imported only where something is printed: a run that prints nothing starts sooner.
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -13,16 +13,16 @@ if t.TYPE_CHECKING:
 
 
 class Table(t.NamedTuple):
-    """A title, the names of the columns, and the rows."""
+    """A table to print."""
 
     title: str
     columns: Sequence[str]
     rows: Iterable[Sequence[object]]
 
 
-#: A longer list is cut off after so many rows.
+#: Longer tables are cut off after this many rows.
 SHOWN_ROWS = 50
-#: Wide enough that no cell is broken over lines in a log file.
+#: Wide enough that no cell wraps in a log file.
 LOG_WIDTH = 240
 
 
@@ -42,7 +42,7 @@ def print_table(table: Table) -> None:
 
 @contextlib.contextmanager
 def progress(text: str) -> Iterator[Callable[[str], None]]:
-    """Show on a terminal what goes on; gives a function that changes the text."""
+    """Show on a terminal what is going on; yields a function that changes the text."""
     console = _console()
     if not console.is_terminal:
         yield lambda _: None

@@ -1,9 +1,9 @@
-"""Reads an import back: does NewStore show it, and promises no more than it was told?
+"""Reads an import back: does NewStore show it, and does it promise no more than was imported?
 
-ATP is the imported quantity minus what is allocated, reserved or kept as safety stock, and demand goes on
-meanwhile. So ATP below the quantity is normal and proves nothing; ATP above it is impossible once the import
-shows. A key *had to change* when its ATP before the import was above the new quantity, or unknown: when all of
-those have come down, the import shows. When no key of the sample had to change, the numbers are only not contradicted.
+ATP is the imported quantity minus what is allocated, reserved or kept as safety stock, and customers go on buying.
+So ATP below the quantity is normal and proves nothing; ATP above it is impossible once the import shows. A key
+*had to change* if its ATP before the import was above the new quantity, or unknown. When all those keys have come
+down, the import shows. If no key of the sample had to change, nothing contradicts the import, but nothing proves it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LONGEST_WAIT_SECONDS = 60.0
 
 @dataclasses.dataclass(frozen=True)
 class Expected:
-    """A key of the sample: the quantity imported, and NewStore's ATP before."""
+    """A key of the sample: its imported quantity, and its ATP before the import (None: not shown)."""
 
     key: Key
     quantity: int
@@ -39,20 +39,20 @@ class Expected:
 
     @property
     def must_change(self) -> bool:
-        """Once the import shows, ATP cannot be what it was."""
+        """Its ATP cannot be what it was, once the import shows."""
         return self.before is None or self.before > self.quantity
 
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """What the read-back says.
+    """The result of reading an import back.
 
     Attributes:
-        keys: How many were read.
-        had_to_change: How many of them could not stay as they were.
-        changed: How many differ from before.
-        above: ATP above the imported quantity: the key, the quantity, the ATP.
-        missing: Keys NewStore shows no ATP of.
+        keys: How many keys were read.
+        had_to_change: How many of them had to change.
+        changed: How many have another ATP than before.
+        above: Keys whose ATP is above the imported quantity, with the quantity and the ATP.
+        missing: Keys without any ATP.
     """
 
     keys: int
@@ -68,7 +68,7 @@ class Verdict:
 
     @property
     def table(self) -> Table:
-        """The keys that contradict the import."""
+        """The keys that contradict the import, as a table."""
         above = [(*key, quantity, atp) for key, quantity, atp in self.above]
         missing = [(*key, None, "not shown") for key in self.missing]
         columns = ("fulfillment_node_id", "product_id", "imported", "ATP")
@@ -86,12 +86,12 @@ class Verification:
     """Compares ATP before and after an import.
 
     Args:
-        read: Reads ATP.
-        sample: How many keys of an import are read; 0 reads all.
+        read: Reads the ATP of keys.
+        sample: How many keys of an import to read; 0 reads all.
         timeout_seconds: How long NewStore may take to show an import.
         poll_seconds: Pause before the second look; later ones grow.
-        sleep: Waits the given seconds.
-        clock: Gives seconds that never go back.
+        sleep: Waits this many seconds.
+        clock: Returns seconds that never go back.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Verification:
         self._clock = clock
 
     def before(self, file: StockFile) -> list[Expected]:
-        """Choose the sample, evenly over the file, and read what NewStore shows before the import."""
+        """Choose a sample spread evenly over the file, and read its ATP before the import."""
         step = max(1, -(-file.items // self._sample)) if self._sample else 1
         chosen = {
             (item.fulfillment_node_id, item.product_id): item.quantity
@@ -122,7 +122,7 @@ class Verification:
         return [Expected(key, quantity, atp.get(key)) for key, quantity in chosen.items()]
 
     def after(self, expected: list[Expected]) -> Verdict:
-        """Read until NewStore shows the import, or the time is up."""
+        """Read until NewStore shows the import or the time is up."""
         deadline = self._clock() + self._timeout_seconds
         wait = self._poll_seconds
         shown: dict[Key, int] = {}

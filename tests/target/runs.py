@@ -1,4 +1,4 @@
-"""The target in this process, on a clock that goes on only while somebody sleeps."""
+"""Runs the target in this process, on a clock that moves only while somebody sleeps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
 
 
 class Clock:
-    """Sleeps make time pass at once, and let NewStore work for a moment; `at` makes things happen meanwhile."""
+    """A clock that a sleep moves at once, while NewStore works for a moment; `at` schedules events."""
 
     def __init__(self, newstore: NewStore) -> None:
         self.now = 0.0
@@ -63,7 +63,7 @@ def run_here(
     capsys: pytest.CaptureFixture[str],
     **settings: t.Any,
 ) -> Ended:
-    """Run the target to its end; its settings are those of a process."""
+    """Run the target to its end, with the settings a process would have."""
     logging.getLogger("target-newstore-stock").setLevel(logging.CRITICAL)
     patient = {"import_timeout_seconds": 3600}
     target = TargetNewStoreStock(config={**newstore.target_settings, **patient, **settings})
@@ -77,6 +77,6 @@ def run_here(
         error = str(refused)
     finally:
         target.intake.close()
-        # The sandbox would wait for it when it is stopped.
+        # The sandbox would wait for open connections when it stops.
         importer._client._session.close()
     return Ended(error, [json.loads(line) for line in capsys.readouterr().out.splitlines()])

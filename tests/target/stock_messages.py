@@ -35,7 +35,7 @@ def a_cut(
     size: int | None = None,
     node: str = "DC01",
 ) -> list[Message]:
-    """Give a cut's records: one per product; `size` says otherwise than the truth."""
+    """Return a cut's records, one per product; `size` overrides the true size."""
     start, end = covered or (None, None)
     fields: dict[str, t.Any] = {
         "logical_timestamp_start": start,
@@ -51,5 +51,5 @@ def a_state(cut: int) -> Message:
 
 
 def acknowledged(states: list[Message]) -> list[int]:
-    """Give the cuts the target's states acknowledge."""
+    """Return the cuts that the target's states acknowledge."""
     return [state["bookmarks"]["stock"]["cut"] for state in states]

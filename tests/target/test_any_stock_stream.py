@@ -1,4 +1,4 @@
-"""Somebody else's stock stream: a CSV of the ERP, through Meltano's own mapper plugin, into NewStore."""
+"""A foreign stock stream: a CSV of the ERP, through Meltano's map transformer, into NewStore."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MAPPING = {
 
 
 def read_csv(path: Path) -> str:
-    """Give a CSV's rows as a tap would: every column a string."""
+    """Return a CSV's rows as a tap would: every column is a string."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     properties = {name: {"type": ["string", "null"]} for name in rows[0]}

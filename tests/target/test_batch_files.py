@@ -1,4 +1,4 @@
-"""BATCH messages: their records are taken like any others, and cuts stay whole (design rule 8)."""
+"""BATCH messages: their records are handled like others, and cuts stay whole (design rule 8)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 
 
 def a_batch(directory: Path, *parts: list[Message], compression: str | None = "gzip", form: str = "jsonl") -> Message:
-    """Write each part's records to a file, and give the BATCH message of them all."""
+    """Write each part's records to a file, and return one BATCH message for all."""
     manifest = []
     for number, part in enumerate(parts):
         content = "".join(json.dumps(message["record"]) + "\n" for message in part).encode()

@@ -1,4 +1,4 @@
-"""The rules of NewStore's API for tokens, limits and faults (wire contract, section 1)."""
+"""NewStore's rules for tokens, limits and faults (newstore-api.md, section 1)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROBLEM = b'{"type": "about:blank", "title": "Bad", "status": 400, "detail": "th
 
 
 class Answer(t.NamedTuple):
-    """One scripted answer; without a status the connection is closed instead."""
+    """A scripted answer; without a status the connection is closed instead."""
 
     status: int | None
     body: bytes = b"{}"
@@ -29,7 +29,7 @@ class Answer(t.NamedTuple):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Gives tokens, and scripted answers to everything else."""
+    """Answers with tokens, and with the script everywhere else."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -43,7 +43,7 @@ class Server(http.server.ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A connection that was closed on purpose is no error."""
+        """Print nothing: the connection was closed on purpose."""
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -73,7 +73,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(answer.body)
 
     def log_message(self, *_arguments: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -105,14 +105,14 @@ def tokens(server: Server) -> list[str]:
     return [authorization.removeprefix("Bearer ") for _, authorization in server.calls]
 
 
-def test_a_token_is_kept_for_its_life(client: NewStoreClient, server: Server) -> None:
+def test_a_token_is_kept_while_it_is_valid(client: NewStoreClient, server: Server) -> None:
     for _ in range(3):
         client.get("/x")
     assert tokens(server) == ["token-1"] * 3
 
 
 @pytest.mark.parametrize(("age", "then"), [(269, "token-1"), (271, "token-2")])
-def test_a_token_is_renewed_ahead_of_its_end(
+def test_a_token_is_renewed_before_it_expires(
     client: NewStoreClient, authenticator: NewStoreAuthenticator, server: Server, age: int, then: str
 ) -> None:
     client.get("/x")

@@ -1,4 +1,4 @@
-"""Cuts: all of it or nothing (design rule 8), as values and without a network."""
+"""A cut is imported whole or not at all (design rule 8); tested without a network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 
 
 class Importer:
-    """Notes what it is given to import."""
+    """Records what it is asked to import."""
 
     def __init__(self) -> None:
         self.imported: list[tuple[str | None, tuple[int, int] | None, int]] = []
@@ -91,7 +91,7 @@ def test_a_complete_input_is_not_refused(intake: Intake) -> None:
     ],
     ids=["another cut", "another size", "another range", "a plain record"],
 )
-def test_a_record_of_elsewhere_inside_a_cut_is_refused(
+def test_a_record_of_another_cut_inside_a_cut_is_refused(
     intake: Intake, importer: Importer, stray: dict[str, t.Any]
 ) -> None:
     feed(intake, *a_cut(3, {"A": 1, "B": 1}, size=3))
@@ -100,8 +100,8 @@ def test_a_record_of_elsewhere_inside_a_cut_is_refused(
     assert importer.imported == []
 
 
-def test_a_key_that_stands_twice_in_a_cut_is_refused(intake: Intake, importer: Importer) -> None:
-    with pytest.raises(RecordError, match="DC01/A stands twice"):
+def test_a_key_that_occurs_twice_in_a_cut_is_refused(intake: Intake, importer: Importer) -> None:
+    with pytest.raises(RecordError, match="DC01/A occurs twice"):
         feed(intake, *a_cut(3, {"A": 1}, size=2), *a_cut(3, {"A": 2}, size=2))
     assert importer.imported == []
 
@@ -114,7 +114,7 @@ def test_a_cut_beyond_the_largest_file_is_refused_with_advice(importer: Importer
     intake.close()
 
 
-def test_plain_records_wait_for_the_end_and_the_later_of_two_holds(intake: Intake, importer: Importer) -> None:
+def test_plain_records_wait_for_the_end_and_the_later_of_two_counts(intake: Intake, importer: Importer) -> None:
     feed(intake, a_record("A", 1), a_record("B", 1), a_record("A", 2))
     assert (importer.imported, intake.is_empty) == ([], False)
     intake.import_plain()
@@ -161,7 +161,7 @@ def test_plain_records_that_could_not_be_imported_still_wait(intake: Intake, imp
         ({"cut_id": "1", "cut_size": 0}, "cut_size"),
     ],
 )
-def test_a_record_that_is_no_stock_record_is_refused(
+def test_a_record_that_is_not_a_stock_record_is_refused(
     intake: Intake, importer: Importer, fields: dict[str, t.Any], said: str
 ) -> None:
     record = {"fulfillment_node_id": "DC01", "product_id": "A", "quantity": 1, **fields}

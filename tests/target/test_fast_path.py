@@ -1,4 +1,4 @@
-"""The fast path gives the same file as the SDK's general way, and is left whenever the user configured something."""
+"""The fast path gives the same files as the general way, which is taken whenever a user configures something."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if t.TYPE_CHECKING:
 
 
 class Kept:
-    """Keeps what each file would have been."""
+    """Keeps the content of each file."""
 
     def __init__(self) -> None:
         self.files: list[tuple[CutHead, list[tuple[str, str, int]]]] = []
@@ -40,7 +40,7 @@ class Kept:
 
 
 class Outcome(t.NamedTuple):
-    """What a run gave, and how many records took the fast path."""
+    """The outcome of a run, and how many records took the fast path."""
 
     files: list[t.Any]
     states: str
@@ -53,7 +53,7 @@ def run(
     directory: Path,
     capsys: pytest.CaptureFixture[str],
     *,
-    short: bool,
+    fast: bool,
     make: Callable[[dict[str, t.Any]], TargetNewStoreStock] = lambda config: TargetNewStoreStock(config=config),
     **settings: t.Any,
 ) -> Outcome:
@@ -61,7 +61,7 @@ def run(
     target = make({**needed, **settings})
     kept = Kept()
     target.importer = kept
-    if not short:
+    if not fast:
         target._fast_path.open_or_close = lambda *_: None  # type: ignore[method-assign]
     lines = "".join(json.dumps(message) + "\n" for message in messages)
     capsys.readouterr()
@@ -75,7 +75,7 @@ def run(
 
 
 def a_stock_schema(**changes: t.Any) -> Message:
-    """Give the SCHEMA with other properties, or other words beside them (`required=…`)."""
+    """Return the SCHEMA with some properties, or keywords beside them (`required=…`), changed."""
     message = copy.deepcopy(a_schema())
     properties = {name: changes.pop(name) for name in list(changes) if name in PROPERTIES}
     for name, definition in properties.items():
@@ -91,7 +91,7 @@ CUTS = [*a_cut(1, {"A": 1, "B": 2}, (10, 12)), a_state(1), *a_cut(2, {"A": 3}), 
 PLAIN = [a_record("A", 1), a_record("B", 2), a_record("A", 3), a_state(1)]
 NO_CUT_FIELDS = dict.fromkeys(["logical_timestamp_start", "logical_timestamp_end", "cut_id", "cut_size"])
 
-SHORT: dict[str, list[Message]] = {
+FAST: dict[str, list[Message]] = {
     "cuts": [a_schema(), *CUTS],
     "plain records": [a_schema(), *PLAIN],
     "plain records of a plain schema": [a_stock_schema(**NO_CUT_FIELDS), *PLAIN],
@@ -120,18 +120,18 @@ EITHER: dict[str, list[Message]] = {
 }
 
 
-@pytest.mark.parametrize("name", [*SHORT, *EITHER])
+@pytest.mark.parametrize("name", [*FAST, *EITHER])
 def test_both_ways_give_the_same_files_states_and_errors(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    messages = SHORT.get(name) or EITHER[name]
-    short = run(messages, tmp_path, capsys, short=True)
-    general = run(messages, tmp_path, capsys, short=False)
-    assert short[:3] == general[:3]
+    messages = FAST.get(name) or EITHER[name]
+    fast = run(messages, tmp_path, capsys, fast=True)
+    general = run(messages, tmp_path, capsys, fast=False)
+    assert fast[:3] == general[:3]
     assert general.taken == 0
-    if name in SHORT:
-        assert short.error == ""
-        assert short.taken == sum(message["type"] == "RECORD" for message in messages)
+    if name in FAST:
+        assert fast.error == ""
+        assert fast.taken == sum(message["type"] == "RECORD" for message in messages)
 
 
 CONFIGURED: dict[str, dict[str, t.Any]] = {
@@ -149,23 +149,23 @@ def test_what_a_user_configures_takes_the_general_way_and_works(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     messages = [a_schema(), *PLAIN]
-    short = run(messages, tmp_path, capsys, short=True, **CONFIGURED[name])
-    general = run(messages, tmp_path, capsys, short=False, **CONFIGURED[name])
-    assert (short[:3], short.taken, short.error) == (general[:3], 0, "")
-    quantities = {product: quantity for _, items in short.files for _, product, quantity in items}
+    fast = run(messages, tmp_path, capsys, fast=True, **CONFIGURED[name])
+    general = run(messages, tmp_path, capsys, fast=False, **CONFIGURED[name])
+    assert (fast[:3], fast.taken, fast.error) == (general[:3], 0, "")
+    quantities = {product: quantity for _, items in fast.files for _, product, quantity in items}
     expected = {"a stream map": {"A": 4, "B": 3}, "a filter": {"A": 3}}
     assert quantities == expected.get(name, {"A": 3, "B": 2})
 
 
-def test_validation_that_is_off_changes_nothing_for_stock_records(
+def test_switching_validation_off_changes_nothing_for_stock_records(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    outcome = run([a_schema(), *CUTS], tmp_path, capsys, short=True, validate_records=False)
-    assert outcome == run([a_schema(), *CUTS], tmp_path, capsys, short=True)
+    outcome = run([a_schema(), *CUTS], tmp_path, capsys, fast=True, validate_records=False)
+    assert outcome == run([a_schema(), *CUTS], tmp_path, capsys, fast=True)
 
 
 class OtherReader(SingerReader):
-    """A reader somebody configured."""
+    """A reader that a user configured."""
 
 
 class TargetWithOtherReader(TargetNewStoreStock):
@@ -181,12 +181,12 @@ class TargetWithOtherReader(TargetNewStoreStock):
     ],
     ids=["passed", "our own, without arguments", "as a class"],
 )
-def test_a_reader_that_somebody_configured_gives_the_same(
+def test_a_reader_that_a_user_configured_gives_the_same(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], make: Callable[[dict[str, t.Any]], TargetNewStoreStock]
 ) -> None:
     messages = [a_schema(), *PLAIN, *CUTS]
-    configured = run(messages, tmp_path, capsys, short=True, make=make)
-    assert configured == run(messages, tmp_path, capsys, short=True)._replace(taken=0)
+    configured = run(messages, tmp_path, capsys, fast=True, make=make)
+    assert configured == run(messages, tmp_path, capsys, fast=True)._replace(taken=0)
     assert configured.error == ""
 
 
@@ -202,7 +202,7 @@ def test_flattened_records_of_another_shape_work(tmp_path: Path, capsys: pytest.
         ],
         tmp_path,
         capsys,
-        short=True,
+        fast=True,
         flattening_enabled=True,
         flattening_max_depth=1,
         stream_maps={"erp": {**names, "__else__": None}},
@@ -210,7 +210,7 @@ def test_flattened_records_of_another_shape_work(tmp_path: Path, capsys: pytest.
     assert [items for _, items in outcome.files] == [[("DC01", "A", 4)]], outcome.error
 
 
-def test_a_schema_with_a_format_is_not_taken_for_proven() -> None:
+def test_a_schema_with_a_format_does_not_open_the_fast_path() -> None:
     assert allows_stock_records(a_schema()["schema"])
     dated = a_stock_schema(product_id={"type": "string", "format": "date-time"})
     assert not allows_stock_records(dated["schema"])

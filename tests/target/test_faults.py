@@ -86,7 +86,7 @@ CASES = [
     Case("job: waits past the time-out", {"hold_jobs": True}, NONE, "had not begun and was failed", SHORT),
     Case("download: slow", {"download_seconds": 0.3}, ALL),
     Case("download: truncated", {"download_bytes": 20}, NONE, "not a zip"),
-    # NewStore's half second is real, the target's clock is not: its time-out must be the later of the two.
+    # NewStore's half second is real time, the target's is not, so its time-out must be very long.
     Case("ATP: late", {"atp_seconds": 0.5}, ALL, settings={"verify": "fail", "verify_timeout_seconds": 10**6}),
     Case(
         "all at once",
@@ -107,19 +107,19 @@ CASES = [
 ]
 
 
-#: How a case's name begins, and the fault of the catalogue it is; the rest is F13.
+#: The catalogue's fault for cases whose name begins so; all others are F13.
 FAULTS = {"create: answer": "F10", "create: 429": "F10", "job": "F11", "download": "F20", "all at once": "F22"}
 
 
 def marked(case: Case) -> t.Any:
-    """Give a case with its fault."""
+    """Return a case, marked with its fault."""
     number = next((number for begin, number in FAULTS.items() if case.name.startswith(begin)), "F13")
     return pytest.param(case, id=case.name, marks=pytest.mark.fault(number) if case.faults else ())
 
 
 @pytest.fixture(scope="module")
 def table() -> Iterator[list[str]]:
-    """Collects the outcomes, and prints them when all are there."""
+    """Collect the outcomes, and print them at the end."""
     rows: list[str] = []
     yield rows
     print("\n" + "\n".join(rows))
@@ -135,7 +135,7 @@ def stock(newstore: NewStore) -> dict[str, t.Any]:
 
 
 def assert_in_order(newstore: NewStore) -> None:
-    """Each applied cut is the one before, again, or a later one."""
+    """Assert that no applied cut is older than the one before it."""
     applied = [covered[0] for covered in newstore.ranges() if covered]
     assert applied == sorted(applied)
 
@@ -153,7 +153,7 @@ def test_a_fault_ends_with_the_right_stock_or_a_clear_error_and_a_rerun_repairs_
     assert newstore.open_jobs() == []
     if not case.error:
         assert stock(newstore) == {"A": 5, "B": 3}
-        # A job whose answer was lost is used, not made again.
+        # A job whose answer was lost is used, not created again.
         assert [job["state"] for job in newstore.imports()] == ["finished", "finished"]
     assert_in_order(newstore)
     newstore.set_faults(hold_jobs=False, calls=[], download_seconds=0, atp_seconds=0)
@@ -164,7 +164,7 @@ def test_a_fault_ends_with_the_right_stock_or_a_clear_error_and_a_rerun_repairs_
 
 
 def row_of(case: Case, ended: Ended, clock: Clock, newstore: NewStore) -> str:
-    """Give a line of the table."""
+    """Return a line of the table."""
     states = [job["state"] for job in newstore.imports()]
     jobs = f"{states.count('finished')} finished, {states.count('failed')} failed, {len(newstore.open_jobs())} open"
     outcome = f"error: {ended.error[:70]}" if ended.error else f"stock {stock(newstore)}"
@@ -172,14 +172,14 @@ def row_of(case: Case, ended: Ended, clock: Clock, newstore: NewStore) -> str:
 
 
 @pytest.mark.fault("F11", "F12")
-def test_a_state_word_never_seen_is_waited_for_by_the_next_run(
+def test_the_next_run_waits_for_a_job_in_an_unknown_state(
     newstore: NewStore, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     newstore.set_faults(hold_jobs=True, state_word="transforming")
     ended = run_here(newstore, clock, MESSAGES, capsys, **SHORT)
     assert "is still transforming after 60 s; the next run waits for it" in ended.error
     assert (ended.acknowledged, newstore.open_jobs()) == (NONE, ["waiting"])
-    # No list of NewStore shows the job under a state anybody knows: only the note beside the file leads to it.
+    # NewStore lists the job under no state we know; only the note beside the file leads to it.
     began = clock.now
     jobs_by_then: list[int] = []
 
@@ -214,7 +214,7 @@ def test_a_running_job_past_the_time_out_is_left_and_waited_for(
 def test_f8_a_drain_for_every_record_inside_a_cut_changes_nothing(
     newstore: NewStore, clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The SDK's time is up and its sink is full after each record."""
+    """After each record the SDK's time is up and its sink is full."""
     drains: list[object] = []
     drain_all = TargetNewStoreStock.drain_all
 
@@ -225,7 +225,7 @@ def test_f8_a_drain_for_every_record_inside_a_cut_changes_nothing(
     monkeypatch.setattr(TargetNewStoreStock, "drain_all", counted)
     monkeypatch.setattr(TargetNewStoreStock, "_MAX_RECORD_AGE_IN_MINUTES", -1.0)
     cuts = [*a_cut(1, {"A": 7, "B": 3}, (1, 2)), a_state(1), *a_cut(2, {"A": 5, "B": 3, "C": 1}, (3, 4)), a_state(2)]
-    # A plain record between the cuts, which may be drained, shows that the SDK would.
+    # The plain record, which may be drained, proves that the SDK does drain.
     ended = run_here(newstore, clock, [a_schema(), *cuts, a_record("D", 1)], capsys, batch_size_rows=1)
     assert (ended.error, ended.acknowledged) == ("", ALL)
     assert [job["size"] for job in newstore.imports()] == [2, 3, 1]

@@ -24,7 +24,7 @@ OURS = "ours"
 
 
 class Clock:
-    """A clock that goes on only while somebody sleeps; things can be made to happen meanwhile."""
+    """A clock that moves only while somebody sleeps; each sleep runs the next of `on_sleep`."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -40,7 +40,7 @@ class Clock:
 
 
 class LossyClient(NewStoreClient):
-    """Loses the answers of the first calls that must not be repeated."""
+    """Loses the answers to the first calls that must not be repeated."""
 
     def __init__(self, api_url: str, authenticator: NewStoreAuthenticator, lost: list[ApiError]) -> None:
         super().__init__(api_url, authenticator)
@@ -90,7 +90,7 @@ def uri(newstore: NewStore) -> str:
 
 
 def create(newstore: NewStore, provider: str, name: str, uri: str, *, start: bool = False) -> str:
-    """Create a job as an earlier run, or somebody else, would have."""
+    """Create a job as an earlier run or another client would."""
     body = {
         "provider": provider,
         "name": name,
@@ -116,7 +116,7 @@ def test_a_job_is_created_started_and_watched_to_its_end(real_jobs: ImportJobs, 
 
 
 @pytest.mark.fault("F9")
-def test_what_an_earlier_run_created_and_never_started_is_failed(
+def test_a_job_an_earlier_run_created_and_never_started_is_failed(
     jobs: ImportJobs, newstore: NewStore, uri: str
 ) -> None:
     left = create(newstore, OURS, NAME_PREFIX + "cut 1", uri)

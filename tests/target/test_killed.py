@@ -1,4 +1,4 @@
-"""The target killed at each step of a job's life: the next run repairs everything (faults F6 and F9)."""
+"""Kills the target at each step of a job; the next run repairs everything (faults F6 and F9)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
 IMPORT = "/v0/d/import"
 MESSAGES = [a_schema(), *a_cut(1, {"A": 7}, (1, 2)), a_state(1), *a_cut(2, {"A": 5, "B": 3}, (3, 4)), a_state(2)]
 
-#: Where the target waits for NewStore when it is killed.
+#: The call the target is waiting in when it is killed.
 STEPS: dict[str, dict[str, t.Any]] = {
     "asking for the token": {"method": "POST", "path": "/auth/*"},
     "asking for the locations": {"method": "GET", "path": "/v0/locations"},
@@ -56,7 +56,7 @@ def stock(newstore: NewStore) -> dict[str, t.Any]:
 @pytest.mark.fault("F9")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
 @pytest.mark.parametrize("step", STEPS)
-def test_a_target_killed_in_mid_job_is_repaired_by_the_next_run(
+def test_the_next_run_repairs_what_a_killed_target_left(
     newstore: NewStore, tmp_path: Path, step: str, number: signal.Signals
 ) -> None:
     newstore.set_faults(calls=[{**STEPS[step], "delay_seconds": 60}])

@@ -1,4 +1,4 @@
-"""Staging on a real S3 protocol; NewStore fetches by HTTP."""
+"""Staging over the real S3 protocol; NewStore fetches over HTTP."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_newstore_fetches_a_presigned_link_that_lives_for_days(
     assert re.fullmatch(pattern, key)
 
 
-def test_no_signature_stands_in_the_log(newstore: NewStore, object_store: ObjectStore, tmp_path: Path) -> None:
+def test_no_signature_is_logged(newstore: NewStore, object_store: ObjectStore, tmp_path: Path) -> None:
     newstore.set_faults(fail_next_import="no")
     done = run_on_s3(newstore, object_store, tmp_path, *a_cut(17, {"A": 7}), a_state(17))
     assert done.code == 1

@@ -1,4 +1,4 @@
-"""`verify`, `dry_run`, `max_zeroed_percent`, reports and the summary, as a user sees them."""
+"""`verify`, `dry_run`, `max_zeroed_percent`, the report and the summary, as a user sees them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run_target(newstore: NewStore, directory: Path, *messages: dict[str, t.Any],
 
 
 def summary_of(done: Finished) -> dict[str, t.Any]:
-    """Give the one machine-readable line a run ends with."""
+    """Return the summary, the line of JSON a run ends with."""
     (line,) = [line for line in done.log.splitlines() if '"run_summary"' in line]
     return t.cast("dict[str, t.Any]", json.loads(line[line.index("{") :]))
 
@@ -104,11 +104,11 @@ def test_a_dry_run_calls_nobody_and_says_what_would_change(newstore: NewStore, t
     assert newstore.on_hand("DC01", "A") == 10
 
 
-def test_a_dry_run_is_no_earlier_import(newstore: NewStore, tmp_path: Path) -> None:
+def test_a_dry_run_does_not_count_as_an_earlier_import(newstore: NewStore, tmp_path: Path) -> None:
     for _ in range(2):
         done = run_target(newstore, tmp_path, *a_cut(1, {"A": 1}), dry_run=True)
         assert "0 change, 1 were never sent or are no longer known" in done.log
-        assert "locations are not asked for; taken as stores: DC01" in done.log
+        assert "locations are not read; assumed to be stores: DC01" in done.log
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
@@ -166,14 +166,14 @@ def test_a_run_ends_with_one_line_for_machines(newstore: NewStore, tmp_path: Pat
     assert (summary_of(refused)["exit_code"], summary_of(refused)["imports"]) == (1, 0)
 
 
-def test_the_sdks_metrics_are_there(newstore: NewStore, tmp_path: Path) -> None:
+def test_the_sdks_metrics_are_emitted(newstore: NewStore, tmp_path: Path) -> None:
     done = run_target(newstore, tmp_path, *a_cut(1, {"A": 7, "B": 1}), a_record("C", 1))
     assert '"metric":"record_count","value":3' in done.log
     assert "(1 schemas, 3 records, 0 batch manifests" in done.log
     assert '"metric":"batch_processing_time"' in done.log
 
 
-def test_a_failed_job_is_a_table(newstore: NewStore, tmp_path: Path) -> None:
+def test_the_errors_of_a_failed_job_are_a_table(newstore: NewStore, tmp_path: Path) -> None:
     newstore.set_faults(fail_next_import="bad file", next_import_errors=[f"item {number}: no" for number in range(60)])
     done = run_target(newstore, tmp_path, *a_cut(1, {"A": 7}), a_state(1))
     assert (done.code, done.output) == (1, "")

@@ -1,4 +1,4 @@
-"""The SDK's own target suite, without the tests that feed a foreign schema."""
+"""The SDK's own target suite, without the tests that send a foreign schema."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from singer_sdk.testing.suites import SingerTestSuite, target_tests
 from target_newstore_stock.errors import RecordError
 from target_newstore_stock.target import TargetNewStoreStock
 
-# Nothing is imported in these tests, so the settings lead nowhere.
+# These tests import nothing, so the settings need not lead anywhere.
 STAGING = tempfile.TemporaryDirectory()
 SETTINGS = {"tenant": "x", "client_id": "x", "client_secret": "x", "staging_url": STAGING.name}
 
-#: Each feeds records that are no stock records and expects them to be written. They are
-#: refused here (see below), because a stock import of something else must not happen.
+#: Each sends records that are not stock records and expects them to be written. This target
+#: refuses them (see below): nothing but stock may be imported as stock.
 LEFT_OUT = (
     "array_data",
     "camelcase",
@@ -38,7 +38,7 @@ class TestSdkSuite(
         TargetNewStoreStock, config=SETTINGS, include_target_tests=False, custom_suites=[RUN]
     )
 ):
-    """All that can be run with a schema of stock, or without any record."""
+    """The tests that work with a stock schema, or without records."""
 
 
 def test_everything_else_of_the_suite_is_run() -> None:

@@ -1,4 +1,4 @@
-"""Where stock files wait, and the links to them."""
+"""The staging place, and the links to its files."""
 
 from __future__ import annotations
 

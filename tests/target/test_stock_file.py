@@ -57,7 +57,7 @@ NAMES = st.text('ab\n"\\,{}é', min_size=1, max_size=2)
 
 @given(st.lists(st.tuples(NAMES, NAMES, st.integers(0, 3)), min_size=1, max_size=30))
 @settings(deadline=None, max_examples=60)
-def test_the_last_of_repeated_keys_holds_in_whatever_order_they_come(rows: list[Row]) -> None:
+def test_the_last_record_of_a_repeated_key_counts_in_any_order(rows: list[Row]) -> None:
     file = StockFile()
     fill(file, rows)
     file.keep_last_of_repeated_keys()
@@ -79,7 +79,7 @@ def test_a_repeated_key_is_refused_exactly_when_there_is_one(rows: list[Row]) ->
     repeats = len({row[:2] for row in rows}) < len(rows)
     try:
         if repeats:
-            with pytest.raises(RecordError, match="stands twice in one import"):
+            with pytest.raises(RecordError, match="occurs twice in one import"):
                 file.refuse_repeated_keys()
         else:
             file.refuse_repeated_keys()
@@ -94,7 +94,7 @@ def test_a_file_fits_the_schema_that_is_shipped(file: StockFile) -> None:
     )
 
 
-def test_its_size_is_counted_with_its_head(file: StockFile) -> None:
+def test_the_size_of_a_file_includes_its_head(file: StockFile) -> None:
     fill(file, [(f"N{number}", "A", 1) for number in range(100)])
     head = make_head({node: node for node in file.nodes}, (1, 2), None)
     size = len(written(file, head))
@@ -105,7 +105,7 @@ def test_its_size_is_counted_with_its_head(file: StockFile) -> None:
         checked_size(file, head, (size - 1) / 10**6)
 
 
-def test_a_store_id_longer_than_thought_is_still_counted(file: StockFile) -> None:
+def test_a_store_id_longer_than_its_node_is_counted(file: StockFile) -> None:
     fill(file, [("N", "A", 1)])
     with pytest.raises(RecordError, match="more than max_file_mb"):
         checked_size(file, make_head({"N": "s" * 2000}, None, None), 0.002)
@@ -123,7 +123,7 @@ def test_memory_does_not_grow_with_the_file(file: StockFile, is_sorted: bool) ->
     file.write_zip(t.cast("t.IO[bytes]", Nowhere()), head)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    # A set of these keys alone takes some 12 MB.
+    # A set of these keys alone takes about 12 MB.
     assert peak < 6_000_000
 
 
@@ -143,7 +143,7 @@ class NoImporter:
 
 
 class Nowhere(io.RawIOBase):
-    """Takes everything, keeps nothing, and cannot seek."""
+    """Accepts everything, keeps nothing, and cannot seek."""
 
     def writable(self) -> bool:
         return True

@@ -203,7 +203,7 @@ def test_a_wrong_secret_is_one_line_with_newstores_own_message(newstore: NewStor
     assert SECRET not in done.log
 
 
-def test_no_secret_and_no_token_stand_in_a_verbose_log(newstore: NewStore, tmp_path: Path) -> None:
+def test_a_verbose_log_has_no_secret_and_no_token(newstore: NewStore, tmp_path: Path) -> None:
     done = run_plugin(
         "target-newstore-stock",
         tmp_path,
@@ -236,7 +236,7 @@ def test_an_echoed_state_before_anything_else_goes_out_at_once(newstore: NewStor
     assert (done.code, acknowledged(done.messages)) == (0, [3])
 
 
-def test_no_input_calls_nobody(tmp_path: Path) -> None:
+def test_without_input_nothing_is_called(tmp_path: Path) -> None:
     settings = {"tenant": "x", "client_id": "x", "client_secret": "x", "staging_url": str(tmp_path)}
     done = run_plugin("target-newstore-stock", tmp_path, settings)
     assert (done.code, done.output) == (0, "")
