@@ -39,7 +39,7 @@ if t.TYPE_CHECKING:
 
 
 class TargetNewStoreStock(Target):
-    """Writes stock records to NewStore, one import job for each complete cut."""
+    """Writes stock records to NewStore as stock-import jobs, one complete cut each."""
 
     name = "target-newstore-stock"
     package_name = "target-newstore-stock"

@@ -1,4 +1,4 @@
-"""Import jobs when NewStore refuses a call that was to repair something (rules 9 and 11)."""
+"""Import jobs when NewStore refuses a call that was meant to repair something (rules 9 and 11)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import typing as t
 
 import pytest
+from target_newstore_stock import import_jobs
 from target_newstore_stock.auth import NewStoreAuthenticator
 from target_newstore_stock.client import NewStoreClient
 from target_newstore_stock.errors import ApiError, StagingError
@@ -26,7 +27,7 @@ URI = "https://staging.example/a.zip"
 
 
 class Refused(t.NamedTuple):
-    """The next call of a kind (`create`, `list`, `set_fail`) fails; `happens` says whether it is carried out."""
+    """The next call of a kind (`create`, `list`, `set_fail`) fails; `happens`: it is carried out all the same."""
 
     kind: str
     error: ApiError
@@ -78,6 +79,15 @@ def jobs(client: RefusingClient, clock: Clock) -> ImportJobs:
     return ImportJobs(client, provider=OURS, poll_seconds=0.1, timeout_seconds=600, sleep=clock.sleep, clock=clock)
 
 
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """The log of import_jobs, whatever other tests have set."""
+    logger = logging.Logger("import_jobs")  # noqa: LOG001 - a logger that no other setting reaches
+    logger.addHandler(caplog.handler)
+    monkeypatch.setattr(import_jobs, "logger", logger)
+    return caplog
+
+
 def cannot_be_noted(_import_id: str) -> None:
     raise StagingError("the disk is full")
 
@@ -95,14 +105,14 @@ def test_a_job_that_cannot_be_noted_is_failed(jobs: ImportJobs, newstore: NewSto
 
 @pytest.mark.fault("F9")
 def test_a_job_that_cannot_be_noted_and_not_be_failed_is_left_to_the_next_run(
-    jobs: ImportJobs, client: RefusingClient, newstore: NewStore, caplog: pytest.LogCaptureFixture
+    jobs: ImportJobs, client: RefusingClient, newstore: NewStore, log: pytest.LogCaptureFixture
 ) -> None:
     client.refused = [Refused("set_fail", no())]
     with pytest.raises(StagingError, match="the disk is full"):
         jobs.run(NAME, URI, 1, cannot_be_noted)
     ((import_id, state),) = states(newstore).items()
     assert state == "received"
-    assert f"the next run takes care of the import {import_id}" in caplog.text
+    assert f"the next run takes care of the import {import_id}" in log.text
     jobs.clear_the_way()
     assert states(newstore) == {import_id: "failed"}
 
@@ -124,7 +134,7 @@ def test_a_leftover_that_cannot_be_failed_does_not_hide_the_error_and_is_left_to
     jobs: ImportJobs,
     client: RefusingClient,
     newstore: NewStore,
-    caplog: pytest.LogCaptureFixture,
+    log: pytest.LogCaptureFixture,
     refused: Refused,
 ) -> None:
     lost = [Refused("create", no(502), happens=True), Refused("list", no(503)), Refused("create", no(409))]
@@ -133,7 +143,7 @@ def test_a_leftover_that_cannot_be_failed_does_not_hide_the_error_and_is_left_to
         jobs.run(NAME, URI, 1)
     assert client.refused == []
     assert list(states(newstore).values()) == ["received"]
-    assert "the next run" in caplog.text
+    assert "the next run" in log.text
     jobs.clear_the_way()
     assert list(states(newstore).values()) == ["failed"]
 
@@ -168,14 +178,14 @@ def test_a_lost_job_is_not_looked_for_again_when_newstore_refuses_the_look_for_g
 
 @pytest.mark.fault("F10")
 def test_a_passing_fault_while_a_lost_job_is_looked_for_leads_to_a_second_create(
-    jobs: ImportJobs, client: RefusingClient, clock: Clock, caplog: pytest.LogCaptureFixture
+    jobs: ImportJobs, client: RefusingClient, clock: Clock, log: pytest.LogCaptureFixture
 ) -> None:
     client.refused = [Refused("create", no(502)), Refused("list", no(503)), Refused("create", no(400))]
     with pytest.raises(ApiError, match="NewStore answered 400"):
         jobs.run(NAME, URI, 1)
     assert client.refused == []
     assert clock.now == 1
-    assert "NewStore answered 503" in caplog.text
+    assert "NewStore answered 503" in log.text
 
 
 @pytest.mark.fault("F9")
@@ -191,11 +201,10 @@ def test_a_leftover_that_newstore_does_not_let_us_fail_stops_the_run(
 
 @pytest.mark.fault("F9")
 def test_a_leftover_that_has_moved_on_need_not_be_failed(
-    jobs: ImportJobs, client: RefusingClient, newstore: NewStore, caplog: pytest.LogCaptureFixture
+    jobs: ImportJobs, client: RefusingClient, newstore: NewStore, log: pytest.LogCaptureFixture
 ) -> None:
     left = create(newstore, OURS, NAME, URI)
     client.refused = [Refused("set_fail", no(409), happens=True)]
-    with caplog.at_level(logging.WARNING):
-        jobs.clear_the_way()
+    jobs.clear_the_way()
     assert states(newstore) == {left: "failed"}
-    assert "the import has moved on" in caplog.text
+    assert "the import has moved on" in log.text
