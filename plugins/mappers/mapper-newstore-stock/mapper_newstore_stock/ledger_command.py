@@ -99,7 +99,10 @@ def cli(context: click.Context, config: dict[str, t.Any], ledger_url: str | None
 @_format_option
 @click.pass_obj
 def explain(ledger_url: str, node: str, product: str, write: Write) -> None:
-    """Say why a number is what it is: the ERP's row, each event since, and the cut that carried it."""
+    """Say why a number is what it is.
+
+    Shows the ERP's row, each event since, and the cut that carried the number.
+    """
     with _reading(ledger_url) as connection:
         write(queries.explain(connection, node, product))
 
@@ -134,7 +137,7 @@ def cuts(ledger_url: str, write: Write) -> None:
 def diff(  # noqa: PLR0917 - click passes them by name
     ledger_url: str, api_url: str, auth_url: str, client_id: str, client_secret: str, everything: bool, write: Write
 ) -> None:
-    """Show the numbers last sent beside what NewStore says is available.
+    """Compare the numbers last sent with NewStore's ATP.
 
     `demand` is their difference: open orders, reservations, safety stock and completions that no
     range has covered yet. Below 0, NewStore promises more than it was sent: exit code 1.
@@ -169,7 +172,10 @@ def report(
     receiver_url: str | None,
     **newstore: str | None,
 ) -> None:
-    """Write one self-contained HTML page: imports, chosen keys, differences, lag, late events."""
+    """Write a report as one HTML page.
+
+    The page needs no network. It shows imports, chosen keys, differences, lag and late events.
+    """
     with _reading(ledger_url) as connection:
         gathered = report_command.gather(connection, keys, events=events, receiver_url=receiver_url, newstore=newstore)
     report_command.write(gathered, html)

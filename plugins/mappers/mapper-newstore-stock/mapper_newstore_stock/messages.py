@@ -104,7 +104,7 @@ class MessageReader(SingerReader):
             if is_record and self._took(take, b"".join(lines)):
                 continue
             for line in lines:
-                # The general way says what is wrong with a line, if anything is.
+                # A bad line is reported when it is read as a message.
                 if not (is_record and self._took(take, line)):
                     self._read_message(line, callbacks)
 
