@@ -1,8 +1,10 @@
-"""The ERP's stock: a CSV with the mapper's default column names."""
+"""The ERP's stock, with the mapper's default column names: as a CSV, or live in a database."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import sqlite3
 import typing as t
 
 if t.TYPE_CHECKING:
@@ -22,6 +24,11 @@ class Erp:
         self.path = path
         self._rows: dict[tuple[str, str], tuple[int, int | None]] = {}
         self._write()
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The mapper's settings that lead here."""
+        return {"on_hand_url": str(self.path)}
 
     def count(self, node: str, product: str, quantity: int, as_of: int | None = None) -> None:
         """Set a number; `as_of` is the highest logical timestamp it contains (None: none)."""
@@ -46,3 +53,27 @@ class Erp:
             for (node, product), (quantity, as_of) in self._rows.items():
                 writer.writerow([node, product, quantity, "" if as_of is None else as_of])
         new.replace(self.path)
+
+
+class LiveErp(Erp):
+    """The same numbers in a table of SQLite: whoever reads them reads what is so now.
+
+    Args:
+        path: The database.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute(f"CREATE TABLE stock ({', '.join(HEADER)})")
+        super().__init__(path)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"on_hand_url": f"sqlite:///{self.path}", "on_hand_table": "stock"}
+
+    def _write(self) -> None:
+        rows = [(*key, *row) for key, row in self._rows.items()]
+        with contextlib.closing(sqlite3.connect(self.path)) as connection, connection:
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute("DELETE FROM stock")
+            connection.executemany("INSERT INTO stock VALUES (?, ?, ?, ?)", rows)

@@ -64,7 +64,7 @@ class Pipeline:
         self.newstore = NewStore(directory, forks=forks, import_seconds=0, **webhook, **options)
         self.erp = Erp(directory / "on_hand.csv")
         self.state: dict[str, t.Any] | None = None
-        ledger = {"ledger_url": f"sqlite:///{directory / 'ledger.db'}", "on_hand_url": str(self.erp.path)}
+        ledger = {"ledger_url": f"sqlite:///{directory / 'ledger.db'}", **self.erp.settings}
         self._settings = {
             "tap-newstore-fulfillment": {"landing_url": self.receiver.landing_url, "settle_seconds": 0, **(tap or {})},
             "mapper-newstore-stock": {**ledger, **(mapper or {})},

@@ -10,7 +10,9 @@ import typing as t
 
 import sqlalchemy as sa
 from mapper_newstore_stock.ledger import quantities, tables
+from mapper_newstore_stock.ledger.proof import Proof
 from mapper_newstore_stock.ledger.store import Ledger
+from mapper_newstore_stock.ledger.temporary_tables import planned
 from mapper_newstore_stock.run import planning, records, stock_run
 from mapper_newstore_stock.run.cut_writer import CutWriter
 from mapper_newstore_stock.run.cuts import TimestampRange
@@ -68,15 +70,15 @@ def cut_is_split_along_keys(patch: pytest.MonkeyPatch) -> None:
         ranges = split(sheets)
         if len(ranges) < 2:
             return ranges
-        touched = sa.select(sa.func.count()).select_from(tables.planned).where(tables.planned.c.touched)
+        touched = sa.select(sa.func.count()).select_from(planned).where(planned.c.touched)
         parts = -(-(sheets._connection.scalar(touched) or 0) // sheets._max_items)
         return [TimestampRange(ranges[0].start, ranges[-1].end)] * parts
 
     def some_keys(sheets: CutWriter, number: int, part: TimestampRange | None) -> int:
-        keys = sa.select(tables.planned).where(tables.planned.c.touched)
+        keys = sa.select(planned).where(planned.c.touched)
         if part is not None:
             item = tables.cut_item.c
-            sent = sa.exists().where(item.cut > sheets._ledger.last_cut(), quantities.same_key(item, tables.planned.c))
+            sent = sa.exists().where(item.cut > sheets._ledger.last_cut(), quantities.same_key(item, planned.c))
             keys = keys.where(~sent).limit(sheets._max_items)
         return fill(sheets, sa.literal(number), keys)
 
@@ -103,7 +105,7 @@ def each_part_is_computed_as_of_its_own_end(patch: pytest.MonkeyPatch) -> None:
             query = (
                 sa.select(_unit.fulfillment_node_id, _unit.product_id, sa.func.sum(_unit.units))
                 .join(tables.on_hand, quantities.same_key(_row, _unit))
-                .where(_unit.logical_timestamp > cut.range.end, quantities.not_contained())
+                .where(_unit.logical_timestamp > cut.range.end, Proof().units_missing(tables.completed_unit) > 0)
                 .group_by(_unit.fulfillment_node_id, _unit.product_id)
             )
             later = {(node, product): units for node, product, units in connection.execute(query)}
@@ -127,11 +129,11 @@ def late_events_cut_goes_below_the_mark(patch: pytest.MonkeyPatch) -> None:
 
 
 def what_the_erp_contains_is_ignored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(quantities, "not_contained", sa.true)
+    patch.setattr(Proof, "units_missing", lambda _, units: units.c.units)
 
 
 def units_ahead_are_added_back_to_any_row(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(planning, "added_back", lambda mark, **_: quantities.added_back(mark, erp_is_current=True))
+    patch.setattr(planning, "added_back", lambda mark, _: quantities.added_back(mark, Proof(form="current")))
 
 
 def changes_of_the_erp_alone_are_not_sent(patch: pytest.MonkeyPatch) -> None:
@@ -139,7 +141,7 @@ def changes_of_the_erp_alone_are_not_sent(patch: pytest.MonkeyPatch) -> None:
 
     def broken(planner: Planner, mark: int) -> None:
         plan(planner, mark)
-        planner._connection.execute(tables.planned.delete().where(~tables.planned.c.touched))
+        planner._connection.execute(planned.delete().where(~planned.c.touched))
 
     patch.setattr(Planner, "_plan_keys", broken)
 
@@ -156,12 +158,12 @@ def run_without_events_declares_what_the_erp_contains(patch: pytest.MonkeyPatch)
 def same_event_counts_each_time(patch: pytest.MonkeyPatch) -> None:
     complete = LedgerIntake._complete
 
-    def broken(intake: LedgerIntake, units: sa.Select[t.Any], cut: int) -> None:
-        unit = units.subquery().c
+    def broken(intake: LedgerIntake, units: sa.Select[t.Any], late: sa.ColumnElement[bool], cut: int) -> None:
+        unit = units.add_columns(late.label("late")).subquery().c
         event = (unit.event_id + f" in run {intake._ledger.run}").label("event_id")
         # Without a WHERE, SQLite parses ON CONFLICT as a join.
-        columns = [event if name == "event_id" else unit[name] for name in (*UNIT, "late")]
-        complete(intake, sa.select(*columns).where(unit.units > 0), cut)
+        columns = [event if name == "event_id" else unit[name] for name in UNIT]
+        complete(intake, sa.select(*columns).where(unit.units > 0), unit.late, cut)
 
     patch.setattr(LedgerIntake, "_complete", broken)
 

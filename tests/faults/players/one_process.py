@@ -27,13 +27,13 @@ from target_newstore_stock.stock_import import StockImport
 
 from tests.faults.breaking.death import Died
 from tests.faults.players.databases_here import Databases
+from tests.faults.players.erp_on_disk import erp_on_disk
 from tests.faults.players.newstore_here import STAGING, NewStoreHere, SessionHere, faulty_answer
 from tests.faults.players.plugins_here import MapperHere, States, TapHere, TargetHere, as_lines, let_go
 from tests.faults.stories.schedules import make_schedule
 from tests.faults.stories.steps import NODES
 from tests.faults.stories.story import Story
 from tests.faults.stories.world import Published, as_published, units_in
-from tests.shop.erp import Erp
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,8 +100,8 @@ class OneProcess(Story):
         self._engine = _databases.ledger(directory)
         self._death = _databases.death
         self._death.plan()
-        self._erp = Erp(directory / "on_hand.csv")
-        self._rows_to_write: dict[Key, tuple[int, int | None]] = {}
+        self._erp = erp_on_disk(self.options, directory, self.skew)
+        self._rows_to_write: dict[Key, ErpRow] = {}
         self._mapper = self._mapper_settings(directory)
         self._items: dict[str, list[str]] = {}
         self._seen = 0
@@ -152,7 +152,8 @@ class OneProcess(Story):
         events = self._newstore.publisher.published
         while self._seen < len(events):
             self._seen += 1
-            yield as_published(events[self._seen - 1].body)
+            # The sandbox tells the time of day; this world has one of its own.
+            yield as_published(events[self._seen - 1].body | {"published_at": self._time_of_day().isoformat()})
 
     def deliver(self, event: Published, due: float) -> None:
         self._under_way.append((due, len(self._under_way), event))
@@ -167,7 +168,7 @@ class OneProcess(Story):
 
     def write_erp(self, rows: dict[Key, ErpRow]) -> None:
         """Keep the rows: nobody reads them before the next run."""
-        self._rows_to_write = {key: (row.quantity, row.as_of) for key, row in rows.items()}
+        self._rows_to_write = dict(rows)
 
     def kill_receiver(self) -> None:
         """Do nothing: there is no receiver, the landing store is called directly."""
@@ -181,7 +182,7 @@ class OneProcess(Story):
         self._fault, self._calls = run.fault, 0
         self._meanwhile = list(run.meanwhile)
         self._run_basis = self.basis()
-        self._erp.replace(self._rows_to_write)
+        self._erp.write(self._rows_to_write)
         self._begin_faults()
         records, tap_states = self._tap()
         self.tell(f"  the tap sends {[(r['logical_timestamp'], r['released']) for r in records]}, {tap_states}")
@@ -214,9 +215,8 @@ class OneProcess(Story):
     def _mapper_settings(self, directory: Path) -> dict[str, t.Any]:
         return {
             "ledger_url": f"sqlite:///{directory / 'ledger.db'}",
-            "on_hand_url": str(self._erp.path),
+            **self._erp.settings,
             "max_cut_items": self.options.max_cut_items,
-            "on_hand_as_of": "current" if self.options.erp == "current" else "column",
         }
 
     def _receive_until(self, end: float) -> None:

@@ -19,6 +19,7 @@ from mapper_newstore_stock.ledger.database import open_engine
 from newstore_sandbox.events import COMPLETED
 
 from tests.faults.players.courier import Courier
+from tests.faults.players.erp_on_disk import erp_on_disk
 from tests.faults.stories.judge import Wrong
 from tests.faults.stories.schedules import make_schedule
 from tests.faults.stories.steps import NODES
@@ -102,6 +103,9 @@ class RealProcesses(Story):
         forks: Forks the processes; None starts fresh ones.
     """
 
+    # Everything runs by this machine's clock, a thousand times as fast as a shop.
+    skew = 0
+
     def __init__(
         self,
         schedule: Schedule,
@@ -112,12 +116,13 @@ class RealProcesses(Story):
     ) -> None:
         super().__init__(schedule, PROMISE_SECONDS, tell, settle=SETTLE_SECONDS)
         landing_url, self._ledger_url = urls
+        self._erp = erp_on_disk(self.options, directory, self.skew)
         self._shop = Pipeline(
             directory,
             mapper={
                 "ledger_url": self._ledger_url,
                 "max_cut_items": self.options.max_cut_items,
-                "on_hand_as_of": "current" if self.options.erp == "current" else "column",
+                **self._erp.settings,
             },
             tap={
                 "landing_url": landing_url,
@@ -160,6 +165,9 @@ class RealProcesses(Story):
     def now(self) -> float:
         return time.monotonic()
 
+    def time_of_day(self) -> float:
+        return time.time()
+
     def atp(self, key: Key) -> int | None:
         return t.cast("int | None", self._newstore.numbers(*key)["atp"])
 
@@ -196,7 +204,7 @@ class RealProcesses(Story):
         threading.Event().wait(seconds)
 
     def write_erp(self, rows: dict[Key, ErpRow]) -> None:
-        self._shop.erp.replace({key: (row.quantity, row.as_of) for key, row in rows.items()})
+        self._erp.write(rows)
 
     def kill_receiver(self) -> None:
         self._shop.kill_receiver()

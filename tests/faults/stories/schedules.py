@@ -37,8 +37,9 @@ from tests.faults.stories.steps import (
 Database = t.Literal["sqlite", "postgresql"]
 Scope = t.Literal["tenant", "file"]
 #: How the ERP learns of completions: from the tap's released events; from its own warehouse, behind or
-#: ahead of the events; or so fast that its numbers always contain all of them (`on_hand_as_of: current`).
-ErpKind = t.Literal["follows", "ships", "current"]
+#: ahead of the events; or so fast that its numbers always contain all of them (`on_hand_as_of: current`). Or it books
+#: in any order and says what it has booked (`booked`), or writes a dated list now and then (`taken_at`).
+ErpKind = t.Literal["follows", "ships", "current", "books", "lists"]
 
 #: A few keys make most of the sales.
 SALES = (32, 16, 8, 8, 4, 4, 2, 1, 1)
@@ -52,6 +53,8 @@ class Options:
     Attributes:
         max_cut_items: The mapper's setting.
         emit_unreleased: The tap's setting.
+        erp_reverses: Whether an ERP that books takes bookings back.
+        booked_by: What its bookings are known by.
         job_order: Order in which NewStore runs waiting jobs.
         breaks_the_promise: Whether some events arrive after the promised 15 minutes.
     """
@@ -61,6 +64,8 @@ class Options:
     max_cut_items: int = 100
     emit_unreleased: bool = False
     erp: ErpKind = "follows"
+    erp_reverses: bool = False
+    booked_by: t.Literal["event", "request", "order"] = "event"
     job_order: t.Literal["fifo", "lifo"] = "fifo"
     breaks_the_promise: bool = False
 
@@ -100,9 +105,11 @@ class _Maker:
             "range_scope": chance.choice(["tenant", "file"]),
             "max_cut_items": chance.choice([1, 1, 2, 3, 100]),
             "emit_unreleased": chance.random() < 0.5,
-            "erp": chance.choice(["follows", "follows", "ships", "ships", "current"]),
+            "erp": chance.choice(["follows", "ships", "ships", "current", "books", "books", "books", "lists", "lists"]),
             "job_order": chance.choice(["fifo", "lifo"]),
             "breaks_the_promise": chance.random() < 0.4,
+            "erp_reverses": chance.random() < 0.3,
+            "booked_by": chance.choice(["event", "request", "order"]),
         }
         self._options = Options(**(drawn | fixed))
         stock = {key: chance.randint(3, 12) for key in KEYS}

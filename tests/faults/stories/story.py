@@ -7,6 +7,7 @@ import typing as t
 
 from newstore_sandbox.events import COMPLETED, FAILED
 
+from tests.faults.stories.erps import Moment, erp_of
 from tests.faults.stories.judge import Basis, Judge, Verdict
 from tests.faults.stories.steps import (
     KEYS,
@@ -24,11 +25,11 @@ from tests.faults.stories.steps import (
     Ship,
     Wait,
 )
-from tests.faults.stories.truth import ErpRow, Truth, current_row, row_as_of, row_following_the_tap
+from tests.faults.stories.truth import Truth
 from tests.faults.stories.world import World
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tests.faults.stories.schedules import Schedule
     from tests.faults.stories.steps import Deliveries, Key, Step
@@ -48,7 +49,10 @@ class Story(World):
         verdict: The judge's findings so far.
         step: Number of the step being played, from 0.
         state: The Singer state the next run starts from.
+        skew: The mapper's `clock_skew_seconds`.
     """
+
+    skew = 120
 
     def __init__(
         self,
@@ -69,8 +73,7 @@ class Story(World):
         self.step = 0
         self.state: State | None = None
         self._states: list[State | None] = [None]
-        self._known_levels = dict(schedule.stock)
-        self._rows: dict[Key, ErpRow] = {}
+        self._erp_of_story = erp_of(schedule.options, self.truth, schedule.seed)
         self._open: dict[str, tuple[str, list[str]]] = {}
         self._published: list[Published] = []
         self._last = 0
@@ -94,9 +97,7 @@ class Story(World):
 
     def play(self) -> Verdict:
         """Play all steps, let everything come to rest, and return the judge's verdict."""
-        for key in KEYS:
-            self._write_row(key, 0)
-        self.write_erp(self._rows)
+        self._write_rows(KEYS, 0)
         for step in self.schedule.steps:
             self.tell(f"step {self.step}: {step}")
             self._do(step)
@@ -108,9 +109,10 @@ class Story(World):
 
     def basis(self) -> Basis:
         """Return what a run that starts now can know."""
-        levels = {key: row.level for key, row in self._rows.items()}
+        rows = self._erp_of_story.rows
+        levels = {key: row.level for key, row in rows.items()}
         late = {event for event in self.truth.completions if self._is_known_to_be_late(event)}
-        claimed = {key: row.claimed - late for key, row in self._rows.items()}
+        claimed = {key: row.claimed - late for key, row in rows.items()}
         return Basis(levels, frozenset(self.truth.overdue(self.now())), claimed)
 
     def note_passed(self, through: int | None, arrived_by: float) -> None:
@@ -165,12 +167,11 @@ class Story(World):
         self._open[step.order] = (node, products[len(units) :])
         at = self.move(step.order, COMPLETED, len(units))
         for event in self.published():
-            self.truth.ship(event.event_id, keys, at, self.now() + self.settle)
+            self.truth.ship(event, keys, self.now() + self.settle)
             self.tell(f"  shipped at {at}: {keys}")
             self._last = event.at
-            if self.options.erp == "current":
-                # Its numbers contain the units before anybody learns of them.
-                self._write_current()
+            if self._erp_of_story.units_left():
+                self.write_erp(self._erp_of_story.rows)
             self._send(event, step.deliveries)
         self.verdict.counts["units shipped"] += len(units)
 
@@ -188,17 +189,14 @@ class Story(World):
     def _correct(self, step: Correct) -> None:
         lost = min(step.units, max(self.truth.free(step.key), 0))
         self._move(step.key, -lost)
-        self._write_row(step.key, 0)
-        self.write_erp(self._rows)
+        self._write_rows((step.key,), 0)
 
     def _erp_writes(self, step: ErpWrites) -> None:
-        for key in step.keys:
-            self._write_row(key, step.behind)
-        self.write_erp(self._rows)
+        self._write_rows(step.keys, step.behind)
 
     def _erp_drops(self, step: ErpDrops) -> None:
-        self._rows.pop(step.key, None)
-        self.write_erp(self._rows)
+        self._erp_of_story.drop(step.key)
+        self.write_erp(self._erp_of_story.rows)
 
     def _wait(self, step: Wait) -> None:
         self.pass_time(step.promises * self.settle, newstore_works=step.newstore_works)
@@ -232,14 +230,13 @@ class Story(World):
         """Let everything arrive and the ERP write the truth, run twice undisturbed, and judge."""
         self.end_faults()
         # The numbers must also be right for an ERP that stays behind.
-        behind = self.schedule.seed % 2 * 3
+        behind = 0 if self.options.erp == "lists" else self.schedule.seed % 2 * 3
         self.pass_time(2 * self.promise)
         for changes in (set(), self.truth.late_keys()):
             for key in KEYS:
                 # A late event at or below a row's as-of counts until the row changes (design rule 4).
                 self._move(key, int(key in changes))
-                self._write_row(key, behind)
-            self.write_erp(self._rows)
+            self._write_rows(KEYS, behind)
             self._run(Run())
         self.judge.at_rest(self.step)
         self.judge.events(self.ledger_units())
@@ -248,20 +245,10 @@ class Story(World):
         self.truth.move(key, units)
         self.move_goods(key, units)
 
-    def _write_row(self, key: Key, behind: int) -> None:
-        self._known_levels[key] = self.truth.level[key]
-        if self.options.erp == "follows":
-            row = row_following_the_tap(self.truth, key, self.now() - self.settle)
-        elif self.options.erp == "ships":
-            row = row_as_of(self.truth, key, self._last - behind)
-        else:
-            row = current_row(self.truth, self._known_levels[key], key)
-        self._rows[key] = row
-
-    def _write_current(self) -> None:
-        for key in self._rows:
-            self._rows[key] = current_row(self.truth, self._known_levels[key], key)
-        self.write_erp(self._rows)
+    def _write_rows(self, keys: Iterable[Key], behind: int) -> None:
+        moment = Moment(self.time_of_day(), self.now() - self.settle, self._last, self.skew)
+        self._erp_of_story.write(keys, behind, moment)
+        self.write_erp(self._erp_of_story.rows)
 
     def _publish(self, deliveries: Deliveries) -> None:
         for event in self.published():

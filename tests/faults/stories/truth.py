@@ -13,6 +13,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tests.faults.stories.steps import Key
+    from tests.faults.stories.world import Published
 
 
 @dataclasses.dataclass
@@ -24,12 +25,16 @@ class Completion:
         units: Units by key.
         arrived: When it was first answered 200 (seconds), or None.
         due: When it has to arrive, as promised (seconds).
+        request: The fulfilment request it belongs to.
+        order: The order it belongs to.
     """
 
     at: int
     units: dict[Key, int]
     due: float
     arrived: float | None = None
+    request: str = ""
+    order: str = ""
 
 
 class Truth:
@@ -59,10 +64,11 @@ class Truth:
         for key in keys:
             self.open[key] += 1
 
-    def ship(self, event_id: str, keys: Iterable[Key], at: int, due: float) -> None:
+    def ship(self, event: Published, keys: Iterable[Key], due: float) -> None:
         """Take a unit of each key off the shelf."""
         units = collections.Counter(keys)
-        self.completions[event_id] = Completion(at, dict(units), due)
+        done = Completion(event.at, dict(units), due, request=event.request, order=event.order)
+        self.completions[event.event_id] = done
         for key, count in units.items():
             self.open[key] -= count
             self.shelf[key] -= count
@@ -98,6 +104,16 @@ class Truth:
         return [done for done in self.completions.values() if done.arrived is not None and done.arrived > done.due]
 
 
+class Booking(t.NamedTuple):
+    """Units of one completion the ERP has booked."""
+
+    event_id: str
+    request: str
+    order: str
+    at: int
+    units: int
+
+
 @dataclasses.dataclass(frozen=True)
 class ErpRow:
     """A row of the ERP.
@@ -105,12 +121,16 @@ class ErpRow:
     Attributes:
         level: The level it was computed from.
         claimed: Completions that its as-of claims but that had not arrived when it was written.
+        bookings: What the ERP says its number contains.
+        taken_at: When the ERP says it was taken (seconds).
     """
 
     quantity: int
     as_of: int | None
     level: int
     claimed: frozenset[str] = frozenset()
+    bookings: tuple[Booking, ...] = ()
+    taken_at: float | None = None
 
 
 def row_following_the_tap(truth: Truth, key: Key, settled: float) -> ErpRow:
@@ -138,6 +158,6 @@ def row_as_of(truth: Truth, key: Key, as_of: int) -> ErpRow:
     return ErpRow(level - truth.shipped_up_to(key, as_of), as_of, level)
 
 
-def current_row(truth: Truth, level: int, key: Key) -> ErpRow:
-    """Return the row of an ERP whose numbers contain every completion."""
-    return ErpRow(level - truth.shipped[key], None, level)
+def current_row(truth: Truth, level: int, key: Key, taken_at: float | None = None) -> ErpRow:
+    """Return the row of an ERP whose numbers contain every completion; `taken_at`: when it says that it took it."""
+    return ErpRow(level - truth.shipped[key], None, level, taken_at=taken_at)

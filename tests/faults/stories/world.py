@@ -27,6 +27,8 @@ class Published:
     event_id: str
     at: int
     body: bytes
+    request: str = ""
+    order: str = ""
 
 
 class World(abc.ABC):
@@ -35,6 +37,10 @@ class World(abc.ABC):
     @abc.abstractmethod
     def now(self) -> float:
         """Return the time on this world's clock, in seconds."""
+
+    def time_of_day(self) -> float:
+        """Return the time of day in this world, in seconds since the epoch."""
+        return self.now()
 
     @abc.abstractmethod
     def atp(self, key: Key) -> int | None:
@@ -100,4 +106,5 @@ def as_published(body: dict[str, t.Any]) -> Published:
     """Return the event for a body that NewStore has published."""
     payload = body["payload"]
     known = event_id(body["name"], payload["id"], payload["logical_timestamp"])
-    return Published(known, payload["logical_timestamp"], json.dumps(body).encode())
+    raw = json.dumps(body).encode()
+    return Published(known, payload["logical_timestamp"], raw, payload["id"], payload["order_id"])
