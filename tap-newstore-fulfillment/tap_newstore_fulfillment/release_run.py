@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 import uuid
 
-from tap_newstore_fulfillment.landing.release import LATE_THROUGH, PRUNED_THROUGH, Bookmark
+from tap_newstore_fulfillment.landing.release import LATE_THROUGH, OLDEST, PRUNED_THROUGH, Bookmark
 from tap_newstore_fulfillment.records import read_record
 from tap_newstore_fulfillment.sources import waiting_time
 
@@ -46,6 +46,7 @@ class ReleaseRun:
         self._plan = self._make_plan(ready_at)
         if is_incremental:
             self._set_pruned_through()
+            self._set_oldest()
 
     def events(self, emit_state: Callable[[], None]) -> Iterator[list[EventRecord]]:
         """Yield the run's events in batches; afterwards the bookmark covers the whole run.
@@ -95,6 +96,13 @@ class ReleaseRun:
         self._state.pop(PRUNED_THROUGH, None)
         if through is not None and (oldest is None or through >= oldest):
             self._state[PRUNED_THROUGH] = through
+
+    def _set_oldest(self) -> None:
+        """Note in the state below which timestamp the run leaves events out; the mapper must not claim them."""
+        oldest = self._settings.get("start_logical_timestamp")
+        self._state.pop(OLDEST, None)
+        if oldest is not None:
+            self._state[OLDEST] = oldest
 
 
 def _records(batches: Iterable[Sequence[Arrival]], *, released: bool = True) -> Iterator[list[EventRecord]]:

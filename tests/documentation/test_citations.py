@@ -9,6 +9,9 @@ import subprocess
 import typing as t
 
 import pytest
+from mapper_newstore_stock.ledger import tables as ledger_tables
+from tap_newstore_fulfillment.export_files import read_files
+from tap_newstore_fulfillment.landing import tables as landing_tables
 
 from tests.documentation.plugins import PROJECT
 from tests.structure.packages import PACKAGES, modules
@@ -43,6 +46,16 @@ def test_every_design_rule_that_is_cited_is_in_the_design() -> None:
     citations = cited(RULES)
     assert len(citations) > 8
     assert not {number: files for number, files in citations.items() if number not in rules}
+
+
+def test_the_design_says_of_every_table_who_writes_it() -> None:
+    text = (PROJECT / "docs" / "design.md").read_text(encoding="utf-8")
+    rows = text.partition("### Who writes which table")[2].partition("\n## ")[0]
+    said = set(
+        re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in rows.splitlines() if row.startswith("| `")))
+    )
+    lasting = {*landing_tables.metadata.tables, *ledger_tables.metadata.tables, read_files.export_file.name}
+    assert said == lasting - {landing_tables.landing_store.name}
 
 
 def test_every_section_of_the_wire_contract_that_is_cited_is_there() -> None:

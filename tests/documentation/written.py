@@ -8,7 +8,7 @@ import typing as t
 import yaml
 
 from tests.documentation.meltano_settings import with_settings
-from tests.documentation.plugins import PLUGINS, PROJECT, Plugin
+from tests.documentation.plugins import PLUGINS, PROJECT, Plugin, meltano_project
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +66,9 @@ def hub_definition(plugin: Plugin) -> dict[str, t.Any]:
 
 def main() -> None:
     """Write all generated files."""
+    # The Hub's definitions repeat what meltano.yml says.
+    MELTANO_YML.write_text(pages()[MELTANO_YML], encoding="utf-8")
+    meltano_project.cache_clear()
     for path, text in pages().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

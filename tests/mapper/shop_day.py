@@ -17,7 +17,7 @@ from mapper_newstore_stock.mapper import MapperNewStoreStock
 from mapper_newstore_stock.run.stock_run import StockRun
 from sqlalchemy.dialects.sqlite.base import SQLiteDDLCompiler
 
-from tests.shop.erp import Erp
+from tests.shop.erp import Erp, LiveErp
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,12 +91,13 @@ class ShopDay:
     """
 
     def __init__(self, directory: Path, engine: sa.Engine | None = None, **settings: t.Any) -> None:
-        self.erp = Erp(directory / "on_hand.csv")
+        is_live = settings.get("on_hand_as_of") == "current"
+        self.erp = LiveErp(directory / "erp.db") if is_live else Erp(directory / "on_hand.csv")
         self.settings = dict(
             MapperNewStoreStock(
                 config={
                     "ledger_url": f"sqlite:///{directory / 'ledger.db'}",
-                    "on_hand_url": str(self.erp.path),
+                    **self.erp.settings,
                     **settings,
                 }
             ).config

@@ -7,6 +7,7 @@ import typing as t
 
 import pytest
 from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.ledger import tables
 from mapper_newstore_stock.ledger.database import open_engine
 from mapper_newstore_stock.ledger.store import Ledger
 
@@ -130,7 +131,7 @@ def test_a_ledger_of_another_schema_version_is_refused(tmp_path: Path, database_
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE ledger SET schema_version = 99")
     engine.dispose()
-    with pytest.raises(LedgerError, match="schema version 99, this program knows 3"):
+    with pytest.raises(LedgerError, match=f"schema version 99, this program knows {tables.SCHEMA_VERSION}"):
         day.run()
 
 

@@ -112,7 +112,10 @@ def test_a_unit_ahead_alone_moves_no_mark_and_no_range(day: ShopDay) -> None:
     assert cut.state["bookmarks"]["stock"]["mark"] == 10
 
 
-def test_switching_to_a_current_erp_computes_every_number_anew(day: ShopDay) -> None:
+def test_switching_to_a_current_erp_computes_every_number_anew(tmp_path: Path, database_url: str) -> None:
+    day = ShopDay(tmp_path, ledger_url=database_url, on_hand_as_of="current")
+    day.erp.count(*SKU, 10)
+    day.settings["on_hand_as_of"] = "column"
     day.run(completed(10))
     day.settings["on_hand_as_of"] = "current"
     (cut,) = day.run()

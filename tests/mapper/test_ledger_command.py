@@ -11,6 +11,7 @@ import threading
 import typing as t
 
 import pytest
+from mapper_newstore_stock.ledger import tables
 from mapper_newstore_stock.ledger.database import open_engine
 
 from tests.mapper.shop_day import ShopDay, completed
@@ -167,6 +168,17 @@ def test_an_answer_of_newstore_that_cannot_be_used_is_one_line(
     assert done.stderr.count("\n") == 1
 
 
+def test_ids_that_newstore_writes_as_numbers_are_compared_as_text(tmp_path: Path, stub_url: str) -> None:
+    day = ShopDay(tmp_path)
+    day.erp.count("DC01", "1001", 10)
+    day.run()
+    item = '{"fulfillment_node_id": "DC01", "product_id": 1001, "atp": 9}'
+    StubHandler.bodies = {"/token": TOKEN, "/v0/availabilities": f'{{"items": [{item}]}}'}
+    options = ("--api-url", stub_url, "--auth-url", f"{stub_url}/token", "--client-id", "a", "--client-secret", "b")
+    done = ask(day, "diff", "--format", "csv", *options)
+    assert done.stdout.splitlines()[1:] == ["DC01,1001,10,9,1"]
+
+
 def test_without_a_ledger_nothing_is_made(tmp_path: Path) -> None:
     done = run_command("--ledger-url", f"sqlite:///{tmp_path / 'none.db'}", "cuts")
     assert done.returncode == 1
@@ -192,7 +204,7 @@ def test_a_ledger_of_another_schema_version_is_not_read(day: ShopDay) -> None:
     done = ask(day, "cuts")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "ERROR the ledger has schema version 99, this program knows 3; "
+        f"ERROR the ledger has schema version 99, this program knows {tables.SCHEMA_VERSION}; "
         "use the version of mapper-newstore-stock that made it\n"
     )
 

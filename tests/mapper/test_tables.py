@@ -11,20 +11,21 @@ from pathlib import Path
 import mapper_newstore_stock
 import pytest
 import sqlalchemy as sa
-from mapper_newstore_stock.ledger import tables
+from mapper_newstore_stock.ledger import tables, temporary_tables
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
 PACKAGE = Path(mapper_newstore_stock.__file__).parent
-TABLES = {**tables.metadata.tables, **tables.temporary.tables}
+TABLES = {**tables.metadata.tables, **temporary_tables.temporary.tables}
 METHODS = {"insert", "update", "delete"}
 #: Functions of `database` that write to the table they are given after the connection.
 FUNCTIONS = {"insert", "load"}
 
 
 def test_each_table_is_written_by_the_modules_its_comment_names() -> None:
-    said = writers_said(Path(tables.__file__).read_text(encoding="utf-8"))
+    files = (Path(t.cast("str", module.__file__)) for module in (tables, temporary_tables))
+    said = {name: who for file in files for name, who in writers_said(file.read_text(encoding="utf-8")).items()}
     assert said.keys() == TABLES.keys()
     found: dict[str, set[str]] = {name: set() for name in TABLES}
     for path in PACKAGE.rglob("*.py"):
@@ -32,7 +33,7 @@ def test_each_table_is_written_by_the_modules_its_comment_names() -> None:
         if path.stem not in ("__init__", "__main__"):
             for table in tables_written(path.read_text(encoding="utf-8"), vars(importlib.import_module(name))):
                 found[table].add(path.stem)
-    for name in tables.temporary.tables:
+    for name in temporary_tables.temporary.tables:
         # The module comment says so for all of them.
         found[name].remove("store")
     assert found == said
@@ -47,13 +48,16 @@ def test_each_table_is_written_by_the_modules_its_comment_names() -> None:
         ("statement = insert(connection, cut).from_select(names, rows)", {"cut"}),
         ("load(connection, cut, rows)", {"cut"}),
         ("for table, rows in ((cut, a), (tables.run, b)):\n    load(connection, table, rows)", {"cut", "run"}),
-        ("for table in tables.temporary.sorted_tables:\n    table.delete()", {*tables.temporary.tables}),
+        (
+            "for table in temporary_tables.temporary.sorted_tables:\n    table.delete()",
+            {*temporary_tables.temporary.tables},
+        ),
         ("for table in (cut,):\n    table.delete()\nfor table in (tables.run,):\n    print(table)", {"cut"}),
         ("counts.update(cut=1)\nsa.select(cut.c.cut)\nfor table in (cut,):\n    print(table)", set()),
     ],
 )
 def test_every_way_to_write_a_table_is_found(code: str, written: set[str]) -> None:
-    names = {"tables": tables, "cut": tables.cut, "the_cut": tables.cut, "sa": sa}
+    names = {"tables": tables, "temporary_tables": temporary_tables, "cut": tables.cut, "the_cut": tables.cut, "sa": sa}
     assert set(tables_written(code, names)) == written
 
 

@@ -17,6 +17,7 @@ if t.TYPE_CHECKING:
 REPLICATION_KEY = "logical_timestamp"
 PRUNED_THROUGH = "pruned_through"
 LATE_THROUGH = "late_through"
+OLDEST = "start_logical_timestamp"
 
 
 @dataclasses.dataclass(frozen=True)

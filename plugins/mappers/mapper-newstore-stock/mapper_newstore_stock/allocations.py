@@ -6,16 +6,16 @@ It needs no ledger: each event says all there is to say, and its id keeps it fro
 
 from __future__ import annotations
 
-import collections
 import typing as t
 
 import singer_sdk.singerlib as singer
 from singer_sdk import typing as th
 
-from mapper_newstore_stock.events import ASSIGNED, COMPLETED, FAILED, node_of
+from mapper_newstore_stock.events import ASSIGNED, COMPLETED, FAILED, node_of, units_here
 from mapper_newstore_stock.run.one_tenant import OneTenant
 
 if t.TYPE_CHECKING:
+    import collections
     from collections.abc import Iterator
 
     from mapper_newstore_stock.events import Event
@@ -44,10 +44,12 @@ class AllocationsRun:
 
     Args:
         counts: Counts the run's `events` and `records`.
+        ignore_shipped_before: Units shipped before it (epoch milliseconds) are left out.
     """
 
-    def __init__(self, counts: collections.Counter[str]) -> None:
+    def __init__(self, counts: collections.Counter[str], ignore_shipped_before: int | None = None) -> None:
         self._counts = counts
+        self._ignore_before = ignore_shipped_before
         self._begun = False
         self._tenant = OneTenant()
 
@@ -62,7 +64,7 @@ class AllocationsRun:
         for event in events:
             self._counts["events"] += 1
             self._tenant.check(event.tenant)
-            if changes := list(_changes(event)):
+            if changes := list(_changes(event, self._ignore_before)):
                 self._counts["records"] += len(changes)
                 yield from self.begin_events()
                 yield from changes
@@ -79,12 +81,14 @@ class AllocationsRun:
         """Do nothing: there is nothing to release."""
 
 
-def _changes(event: Event) -> Iterator[singer.RecordMessage]:
+def _changes(event: Event, ignore_before: int | None) -> Iterator[singer.RecordMessage]:
     deltas = DELTAS.get(event.event_name)
     if deltas is None or not event.released or not event.items:
         return
     node = node_of(event)
-    for product, units in collections.Counter(item.product_id for item in event.items).items():
+    for product, units in units_here(event.items, ignore_before).items():
+        if not units:
+            continue
         record = {
             "event_id": event.event_id,
             "fulfillment_node_id": node,

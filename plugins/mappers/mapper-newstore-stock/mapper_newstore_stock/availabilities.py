@@ -28,8 +28,8 @@ class Token(msgspec.Struct):
 class Availability(msgspec.Struct):
     """What NewStore says of one key."""
 
-    fulfillment_node_id: str
-    product_id: str
+    fulfillment_node_id: str | int
+    product_id: str | int
     atp: int
 
 
@@ -73,7 +73,8 @@ class Availabilities:
     def _ask(self, keys: list[tuple[str, str, int]]) -> dict[tuple[str, str], int]:
         body = {"atp_keys": [{"product_id": product, "fulfillment_node_id": node} for node, product, _ in keys]}
         answer = call(self._session, self._url, AvailabilityList, json=body)
-        return {(item.fulfillment_node_id, item.product_id): item.atp for item in answer.items}
+        # Samples show ids as numbers.
+        return {(str(item.fulfillment_node_id), str(item.product_id)): item.atp for item in answer.items}
 
 
 def signed_in(auth_url: str, client_id: str, client_secret: str) -> requests.Session:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import datetime as dt
 import typing as t
 
 import msgspec
@@ -22,6 +23,7 @@ class Item(msgspec.Struct, gc=False):
     """One unit of one product."""
 
     product_id: str
+    shipped_at: str | None = None
 
 
 class Event(msgspec.Struct, gc=False):
@@ -34,8 +36,13 @@ class Event(msgspec.Struct, gc=False):
     fulfillment_location_id: str | None = None
     released: bool = True
     items: list[Item] = []
+    published_at: str | None = None
+    fulfillment_request_id: str | None = None
+    order_id: str | None = None
 
 
+#: event_id, published_at in epoch milliseconds (None: not said, or not readable), fulfillment_request_id, order_id.
+Reference = tuple[str, int | None, str | None, str | None]
 #: Units of one product that left one shelf with one event: fulfillment_node_id, product_id,
 #: logical_timestamp, event_id, number of units.
 CompletedUnits = tuple[str, str, int, str, int]
@@ -56,8 +63,13 @@ def read_event(record: dict[str, t.Any]) -> Event:
         ) from error
 
 
-def completed_units(events: Iterable[Event]) -> Iterator[CompletedUnits]:
+def completed_units(events: Iterable[Event], ignore_before: int | None = None) -> Iterator[CompletedUnits]:
     """Yield what events take off the shelf: each completion its units, other events nothing.
+
+    Args:
+        events: Records of the tap.
+        ignore_before: Units shipped before it (epoch milliseconds) never stood on this shelf: they count as 0 units,
+            so that ranges cover their timestamp (design rule 17).
 
     Raises:
         MapperError: a completion names no fulfillment node.
@@ -66,11 +78,37 @@ def completed_units(events: Iterable[Event]) -> Iterator[CompletedUnits]:
         if event.event_name != COMPLETED or not event.items:
             continue
         node, items = node_of(event), event.items
+        if ignore_before is not None:
+            for product, units in units_here(items, ignore_before).items():
+                yield node, product, event.logical_timestamp, event.event_id, units
+            continue
         if len(items) == 1:
             yield node, items[0].product_id, event.logical_timestamp, event.event_id, 1
             continue
         for product, units in collections.Counter(item.product_id for item in items).items():
             yield node, product, event.logical_timestamp, event.event_id, units
+
+
+def units_here(items: Iterable[Item], ignore_before: int | None) -> dict[str, int]:
+    """Return the units of each product that stood on this shelf: not those shipped before a moment.
+
+    Args:
+        items: Of one event.
+        ignore_before: Epoch milliseconds; None: all of them did.
+    """
+    units: dict[str, int] = {}
+    for item in items:
+        shipped_at = None if ignore_before is None else _epoch_ms(item.shipped_at)
+        is_old = ignore_before is not None and shipped_at is not None and shipped_at < ignore_before
+        units[item.product_id] = units.get(item.product_id, 0) + (not is_old)
+    return units
+
+
+def references(events: Iterable[Event]) -> Iterator[Reference]:
+    """Yield what completions can be proven by."""
+    for event in events:
+        if event.event_name == COMPLETED and event.items:
+            yield event.event_id, _epoch_ms(event.published_at), event.fulfillment_request_id, event.order_id
 
 
 def node_of(event: Event) -> str:
@@ -83,3 +121,14 @@ def node_of(event: Event) -> str:
         doing = "completes units" if event.event_name == COMPLETED else "moves units"
         raise MapperError(f"event {event.event_id} {doing} but names no fulfillment_location_id")
     return event.fulfillment_location_id
+
+
+def _epoch_ms(published_at: str | None) -> int | None:
+    """Return a moment in epoch milliseconds; None when it cannot be read: then it proves nothing."""
+    if published_at is None:
+        return None
+    try:
+        moment = dt.datetime.fromisoformat(published_at)
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None

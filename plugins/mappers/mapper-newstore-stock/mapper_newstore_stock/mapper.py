@@ -14,7 +14,8 @@ from mapper_newstore_stock.command import report_errors
 from mapper_newstore_stock.errors import ConfigurationError
 from mapper_newstore_stock.events import STREAM, read_event
 from mapper_newstore_stock.messages import MessageReader, MessageWriter
-from mapper_newstore_stock.run.on_hand import is_sql
+from mapper_newstore_stock.run.erp_inputs import check_form, ignore_before
+from mapper_newstore_stock.run.erp_tables import is_sql
 from mapper_newstore_stock.run.stock_run import StockRun
 from mapper_newstore_stock.run_summary import RunSummary
 from mapper_newstore_stock.settings import ALLOCATIONS, SETTINGS
@@ -118,7 +119,7 @@ class MapperNewStoreStock(InlineMapper):
 
     def _new_run(self) -> Run:
         if self.config["output"] == ALLOCATIONS:
-            return AllocationsRun(self._counts)
+            return AllocationsRun(self._counts, ignore_before(self.config))
         return StockRun(self.config, self.logger, self._counts)
 
     def _new_reader(self) -> GenericSingerReader[t.Any]:
@@ -143,6 +144,8 @@ class MapperNewStoreStock(InlineMapper):
             raise ConfigurationError("on_hand_table or on_hand_query: one is required when on_hand_url is a database")
         if not sql and self._config.get("on_hand_updated_column"):
             raise ConfigurationError("on_hand_updated_column: it needs a database as on_hand_url; a CSV is read whole")
+        if self._config.get("on_hand_url"):
+            check_form(self._config)
         return errors
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:

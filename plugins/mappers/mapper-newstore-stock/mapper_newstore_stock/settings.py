@@ -9,6 +9,7 @@ from singer_sdk import typing as th
 from mapper_newstore_stock.ledger.retention import DEFAULT_KEEP_DAYS
 from mapper_newstore_stock.run.planning import DEFAULT_MAX_CUT_ITEMS
 
+DEFAULT_SKEW_SECONDS = 120
 STOCK, ALLOCATIONS = "stock", "allocations"
 
 SETTINGS: dict[str, t.Any] = {
@@ -25,7 +26,8 @@ SETTINGS: dict[str, t.Any] = {
             th.StringType,
             secret=True,
             title="On-hand source",
-            description="The ERP's stock: SQLAlchemy URL, or path or fsspec URL of a CSV with a header row",
+            description="The ERP's stock: SQLAlchemy URL, or path or fsspec URL of a CSV with a header row; of files "
+            "that match a `*` the newest counts",
         ),
         th.Property(
             "on_hand_table",
@@ -46,21 +48,120 @@ SETTINGS: dict[str, t.Any] = {
                 th.Property("product_id", th.StringType),
                 th.Property("quantity", th.StringType),
                 th.Property("as_of_logical_timestamp", th.StringType),
+                th.Property("taken_at", th.StringType),
                 additional_properties=False,
             ),
             default={},
             title="On-hand columns",
-            description="The source's own names for fulfillment_node_id, product_id, quantity and "
-            "as_of_logical_timestamp",
+            description="The source's own names for fulfillment_node_id, product_id, quantity, and for "
+            "as_of_logical_timestamp (form `column`) or taken_at (form `taken_at`)",
         ),
         th.Property(
             "on_hand_as_of",
             th.StringType,
-            allowed_values=["column", "current"],
+            allowed_values=["column", "current", "taken_at", "booked"],
             default="column",
             title="On-hand as of",
-            description="`column`: as_of_logical_timestamp says which completions a number contains; "
-            "`current`: the ERP ships the goods, its numbers always contain every completion",
+            description="How a number proves which completions it contains. `column`: every completion up to its "
+            "as_of_logical_timestamp; `current`: all, the ERP ships the goods and is read live; `taken_at`: those "
+            "published before it was taken; `booked`: those the ERP lists as booked",
+        ),
+        th.Property(
+            "contained_through",
+            th.IntegerType,
+            title="Contained through",
+            description="Completions up to this logical timestamp are in every number; ranges cover them",
+        ),
+        th.Property(
+            "ignore_shipped_before",
+            th.StringType,
+            title="Ignore what was shipped before",
+            description="Items shipped before this time (such as `2025-03-01T00:00:00Z`), like historical orders at "
+            "go-live, change no number and need no row; ranges cover them",
+        ),
+        th.Property(
+            "on_hand_lag_seconds",
+            th.IntegerType(minimum=0),
+            default=0,
+            title="On-hand lag (seconds)",
+            description="How long before its modification time a file's numbers were taken (form `taken_at`)",
+        ),
+        th.Property(
+            "clock_skew_seconds",
+            th.IntegerType(minimum=0),
+            default=DEFAULT_SKEW_SECONDS,
+            title="Clock skew (seconds)",
+            description="How far the clocks of NewStore and the ERP may differ (form `taken_at`)",
+        ),
+        th.Property(
+            "taken_at_timezone",
+            th.StringType,
+            default="UTC",
+            title="Time zone of taken_at",
+            description="Zone of times that name none, such as `Europe/Berlin`",
+        ),
+        th.Property(
+            "taken_at_format",
+            th.StringType,
+            title="Format of taken_at",
+            description="How the name of an on-hand file says when it was taken, as `strptime` reads it, such as "
+            "`stock-%Y%m%d-%H%M.csv` (form `taken_at`); default its modification time less `on_hand_lag_seconds`",
+        ),
+        th.Property(
+            "on_hand_done_marker",
+            th.StringType,
+            title="Done marker",
+            description="Ending of a second file the ERP writes when a list is whole, such as `.done`",
+        ),
+        th.Property(
+            "newstore_clock_url",
+            th.StringType,
+            title="NewStore's clock",
+            description="URL of NewStore whose `Date` header is compared each run (form `taken_at`), such as "
+            "`https://acme.p.newstore.net`; not asked by default",
+        ),
+        th.Property(
+            "booked_url",
+            th.StringType,
+            secret=True,
+            title="Bookings",
+            description="Where the ERP lists what it has booked (form `booked`): SQLAlchemy URL, or path or fsspec URL "
+            "of a CSV; default `on_hand_url`",
+        ),
+        th.Property(
+            "booked_table",
+            th.StringType,
+            title="Table of bookings",
+            description="Table to read bookings from (`schema.table` works)",
+        ),
+        th.Property(
+            "booked_query",
+            th.StringType,
+            title="Query of bookings",
+            description="Query to read bookings from, instead of `booked_table`",
+        ),
+        th.Property(
+            "booked_columns",
+            th.ObjectType(
+                th.Property("event_id", th.StringType),
+                th.Property("fulfillment_request_id", th.StringType),
+                th.Property("order_id", th.StringType),
+                th.Property("product_id", th.StringType),
+                th.Property("units", th.StringType),
+                th.Property("fulfillment_node_id", th.StringType),
+                additional_properties=False,
+            ),
+            default={},
+            title="Columns of bookings",
+            description="What a booking is known by (event_id if not named, fulfillment_request_id, order_id) and the "
+            "source's own names for it and for product_id, units (default: 1 a row) and fulfillment_node_id",
+        ),
+        th.Property(
+            "booked_reversible",
+            th.BooleanType,
+            default=False,
+            title="Bookings can be reversed",
+            description="The ERP takes bookings back: what it lists now counts, read at one moment with the numbers",
         ),
         th.Property(
             "ignored_nodes",

@@ -90,6 +90,7 @@ class Taken:
         complete: The tap's run has sent all it releases (None: this tap does not say).
         pruned_through: Completions up to this logical timestamp may be missing from a replay.
         late_through: Events this run of the tap sends from here on, up to this logical timestamp, came late.
+        oldest: The tap leaves out events with a lower logical timestamp.
     """
 
     through: int | None = None
@@ -98,6 +99,7 @@ class Taken:
     complete: bool | None = None
     pruned_through: int | None = None
     late_through: int | None = None
+    oldest: int | None = None
 
     @classmethod
     def from_state(cls, state: Mapping[str, t.Any], stream: str) -> Taken:
@@ -114,6 +116,7 @@ class Taken:
             complete=bookmark.get("complete"),
             pruned_through=_integer(bookmark, stream, "pruned_through"),
             late_through=_integer(bookmark, stream, "late_through"),
+            oldest=_integer(bookmark, stream, "start_logical_timestamp"),
         )
 
 

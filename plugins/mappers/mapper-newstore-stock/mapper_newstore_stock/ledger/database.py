@@ -43,10 +43,15 @@ def open_engine(url: str) -> sa.Engine:
     Raises:
         sqlalchemy.exc.SQLAlchemyError, ImportError: the URL or its driver is not usable.
     """
+    return sa.create_engine(address(url))
+
+
+def address(url: str) -> sa.URL:
+    """Return a URL with its driver; `postgresql://` and `postgres://` mean psycopg 3."""
     parsed = sa.make_url(url)
     if parsed.drivername in ("postgres", POSTGRESQL):
-        parsed = parsed.set(drivername=f"{POSTGRESQL}+psycopg")
-    return sa.create_engine(parsed)
+        return parsed.set(drivername=f"{POSTGRESQL}+psycopg")
+    return parsed
 
 
 def open_ledger_engine(url: str) -> sa.Engine:

@@ -12,6 +12,9 @@ import sqlalchemy as sa
 
 from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, on_hand
 
+if t.TYPE_CHECKING:
+    from mapper_newstore_stock.ledger.proof import Proof
+
 #: Below every logical timestamp: the mark before anything was declared.
 NO_MARK = -(2**63)
 
@@ -21,37 +24,24 @@ def same_key(left: t.Any, right: t.Any) -> sa.ColumnElement[bool]:
     return sa.and_(left.fulfillment_node_id == right.fulfillment_node_id, left.product_id == right.product_id)
 
 
-def not_contained() -> sa.ColumnElement[bool]:
-    """Return the condition that an `on_hand` row does not contain a completed unit."""
-    unit, row = completed_unit.c, on_hand.c
-    return sa.or_(
-        row.as_of_logical_timestamp.is_(None),
-        unit.logical_timestamp > row.as_of_logical_timestamp,
-        # A late event: the ERP cannot have counted it before its row changes again.
-        sa.and_(unit.late, row.changed_run <= unit.run),
-    )
-
-
-def completed_since(mark: int, *, erp_is_current: bool) -> sa.ColumnElement[int]:
-    """Return the units to subtract from an `on_hand` row."""
-    if erp_is_current:
+def completed_since(mark: int, proof: Proof) -> sa.ColumnElement[int]:
+    """Return the units to subtract from an `on_hand` row: completed up to the mark, and not proven to be in it."""
+    if proof.is_complete:
         return sa.literal(0, sa.BigInteger)
     unit = completed_unit.c
-    counts = sa.and_(same_key(unit, on_hand.c), unit.logical_timestamp <= mark, not_contained())
-    return _units_of(unit.units, counts)
+    counts = sa.and_(same_key(unit, on_hand.c), unit.logical_timestamp <= mark)
+    return _sum(proof.units_missing(completed_unit), counts)
 
 
-def added_back(mark: int, *, erp_is_current: bool) -> sa.ColumnElement[int]:
-    """Return the units to add to an `on_hand` row because NewStore still subtracts them by itself.
+def added_back(mark: int, proof: Proof) -> sa.ColumnElement[int]:
+    """Return the units to add to an `on_hand` row: proven to be in it, while NewStore still subtracts them by itself.
 
     It certainly does: no range ever reached beyond the mark. Unknown units are not added: that
     undersells briefly, and never oversells.
     """
-    unit, row = ahead_unit.c, on_hand.c
-    counts = sa.and_(same_key(unit, row), unit.logical_timestamp > mark)
-    if not erp_is_current:
-        counts = sa.and_(counts, unit.logical_timestamp <= row.as_of_logical_timestamp)
-    return _units_of(unit.units, counts)
+    unit = ahead_unit.c
+    counts = sa.and_(same_key(unit, on_hand.c), unit.logical_timestamp > mark)
+    return _sum(proof.units_in(ahead_unit), counts)
 
 
 def not_negative(quantity: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
@@ -59,7 +49,7 @@ def not_negative(quantity: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
     return sa.case((quantity < 0, 0), else_=quantity)
 
 
-def _units_of(units: sa.ColumnElement[int], counts: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+def _sum(units: sa.ColumnElement[int], counts: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
     # On PostgreSQL a sum of integers is numeric.
     total = sa.cast(sa.func.coalesce(sa.func.sum(units), 0), sa.BigInteger)
     return sa.select(total).where(counts).correlate(on_hand).scalar_subquery()

@@ -11,7 +11,8 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import LedgerError
-from mapper_newstore_stock.ledger.quantities import not_contained, not_negative, same_key
+from mapper_newstore_stock.ledger.proof import Proof, last_proof
+from mapper_newstore_stock.ledger.quantities import not_negative, same_key
 from mapper_newstore_stock.ledger.tables import (
     SCHEMA_VERSION,
     ahead_unit,
@@ -22,6 +23,7 @@ from mapper_newstore_stock.ledger.tables import (
     on_hand,
     run,
 )
+from mapper_newstore_stock.ledger.upgrade import is_older
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,10 +48,11 @@ def check_schema(connection: sa.Connection) -> None:
         raise LedgerError("ledger_url: there is no ledger in this database; a run of the mapper creates it")
     version = connection.scalar(sa.select(ledger.c.schema_version))
     if version != SCHEMA_VERSION:
-        raise LedgerError(
-            f"the ledger has schema version {version}, this program knows {SCHEMA_VERSION}; "
-            f"use the version of mapper-newstore-stock that made it"
+        is_old = version is not None and is_older(version)
+        advice = (
+            "a run of the mapper upgrades it" if is_old else "use the version of mapper-newstore-stock that made it"
         )
+        raise LedgerError(f"the ledger has schema version {version}, this program knows {SCHEMA_VERSION}; {advice}")
 
 
 def explain(connection: sa.Connection, node: str, product: str) -> Table:
@@ -63,7 +66,7 @@ def explain(connection: sa.Connection, node: str, product: str) -> Table:
     ).first()
     if row is None:
         raise LedgerError(f"the ledger has no on-hand row for {node}/{product}")
-    current = bool(connection.scalar(sa.select(ledger.c.erp_is_current)))
+    proof = last_proof(connection) or Proof()
     sent = connection.execute(
         sa.select(cut_item, cut.c.mark, run.c.started_at)
         .join(cut, cut.c.cut == cut_item.c.cut)
@@ -74,10 +77,10 @@ def explain(connection: sa.Connection, node: str, product: str) -> Table:
             cut_item.c.product_id == product,
         )
     ).first()
-    as_of = "every completion" if current else _or_none(row.as_of_logical_timestamp, "no completion")
-    steps: list[tuple[t.Any, ...]] = [("ERP row", None, None, row.quantity, None, f"contains {as_of}")]
-    steps += _completions(connection, node, product, current=current)
-    steps += _units_ahead(connection, node, product, None if sent is None else sent.mark, row, current=current)
+    contains = _CONTAINS[proof.form] or _or_none(row.as_of_logical_timestamp, "no completion")
+    steps: list[tuple[t.Any, ...]] = [("ERP row", None, None, row.quantity, None, f"contains {contains}")]
+    steps += _completions(connection, node, product, proof)
+    steps += _units_ahead(connection, node, product, None if sent is None else sent.mark, proof)
     if sent is None:
         return Table(_STEPS, steps, f"{node}/{product} has not been sent by a cut the ledger still keeps")
     steps.append(("sent", None, sent.mark, row.sent_quantity, row.sent_cut, f"by the run of {sent.started_at}"))
@@ -100,16 +103,13 @@ def quantities_at(connection: sa.Connection, timestamp: int) -> Table:
             f"--timestamp {timestamp}: the ledger has folded away units up to {horizon} (ledger_keep_days); "
             f"ask for {horizon} or more"
         )
-    current = bool(connection.scalar(sa.select(ledger.c.erp_is_current)))
+    proof = last_proof(connection) or Proof()
     row, unit, ahead = on_hand.c, completed_unit.c, ahead_unit.c
-    beyond = sa.and_(unit.logical_timestamp > timestamp, sa.true() if current else ~not_contained())
-    since = sa.and_(unit.logical_timestamp <= timestamp, sa.false() if current else not_contained())
-    in_row = sa.true() if current else ahead.logical_timestamp <= row.as_of_logical_timestamp
     quantity = (
         row.quantity
-        - _units(completed_unit, since)
-        + _units(completed_unit, beyond)
-        + _units(ahead_unit, sa.and_(ahead.logical_timestamp > timestamp, in_row))
+        - _units(completed_unit, proof.units_missing(completed_unit), unit.logical_timestamp <= timestamp)
+        + _units(completed_unit, proof.units_in(completed_unit), unit.logical_timestamp > timestamp)
+        + _units(ahead_unit, proof.units_in(ahead_unit), ahead.logical_timestamp > timestamp)
     )
     query = sa.select(
         row.fulfillment_node_id, row.product_id, row.quantity, row.as_of_logical_timestamp, not_negative(quantity)
@@ -153,46 +153,61 @@ def sent_quantities(connection: sa.Connection) -> Iterable[tuple[str, str, int]]
     return (tuple(line) for line in connection.execute(query, execution_options={"yield_per": 10_000}))
 
 
+#: What a row contains, and why a unit is subtracted, by the form of proof.
+_CONTAINS = {
+    "column": "",
+    "current": "every completion",
+    "taken_at": "what was published before it was taken",
+    "booked": "what the ERP has booked",
+}
+_WHY_MISSING = {
+    "column": "after the row",
+    "current": "",
+    "taken_at": "published after the row was taken",
+    "booked": "not booked by the ERP",
+}
 _STEPS = ("step", "event_id", "logical_timestamp", "units", "cut", "why")
 
 
-def _completions(connection: sa.Connection, node: str, product: str, *, current: bool) -> list[tuple[t.Any, ...]]:
+def _completions(connection: sa.Connection, node: str, product: str, proof: Proof) -> list[tuple[t.Any, ...]]:
     unit = completed_unit.c
+    missing = proof.units_missing(completed_unit).label("missing")
     query = (
-        sa.select(
-            unit.event_id, unit.logical_timestamp, unit.units, unit.cut, unit.late, not_contained().label("counts")
-        )
+        sa.select(unit.event_id, unit.logical_timestamp, unit.units, unit.cut, unit.late, missing)
         .join(on_hand, same_key(on_hand.c, unit))
         .where(unit.fulfillment_node_id == node, unit.product_id == product)
         .order_by(unit.logical_timestamp)
     )
     steps: list[tuple[t.Any, ...]] = []
     for line in connection.execute(query):
-        counts = line.counts and not current
-        why = ("late: the row cannot contain it yet" if line.late else "after the row") if counts else "in the row"
-        step = "completed" if counts else "not subtracted"
-        steps.append((step, line.event_id, line.logical_timestamp, -line.units if counts else 0, line.cut, why))
+        why = _WHY_MISSING[proof.form] if line.missing else "in the row"
+        if line.missing and line.late and proof.form == "column":
+            why = "late: the row cannot contain it yet"
+        step = "completed" if line.missing else "not subtracted"
+        steps.append((step, line.event_id, line.logical_timestamp, -line.missing, line.cut, why))
     return steps
 
 
 def _units_ahead(
-    connection: sa.Connection, node: str, product: str, mark: int | None, row: t.Any, *, current: bool
+    connection: sa.Connection, node: str, product: str, mark: int | None, proof: Proof
 ) -> list[tuple[t.Any, ...]]:
     unit = ahead_unit.c
-    query = sa.select(ahead_unit).where(unit.fulfillment_node_id == node, unit.product_id == product)
+    query = (
+        sa.select(unit.event_id, unit.logical_timestamp, proof.units_in(ahead_unit).label("contained"))
+        .join(on_hand, same_key(on_hand.c, unit))
+        .where(unit.fulfillment_node_id == node, unit.product_id == product)
+    )
     steps: list[tuple[t.Any, ...]] = []
     for line in connection.execute(query.order_by(unit.logical_timestamp)):
-        as_of = row.as_of_logical_timestamp
-        in_row = current or (as_of is not None and line.logical_timestamp <= as_of)
-        counts = in_row and (mark is None or line.logical_timestamp > mark)
+        counts = line.contained and (mark is None or line.logical_timestamp > mark)
         why = "in the row, and NewStore still subtracts it" if counts else "not released, not in the row"
         step = "added back" if counts else "ahead"
-        steps.append((step, line.event_id, line.logical_timestamp, line.units if counts else 0, None, why))
+        steps.append((step, line.event_id, line.logical_timestamp, line.contained if counts else 0, None, why))
     return steps
 
 
-def _units(table: sa.Table, counts: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-    total = sa.cast(sa.func.coalesce(sa.func.sum(table.c.units), 0), sa.BigInteger)
+def _units(table: sa.Table, units: sa.ColumnElement[int], counts: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    total = sa.cast(sa.func.coalesce(sa.func.sum(units), 0), sa.BigInteger)
     return sa.select(total).where(same_key(table.c, on_hand.c), counts).correlate(on_hand).scalar_subquery()
 
 

@@ -13,10 +13,20 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.ledger.database import insert
-from mapper_newstore_stock.ledger.quantities import not_contained, same_key
-from mapper_newstore_stock.ledger.tables import completed_unit, cut, cut_item, folded, ledger, on_hand, run
+from mapper_newstore_stock.ledger.quantities import same_key
+from mapper_newstore_stock.ledger.tables import (
+    completed_unit,
+    cut,
+    cut_item,
+    folded,
+    folded_booking,
+    ledger,
+    on_hand,
+    run,
+)
 
 if t.TYPE_CHECKING:
+    from mapper_newstore_stock.ledger.proof import Proof
     from mapper_newstore_stock.ledger.store import Ledger
 
 DEFAULT_KEEP_DAYS = 90
@@ -24,7 +34,7 @@ LONGEST_PAUSE = dt.timedelta(days=1)
 
 
 def forget_old(
-    ledger_: Ledger, acknowledged_cut: int, keep_days: int, now: dt.datetime, *, erp_is_current: bool
+    ledger_: Ledger, acknowledged_cut: int, keep_days: int, now: dt.datetime, *, proof: Proof, known_by: str = ""
 ) -> int:
     """Fold old units away, at most once a day, and return how many.
 
@@ -33,7 +43,8 @@ def forget_old(
         acknowledged_cut: The last cut NewStore has.
         keep_days: How many days a unit is kept after it was taken.
         now: The time, with its zone.
-        erp_is_current: The ERP's rows contain every completion.
+        proof: How the ERP's rows prove what they contain.
+        known_by: The column the ERP's bookings are known by, if they come in groups.
     """
     connection = ledger_.connection
     keep = dt.timedelta(days=keep_days)
@@ -44,11 +55,11 @@ def forget_old(
     if last is None:
         return 0
     unit = completed_unit.c
-    row_contains_it = same_key(on_hand.c, unit)
-    if not erp_is_current:
-        row_contains_it = sa.and_(row_contains_it, ~not_contained())
+    row_contains_it = sa.and_(same_key(on_hand.c, unit), proof.units_missing(completed_unit) == 0)
     old = sa.and_(unit.run <= last, unit.cut <= acknowledged_cut, sa.exists().where(row_contains_it))
     _add_up(connection, old)
+    if known_by:
+        _add_up_bookings(connection, old, known_by)
     count = connection.execute(completed_unit.delete().where(old)).rowcount
     old_cuts = sa.select(cut.c.cut).where(cut.c.run <= last, cut.c.cut <= acknowledged_cut)
     connection.execute(cut_item.delete().where(cut_item.c.cut.in_(old_cuts)))
@@ -70,14 +81,29 @@ def _last_run_before(connection: sa.Connection, moment: dt.datetime) -> int | No
 def _add_up(connection: sa.Connection, old: sa.ColumnElement[bool]) -> None:
     unit = completed_unit.c
     key = (unit.fulfillment_node_id, unit.product_id)
-    sums = sa.select(*key, sa.func.sum(unit.units), sa.func.max(unit.logical_timestamp)).where(old).group_by(*key)
+    highest = (sa.func.max(unit.logical_timestamp), sa.func.max(unit.published_at))
+    sums = sa.select(*key, sa.func.sum(unit.units), *highest).where(old).group_by(*key)
     statement = insert(connection, folded).from_select(folded.c.keys(), sums)
     new = statement.excluded
-    highest = sa.case((new.through > folded.c.through, new.through), else_=folded.c.through)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[folded.c.fulfillment_node_id, folded.c.product_id],
-            set_={"units": folded.c.units + new.units, "through": highest},
-        )
-    )
+    published = folded.c.published_through
+    values = {
+        "units": folded.c.units + new.units,
+        "through": sa.case((new.through > folded.c.through, new.through), else_=folded.c.through),
+        "published_through": sa.case(
+            (sa.or_(published.is_(None), new.published_through > published), new.published_through), else_=published
+        ),
+    }
+    index = [folded.c.fulfillment_node_id, folded.c.product_id]
+    connection.execute(statement.on_conflict_do_update(index_elements=index, set_=values))
     connection.execute(ledger.update().values(horizon=sa.select(sa.func.max(folded.c.through)).scalar_subquery()))
+
+
+def _add_up_bookings(connection: sa.Connection, old: sa.ColumnElement[bool], known_by: str) -> None:
+    """Remember how many units of each booked group are folded: they prove no other unit of it."""
+    unit = completed_unit.c
+    group = (unit[known_by], unit.fulfillment_node_id, unit.product_id)
+    sums = sa.select(*group, sa.func.sum(unit.units)).where(old, unit[known_by].is_not(None)).group_by(*group)
+    statement = insert(connection, folded_booking).from_select(folded_booking.c.keys(), sums)
+    more = {"units": folded_booking.c.units + statement.excluded.units}
+    index = [column.name for column in folded_booking.primary_key]
+    connection.execute(statement.on_conflict_do_update(index_elements=index, set_=more))

@@ -14,8 +14,9 @@ import uuid
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import LedgerError
-from mapper_newstore_stock.ledger import lock, tables, views
+from mapper_newstore_stock.ledger import lock, tables, temporary_tables, views
 from mapper_newstore_stock.ledger.database import open_ledger_engine, short
+from mapper_newstore_stock.ledger.upgrade import is_older, upgrade
 
 if t.TYPE_CHECKING:
     from mapper_newstore_stock.state import Acknowledged, Taken
@@ -172,13 +173,16 @@ def open_schema(connection: sa.Connection) -> str:
         views.create(connection)
         row = {"schema_version": tables.SCHEMA_VERSION, "ledger_id": uuid.uuid4().hex}
         connection.execute(tables.ledger.insert().values(row))
+    elif is_older(version):
+        upgrade(connection, version)
+        logger.info("The ledger was brought from schema version %d to %d", version, tables.SCHEMA_VERSION)
     elif version != tables.SCHEMA_VERSION:
         raise LedgerError(
             f"the ledger has schema version {version}, this program knows {tables.SCHEMA_VERSION}; "
             f"use the version of mapper-newstore-stock that made it"
         )
     connection.execute(sa.schema.CreateTable(tables.unknown_past, if_not_exists=True))
-    for table in tables.temporary.sorted_tables:
+    for table in temporary_tables.temporary.sorted_tables:
         connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
         connection.execute(table.delete())
     ledger_id = connection.scalar(sa.select(ledger.ledger_id))

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = sa.MetaData()
-#: Tables of one connection; they go with it. The store creates them empty for each run.
-temporary = sa.MetaData()
 number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -21,27 +19,41 @@ number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
-def _key_columns(*, primary_key: bool = True) -> list[sa.Column[str]]:
+def key_columns(*, primary_key: bool = True) -> list[sa.Column[str]]:
+    """Return the columns of a key: a fulfillment node and a product."""
     return [
         sa.Column("fulfillment_node_id", text, primary_key=primary_key, nullable=False),
         sa.Column("product_id", text, primary_key=primary_key, nullable=False),
     ]
 
 
-def _unit_columns() -> list[sa.Column[str] | sa.Column[int]]:
+def unit_columns() -> list[sa.Column[str] | sa.Column[int]]:
     """Return a unit's columns, the key first: the units of one key are then stored together, in timestamp order."""
     return [
-        *_key_columns(),
+        *key_columns(),
         sa.Column("logical_timestamp", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("event_id", text, primary_key=True),
         sa.Column("units", sa.Integer, nullable=False),
     ]
 
 
+def reference_columns() -> list[sa.Column[str] | sa.Column[int]]:
+    """What a unit can be proven by; filled as far as the form of proof needs it."""
+    return [
+        sa.Column("published_at", sa.BigInteger, comment="epoch milliseconds, NewStore's clock"),
+        sa.Column("fulfillment_request_id", text),
+        sa.Column("order_id", text),
+    ]
+
+
+def _booked_column() -> sa.Column[int]:
+    return sa.Column("booked", sa.Integer, nullable=False, server_default="0", comment="units the ERP has proven")
+
+
 #: One row. `ledger_id`: tells this ledger from any other, even from a new one in its place.
-#: `horizon`: highest timestamp of the units folded away (NULL: none yet). `erp_is_current`: the
-#: setting at the last plan; when it changes, every number is computed anew.
-#: Written by: store (the row), erp_rows (on_hand_cursor), planning (erp_is_current),
+#: `horizon`: highest timestamp of the units folded away (NULL: none yet). `proof`: the form of proof
+#: of the last plan; when it changes, every number is computed anew.
+#: Written by: store (the row), upgrade (version, proof), erp_rows (on_hand_cursor), proof (proof),
 #: retention (folded_at, horizon)
 ledger = sa.Table(
     "ledger",
@@ -50,7 +62,7 @@ ledger = sa.Table(
     sa.Column("ledger_id", sa.Text, nullable=False),
     sa.Column("horizon", sa.BigInteger),
     sa.Column("folded_at", sa.Text, comment="ISO 8601, UTC"),
-    sa.Column("erp_is_current", sa.Boolean),
+    sa.Column("proof", sa.Text, comment="JSON"),
     sa.Column("on_hand_cursor", sa.Text, comment="JSON: highest value of on_hand_updated_column read"),
 )
 
@@ -76,31 +88,48 @@ run = sa.Table(
 #: Units that left a shelf, per event and product. `late`: the event came below the bookmark of an
 #: earlier run, one of this ledger's or one the tap remembers. `cut`: the last cut that carried the
 #: units or will (NULL: none, while the key is not managed here).
-#: Written by: intake (new units), cut_writer (cut), planning (cut of ignored keys), retention (folds)
+#: Written by: intake (new units), cut_writer (cut), planning (cut of ignored keys), booked_units (booked),
+#: retention (folds)
 completed_unit = sa.Table(
     "completed_unit",
     metadata,
-    *_unit_columns(),
+    *unit_columns(),
     sa.Column("late", sa.Boolean, nullable=False),
     sa.Column("run", number, nullable=False),
     sa.Column("cut", number),
+    *reference_columns(),
+    _booked_column(),
     sqlite_with_rowid=False,
 )
 
 #: Units known ahead of the tap's release mark. They count in no mark and no range. They become
 #: completed units when they are released or when the mark reaches them.
-#: Written by: intake (new units; removes completed ones)
-ahead_unit = sa.Table("ahead_unit", metadata, *_unit_columns(), sqlite_with_rowid=False)
+#: Written by: intake (new units; removes completed ones), booked_units (booked)
+ahead_unit = sa.Table(
+    "ahead_unit", metadata, *unit_columns(), *reference_columns(), _booked_column(), sqlite_with_rowid=False
+)
 
-#: Sums of the units folded away. `through`: the highest timestamp among them; an ERP row must
-#: contain it.
+#: Sums of the units folded away. `through`: the highest timestamp among them; `published_through`: the latest
+#: publication (epoch milliseconds). An ERP row must contain both, as far as its form of proof knows them.
 #: Written by: retention (folds)
 folded = sa.Table(
     "folded",
     metadata,
-    *_key_columns(),
+    *key_columns(),
     sa.Column("units", sa.BigInteger, nullable=False),
     sa.Column("through", sa.BigInteger, nullable=False),
+    sa.Column("published_through", sa.BigInteger),
+    sqlite_with_rowid=False,
+)
+
+#: Booked units that were folded away, while the ERP still lists them: they prove no other unit of their group.
+#: Written by: retention (folds), booked_units (forgets)
+folded_booking = sa.Table(
+    "folded_booking",
+    metadata,
+    sa.Column("reference", text, primary_key=True),
+    *key_columns(),
+    sa.Column("units", sa.BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -110,19 +139,20 @@ folded = sa.Table(
 unknown_past = sa.Table("unknown_past", metadata, sa.Column("through", sa.BigInteger, nullable=False))
 
 #: The ERP's rows as last read, and what was last sent for them. `as_of_logical_timestamp`: the
-#: highest timestamp the number contains (NULL: none). `changed_run`: the first run in which the
-#: row may have changed since rows were last read. `sent_quantity`, `sent_cut`: NULL until the key
-#: is first sent.
+#: timestamp up to which the number contains every completion (NULL: none). `changed_run`: the first run
+#: in which the row may have changed since rows were last read. `sent_quantity`, `sent_cut`: NULL until the
+#: key is first sent.
 #: Written by: erp_rows (rows as read), cut_writer (sent_quantity, sent_cut)
 on_hand = sa.Table(
     "on_hand",
     metadata,
-    *_key_columns(),
+    *key_columns(),
     sa.Column("quantity", sa.BigInteger, nullable=False),
     sa.Column("as_of_logical_timestamp", sa.BigInteger),
     sa.Column("changed_run", number, nullable=False),
     sa.Column("sent_quantity", sa.BigInteger),
     sa.Column("sent_cut", number),
+    sa.Column("taken_at", sa.BigInteger, comment="epoch milliseconds, the ERP's clock"),
     sqlite_with_rowid=False,
 )
 
@@ -155,89 +185,11 @@ cut_item = sa.Table(
     "cut_item",
     metadata,
     sa.Column("cut", number, primary_key=True, autoincrement=False),
-    *_key_columns(),
+    *key_columns(),
     sa.Column("quantity", sa.BigInteger, nullable=False),
     sa.Column("on_hand", sa.BigInteger, nullable=False),
     sa.Column("as_of_logical_timestamp", sa.BigInteger),
     sa.Column("completed", sa.BigInteger, nullable=False),
     sa.Column("added_back", sa.BigInteger, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-
-def _taken(name: str) -> sa.Table:
-    return sa.Table(
-        name,
-        temporary,
-        sa.Column("batch", sa.Integer, nullable=False),
-        *_key_columns(primary_key=False),
-        sa.Column("logical_timestamp", sa.BigInteger, nullable=False),
-        sa.Column("event_id", text, nullable=False),
-        sa.Column("units", sa.Integer, nullable=False),
-        prefixes=["TEMPORARY"],
-    )
-
-
-#: The tap's units as they come. `batch`: how many STATEs came before them; units count only once
-#: another STATE follows (design rule 3).
-#: Written by: intake (units taken)
-taken_unit = _taken("taken_unit")
-
-#: The same for events not yet released.
-#: Written by: intake (units taken)
-taken_ahead_unit = _taken("taken_ahead_unit")
-
-#: The ERP's rows as they are read.
-#: Written by: erp_rows (rows of the source)
-read_row = sa.Table(
-    "read_row",
-    temporary,
-    *_key_columns(primary_key=False),
-    sa.Column("quantity", sa.BigInteger, nullable=False),
-    sa.Column("as_of_logical_timestamp", sa.BigInteger),
-    prefixes=["TEMPORARY"],
-)
-
-#: Completions of the keys managed here that NewStore has not acknowledged, when they need more
-#: than one cut.
-#: Written by: cut_writer (all rows)
-pending = sa.Table(
-    "pending",
-    temporary,
-    *_key_columns(primary_key=False),
-    sa.Column("logical_timestamp", sa.BigInteger, nullable=False),
-    prefixes=["TEMPORARY"],
-)
-
-#: Keys whose units say something new. `touched`: by a completion NewStore has not acknowledged;
-#: otherwise only by units ahead of the mark.
-#: Written by: planning (all rows)
-moved = sa.Table(
-    "moved",
-    temporary,
-    *_key_columns(),
-    sa.Column("touched", sa.Boolean, nullable=False),
-    sa.Column("lowest", sa.BigInteger, comment="logical timestamp of its pending completions"),
-    sa.Column("highest", sa.BigInteger),
-    prefixes=["TEMPORARY"],
-    sqlite_with_rowid=False,
-)
-
-#: Keys this run sends. `touched` ones belong to a range; the others go out because their number is
-#: new to NewStore. `quantity`: may still be negative here.
-#: Written by: planning (all rows)
-planned = sa.Table(
-    "planned",
-    temporary,
-    *_key_columns(primary_key=False),
-    sa.Column("on_hand", sa.BigInteger, nullable=False),
-    sa.Column("as_of_logical_timestamp", sa.BigInteger),
-    sa.Column("completed", sa.BigInteger, nullable=False),
-    sa.Column("added_back", sa.BigInteger, nullable=False),
-    sa.Column("quantity", sa.BigInteger, nullable=False),
-    sa.Column("touched", sa.Boolean, nullable=False),
-    # On PostgreSQL the index would cost twice the rows themselves, for runs that mostly read them all once.
-    sa.PrimaryKeyConstraint("fulfillment_node_id", "product_id").ddl_if(dialect="sqlite"),
-    prefixes=["TEMPORARY"],
     sqlite_with_rowid=False,
 )

@@ -11,14 +11,20 @@ import sqlalchemy as sa
 
 from mapper_newstore_stock.ledger.database import STREAMED, analyze, is_postgresql, temporary_index
 from mapper_newstore_stock.ledger.quantities import not_negative, same_key
-from mapper_newstore_stock.ledger.tables import completed_unit, cut, cut_item, moved, on_hand, pending, planned
+from mapper_newstore_stock.ledger.tables import completed_unit, cut, cut_item, on_hand
+from mapper_newstore_stock.ledger.temporary_tables import moved, pending, planned
 from mapper_newstore_stock.run.cuts import Cut, TimestampRange, split_along_timestamps
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from mapper_newstore_stock.ledger.store import Ledger
     from mapper_newstore_stock.state import Acknowledged
 
 logger = logging.getLogger("mapper-newstore-stock.planning")
+
+#: NewStore's logical timestamps begin above it.
+BEFORE_ALL = 0
 
 _KEY = (planned.c.fulfillment_node_id, planned.c.product_id)
 
@@ -30,9 +36,13 @@ class CutWriter:
         ledger: The run's hold on the ledger; `planned` and `moved` are filled.
         acknowledged: What NewStore has.
         max_items: How many stock records one cut should have at most.
+        from_the_beginning_to: Declare everything up to this logical timestamp, whether an event tells of it or not.
     """
 
-    def __init__(self, ledger: Ledger, acknowledged: Acknowledged, max_items: int) -> None:
+    def __init__(
+        self, ledger: Ledger, acknowledged: Acknowledged, max_items: int, from_the_beginning_to: int | None = None
+    ) -> None:
+        self._from_the_beginning_to = from_the_beginning_to
         self._ledger = ledger
         self._connection = ledger.connection
         self._acknowledged = acknowledged
@@ -46,6 +56,9 @@ class CutWriter:
             mark: The mark all quantities were computed at.
             first: The first cut's number.
         """
+        if self._connection.execute(sa.select(planned.c.product_id).limit(1)).first() is None:
+            # Completions that need no row wait for a cut that has one.
+            return []
         end = self._highest_end()
         if self._fits_one_cut():
             cuts = self._fill(self._whole_range(), first, end, mark)
@@ -63,14 +76,14 @@ class CutWriter:
     def _whole_range(self) -> list[TimestampRange]:
         low_high = sa.select(sa.func.min(moved.c.lowest), sa.func.max(moved.c.highest))
         start, end = self._connection.execute(low_high).one()
-        return [] if start is None else [TimestampRange(start, end)]
+        return self._from_the_beginning([] if start is None else [TimestampRange(start, end)])
 
     def _fill_split(
         self, not_acknowledged: sa.ColumnElement[bool], first: int, end: int | None, mark: int | None
     ) -> list[Cut]:
         self._fill_pending(not_acknowledged)
         with temporary_index(self._connection, "pending_by_timestamp", pending.c.logical_timestamp):
-            ranges = self._ranges()
+            ranges = self._from_the_beginning(self._ranges())
             with self._index_planned():
                 analyze(self._connection, pending, planned)
                 cuts = self._fill(ranges, first, end, mark)
@@ -93,6 +106,20 @@ class CutWriter:
             cuts.append(Cut(number, part, size, end, mark))
         return cuts
 
+    def _from_the_beginning(self, ranges: list[TimestampRange]) -> list[TimestampRange]:
+        """Stretch ranges over all timestamps whose completions are in every number anyway."""
+        through = self._from_the_beginning_to
+        if through is None:
+            return ranges
+        if not ranges:
+            return [TimestampRange(BEFORE_ALL, through)]
+        stretched, start = [], BEFORE_ALL
+        for part in ranges:
+            stretched.append(TimestampRange(min(start, part.start) if start <= through else part.start, part.end))
+            start = part.end + 1
+        stretched[-1] = TimestampRange(stretched[-1].start, max(stretched[-1].end, through))
+        return stretched
+
     def _fill_pending(self, not_acknowledged: sa.ColumnElement[bool]) -> None:
         unit = completed_unit.c
         self._connection.execute(pending.delete())
@@ -101,11 +128,10 @@ class CutWriter:
 
     def _ranges(self) -> list[TimestampRange]:
         unit = pending.c
-        query = sa.select(unit.logical_timestamp, unit.fulfillment_node_id, unit.product_id)
+        is_sent = sa.exists().where(same_key(planned.c, unit)).label("is_sent")
+        query = sa.select(unit.logical_timestamp, unit.fulfillment_node_id, unit.product_id, is_sent)
         rows = self._connection.execute(query.order_by(unit.logical_timestamp), execution_options=STREAMED)
-        # A key as its hash: half a million must fit in memory.
-        completions = ((timestamp, hash((node, product))) for timestamp, node, product in rows)
-        return split_along_timestamps(completions, self._max_items)
+        return split_along_timestamps(_completions(rows), self._max_items)
 
     def _fill_with_touched(self, number: int, part: TimestampRange | None) -> int:
         """Put every key with a completion in the range into a cut (None: every touched key); return how many."""
@@ -197,3 +223,21 @@ class CutWriter:
             of_run = cut.c.cut >= ranged[0].number
             number = sa.select(cut.c.cut).where(of_run, carries).scalar_subquery()
         self._connection.execute(completed_unit.update().where(carried).values(cut=number))
+
+
+def _completions(rows: Iterable[sa.Row[tuple[int, str, str, bool]]]) -> Iterator[tuple[int, int]]:
+    """Yield (timestamp, key) in timestamp order, a key as its hash: half a million must fit in memory.
+
+    A key that is not sent, because it needs no row, goes along with the one beside it.
+    """
+    waiting: list[int] = []
+    key: int | None = None
+    for timestamp, node, product, is_sent in rows:
+        if is_sent:
+            key = hash((node, product))
+        if key is None:
+            waiting.append(timestamp)
+            continue
+        yield from ((earlier, key) for earlier in waiting)
+        waiting.clear()
+        yield timestamp, key

@@ -11,17 +11,23 @@ import sqlalchemy as sa
 from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.ledger.database import analyze, is_postgresql, load, temporary_index
 from mapper_newstore_stock.ledger.quantities import same_key
-from mapper_newstore_stock.ledger.tables import folded, on_hand, read_row
+from mapper_newstore_stock.ledger.tables import folded, on_hand
 from mapper_newstore_stock.ledger.tables import ledger as ledger_table
+from mapper_newstore_stock.ledger.temporary_tables import read_row
+from mapper_newstore_stock.run.on_hand import AS_OF, TAKEN_AT
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mapper_newstore_stock.ledger.proof import Proof
     from mapper_newstore_stock.ledger.store import Ledger
+    from mapper_newstore_stock.run.erp_tables import ErpTables
     from mapper_newstore_stock.run.on_hand import OnHandSource
     from mapper_newstore_stock.state import Cursor
 
 NAMED_KEYS = 20
+#: The column of `on_hand` for what a row says of the completions it contains, by the form of proof.
+_SAID_BY_ROWS = {"taken_at": TAKEN_AT}
 #: Up to this many rows are found as fast without an index.
 INDEXED_ROWS = 1_000
 _KEY = (read_row.c.fulfillment_node_id, read_row.c.product_id)
@@ -34,12 +40,13 @@ def last_cursor(connection: sa.Connection, fingerprint: str) -> Cursor | None:
     return cursor if source == fingerprint else None
 
 
-def take_rows(ledger: Ledger, source: OnHandSource, since: Cursor | None) -> int:
+def take_rows(ledger: Ledger, source: OnHandSource, erp: ErpTables, since: Cursor | None) -> int:
     """Take the ERP's rows, and note since which run each may have changed.
 
     Args:
         ledger: The run's hold on the ledger.
         source: Its rows may come in any order.
+        erp: Reads tables.
         since: Read only rows updated since then. None: read all, and remove keys that are not among them.
 
     Returns:
@@ -50,13 +57,14 @@ def take_rows(ledger: Ledger, source: OnHandSource, since: Cursor | None) -> int
     """
     connection = ledger.connection
     connection.execute(read_row.delete())
-    count = load(connection, read_row, source.rows(since))
+    count = load(connection, read_row, source.rows(erp, since))
+    says = on_hand.c[_SAID_BY_ROWS.get(source.form, AS_OF)]
     with _index_by_key(connection, count):
         analyze(connection, read_row)
         _refuse_duplicates(connection)
-        # A run that died may have taken units younger than a change it did not read: see `not_contained`.
-        _change(connection, ledger.unread_since)
-        _add(connection, ledger.unread_since)
+        # A run that died may have taken units younger than a change it did not read; a late unit counts until then.
+        _change(connection, says, ledger.unread_since)
+        _add(connection, says, ledger.unread_since)
         if since is None:
             _remove(connection, count)
     connection.execute(read_row.delete())
@@ -66,25 +74,33 @@ def take_rows(ledger: Ledger, source: OnHandSource, since: Cursor | None) -> int
     return count
 
 
-def refuse_rows_below_folded(connection: sa.Connection) -> None:
+def refuse_rows_below_folded(connection: sa.Connection, proof: Proof) -> None:
     """Refuse rows that no longer contain units the ledger has folded away.
 
     Raises:
         OnHandError: names the keys.
     """
     row, gone = on_hand.c, folded.c
+    if proof.form == "column":
+        name, as_of = AS_OF, row.as_of_logical_timestamp
+        contains = sa.and_(as_of.is_not(None), as_of >= gone.through)
+    elif proof.form == "taken_at":
+        name, published = TAKEN_AT, gone.published_through
+        contains = sa.or_(published.is_(None), proof.proven_before() > published)
+    else:
+        return
     query = (
         sa.select(row.fulfillment_node_id, row.product_id)
         .select_from(folded)
         .join(on_hand, same_key(row, gone))
-        .where(sa.or_(row.as_of_logical_timestamp.is_(None), row.as_of_logical_timestamp < gone.through))
+        .where(~contains)
         .order_by(row.fulfillment_node_id, row.product_id)
     )
     if rows := connection.execute(query.limit(NAMED_KEYS)).all():
         raise OnHandError(
             f"these on-hand rows say that they contain fewer completions than before, and the ledger no longer knows "
             f"the units in question (ledger_keep_days): {name_keys(rows)}. Nothing was sent. Correct "
-            f"as_of_logical_timestamp in the on-hand source"
+            f"{name} in the on-hand source"
         )
 
 
@@ -100,7 +116,7 @@ def _index_by_key(connection: sa.Connection, count: int) -> contextlib.AbstractC
     """
     if count <= INDEXED_ROWS or is_postgresql(connection):
         return contextlib.nullcontext()
-    columns = (*_KEY, read_row.c.quantity, read_row.c.as_of_logical_timestamp)
+    columns = (*_KEY, read_row.c.quantity, read_row.c.as_of)
     return temporary_index(connection, "read_row_by_key", *columns)
 
 
@@ -110,25 +126,19 @@ def _refuse_duplicates(connection: sa.Connection) -> None:
         raise OnHandError(f"the on-hand source names these keys more than once: {name_keys(rows)}")
 
 
-def _change(connection: sa.Connection, run: int) -> None:
+def _change(connection: sa.Connection, says: sa.Column[t.Any], run: int) -> None:
     read, kept = read_row.c, on_hand.c
-    differs = sa.or_(
-        kept.quantity != read.quantity,
-        kept.as_of_logical_timestamp.is_distinct_from(read.as_of_logical_timestamp),
-    )
-    values = {
-        "quantity": read.quantity,
-        "as_of_logical_timestamp": read.as_of_logical_timestamp,
-        "changed_run": run,
-    }
+    differs = sa.or_(kept.quantity != read.quantity, says.is_distinct_from(read.as_of))
+    values = {"quantity": read.quantity, says.name: read.as_of, "changed_run": run}
     connection.execute(on_hand.update().where(same_key(kept, read), differs).values(values))
 
 
-def _add(connection: sa.Connection, run: int) -> None:
+def _add(connection: sa.Connection, says: sa.Column[t.Any], run: int) -> None:
     read = read_row.c
     known = sa.exists().where(same_key(on_hand.c, read))
-    new = sa.select(*_KEY, read.quantity, read.as_of_logical_timestamp, sa.literal(run)).where(~known).order_by(*_KEY)
-    connection.execute(on_hand.insert().from_select(on_hand.c.keys()[:5], new))
+    new = sa.select(*_KEY, read.quantity, read.as_of, sa.literal(run)).where(~known).order_by(*_KEY)
+    columns = ["fulfillment_node_id", "product_id", "quantity", says.name, "changed_run"]
+    connection.execute(on_hand.insert().from_select(columns, new))
 
 
 def _remove(connection: sa.Connection, count: int) -> None:

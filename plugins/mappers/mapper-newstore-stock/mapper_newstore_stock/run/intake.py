@@ -11,10 +11,11 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import LedgerError
-from mapper_newstore_stock.events import completed_units
+from mapper_newstore_stock.events import completed_units, references
 from mapper_newstore_stock.ledger.database import BATCH_ROWS, insert, load
 from mapper_newstore_stock.ledger.quantities import same_key
-from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, ledger, run, taken_ahead_unit, taken_unit
+from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, ledger, run
+from mapper_newstore_stock.ledger.temporary_tables import taken_ahead_unit, taken_reference, taken_unit
 from mapper_newstore_stock.run.pruned_past import note_unknown_past
 
 if t.TYPE_CHECKING:
@@ -22,6 +23,7 @@ if t.TYPE_CHECKING:
     from mapper_newstore_stock.ledger.store import Ledger
     from mapper_newstore_stock.state import Taken
 
+REFERENCE = ("published_at", "fulfillment_request_id", "order_id")
 UNIT = ("fulfillment_node_id", "product_id", "logical_timestamp", "event_id", "units")
 
 
@@ -30,10 +32,17 @@ class Intake:
 
     Args:
         ledger: The run's hold on the ledger.
+        keeps_references: Keep what the units can be proven by; not every form of proof needs it.
+        ignore_shipped_before: Units shipped before it (epoch milliseconds) never stood on these shelves.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(
+        self, ledger: Ledger, *, keeps_references: bool = False, ignore_shipped_before: int | None = None
+    ) -> None:
         self._ledger = ledger
+        self._ignore_before = ignore_shipped_before
+        self._keeps_references = keeps_references
+        self._references: list[tuple[t.Any, ...]] = []
         self._connection = ledger.connection
         self._rows: list[tuple[t.Any, ...]] = []
         self._rows_ahead: list[tuple[t.Any, ...]] = []
@@ -46,10 +55,12 @@ class Intake:
     def take(self, events: list[Event]) -> None:
         """Take the units that left a shelf with these events."""
         batch = self._batch
+        if self._keeps_references:
+            self._references += references(events)
         if ahead := [event for event in events if not event.released]:
-            self._rows_ahead += [(batch, *units) for units in completed_units(ahead)]
+            self._rows_ahead += [(batch, *units) for units in completed_units(ahead, self._ignore_before)]
             events = [event for event in events if event.released]
-        self._rows += [(batch, *units) for units in completed_units(events)]
+        self._rows += [(batch, *units) for units in completed_units(events, self._ignore_before)]
         if len(self._rows) + len(self._rows_ahead) >= BATCH_ROWS:
             self._hand_over()
 
@@ -86,9 +97,10 @@ class Intake:
             return
         self._hand_over()
         self._refuse_folded()
-        came = self._came(taken_unit)
-        self._complete(came.add_columns(self._is_said_to_be_late().label("late")), cut)
+        self._complete(self._with_references(taken_unit), self._is_said_to_be_late(), cut)
         self._add_ahead()
+        if self._keeps_references:
+            self._refer()
         self._connection.execute(
             run.update()
             .where(run.c.run == self._ledger.run)
@@ -108,12 +120,16 @@ class Intake:
         units by itself.
         """
         reached = ahead_unit.c.logical_timestamp <= mark
-        units = sa.select(*(ahead_unit.c[name] for name in UNIT), sa.false().label("late"))
-        self._complete(units.where(reached), cut)
+        units = sa.select(*(ahead_unit.c[name] for name in (*UNIT, *REFERENCE, "booked"))).where(reached)
+        self._complete(units, sa.false(), cut)
         self._connection.execute(ahead_unit.delete().where(reached))
 
     def _hand_over(self) -> None:
-        for table, rows in ((taken_unit, self._rows), (taken_ahead_unit, self._rows_ahead)):
+        for table, rows in (
+            (taken_unit, self._rows),
+            (taken_ahead_unit, self._rows_ahead),
+            (taken_reference, self._references),
+        ):
             if rows:
                 load(self._connection, table, rows)
                 rows.clear()
@@ -130,22 +146,40 @@ class Intake:
         )
         return sa.or_(sa.false(), *said)
 
-    def _complete(self, units: sa.Select[t.Any], cut: int) -> None:
-        unit = units.selected_columns
+    def _with_references(self, table: sa.Table) -> sa.Select[t.Any]:
+        """Select the units that came, with what they can be proven by where the form of proof needs it."""
+        if not self._keeps_references:
+            return self._came(table)
+        reference = taken_reference.c
+        known = self._came(table).join(taken_reference, reference.event_id == table.c.event_id, isouter=True)
+        return known.add_columns(*(reference[name] for name in REFERENCE))
+
+    def _complete(self, units: sa.Select[t.Any], late: sa.ColumnElement[bool], cut: int) -> None:
+        """Insert completed units; those known already change nothing."""
+        unit, seen = units.selected_columns, self._ledger.seen_through
+        if seen is not None:
+            late = sa.or_(late, unit.logical_timestamp <= seen)
         came = units.order_by(*(unit[name] for name in UNIT[:4]))
-        seen = self._ledger.seen_through
-        late = unit.late if seen is None else sa.or_(unit.late, unit.logical_timestamp <= seen)
-        came = came.with_only_columns(
-            *(unit[name] for name in UNIT), late, sa.literal(self._ledger.run), sa.literal(cut)
-        )
-        statement = insert(self._connection, completed_unit).from_select(completed_unit.c.keys(), came)
+        came = came.add_columns(late, sa.literal(self._ledger.run), sa.literal(cut))
+        statement = insert(self._connection, completed_unit).from_select([*unit.keys(), "late", "run", "cut"], came)
         self._connection.execute(statement.on_conflict_do_nothing())
 
     def _add_ahead(self) -> None:
-        statement = insert(self._connection, ahead_unit).from_select(list(UNIT), self._came(taken_ahead_unit))
+        came = self._with_references(taken_ahead_unit)
+        statement = insert(self._connection, ahead_unit).from_select(came.selected_columns.keys(), came)
         self._connection.execute(statement.on_conflict_do_nothing())
         known = sa.exists().where(_same_unit(completed_unit.c, ahead_unit.c))
         self._connection.execute(ahead_unit.delete().where(known))
+
+    def _refer(self) -> None:
+        """Tell units that were known before what they can be proven by: they came when no form of proof needed it."""
+        reference = taken_reference.c
+        values = {name: reference[name] for name in REFERENCE}
+        for units, taken in ((completed_unit, taken_unit), (ahead_unit, taken_ahead_unit)):
+            unknown = sa.and_(*(units.c[name].is_(None) for name in REFERENCE))
+            same = sa.and_(_same_unit(units.c, taken.c), reference.event_id == taken.c.event_id)
+            came = sa.and_(same, taken.c.batch < self._batch)
+            self._connection.execute(units.update().where(came, unknown).values(values))
 
     def _refuse_folded(self) -> None:
         horizon = self._connection.scalar(sa.select(ledger.c.horizon))

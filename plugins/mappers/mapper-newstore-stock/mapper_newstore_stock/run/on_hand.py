@@ -1,8 +1,7 @@
-"""Reads the ERP's on-hand numbers from a CSV or any SQL database."""
+"""The ERP's on-hand numbers, each with what it says of the completions it contains."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import datetime as dt
 import fnmatch
@@ -11,27 +10,29 @@ import json
 import re
 import typing as t
 
-import fsspec
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import ConfigurationError, OnHandError
-from mapper_newstore_stock.ledger.database import STREAMED, open_engine, short
+from mapper_newstore_stock.run.moments import MomentReader
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from mapper_newstore_stock.ledger.proof import Form
+    from mapper_newstore_stock.run.erp_tables import ErpTables, Found, Place
     from mapper_newstore_stock.state import Cursor
 
-#: What the source must provide, in this order; `on_hand_columns` maps them to its own names.
-COLUMNS = ("fulfillment_node_id", "product_id", "quantity", "as_of_logical_timestamp")
+#: What every source must provide, in this order; `on_hand_columns` maps them to its own names.
+COLUMNS = ("fulfillment_node_id", "product_id", "quantity")
+#: What the forms of proof ask for beside them.
+AS_OF, TAKEN_AT = "as_of_logical_timestamp", "taken_at"
 INT64_MAX = 2**63 - 1
 _WHOLE_NUMBER = re.compile(r"[+-]?\d+(\.0+)?", re.ASCII)
 
-#: fulfillment_node_id, product_id, quantity, as_of_logical_timestamp: the highest logical
-#: timestamp the number contains (None: no completion yet).
+#: fulfillment_node_id, product_id, quantity, and by the form of proof: the logical timestamp up to which the number
+#: contains every completion (`column`; None: it contains none yet), or the moment it was taken in epoch
+#: milliseconds (`taken_at`), or None.
 OnHandRow = tuple[str, str, int, int | None]
-#: A line or row number, and the row's values in the order of COLUMNS, then its `updated_column`.
-_Found = tuple[int, "Sequence[t.Any]"]
 
 
 @dataclasses.dataclass
@@ -39,36 +40,52 @@ class OnHandSource:
     """Where the ERP's numbers are.
 
     Attributes:
-        url: SQLAlchemy URL, or path or fsspec URL of a CSV with a header row.
-        table: Table to read from a SQL source (`schema.table` works).
-        query: Query to read from a SQL source instead of a table.
-        columns: The source's name for each of COLUMNS; a column left out keeps its name.
+        place: The table, query or CSV.
+        form: How a number proves what it contains.
+        columns: The source's names; a column left out keeps its name.
         ignored_nodes: Fulfillment nodes to leave out (`*` globs).
         ignored_products: Products to leave out (`*` globs).
         updated_column: Column of a SQL source that grows whenever a row changes.
-        cursor: The highest value of that column read.
+        zone: Of moments that name none (`taken_at`).
+        latest: Epoch milliseconds; a number cannot have been taken later.
+        cursor: The highest value of `updated_column` read.
     """
 
-    url: str
-    table: str | None = None
-    query: str | None = None
+    place: Place
+    form: Form = "column"
     columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
     ignored_nodes: Sequence[str] = ()
     ignored_products: Sequence[str] = ()
     updated_column: str | None = None
+    zone: str = "UTC"
+    latest: int = INT64_MAX
     cursor: Cursor | None = None
 
     @property
     def fingerprint(self) -> str:
         """Changes with every setting, so it tells whether a cursor was read from the same rows."""
-        read = [self.url, self.table, self.query, dict(self.columns), self.updated_column]
+        place = [self.place.url, self.place.table, self.place.query]
+        read = [*place, dict(self.columns), self.updated_column, self.form]
         parts = [read, list(self.ignored_nodes), list(self.ignored_products)]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
-    def rows(self, since: Cursor | None = None) -> Iterator[OnHandRow]:
+    @property
+    def says_when(self) -> bool:
+        """Whether each row says when it was taken; otherwise all of them were taken at one moment."""
+        return self.form == "taken_at" and TAKEN_AT in self.columns
+
+    @property
+    def names(self) -> list[str]:
+        """The columns that are read, by the source's own names."""
+        wanted = [*COLUMNS, AS_OF] if self.form == "column" else [*COLUMNS, TAKEN_AT] if self.says_when else COLUMNS
+        names = [self.columns.get(column, column) for column in wanted]
+        return [*names, self.updated_column] if self.updated_column else names
+
+    def rows(self, erp: ErpTables, since: Cursor | None = None) -> Iterator[OnHandRow]:
         """Read the rows, one at a time.
 
         Args:
+            erp: Reads tables.
             since: Leave out rows whose `updated_column` is lower.
 
         Raises:
@@ -76,13 +93,35 @@ class OnHandSource:
             ConfigurationError: the settings do not fit the source.
         """
         self.cursor = since
-        names = [self.columns.get(column, column) for column in COLUMNS]
-        found = self._sql_rows(names, since) if is_sql(self.url) else _csv_rows(self.url, names)
+        names = self.names
+        found = erp.rows(self.place, names, self._changed_since(since))
+        if self.updated_column:
+            found = self._watching(found)
+        read = self._read_dated if self.says_when else _plain if self.form == "column" else _plain_number
         ignored = _matcher(self.ignored_nodes, self.ignored_products)
-        for position, values in found:
-            row = _plain(*values[:4]) or self._examine(position, values, names)
-            if ignored is None or not ignored(row[0], row[1]):
-                yield row
+        try:
+            for position, values in found:
+                row = read(*values[:4]) or self._examine(position, values, names)
+                if ignored is None or not ignored(row[0], row[1]):
+                    yield row
+        except OnHandError as error:
+            raise self._with_advice(error) from error
+
+    def _with_advice(self, error: OnHandError) -> OnHandError:
+        """Say which forms need no as-of column, when it is the one that is missing."""
+        name = self.columns.get(AS_OF, AS_OF)
+        missing = self.form == "column" and name in str(error) and not str(error).startswith(f"{self.place.name}, ")
+        if not missing:
+            return error
+        return OnHandError(
+            f"{error}. Only on_hand_as_of: column asks for it, the timestamp up to which a number contains every "
+            f"completion; taken_at, booked and current need none (docs/design.md, the forms of proof)"
+        )
+
+    def _read_dated(self, node: object, product: object, quantity: object, taken_at: object) -> OnHandRow | None:
+        row = _plain(node, product, quantity, None)
+        moment = self._moments.known(taken_at) if row else None
+        return None if row is None or moment is None or moment > self.latest else (*row[:3], moment)
 
     def _examine(self, position: int, values: Sequence[t.Any], names: Sequence[str]) -> OnHandRow:
         """Read a row that is not plain.
@@ -90,62 +129,58 @@ class OnHandSource:
         Raises:
             OnHandError: a value cannot be used.
         """
-        where = f"{self.url}, line {position}"
-        if is_sql(self.url):
-            where = f"{self.table or 'on_hand_query'}, row {position} ({values[0]}, {values[1]})"
-        node, product, quantity, as_of = values[:4]
+        node, product, quantity = values[:3]
+        where = self.place.row(position, node, product)
         for name, value in zip(names, (node, product), strict=False):
             if value is None or str(value).strip() == "":
                 raise OnHandError(f"{where}: {name} is empty")
         amount = _integer(quantity, where, names[2])
         if amount is None:
             raise OnHandError(f"{where}: {names[2]} is empty; write 0 for none")
-        return str(node).strip(), str(product).strip(), amount, _integer(as_of, where, names[3])
+        says = None
+        if self.form == "column":
+            says = _integer(values[3], where, names[3])
+        elif self.says_when:
+            says = self._moment(values[3], where, names[3])
+        return str(node).strip(), str(product).strip(), amount, says
 
-    def _sql_rows(self, names: Sequence[str], since: Cursor | None) -> Iterator[_Found]:
-        source = self.table or "on_hand_query"
+    def _moment(self, value: object, where: str, name: str) -> int:
         try:
-            engine = open_engine(self.url)
-            with engine.connect() as connection:
-                rows = connection.execute(self._select(names, since), execution_options=STREAMED)
-                found = enumerate(rows, start=1)
-                yield from self._watching(found) if self.updated_column else found
-            engine.dispose()
-        except (sa.exc.SQLAlchemyError, ImportError) as error:
-            raise OnHandError(f"on_hand_url: cannot read {source}: {short(error)}") from error
+            moment = self._moments.read(value)
+        except ValueError as error:
+            raise OnHandError(f"{where}: {name} is {value!r}: {error}") from error
+        if moment > self.latest:
+            raise OnHandError(
+                f"{where}: {name} is {value}, in the future. Correct the ERP's clock, or set taken_at_timezone to the "
+                f"zone its times are written in"
+            )
+        return moment
 
-    def _watching(self, found: Iterable[_Found]) -> Iterator[_Found]:
+    @property
+    def _moments(self) -> MomentReader:
+        return MomentReader.of(self.zone)
+
+    def _watching(self, found: Iterator[Found]) -> Iterator[Found]:
+        place = len(self.names) - 1
         for position, values in found:
-            if values[4] is not None:
-                self._advance(_as_json(values[4]))
-            yield position, values
+            if values[place] is not None:
+                self._advance(_as_json(values[place]))
+            yield position, values[:place]
 
     def _advance(self, value: Cursor) -> None:
         if self.cursor is None or value > self.cursor:  # type: ignore[operator]
             self.cursor = value
 
-    def _select(self, names: Sequence[str], since: Cursor | None) -> sa.Select[t.Any]:
-        wanted = [*names, self.updated_column] if self.updated_column else names
-        columns: list[sa.ColumnClause[t.Any]] = [sa.column(name) for name in wanted]
-        if self.query:
-            select = sa.select(*columns).select_from(sa.text(f"({self.query}) AS on_hand_query"))
-        elif self.table:
-            schema, _, name = self.table.rpartition(".")
-            select = sa.select(*columns).select_from(sa.table(name, *columns, schema=schema or None))
-        else:
-            raise ConfigurationError("on_hand_table or on_hand_query: one of them is required with a SQL on_hand_url")
-        if self.updated_column and since is not None:
-            # Inclusive: another row may have been given the same value after it was read.
-            # Untyped, so that the database compares it as the column's own type.
-            moment: sa.BindParameter[t.Any] = sa.bindparam("since", since, type_=sa.types.NullType())
-            select = select.where(sa.or_(columns[4] >= moment, columns[4].is_(None)))
-        return select
-
-
-def is_sql(url: str) -> bool:
-    """Return whether a URL names a SQL database rather than a CSV."""
-    scheme = url.partition("://")[0].partition("+")[0]
-    return "://" in url and scheme not in fsspec.available_protocols()
+    def _changed_since(self, since: Cursor | None) -> sa.ColumnElement[bool] | None:
+        if not self.updated_column or since is None:
+            return None
+        if not self.place.is_sql:
+            raise ConfigurationError("on_hand_updated_column: it needs a database as on_hand_url; a CSV is read whole")
+        column: sa.ColumnClause[t.Any] = sa.column(self.updated_column)
+        # Inclusive: another row may have got the same moment after it was read.
+        # Untyped, so that the database compares it as what the column holds.
+        moment: sa.BindParameter[t.Any] = sa.bindparam("since", since, type_=sa.types.NullType())
+        return sa.or_(column >= moment, column.is_(None))
 
 
 def _matcher(nodes: Sequence[str], products: Sequence[str]) -> Callable[[str, str], object] | None:
@@ -184,6 +219,10 @@ def _plain(node: object, product: object, quantity: object, as_of: object) -> On
     return node, product, quantity, as_of
 
 
+def _plain_number(node: object, product: object, quantity: object) -> OnHandRow | None:
+    return _plain(node, product, quantity, None)
+
+
 def _plain_integer(value: object) -> int | None:
     if type(value) is str and len(value) < 19 and value.isascii() and value.isdigit():
         return int(value)
@@ -211,27 +250,3 @@ def _as_json(value: object) -> Cursor:
     if isinstance(value, (int, str)) and not isinstance(value, bool):
         return value
     raise OnHandError(f"on_hand_updated_column holds {value!r}; it must hold whole numbers, times or texts")
-
-
-def _csv_rows(url: str, names: Sequence[str]) -> Iterator[_Found]:
-    try:
-        with fsspec.open(url, "rt", encoding="utf-8-sig", newline="", compression="infer") as file:
-            reader = csv.reader(file, strict=True)
-            header = next(reader, [])
-            first, second, third, fourth = (_find(header, name, url) for name in names)
-            width = len(header)
-            for row in reader:
-                if len(row) == width:
-                    yield reader.line_num, (row[first], row[second], row[third], row[fourth])
-                elif row:
-                    where = f"{url}, line {reader.line_num}"
-                    raise OnHandError(f"{where}: {len(row)} values under {width} column names")
-    except (OSError, UnicodeError, csv.Error, ImportError, ValueError) as error:
-        raise OnHandError(f"on_hand_url: cannot read {url}: {error}") from error
-
-
-def _find(header: Sequence[str], name: str, url: str) -> int:
-    if header.count(name) != 1:
-        found = "twice" if name in header else "not"
-        raise OnHandError(f"{url}: column {name} is {found} in the header row ({', '.join(header)})")
-    return header.index(name)

@@ -13,13 +13,16 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import QuantityError
+from mapper_newstore_stock.ledger.proof import Proof, last_proof, remember_proof
 from mapper_newstore_stock.ledger.quantities import NO_MARK, added_back, completed_since, not_negative, same_key
-from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, cut, ledger, moved, on_hand, planned
-from mapper_newstore_stock.run.cut_writer import CutWriter
+from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, cut, on_hand
+from mapper_newstore_stock.ledger.temporary_tables import moved, planned
+from mapper_newstore_stock.run.booked_units import newly_booked_keys
+from mapper_newstore_stock.run.cut_writer import BEFORE_ALL, CutWriter
 from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, name_keys, refuse_rows_below_folded
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from mapper_newstore_stock.ledger.store import Ledger
     from mapper_newstore_stock.run.cuts import Cut
@@ -39,14 +42,14 @@ class Rules:
         max_cut_items: How many stock records one cut should have at most.
         ignored_nodes: Fulfillment nodes not managed here (`*` globs).
         ignored_products: Products not managed here (`*` globs).
-        erp_is_current: The ERP's numbers always contain every completion.
+        proof: How the ERP's numbers prove what they contain.
         negative_is_zero: Send 0 for a negative quantity instead of failing.
     """
 
     max_cut_items: int = DEFAULT_MAX_CUT_ITEMS
     ignored_nodes: Sequence[str] = ()
     ignored_products: Sequence[str] = ()
-    erp_is_current: bool = False
+    proof: Proof = dataclasses.field(default_factory=Proof)
     negative_is_zero: bool = True
 
 
@@ -76,19 +79,20 @@ class Planner:
             QuantityError: a key has no on-hand row, or a quantity is negative and must not be.
             OnHandError: a row no longer contains units that were folded away.
         """
+        self._last_proof = last_proof(self._connection)
         self._fill_moved()
         mark = self._mark()
         if mark is not None and self._release_up_to(intake, mark, first_number):
             self._fill_moved()
         self._refuse_missing_rows()
-        if not self._rules.erp_is_current:
-            refuse_rows_below_folded(self._connection)
+        refuse_rows_below_folded(self._connection, self._rules.proof)
         self._plan_keys(NO_MARK if mark is None else mark)
         self._check_negative()
-        writer = CutWriter(self._ledger, self._acknowledged, self._rules.max_cut_items)
+        first_range = self._declared_at_first()
+        writer = CutWriter(self._ledger, self._acknowledged, self._rules.max_cut_items, first_range)
         cuts = writer.write(self._not_acknowledged(), mark, first_number)
         self._forget_cuts_of_ignored()
-        self._connection.execute(ledger.update().values(erp_is_current=self._rules.erp_is_current))
+        remember_proof(self._connection, self._rules.proof)
         for table in (moved, planned):
             self._connection.execute(table.delete())
         return cuts
@@ -119,6 +123,7 @@ class Planner:
     def _mark(self) -> int | None:
         """Return the highest timestamp this run will declare, or any run has declared or tried to."""
         known = (
+            self._declared_at_first(),
             self._connection.scalar(sa.select(sa.func.max(moved.c.highest))),
             self._connection.scalar(sa.select(sa.func.max(cut.c.mark))),
             self._acknowledged.mark,
@@ -126,11 +131,28 @@ class Planner:
         )
         return max((value for value in known if value is not None), default=None)
 
+    def _declared_at_first(self) -> int | None:
+        """Return `contained_through` until NewStore has a range that begins before all completions.
+
+        NewStore may have completions that no event here tells of, from before the first one was received.
+        """
+        through = self._rules.proof.contained_through
+        if through is None:
+            return None
+        from_the_beginning = sa.select(cut.c.cut).where(
+            cut.c.logical_timestamp_start <= BEFORE_ALL, cut.c.cut <= self._acknowledged.cut
+        )
+        return None if self._connection.execute(from_the_beginning.limit(1)).first() else through
+
     def _refuse_missing_rows(self) -> None:
         key = moved.c
+        unit = completed_unit.c
+        moves_stock = sa.and_(same_key(unit, key), unit.units > 0, self._beyond_acknowledged())
+        if (through := self._rules.proof.contained_through) is not None:
+            moves_stock = sa.and_(moves_stock, unit.logical_timestamp > through)
         query = (
             sa.select(key.fulfillment_node_id, key.product_id)
-            .where(key.touched, ~sa.exists().where(same_key(on_hand.c, key)))
+            .where(key.touched, ~sa.exists().where(same_key(on_hand.c, key)), sa.exists().where(moves_stock))
             .order_by(key.fulfillment_node_id, key.product_id)
         )
         rows = self._connection.execute(query.limit(NAMED_KEYS + 1)).all()
@@ -147,7 +169,7 @@ class Planner:
         row, sent = on_hand.c, self._acknowledged.cut
         in_moved = sa.exists().where(same_key(moved.c, row))
         new = [row.changed_run >= self._ledger.unread_since, row.sent_cut.is_(None), row.sent_cut > sent]
-        if self._rule_is_new():
+        if not self._rules.proof.says_the_same(self._last_proof):
             new.append(sa.true())
         untouched = sa.false().label("touched")
         self._plan_from(sa.select(*self._sum(mark), untouched).where(sa.or_(*new), ~in_moved))
@@ -165,20 +187,30 @@ class Planner:
         known = sa.exists().where(same_key(moved.c, ahead))
         only_ahead = sa.select(ahead.fulfillment_node_id, ahead.product_id, sa.false()).distinct().where(~known)
         self._connection.execute(into.from_select(moved.c.keys()[:3], only_ahead))
+        for proven in self._newly_proven():
+            node, product = proven.selected_columns
+            known = sa.exists().where(moved.c.fulfillment_node_id == node, moved.c.product_id == product)
+            self._connection.execute(into.from_select(moved.c.keys()[:3], proven.add_columns(sa.false()).where(~known)))
 
-    def _rule_is_new(self) -> bool:
-        last = self._connection.scalar(sa.select(ledger.c.erp_is_current))
-        return last is not None and last != self._rules.erp_is_current
+    def _newly_proven(self) -> Iterator[sa.Select[t.Any]]:
+        """Select the keys whose rows prove another number of units than in the last plan, though no row has changed."""
+        if self._rules.proof.form == "booked":
+            yield newly_booked_keys()
+        span = self._rules.proof.newly_taken(self._last_proof)
+        if span:
+            unit = completed_unit.c
+            published = unit.published_at.between(*span)
+            yield sa.select(unit.fulfillment_node_id, unit.product_id).distinct().where(published)
 
     def _sum(self, mark: int) -> list[sa.ColumnElement[t.Any]]:
-        row, current = on_hand.c, self._rules.erp_is_current
+        row, proof = on_hand.c, self._rules.proof
         return [
             row.fulfillment_node_id,
             row.product_id,
             row.quantity.label("on_hand"),
             row.as_of_logical_timestamp,
-            self._units(completed_unit, completed_since(mark, erp_is_current=current)).label("completed"),
-            self._units(ahead_unit, added_back(mark, erp_is_current=current)).label("added_back"),
+            self._units(completed_unit, completed_since(mark, proof)).label("completed"),
+            self._units(ahead_unit, added_back(mark, proof)).label("added_back"),
             row.sent_quantity,
             row.sent_cut,
         ]

@@ -16,6 +16,7 @@ from mapper_newstore_stock.ledger.tables import on_hand, unknown_past
 from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, name_keys
 
 if t.TYPE_CHECKING:
+    from mapper_newstore_stock.ledger.proof import Proof
     from mapper_newstore_stock.state import Taken
 
 
@@ -34,22 +35,27 @@ def note_unknown_past(connection: sa.Connection, taken: Taken, seen_through: int
     connection.execute(unknown_past.insert().values(through=pruned))
 
 
-def refuse_rows_of_unknown_past(connection: sa.Connection) -> None:
+def refuse_rows_of_unknown_past(connection: sa.Connection, proof: Proof) -> None:
     """Refuse rows that do not say they contain the units this ledger has never known.
+
+    Only a row's own logical timestamp, or the user's word for all rows (`contained_through`), can say that it does.
 
     Raises:
         OnHandError: names the keys.
     """
     through = connection.scalar(sa.select(unknown_past.c.through))
-    if through is None:
+    known = proof.contained_through
+    if through is None or proof.is_complete or (known is not None and known >= through):
         return
     key = (on_hand.c.fulfillment_node_id, on_hand.c.product_id)
     as_of = on_hand.c.as_of_logical_timestamp
-    query = sa.select(*key).where(sa.or_(as_of.is_(None), as_of < through)).order_by(*key)
+    query = sa.select(*key).order_by(*key)
+    if proof.form == "column":
+        query = query.where(sa.or_(as_of.is_(None), as_of < through))
     if rows := connection.execute(query.limit(NAMED_KEYS)).all():
         raise OnHandError(
             f"the landing store has pruned completions up to logical timestamp {through}, this ledger has never taken "
             f"them, and these on-hand rows do not say that they contain them: {name_keys(rows)}. Nothing was sent. "
             f"Restore the ledger that has taken them, or provide rows whose as_of_logical_timestamp is {through} or "
-            f"more"
+            f"more, or set contained_through to {through} if every number contains what was completed up to it"
         )

@@ -14,11 +14,14 @@ from singer_sdk import typing as th
 from mapper_newstore_stock.errors import LedgerError
 from mapper_newstore_stock.events import STREAM
 from mapper_newstore_stock.ledger.database import short
+from mapper_newstore_stock.ledger.proof import last_proof
 from mapper_newstore_stock.ledger.retention import forget_old
 from mapper_newstore_stock.ledger.store import Ledger
+from mapper_newstore_stock.run.booked_units import take_bookings
+from mapper_newstore_stock.run.erp_inputs import ErpInputs, ignore_before
 from mapper_newstore_stock.run.erp_rows import last_cursor, take_rows
+from mapper_newstore_stock.run.erp_tables import ErpTables
 from mapper_newstore_stock.run.intake import Intake
-from mapper_newstore_stock.run.on_hand import OnHandSource
 from mapper_newstore_stock.run.one_tenant import OneTenant
 from mapper_newstore_stock.run.planning import Planner, Rules
 from mapper_newstore_stock.run.pruned_past import refuse_rows_of_unknown_past
@@ -31,7 +34,9 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mapper_newstore_stock.events import Event
+    from mapper_newstore_stock.ledger.proof import Proof
     from mapper_newstore_stock.run.cuts import Cut
+    from mapper_newstore_stock.run.on_hand import OnHandSource
 
 __all__ = ["STREAM", "StockRun"]
 
@@ -69,12 +74,18 @@ class StockRun:
         self._config = config
         self._logger = logger
         self._counts = counts
+        self._inputs = ErpInputs(config)
         self._ledger = ledger or Ledger.at(config["ledger_url"])
-        self._intake = Intake(self._ledger)
+        self._intake = Intake(
+            self._ledger,
+            keeps_references=self._inputs.needs_references,
+            ignore_shipped_before=ignore_before(config),
+        )
         self._acknowledged = Acknowledged()
         self._numbers_used = 0
         self._state: dict[str, t.Any] | None = None
         self._events_begun = False
+        self._has_warned = False
         self._tenant = OneTenant()
 
     def begin_events(self) -> tuple[singer.Message, ...]:
@@ -104,8 +115,22 @@ class StockRun:
             self._intake.begin_at(taken)
         if self._events_begun:
             self._intake.cover(taken)
+            self._warn_of_events_left_out(taken)
         self._state = copy.deepcopy(state)
         return ()
+
+    def _warn_of_events_left_out(self, taken: Taken) -> None:
+        """Say what a tap that begins in the middle means for NewStore's numbers, once."""
+        through = self._config.get("contained_through")
+        if taken.oldest is None or self._has_warned or (through is not None and through >= taken.oldest - 1):
+            return
+        self._has_warned = True
+        self._logger.warning(
+            "The tap leaves out events below %d (start_logical_timestamp), and no range covers them: NewStore goes on "
+            "subtracting their units. If every number of the ERP contains them, set contained_through to %d",
+            taken.oldest,
+            taken.oldest - 1,
+        )
 
     def finish(self) -> Iterator[singer.Message]:
         """Plan the cuts, write them down, and yield the messages that carry them.
@@ -136,13 +161,11 @@ class StockRun:
             self._logger.warning("The tap ended before it had sent all it releases: its events are kept, none is sent")
             yield self._state_message(self._acknowledged)
             return
-        rules = self._rules()
-        source = self._on_hand_source()
-        self._read_on_hand(source)
-        if not rules.erp_is_current:
-            refuse_rows_of_unknown_past(self._ledger.connection)
-        cuts = Planner(self._ledger, self._acknowledged, rules).plan(self._intake, first_number)
-        self._forget_old(erp_is_current=rules.erp_is_current)
+        source = self._inputs.on_hand
+        proof = self._read_erp(source)
+        refuse_rows_of_unknown_past(self._ledger.connection, proof)
+        cuts = Planner(self._ledger, self._acknowledged, self._rules(proof)).plan(self._intake, first_number)
+        self._forget_old(proof)
         self._ledger.connection.commit()
         if not cuts:
             self._logger.info("%d events taken, no quantity changed", self._counts["events"])
@@ -158,40 +181,41 @@ class StockRun:
             yield self._state_message(Acknowledged(cut.number, cut.end, cut.mark, self._ledger.identity, cursor))
         self._counts.update(cuts=len(cuts), records=sum(cut.size for cut in cuts))
 
-    def _read_on_hand(self, source: OnHandSource) -> None:
+    def _read_erp(self, source: OnHandSource) -> Proof:
+        """Read the bookings and then the numbers, and return how the numbers prove what they contain."""
+        with ErpTables() as erp:
+            proof = self._inputs.proof(erp)
+            if bookings := self._inputs.bookings:
+                last = last_proof(self._ledger.connection)
+                anew = last is None or last.known_by != proof.known_by
+                count = take_bookings(self._ledger.connection, bookings, erp, anew=anew)
+                self._logger.info("%d bookings read", count)
+            self._read_on_hand(source, erp)
+        return proof
+
+    def _read_on_hand(self, source: OnHandSource, erp: ErpTables) -> None:
         """Read only changed rows if ledger and state both say how far the last run had come, else all rows."""
         known = last_cursor(self._ledger.connection, source.fingerprint) if source.updated_column else None
         since = self._acknowledged.on_hand_cursor
         if known is None or type(known) is not type(since):
             since = None
-        count = take_rows(self._ledger, source, since)
+        count = take_rows(self._ledger, source, erp, since)
         self._logger.info("%d on-hand rows read%s", count, "" if since is None else f", changed since {since}")
 
-    def _forget_old(self, *, erp_is_current: bool) -> None:
+    def _forget_old(self, proof: Proof) -> None:
         days = self._config["ledger_keep_days"]
         now = dt.datetime.now(tz=dt.UTC)
-        count = forget_old(self._ledger, self._acknowledged.cut, days, now, erp_is_current=erp_is_current)
+        groups = self._inputs.bookings.reference if self._inputs.bookings else ""
+        count = forget_old(self._ledger, self._acknowledged.cut, days, now, proof=proof, known_by=groups)
         if count:
             self._logger.info("%d units older than %d days folded away", count, days)
 
-    def _on_hand_source(self) -> OnHandSource:
-        config = self._config
-        return OnHandSource(
-            config["on_hand_url"],
-            table=config.get("on_hand_table"),
-            query=config.get("on_hand_query"),
-            columns=config["on_hand_columns"],
-            ignored_nodes=config["ignored_nodes"],
-            ignored_products=config["ignored_products"],
-            updated_column=config.get("on_hand_updated_column"),
-        )
-
-    def _rules(self) -> Rules:
+    def _rules(self, proof: Proof) -> Rules:
         return Rules(
             max_cut_items=self._config["max_cut_items"],
             ignored_nodes=self._config["ignored_nodes"],
             ignored_products=self._config["ignored_products"],
-            erp_is_current=self._config["on_hand_as_of"] == "current",
+            proof=proof,
             negative_is_zero=self._config["negative_on_hand"] == "zero",
         )
 

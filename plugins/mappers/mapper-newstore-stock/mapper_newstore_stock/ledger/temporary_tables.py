@@ -1,0 +1,122 @@
+"""The ledger's temporary tables: those of one connection, which go with it.
+
+The store creates and empties all of them.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from mapper_newstore_stock.ledger.tables import key_columns, reference_columns, text, unit_columns
+
+temporary = sa.MetaData()
+
+
+def _taken(name: str) -> sa.Table:
+    return sa.Table(
+        name,
+        temporary,
+        sa.Column("batch", sa.Integer, nullable=False),
+        *key_columns(primary_key=False),
+        sa.Column("logical_timestamp", sa.BigInteger, nullable=False),
+        sa.Column("event_id", text, nullable=False),
+        sa.Column("units", sa.Integer, nullable=False),
+        prefixes=["TEMPORARY"],
+    )
+
+
+#: The tap's units as they come. `batch`: how many STATEs came before them; units count only once
+#: another STATE follows (design rule 3).
+#: Written by: intake (units taken)
+taken_unit = _taken("taken_unit")
+
+#: The same for events not yet released.
+#: Written by: intake (units taken)
+taken_ahead_unit = _taken("taken_ahead_unit")
+
+#: What the tap's events say of themselves, where the form of proof needs it.
+#: Written by: intake (events as they come)
+taken_reference = sa.Table(
+    "taken_reference",
+    temporary,
+    sa.Column("event_id", text, nullable=False),
+    *reference_columns(),
+    prefixes=["TEMPORARY"],
+)
+
+#: The ERP's rows as they are read. `as_of`: a logical timestamp (form `column`), or epoch milliseconds (`taken_at`).
+#: Written by: erp_rows (rows of the source)
+read_row = sa.Table(
+    "read_row",
+    temporary,
+    *key_columns(primary_key=False),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("as_of", sa.BigInteger),
+    prefixes=["TEMPORARY"],
+)
+
+#: The ERP's bookings as they are read. `reference`: an event, a request or an order.
+#: Written by: booked_units (rows of the source)
+read_booking = sa.Table(
+    "read_booking",
+    temporary,
+    sa.Column("reference", text, nullable=False),
+    sa.Column("product_id", text, comment="NULL: every product of the event"),
+    sa.Column("fulfillment_node_id", text, comment="NULL: not said"),
+    sa.Column("units", sa.BigInteger, comment="NULL: every unit of the event"),
+    prefixes=["TEMPORARY"],
+)
+
+#: Units whose proof has changed since the last run, with what is proven now.
+#: Written by: booked_units (units as compared)
+newly_booked = sa.Table(
+    "newly_booked",
+    temporary,
+    *unit_columns(),
+    prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
+)
+
+#: Completions of the keys managed here that NewStore has not acknowledged, when they need more
+#: than one cut.
+#: Written by: cut_writer (all rows)
+pending = sa.Table(
+    "pending",
+    temporary,
+    *key_columns(primary_key=False),
+    sa.Column("logical_timestamp", sa.BigInteger, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+
+#: Keys whose units say something new. `touched`: by a completion NewStore has not acknowledged;
+#: otherwise only by units ahead of the mark.
+#: Written by: planning (all rows)
+moved = sa.Table(
+    "moved",
+    temporary,
+    *key_columns(),
+    sa.Column("touched", sa.Boolean, nullable=False),
+    sa.Column("lowest", sa.BigInteger, comment="logical timestamp of its pending completions"),
+    sa.Column("highest", sa.BigInteger),
+    prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
+)
+
+#: Keys this run sends. `touched` ones belong to a range; the others go out because their number is
+#: new to NewStore. `quantity`: may still be negative here.
+#: Written by: planning (all rows)
+planned = sa.Table(
+    "planned",
+    temporary,
+    *key_columns(primary_key=False),
+    sa.Column("on_hand", sa.BigInteger, nullable=False),
+    sa.Column("as_of_logical_timestamp", sa.BigInteger),
+    sa.Column("completed", sa.BigInteger, nullable=False),
+    sa.Column("added_back", sa.BigInteger, nullable=False),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("touched", sa.Boolean, nullable=False),
+    # On PostgreSQL the index would cost twice the rows themselves, for runs that mostly read them all once.
+    sa.PrimaryKeyConstraint("fulfillment_node_id", "product_id").ddl_if(dialect="sqlite"),
+    prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
+)

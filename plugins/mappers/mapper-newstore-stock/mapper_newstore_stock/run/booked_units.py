@@ -1,0 +1,171 @@
+"""Which units the ERP's bookings prove to be in its numbers (form `booked`)."""
+
+from __future__ import annotations
+
+import logging
+import typing as t
+
+import sqlalchemy as sa
+
+from mapper_newstore_stock.ledger.database import analyze, load
+from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, folded_booking
+from mapper_newstore_stock.ledger.temporary_tables import newly_booked, read_booking
+
+if t.TYPE_CHECKING:
+    from mapper_newstore_stock.run.bookings import BookingSource
+    from mapper_newstore_stock.run.erp_tables import ErpTables
+
+logger = logging.getLogger("mapper-newstore-stock.bookings")
+
+NAMED_KEYS = 20
+UNIT = ("fulfillment_node_id", "product_id", "logical_timestamp", "event_id")
+
+
+def take_bookings(connection: sa.Connection, source: BookingSource, erp: ErpTables, *, anew: bool) -> int:
+    """Write down which units the ERP has booked, and remember in `newly_booked` those whose proof has changed.
+
+    Of equal units of one request only the number counts: which of them the ERP booked first makes no difference
+    to any number. Once proven, a unit stays proven even when the ERP no longer lists it, unless bookings are
+    reversible.
+
+    Args:
+        connection: The ledger's; the caller commits.
+        source: Where the bookings are.
+        erp: Reads tables.
+        anew: Forget what was proven before: it was known by something else.
+
+    Returns:
+        The number of bookings read.
+
+    Raises:
+        OnHandError: a booking cannot be used.
+    """
+    connection.execute(read_booking.delete())
+    connection.execute(newly_booked.delete())
+    count = load(connection, read_booking, source.rows(erp))
+    analyze(connection, read_booking)
+    proven = _proven(source).subquery("proven")
+    for units in (completed_unit, ahead_unit):
+        _note_changes(connection, units, proven, keeps=not (source.is_reversible or anew))
+    _say_what_is_odd(connection, source)
+    for units in (completed_unit, ahead_unit):
+        same_unit = sa.and_(*(units.c[name] == newly_booked.c[name] for name in UNIT))
+        connection.execute(units.update().where(same_unit).values(booked=newly_booked.c.units))
+    _forget_folded(connection)
+    connection.execute(read_booking.delete())
+    return count
+
+
+def _proven(source: BookingSource) -> sa.Select[t.Any]:
+    """Select the units of each listed group, and how many of each are booked, the lowest timestamps first."""
+    known, booked = _known_units(source.reference), _booked_groups().subquery("booked")
+    unit = known.c
+    group = [unit[name] for name in _group(source)]
+    at_node = [*group, *({} if source.is_of_whole_events else {unit.fulfillment_node_id})]
+    if "fulfillment_node_id" in source.columns or source.is_of_whole_events:
+        elsewhere: sa.ColumnElement[int] = sa.literal(0)
+    else:
+        # What the ERP may have booked for the same order at another node proves nothing here.
+        of_group, of_node = (sa.func.sum(unit.units).over(partition_by=part) for part in (group, at_node))
+        elsewhere = of_group - of_node
+    order = [unit.logical_timestamp, unit.event_id, unit.product_id]
+    up_to_here = sa.func.sum(unit.units).over(partition_by=at_node, order_by=order)
+    left = sa.func.coalesce(booked.c.units, _EVERY) - elsewhere - (up_to_here - unit.units)
+    units = sa.case((left <= 0, 0), (left >= unit.units, unit.units), else_=left)
+    same_group = sa.and_(*(unit[name] == booked.c[name] for name in _group(source)))
+    columns = [*(unit[name] for name in UNIT), units.label("units"), unit.is_folded]
+    return sa.select(*columns).select_from(known.join(booked, same_group))
+
+
+def _group(source: BookingSource) -> list[str]:
+    """Return the columns whose units are equal to each other: of them only the number counts."""
+    if source.is_of_whole_events:
+        return ["reference"]
+    at_node = ["fulfillment_node_id"] if "fulfillment_node_id" in source.columns else []
+    return ["reference", "product_id", *at_node]
+
+
+_EVERY = sa.literal(2**62, sa.BigInteger)
+
+
+def _known_units(reference: str) -> sa.Subquery:
+    """All units that can be proven; those folded away come first, because they were proven first."""
+    folded = folded_booking.c
+    parts = [
+        sa.select(
+            folded.fulfillment_node_id,
+            folded.product_id,
+            sa.literal(-(2**63), sa.BigInteger).label("logical_timestamp"),
+            sa.literal("").label("event_id"),
+            folded.units,
+            folded.reference,
+            sa.true().label("is_folded"),
+        )
+    ]
+    for table in (completed_unit, ahead_unit):
+        unit = table.c
+        columns = [*(unit[name] for name in UNIT), unit.units, unit[reference].label("reference"), sa.false()]
+        parts.append(sa.select(*columns).where(unit[reference].is_not(None)))
+    return sa.union_all(*parts).subquery("known")
+
+
+def _booked_groups() -> sa.Select[t.Any]:
+    row = read_booking.c
+    key = (row.reference, row.product_id, row.fulfillment_node_id)
+    # A booking without units is of every unit of its event.
+    units = sa.case((sa.func.count(row.units) == sa.func.count(), sa.cast(sa.func.sum(row.units), sa.BigInteger)))
+    return sa.select(*key, units.label("units")).group_by(*key)
+
+
+def _note_changes(connection: sa.Connection, units: sa.Table, proven: sa.Subquery, *, keeps: bool) -> None:
+    """Fill `newly_booked` with the units of a table whose proof is another one now."""
+    unit = units.c
+    same_unit = sa.and_(*(unit[name] == proven.c[name] for name in UNIT), ~proven.c.is_folded)
+    key = [unit[name] for name in UNIT]
+    changed = proven.c.units > unit.booked if keeps else proven.c.units != unit.booked
+    found = sa.select(*key, proven.c.units).select_from(units.join(proven, same_unit)).where(changed)
+    connection.execute(newly_booked.insert().from_select([*UNIT, "units"], found))
+    if not keeps:
+        gone = sa.select(*key, sa.literal(0)).where(unit.booked > 0, ~sa.exists().where(same_unit))
+        connection.execute(newly_booked.insert().from_select([*UNIT, "units"], gone))
+
+
+def _say_what_is_odd(connection: sa.Connection, source: BookingSource) -> None:
+    """Count bookings of unknown references, and name keys with more units booked than were completed."""
+    known, booked = _known_units(source.reference), _booked_groups().subquery("booked")
+    unknown = sa.select(sa.func.count()).select_from(booked)
+    count = connection.scalar(unknown.where(~sa.exists().where(known.c.reference == booked.c.reference))) or 0
+    if count:
+        logger.info("%d bookings are of no completion the ledger knows; they prove nothing yet", count)
+    if source.is_of_whole_events:
+        return
+    same = sa.and_(known.c.reference == booked.c.reference, known.c.product_id == booked.c.product_id)
+    key = (known.c.fulfillment_node_id, known.c.product_id)
+    more = (
+        sa.select(*key, booked.c.reference, booked.c.units, sa.func.sum(known.c.units).label("completed"))
+        .select_from(booked.join(known, same))
+        .group_by(*key, booked.c.reference, booked.c.units)
+        .having(booked.c.units > sa.func.sum(known.c.units))
+        .order_by(*key)
+    )
+    for row in connection.execute(more.limit(NAMED_KEYS)):
+        logger.warning(
+            "%s/%s: the ERP has booked %d units of %s, %d were completed; %d count",
+            row.fulfillment_node_id,
+            row.product_id,
+            row.units,
+            row.reference,
+            row.completed,
+            row.completed,
+        )
+
+
+def _forget_folded(connection: sa.Connection) -> None:
+    """Forget folded bookings the ERP no longer lists: they can prove nothing twice."""
+    listed = sa.exists().where(read_booking.c.reference == folded_booking.c.reference)
+    connection.execute(folded_booking.delete().where(~listed))
+
+
+def newly_booked_keys() -> sa.Select[t.Any]:
+    """Select the keys whose proof has changed since the last run."""
+    return sa.select(newly_booked.c.fulfillment_node_id, newly_booked.c.product_id).distinct()

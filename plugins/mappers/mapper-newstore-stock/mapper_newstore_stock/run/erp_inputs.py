@@ -1,0 +1,190 @@
+"""What one run reads from the ERP, and how its numbers prove what they contain: from the settings."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import time
+import typing as t
+
+from mapper_newstore_stock.errors import ConfigurationError, OnHandError
+from mapper_newstore_stock.ledger.proof import Proof
+from mapper_newstore_stock.run.bookings import BookingSource
+from mapper_newstore_stock.run.clocks import newstore_difference, refuse_difference
+from mapper_newstore_stock.run.erp_tables import Place, has_snapshots, is_sql
+from mapper_newstore_stock.run.list_files import ListFile, ListFiles
+from mapper_newstore_stock.run.moments import MomentReader
+from mapper_newstore_stock.run.on_hand import TAKEN_AT, OnHandSource
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mapper_newstore_stock.ledger.proof import Form
+    from mapper_newstore_stock.run.erp_tables import ErpTables
+
+
+class ErpInputs:
+    """The sources of one run.
+
+    Args:
+        config: The mapper's settings.
+        now: Returns epoch seconds.
+
+    Raises:
+        ConfigurationError: the settings do not fit each other; names them.
+    """
+
+    def __init__(self, config: Mapping[str, t.Any], now: Callable[[], float] = time.time) -> None:
+        self._config = config
+        self._now = now
+        self._form: Form = config["on_hand_as_of"]
+        self._skew_ms = int(config["clock_skew_seconds"] * 1000)
+        check_form(config)
+
+    @property
+    def needs_references(self) -> bool:
+        """Whether the ledger must know what units can be proven by."""
+        return self._form in ("taken_at", "booked")
+
+    @functools.cached_property
+    def on_hand(self) -> OnHandSource:
+        """Where the numbers are.
+
+        Raises:
+            OnHandError: no file is there that counts.
+        """
+        config = self._config
+        return OnHandSource(
+            Place("on_hand", self._list.url, config.get("on_hand_table"), config.get("on_hand_query")),
+            form=self._form,
+            columns=config["on_hand_columns"],
+            ignored_nodes=config["ignored_nodes"],
+            ignored_products=config["ignored_products"],
+            updated_column=config.get("on_hand_updated_column"),
+            zone=config["taken_at_timezone"],
+            latest=self._latest,
+        )
+
+    @functools.cached_property
+    def _list(self) -> ListFile:
+        config, url = self._config, self._config["on_hand_url"]
+        if is_sql(url):
+            return ListFile(url)
+        files = ListFiles(
+            url,
+            MomentReader.of(config["taken_at_timezone"]),
+            done_marker=config.get("on_hand_done_marker") or "",
+            name_format=config.get("taken_at_format") or "",
+            lag_ms=config["on_hand_lag_seconds"] * 1000,
+        )
+        found = files.newest(dated=self._form == "taken_at" and TAKEN_AT not in config["on_hand_columns"])
+        if found.taken_at is not None and found.taken_at > self._latest:
+            raise OnHandError(
+                f"{found.url}: it says it was taken at {_iso(found.taken_at)}, in the future. Correct the clock that "
+                f"wrote it, or taken_at_format and taken_at_timezone"
+            )
+        return found
+
+    @property
+    def _latest(self) -> int:
+        """A number cannot have been taken later, epoch milliseconds."""
+        return int(self._now() * 1000) + self._skew_ms
+
+    @functools.cached_property
+    def bookings(self) -> BookingSource | None:
+        """Where the bookings are; None: another form of proof."""
+        if self._form != "booked":
+            return None
+        config = self._config
+        place = Place("booked", booked_url(config), config.get("booked_table"), config.get("booked_query"))
+        return BookingSource(place, config["booked_columns"], is_reversible=config["booked_reversible"])
+
+    def proof(self, erp: ErpTables) -> Proof:
+        """Return how the numbers prove what they contain.
+
+        Raises:
+            OnHandError, ConfigurationError: they do not.
+        """
+        source = self.on_hand
+        if self._form == "current" and erp.is_standby(source.place):
+            raise ConfigurationError(
+                f"on_hand_as_of: current needs the ERP's own numbers, and {source.place.name} is read from a standby, "
+                f"which lags behind. Read from the primary, or use booked with the bookings from the same standby"
+            )
+        if self._form == "taken_at":
+            self._compare_clocks(erp)
+        known_by = self.bookings.fingerprint if self.bookings else "rows" if source.says_when else ""
+        is_dated_list = self._form == "taken_at" and not source.says_when
+        return Proof(
+            form=self._form,
+            skew_ms=self._skew_ms if self._form == "taken_at" else 0,
+            taken_at=self._list.taken_at if is_dated_list else None,
+            contained_through=self._config.get("contained_through"),
+            known_by=known_by,
+        )
+
+    def _compare_clocks(self, erp: ErpTables) -> None:
+        place, url = self.on_hand.place, self._config.get("newstore_clock_url")
+        of_erp = erp.clock_difference(place) if place.is_sql else None
+        of_newstore = newstore_difference(url) if url else None
+        refuse_difference(of_newstore, of_erp, self._config["clock_skew_seconds"])
+
+
+def ignore_before(config: Mapping[str, t.Any]) -> int | None:
+    """Return before when units were shipped that never stood on these shelves, epoch milliseconds; None: all did.
+
+    Raises:
+        ConfigurationError: `ignore_shipped_before` is no time.
+    """
+    text = config.get("ignore_shipped_before")
+    if not text:
+        return None
+    try:
+        return MomentReader.of("UTC").read(text)
+    except ValueError as error:
+        raise ConfigurationError(f"ignore_shipped_before: {text!r}: {error}") from error
+
+
+def booked_url(config: Mapping[str, t.Any]) -> str:
+    """Return where the bookings are: beside the numbers unless a setting says otherwise."""
+    return str(config.get("booked_url") or config["on_hand_url"])
+
+
+def check_form(config: Mapping[str, t.Any]) -> None:
+    """Check that the form of proof fits the source.
+
+    Raises:
+        ConfigurationError: it does not; says which settings to change.
+    """
+    form, url = config["on_hand_as_of"], config["on_hand_url"]
+    if form == "current" and not is_sql(url):
+        raise ConfigurationError(
+            "on_hand_as_of: current is true of a live database alone; a file says what was so when it was written. "
+            "Set taken_at, which proves what was published before the file was written, or booked"
+        )
+    if form == "taken_at" and is_sql(url) and TAKEN_AT not in config["on_hand_columns"]:
+        raise ConfigurationError(
+            "on_hand_columns: name the column for taken_at, which says when each number was taken; a database has no "
+            "modification time"
+        )
+    if form == "booked":
+        _check_bookings(config)
+
+
+def _check_bookings(config: Mapping[str, t.Any]) -> None:
+    url, table, query = booked_url(config), config.get("booked_table"), config.get("booked_query")
+    if table and query:
+        raise ConfigurationError("booked_table, booked_query: set one of them, not both")
+    if is_sql(url) and not (table or query):
+        raise ConfigurationError("booked_table or booked_query: one is required when on_hand_as_of is booked")
+    if not is_sql(url) and not config.get("booked_url"):
+        raise ConfigurationError("booked_url: required when on_hand_as_of is booked and on_hand_url is a file")
+    if config["booked_reversible"] and not (url == config["on_hand_url"] and has_snapshots(url)):
+        raise ConfigurationError(
+            "booked_reversible: bookings that can be taken back must be read at the same moment as the numbers: "
+            "booked_url and on_hand_url must be one database, PostgreSQL, SQLite, MySQL or MariaDB"
+        )
+
+
+def _iso(epoch_ms: int) -> str:
+    return dt.datetime.fromtimestamp(epoch_ms / 1000, tz=dt.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,95 @@
+"""Lists the ERP writes as files: which one counts, and when its numbers were taken."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import typing as t
+
+import fsspec
+
+from mapper_newstore_stock.errors import ConfigurationError, OnHandError
+
+if t.TYPE_CHECKING:
+    from mapper_newstore_stock.run.moments import MomentReader
+
+
+class ListFile(t.NamedTuple):
+    """One list.
+
+    Attributes:
+        url: Path or fsspec URL.
+        taken_at: When its numbers were taken, epoch milliseconds; None: nobody has asked.
+    """
+
+    url: str
+    taken_at: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ListFiles:
+    """The files an `on_hand_url` means.
+
+    Attributes:
+        url: Path or fsspec URL; with `*`, the newest file that matches counts.
+        done_marker: What the name of a second file adds that the ERP writes when a list is whole; "": it writes none.
+        name_format: How a file's name says when its numbers were taken, as `strptime` reads it; "": it does not.
+        lag_ms: How long before its modification time a file's numbers were taken, milliseconds.
+        moments: Reads the times in names.
+    """
+
+    url: str
+    moments: MomentReader
+    done_marker: str = ""
+    name_format: str = ""
+    lag_ms: int = 0
+
+    def newest(self, *, dated: bool) -> ListFile:
+        """Return the list that counts.
+
+        Its time is read before its content: what is written over it meanwhile is younger than it says, which
+        undersells until the next run.
+
+        Args:
+            dated: Whether its rows do not say themselves when they were taken.
+
+        Raises:
+            OnHandError: there is none, or it cannot be told when it was taken.
+            ConfigurationError: no such kind of store, or its package is not installed.
+        """
+        is_pattern = "*" in self.url
+        if not (is_pattern or dated or self.done_marker):
+            return ListFile(self.url)
+        try:
+            filesystem, path = fsspec.core.url_to_fs(self.url)
+        except (ImportError, ValueError) as error:
+            raise ConfigurationError(f"on_hand_url: {error}") from error
+        try:
+            paths = filesystem.glob(path) if is_pattern else [path]
+            whole = [path for path in paths if not self.done_marker or filesystem.exists(path + self.done_marker)]
+            if not whole:
+                raise OnHandError(self._nothing(paths))
+            found = [(self._taken_at(filesystem, path), path) for path in whole]
+        except OnHandError:
+            raise
+        except Exception as error:  # each store's client raises its own kinds
+            raise OnHandError(f"on_hand_url: cannot look at {self.url}: {error or type(error).__name__}") from error
+        taken_at, path = max(found)
+        return ListFile(str(filesystem.unstrip_protocol(path)) if "://" in self.url else path, taken_at)
+
+    def _taken_at(self, filesystem: t.Any, path: str) -> int:
+        name = path.rpartition("/")[2]
+        if self.name_format:
+            try:
+                return self.moments.parsed(name, self.name_format)
+            except ValueError as error:
+                raise OnHandError(
+                    f"{path}: its name is not as taken_at_format says ({self.name_format}): {error}"
+                ) from error
+        modified: dt.datetime = filesystem.modified(path)
+        return int((modified if modified.tzinfo else modified.replace(tzinfo=dt.UTC)).timestamp() * 1000) - self.lag_ms
+
+    def _nothing(self, paths: list[str]) -> str:
+        if paths:
+            return f"on_hand_url: none of the {len(paths)} files at {self.url} has a {self.done_marker} beside it yet"
+        return f"on_hand_url: no file matches {self.url}"

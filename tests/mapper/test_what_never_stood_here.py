@@ -1,0 +1,159 @@
+"""Completions that never stood on this shelf (design rule 17): historical orders, and what every number contains."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from mapper_newstore_stock.errors import ConfigurationError, QuantityError
+
+from tests.mapper.shop_day import ShopDay, completed
+from tests.shop.plugin import run_plugin
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+SKU, OLD = ("DC01", "SKU-1"), "2019-05-01T10:00:00Z"
+GO_LIVE = "2025-03-01T00:00:00Z"
+
+
+def historical(at: int, *products: str, node: str = "DC01") -> dict[str, t.Any]:
+    """Return the completion of an order that was shipped years ago and loaded today."""
+    items = [
+        {"id": f"{at}-{n}", "product_id": name, "shipped_at": OLD} for n, name in enumerate(products or ("SKU-1",))
+    ]
+    return completed(at, node=node, items=items)
+
+
+@pytest.fixture
+def day(tmp_path: Path, database_url: str) -> ShopDay:
+    day = ShopDay(tmp_path, ledger_url=database_url, ignore_shipped_before=GO_LIVE)
+    day.erp.count(*SKU, 7)
+    return day
+
+
+def test_a_historical_order_changes_no_number_and_its_timestamp_is_in_the_range(day: ShopDay) -> None:
+    (cut,) = day.run(historical(11), completed(12), historical(13))
+    assert (cut.quantities, cut.range) == ({SKU: 6}, (11, 13))
+
+
+def test_it_needs_no_row(day: ShopDay) -> None:
+    (cut,) = day.run(historical(11, "GONE"), completed(12))
+    assert (cut.quantities, cut.range) == ({SKU: 6}, (11, 12))
+
+
+def test_alone_it_waits_for_a_cut_that_has_a_row(day: ShopDay) -> None:
+    day.run()
+    assert day.run(historical(11, "GONE")) == []
+    (cut,) = day.run(completed(12))
+    assert (cut.quantities, cut.range) == ({SKU: 6}, (11, 12))
+
+
+def test_only_the_items_that_were_shipped_before_are_left_out(day: ShopDay) -> None:
+    items = [{"id": "1", "product_id": "SKU-1", "shipped_at": OLD}, {"id": "2", "product_id": "SKU-1"}]
+    (cut,) = day.run(completed(11, items=items))
+    assert cut.quantities == {SKU: 6}
+
+
+def test_a_completion_of_today_without_a_row_is_still_refused(day: ShopDay) -> None:
+    with pytest.raises(QuantityError, match="no on-hand row for keys with completed units: DC01/NEW"):
+        day.run(historical(11, "GONE"), completed(12, "NEW"))
+
+
+def test_parts_of_a_split_run_cover_them_too(day: ShopDay) -> None:
+    day.settings["max_cut_items"] = 1
+    day.erp.count("DC01", "SKU-2", 5)
+    cuts = day.run(
+        historical(10, "GONE"), completed(11), historical(12, "GONE"), completed(13, "SKU-2"), historical(14, "GONE")
+    )
+    assert [(cut.quantities, cut.range) for cut in cuts] == [({SKU: 6}, (10, 12)), ({("DC01", "SKU-2"): 4}, (13, 14))]
+
+
+def test_in_the_other_direction_they_are_left_out(tmp_path: Path) -> None:
+    messages = [
+        {
+            "type": "SCHEMA",
+            "stream": "fulfillment_events",
+            "schema": {"properties": {}},
+            "key_properties": ["event_id"],
+        },
+        *({"type": "RECORD", "stream": "fulfillment_events", "record": r} for r in (historical(11), completed(12))),
+        {"type": "STATE", "value": {}},
+    ]
+    done = run_plugin(
+        "mapper-newstore-stock",
+        tmp_path,
+        {"output": "allocations", "ignore_shipped_before": GO_LIVE},
+        messages=messages,
+    )
+    assert done.code == 0, done.log
+    assert [record["logical_timestamp"] for record in done.records] == [12]
+
+
+def test_a_time_that_is_none_is_bad_configuration(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="ignore_shipped_before: 'go-live': expected a time"):
+        ShopDay(tmp_path, ignore_shipped_before="go-live").run()
+
+
+class TestContainedThrough:
+    """What every number contains: the documented first run."""
+
+    @pytest.fixture
+    def day(self, tmp_path: Path, database_url: str) -> ShopDay:
+        day = ShopDay(tmp_path, ledger_url=database_url, contained_through=3)
+        day.erp.count(*SKU, 7)
+        return day
+
+    def test_the_first_range_covers_what_nobody_was_told_of(self, day: ShopDay) -> None:
+        # 1 to 3 were shipped before the receiver was there, and the number was taken; then 4 is shipped.
+        (cut,) = day.run(completed(4))
+        assert (cut.quantities, cut.range) == ({SKU: 6}, (0, 4))
+        (cut,) = day.run(completed(5))
+        assert (cut.quantities, cut.range) == ({SKU: 5}, (5, 5))
+
+    def test_known_completions_up_to_it_are_in_the_number(self, day: ShopDay) -> None:
+        (cut,) = day.run(completed(2), completed(3), completed(4))
+        assert (cut.quantities, cut.range) == ({SKU: 6}, (0, 4))
+
+    def test_it_is_declared_without_any_event(self, day: ShopDay) -> None:
+        (cut,) = day.run()
+        assert (cut.quantities, cut.range) == ({SKU: 7}, (0, 3))
+        assert day.run() == []
+
+    def test_it_is_declared_again_until_newstore_has_it(self, day: ShopDay) -> None:
+        day.run(acknowledge=0)
+        (cut,) = day.run()
+        assert cut.range == (0, 3)
+
+    def test_a_key_without_a_row_needs_none_for_what_lies_below(self, day: ShopDay) -> None:
+        (cut,) = day.run(completed(2, "GONE"), completed(4))
+        assert (cut.quantities, cut.range) == ({SKU: 6}, (0, 4))
+
+    def test_the_parts_of_a_first_run_leave_no_gap_below_it(self, day: ShopDay) -> None:
+        day.settings.update(max_cut_items=1, contained_through=20)
+        day.erp.count("DC01", "SKU-2", 5)
+        cuts = day.run(completed(11), completed(15, "SKU-2"), completed(22, "SKU-2"))
+        assert [(cut.quantities, cut.range) for cut in cuts] == [
+            ({SKU: 7}, (0, 11)),
+            ({("DC01", "SKU-2"): 4}, (12, 22)),
+        ]
+
+
+def test_who_lets_the_tap_begin_in_the_middle_is_led_to_contained_through(
+    tmp_path: Path, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    day = ShopDay(tmp_path, ledger_url=database_url)
+    day.erp.count(*SKU, 7)
+    day.bookmark = {
+        "replication_key_value": 4,
+        "position": 1,
+        "store_id": "store",
+        "complete": True,
+        "start_logical_timestamp": 4,
+    }
+    day.run(completed(4))
+    assert "set contained_through to 3" in caplog.text
+    caplog.clear()
+    day.settings["contained_through"] = 3
+    day.run()
+    assert "contained_through" not in caplog.text
