@@ -22,7 +22,6 @@ if t.TYPE_CHECKING:
 SEEDS = range(60)
 
 
-@pytest.mark.fault("F23")
 @pytest.mark.parametrize("name", BY_STORIES)
 def test_a_broken_proof_oversells(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     breaks, options = BY_STORIES[name]

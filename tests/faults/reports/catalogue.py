@@ -30,6 +30,10 @@ FAULTS = {
     "F20": ("a link or its object is gone before NewStore fetches it", "the job fails, the cut goes out again"),
     "F21": ("a full disk while zipping, an object store that is slow or down", "one clear error; repeatable"),
     "F22": ("clock, network and ERP at their worst together, for long", "never too much; equal at rest"),
+    "F23": (
+        "the ERP books in any order, takes bookings back, hands out yesterday's file, has a clock that is off",
+        "never too much; equal after the next whole list",
+    ),
 }
 
 #: Mistakes seen in other adapters, as sentences about them.

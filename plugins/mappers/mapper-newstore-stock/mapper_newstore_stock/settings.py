@@ -54,7 +54,7 @@ SETTINGS: dict[str, t.Any] = {
             default={},
             title="On-hand columns",
             description="The source's own names for fulfillment_node_id, product_id, quantity, and for "
-            "as_of_logical_timestamp (form `column`) or taken_at (form `taken_at`)",
+            "as_of_logical_timestamp (form `column`) or taken_at (form `taken_at`). Default: these names",
         ),
         th.Property(
             "on_hand_as_of",
@@ -105,7 +105,8 @@ SETTINGS: dict[str, t.Any] = {
             th.StringType,
             title="Format of taken_at",
             description="How the name of an on-hand file says when it was taken, as `strptime` reads it, such as "
-            "`stock-%Y%m%d-%H%M.csv` (form `taken_at`); default its modification time less `on_hand_lag_seconds`",
+            "`stock-%Y%m%d-%H%M.csv` (form `taken_at`); default its column taken_at, or its modification time less "
+            "`on_hand_lag_seconds`",
         ),
         th.Property(
             "on_hand_done_marker",
@@ -153,8 +154,9 @@ SETTINGS: dict[str, t.Any] = {
             ),
             default={},
             title="Columns of bookings",
-            description="What a booking is known by (event_id if not named, fulfillment_request_id, order_id) and the "
-            "source's own names for it and for product_id, units (default: 1 a row) and fulfillment_node_id",
+            description="The source's own names: for what a booking is known by (one of event_id, "
+            "fulfillment_request_id, order_id) and for product_id, units (default: 1 a row) and fulfillment_node_id. "
+            "Default: those of these names that it has",
         ),
         th.Property(
             "booked_reversible",

@@ -21,6 +21,8 @@ if t.TYPE_CHECKING:
 
 #: What a booking may be known by.
 REFERENCES = ("event_id", "fulfillment_request_id", "order_id")
+#: What else a booking may say.
+DETAILS = ("product_id", "units", "fulfillment_node_id")
 
 #: Reference, product, fulfillment node (None: not said), units (None: all of the event).
 Booking = tuple[str, str | None, str | None, int | None]
@@ -41,6 +43,21 @@ class BookingSource:
     columns: Mapping[str, str]
     is_reversible: bool = False
 
+    @classmethod
+    def found(cls, place: Place, names: Sequence[str], *, is_reversible: bool = False) -> t.Self:
+        """Return the source whose columns are called what they are, known by the most precise reference it has.
+
+        Raises:
+            ConfigurationError: it has none.
+        """
+        reference = next((name for name in REFERENCES if name in names), None)
+        if reference is None:
+            raise ConfigurationError(
+                f"booked_columns: {place.name} has no column {', '.join(REFERENCES[:-1])} or {REFERENCES[-1]} "
+                f"({', '.join(names)}). Name the one a booking is known by"
+            )
+        return cls(place, {name: name for name in (reference, *DETAILS) if name in names}, is_reversible)
+
     @property
     def reference(self) -> str:
         """What a booking is known by.
@@ -48,7 +65,9 @@ class BookingSource:
         Raises:
             ConfigurationError: more than one column is named for it.
         """
-        named = [name for name in REFERENCES if name in self.columns] or ["event_id"]
+        named = [name for name in REFERENCES if name in self.columns]
+        if not named:
+            raise ConfigurationError("booked_columns: name what a booking is known by: " + ", ".join(REFERENCES))
         if len(named) > 1:
             raise ConfigurationError(f"booked_columns: {' and '.join(named)} are named; name one of them")
         return named[0]

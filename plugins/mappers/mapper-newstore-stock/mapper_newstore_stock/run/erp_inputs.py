@@ -11,7 +11,7 @@ from mapper_newstore_stock.errors import ConfigurationError, OnHandError
 from mapper_newstore_stock.ledger.proof import Proof
 from mapper_newstore_stock.run.bookings import BookingSource
 from mapper_newstore_stock.run.clocks import newstore_difference, refuse_difference
-from mapper_newstore_stock.run.erp_tables import Place, has_snapshots, is_sql
+from mapper_newstore_stock.run.erp_tables import ErpTables, Place, has_snapshots, is_sql
 from mapper_newstore_stock.run.list_files import ListFile, ListFiles
 from mapper_newstore_stock.run.moments import MomentReader
 from mapper_newstore_stock.run.on_hand import TAKEN_AT, OnHandSource
@@ -20,7 +20,6 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mapper_newstore_stock.ledger.proof import Form
-    from mapper_newstore_stock.run.erp_tables import ErpTables
 
 
 class ErpInputs:
@@ -55,15 +54,35 @@ class ErpInputs:
         """
         config = self._config
         return OnHandSource(
-            Place("on_hand", self._list.url, config.get("on_hand_table"), config.get("on_hand_query")),
+            self._place,
             form=self._form,
-            columns=config["on_hand_columns"],
+            columns=self._columns,
             ignored_nodes=config["ignored_nodes"],
             ignored_products=config["ignored_products"],
             updated_column=config.get("on_hand_updated_column"),
             zone=config["taken_at_timezone"],
             latest=self._latest,
         )
+
+    @property
+    def _place(self) -> Place:
+        return Place("on_hand", self._list.url, self._config.get("on_hand_table"), self._config.get("on_hand_query"))
+
+    @functools.cached_property
+    def _columns(self) -> Mapping[str, str]:
+        """The source's own names; `taken_at` is among them if its rows say when they were taken.
+
+        A file's rows say so before its time does: a file that is copied is younger than its numbers.
+        """
+        config, place = self._config, self._place
+        columns: Mapping[str, str] = config["on_hand_columns"]
+        if self._form != "taken_at" or TAKEN_AT in columns:
+            return columns
+        if not place.is_sql:
+            with ErpTables() as erp:
+                if config.get("taken_at_format") or TAKEN_AT not in erp.columns(place):
+                    return columns
+        return {**columns, TAKEN_AT: TAKEN_AT}
 
     @functools.cached_property
     def _list(self) -> ListFile:
@@ -77,13 +96,24 @@ class ErpInputs:
             name_format=config.get("taken_at_format") or "",
             lag_ms=config["on_hand_lag_seconds"] * 1000,
         )
-        found = files.newest(dated=self._form == "taken_at" and TAKEN_AT not in config["on_hand_columns"])
-        if found.taken_at is not None and found.taken_at > self._latest:
+        return files.newest(dated=self._form == "taken_at" and TAKEN_AT not in config["on_hand_columns"])
+
+    @property
+    def _taken_at(self) -> int | None:
+        """When all numbers were taken, epoch milliseconds; None: each says so itself, or need not.
+
+        Raises:
+            OnHandError: it is in the future.
+        """
+        if self._form != "taken_at" or self.on_hand.says_when:
+            return None
+        url, taken_at = self._list
+        if taken_at is not None and taken_at > self._latest:
             raise OnHandError(
-                f"{found.url}: it says it was taken at {_iso(found.taken_at)}, in the future. Correct the clock that "
+                f"{url}: it says it was taken at {_iso(taken_at)}, in the future. Correct the clock that "
                 f"wrote it, or taken_at_format and taken_at_timezone"
             )
-        return found
+        return taken_at
 
     @property
     def _latest(self) -> int:
@@ -97,7 +127,11 @@ class ErpInputs:
             return None
         config = self._config
         place = Place("booked", booked_url(config), config.get("booked_table"), config.get("booked_query"))
-        return BookingSource(place, config["booked_columns"], is_reversible=config["booked_reversible"])
+        is_reversible: bool = config["booked_reversible"]
+        if config["booked_columns"]:
+            return BookingSource(place, config["booked_columns"], is_reversible)
+        with ErpTables() as erp:
+            return BookingSource.found(place, erp.columns(place), is_reversible=is_reversible)
 
     def proof(self, erp: ErpTables) -> Proof:
         """Return how the numbers prove what they contain.
@@ -114,11 +148,10 @@ class ErpInputs:
         if self._form == "taken_at":
             self._compare_clocks(erp)
         known_by = self.bookings.fingerprint if self.bookings else "rows" if source.says_when else ""
-        is_dated_list = self._form == "taken_at" and not source.says_when
         return Proof(
             form=self._form,
             skew_ms=self._skew_ms if self._form == "taken_at" else 0,
-            taken_at=self._list.taken_at if is_dated_list else None,
+            taken_at=self._taken_at,
             contained_through=self._config.get("contained_through"),
             known_by=known_by,
         )
@@ -161,11 +194,6 @@ def check_form(config: Mapping[str, t.Any]) -> None:
         raise ConfigurationError(
             "on_hand_as_of: current is true of a live database alone; a file says what was so when it was written. "
             "Set taken_at, which proves what was published before the file was written, or booked"
-        )
-    if form == "taken_at" and is_sql(url) and TAKEN_AT not in config["on_hand_columns"]:
-        raise ConfigurationError(
-            "on_hand_columns: name the column for taken_at, which says when each number was taken; a database has no "
-            "modification time"
         )
     if form == "booked":
         _check_bookings(config)

@@ -15,6 +15,7 @@ from mapper_newstore_stock.ledger.database import STREAMED, address, open_engine
 from mapper_newstore_stock.run.clocks import database_difference
 
 if t.TYPE_CHECKING:
+    import _csv
     from collections.abc import Iterator, Sequence
 
     from mapper_newstore_stock.run.clocks import Difference
@@ -95,6 +96,19 @@ class ErpTables:
             found = connection.execute(select if where is None else select.where(where), execution_options=STREAMED)
             yield from enumerate(found, start=1)
 
+    def columns(self, place: Place) -> list[str]:
+        """Return the names of a table's columns.
+
+        Raises:
+            OnHandError, ConfigurationError: as `rows`.
+        """
+        if not place.is_sql:
+            with _csv_lines(place) as (header, _):
+                return header
+        with _explained(place):
+            select = sa.select(sa.text("*")).select_from(_from(place)).where(sa.false())
+            return list(self.connection(place).execute(select).keys())
+
     def connection(self, place: Place) -> sa.Connection:
         """Return the open transaction on a SQL source.
 
@@ -148,33 +162,43 @@ def _explained(place: Place) -> Iterator[None]:
 
 def _select(place: Place, names: Sequence[str]) -> sa.Select[t.Any]:
     columns: list[sa.ColumnClause[t.Any]] = [sa.column(name) for name in names]
+    return sa.select(*columns).select_from(_from(place, *columns))
+
+
+def _from(place: Place, *columns: sa.ColumnClause[t.Any]) -> sa.FromClause | sa.TextClause:
     if place.query:
-        return sa.select(*columns).select_from(sa.text(f"({place.query}) AS {place.setting}_query"))
+        return sa.text(f"({place.query}) AS {place.setting}_query")
     if place.table:
         schema, _, name = place.table.rpartition(".")
-        return sa.select(*columns).select_from(sa.table(name, *columns, schema=schema or None))
+        return sa.table(name, *columns, schema=schema or None)
     raise ConfigurationError(
         f"{place.setting}_table or {place.setting}_query: one of them is required with a SQL {place.setting}_url"
     )
 
 
-def _csv_rows(place: Place, names: Sequence[str]) -> Iterator[Found]:
+@contextlib.contextmanager
+def _csv_lines(place: Place) -> Iterator[tuple[list[str], _csv.Reader]]:
+    """Open a CSV; its header row, and a reader of the others."""
     url = place.url
     try:
         with fsspec.open(url, "rt", encoding="utf-8-sig", newline="", compression="infer") as file:
             reader = csv.reader(file, strict=True)
-            header = next(reader, [])
-            places = [_find(header, name, url) for name in names]
-            pick = operator.itemgetter(*places) if len(places) > 1 else lambda row: (row[places[0]],)
-            width = len(header)
-            for row in reader:
-                if len(row) == width:
-                    yield reader.line_num, pick(row)
-                elif row:
-                    where = f"{url}, line {reader.line_num}"
-                    raise OnHandError(f"{where}: {len(row)} values under {width} column names")
+            yield next(reader, []), reader
     except (OSError, UnicodeError, csv.Error, ImportError, ValueError) as error:
         raise OnHandError(f"{place.setting}_url: cannot read {url}: {error}") from error
+
+
+def _csv_rows(place: Place, names: Sequence[str]) -> Iterator[Found]:
+    url = place.url
+    with _csv_lines(place) as (header, reader):
+        places = [_find(header, name, url) for name in names]
+        pick = operator.itemgetter(*places) if len(places) > 1 else lambda row: (row[places[0]],)
+        width = len(header)
+        for row in reader:
+            if len(row) == width:
+                yield reader.line_num, pick(row)
+            elif row:
+                raise OnHandError(f"{url}, line {reader.line_num}: {len(row)} values under {width} column names")
 
 
 def _find(header: Sequence[str], name: str, url: str) -> int:

@@ -26,6 +26,12 @@ if t.TYPE_CHECKING:
 COLUMNS = ("fulfillment_node_id", "product_id", "quantity")
 #: What the forms of proof ask for beside them.
 AS_OF, TAKEN_AT = "as_of_logical_timestamp", "taken_at"
+#: What to do when it is missing.
+ADVICE = {
+    AS_OF: "Only on_hand_as_of: column asks for it, the timestamp up to which a number contains every completion; "
+    "taken_at, booked and current need none (docs/design.md, the forms of proof)",
+    TAKEN_AT: "on_hand_columns: name the column for taken_at, which says when each number was taken",
+}
 INT64_MAX = 2**63 - 1
 _WHOLE_NUMBER = re.compile(r"[+-]?\d+(\.0+)?", re.ASCII)
 
@@ -108,15 +114,10 @@ class OnHandSource:
             raise self._with_advice(error) from error
 
     def _with_advice(self, error: OnHandError) -> OnHandError:
-        """Say which forms need no as-of column, when it is the one that is missing."""
-        name = self.columns.get(AS_OF, AS_OF)
-        missing = self.form == "column" and name in str(error) and not str(error).startswith(f"{self.place.name}, ")
-        if not missing:
-            return error
-        return OnHandError(
-            f"{error}. Only on_hand_as_of: column asks for it, the timestamp up to which a number contains every "
-            f"completion; taken_at, booked and current need none (docs/design.md, the forms of proof)"
-        )
+        """Say what to do when the column is missing that the form of proof asks for."""
+        column = {"column": AS_OF, "taken_at": TAKEN_AT}.get(self.form, "")
+        name, is_of_row = self.columns.get(column, column), str(error).startswith(f"{self.place.name}, ")
+        return OnHandError(f"{error}. {ADVICE[column]}") if name and name in str(error) and not is_of_row else error
 
     def _read_dated(self, node: object, product: object, quantity: object, taken_at: object) -> OnHandRow | None:
         row = _plain(node, product, quantity, None)
