@@ -10,7 +10,7 @@ from mapper_newstore_stock.run.erp_tables import ErpTables
 from tests.faults.breaking import broken_proofs
 from tests.faults.breaking.broken_proofs import BY_STORIES
 from tests.faults.players.one_process import play
-from tests.mapper.test_forms_of_proof import SKU, SqlErp, a_completion, a_day, at, booked_by
+from tests.mapper.sql_erp import SKU, SqlErp, a_completion, a_day, at, booked_by
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from mapper_newstore_stock.run.clocks import Difference, database_difference, ne
 from mapper_newstore_stock.run.erp_tables import ErpTables
 
 from tests.mapper.shop_day import ShopDay, completed
-from tests.mapper.test_forms_of_proof import at
+from tests.mapper.sql_erp import at
 from tests.shop.newstore import NewStore
 
 if t.TYPE_CHECKING:
