@@ -54,3 +54,8 @@ def test_an_event_not_released_yet_is_left_for_the_run_that_releases_it(tmp_path
 def test_it_needs_neither_a_ledger_nor_the_erps_numbers(tmp_path: Path) -> None:
     run_mapper(tmp_path, ALLOCATIONS, schema(), *records(event(1, "assigned")), state(1, 1))
     assert [path.name for path in tmp_path.iterdir()] == ["mapper-newstore-stock.json"]
+
+
+def test_records_go_out_even_if_no_state_follows_them(tmp_path: Path) -> None:
+    done = run_mapper(tmp_path, ALLOCATIONS, schema(), *records(event(1, "assigned")))
+    assert (done.code, len(done.records), done.states) == (0, 1, [])

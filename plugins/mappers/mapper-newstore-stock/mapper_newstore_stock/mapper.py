@@ -109,6 +109,9 @@ class MapperNewStoreStock(InlineMapper):
                 self.logger.info("No input: nothing to do")
                 return
             self._write_messages(self._run.finish())
+            if isinstance(self.message_writer, MessageWriter):
+                # Records that no STATE follows are still pending.
+                self.message_writer.flush()
             self._run.close()
 
     def _opened_run(self) -> Run:
