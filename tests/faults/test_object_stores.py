@@ -56,6 +56,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._answer(503, {"Content-Type": "application/xml"}, BUSY)
             return
         if self.command == "PUT":
+            # The slow store itself: nothing is waited for.
             time.sleep(front.seconds)
         answer = requests.request(
             self.command, front.endpoint + self.path, headers=dict(self.headers), data=body, timeout=30

@@ -102,6 +102,23 @@ class TestBooked:
         (cut,) = day.run(a_completion(12, fulfillment_request_id="fr-11", order_id="order-11"))
         assert cut.quantities == {SKU: 8}
 
+    @pytest.mark.fault("F23")
+    def test_what_is_folded_proves_nothing_twice_when_the_list_was_empty_for_a_run(
+        self, day: ShopDay, erp: SqlErp
+    ) -> None:
+        day.settings["ledger_keep_days"] = 0
+        event = a_completion(11)
+        day.run(event)
+        erp.book(event["event_id"], "fr-11", "order-11")
+        erp.count(*SKU, 9)
+        day.run()
+        day.run()
+        erp.unbook()
+        day.run()
+        erp.book(event["event_id"], "fr-11", "order-11")
+        (cut,) = day.run(a_completion(12, fulfillment_request_id="fr-11", order_id="order-11"))
+        assert cut.quantities == {SKU: 8}
+
 
 def test_of_equal_units_of_one_request_only_the_number_counts(tmp_path: Path, database_url: str, erp: SqlErp) -> None:
     day = a_day(tmp_path, database_url, erp, **booked_by("fulfillment_request_id", "product_id", "units"))

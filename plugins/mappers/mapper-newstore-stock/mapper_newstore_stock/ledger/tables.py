@@ -122,8 +122,8 @@ folded = sa.Table(
     sqlite_with_rowid=False,
 )
 
-#: Booked units that were folded away, while the ERP still lists them: they prove no other unit of their group.
-#: Written by: retention (folds), booked_units (forgets)
+#: Booked units that were folded away: what the ERP lists of them proves no other unit of their group.
+#: Written by: retention (folds)
 folded_booking = sa.Table(
     "folded_booking",
     metadata,

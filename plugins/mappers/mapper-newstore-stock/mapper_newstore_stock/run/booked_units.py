@@ -51,7 +51,6 @@ def take_bookings(connection: sa.Connection, source: BookingSource, erp: ErpTabl
     for units in (completed_unit, ahead_unit):
         same_unit = sa.and_(*(units.c[name] == newly_booked.c[name] for name in UNIT))
         connection.execute(units.update().where(same_unit).values(booked=newly_booked.c.units))
-    _forget_folded(connection)
     connection.execute(read_booking.delete())
     return count
 
@@ -89,7 +88,10 @@ _EVERY = sa.literal(2**62, sa.BigInteger)
 
 
 def _known_units(reference: str) -> sa.Subquery:
-    """All units that can be proven; those folded away come first, because they were proven first."""
+    """All units that can be proven; those folded away come first, because they were proven first.
+
+    They are kept when the ERP no longer lists them: a list may be cut short for a run and come back.
+    """
     folded = folded_booking.c
     parts = [
         sa.select(
@@ -158,12 +160,6 @@ def _say_what_is_odd(connection: sa.Connection, source: BookingSource) -> None:
             row.completed,
             row.completed,
         )
-
-
-def _forget_folded(connection: sa.Connection) -> None:
-    """Forget folded bookings the ERP no longer lists: they can prove nothing twice."""
-    listed = sa.exists().where(read_booking.c.reference == folded_booking.c.reference)
-    connection.execute(folded_booking.delete().where(~listed))
 
 
 def newly_booked_keys() -> sa.Select[t.Any]:
