@@ -22,6 +22,8 @@ class OracleUnit:
     late: bool
     run: int
     cut: int | None = None
+    #: The row a late unit came beside, once it had been read: its number cannot contain the unit.
+    beside: tuple[int, int | None] | None = None
 
 
 @dataclasses.dataclass
@@ -80,15 +82,18 @@ class Oracle:
             row = self.rows.get(key)
             if row is None or (row.quantity, row.as_of) != (quantity, as_of):
                 self.rows[key] = OracleRow(quantity, as_of, self.run)
-        for unit in self.units:
-            if unit.cut is None:
-                # A run that died took it; it has not been weighed against the ERP's rows before.
-                unit.run = self.run
+        self._note_rows()
         declared = [unit.at for unit in self.pending(acknowledged)]
         self.mark = _highest(self.mark, state_mark, *declared)
         for unit in [unit for unit in self.ahead if self.mark is not None and unit.at <= self.mark]:
             self.ahead.remove(unit)
             self.units.append(dataclasses.replace(unit, late=seen is not None and unit.at <= seen, run=self.run))
+
+    def _note_rows(self) -> None:
+        for unit in self.units:
+            row = self.rows.get(unit.key)
+            if unit.late and unit.beside is None and row:
+                unit.beside = (row.quantity, row.as_of)
 
     def pending(self, acknowledged: int) -> list[OracleUnit]:
         """Return the units NewStore has not acknowledged."""
@@ -118,7 +123,7 @@ class Oracle:
     def _is_missing_in(row: OracleRow, unit: OracleUnit) -> bool:
         if row.as_of is None or unit.at > row.as_of:
             return True
-        return unit.late and row.changed_run <= unit.run
+        return unit.late and unit.beside in (None, (row.quantity, row.as_of))
 
 
 class OracleNewStore:

@@ -93,15 +93,9 @@ class ShopDay:
     def __init__(self, directory: Path, engine: sa.Engine | None = None, **settings: t.Any) -> None:
         is_live = settings.get("on_hand_as_of") == "current"
         self.erp = LiveErp(directory / "erp.db") if is_live else Erp(directory / "on_hand.csv")
-        self.settings = dict(
-            MapperNewStoreStock(
-                config={
-                    "ledger_url": f"sqlite:///{directory / 'ledger.db'}",
-                    **self.erp.settings,
-                    **settings,
-                }
-            ).config
-        )
+        flat = {} if "on_hand_sources" in settings else self.erp.settings
+        ledger = {"ledger_url": f"sqlite:///{directory / 'ledger.db'}"}
+        self.settings = dict(MapperNewStoreStock(config={**ledger, **flat, **settings}).config)
         self.state: State = {}
         self.bookmark: dict[str, t.Any] | None = None
         self._engine = engine

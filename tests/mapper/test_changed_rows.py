@@ -83,7 +83,8 @@ def test_a_cut_newstore_did_not_get_does_not_move_the_cursor(day: ShopDay, table
 def test_without_a_state_all_rows_are_read_and_removed_ones_noticed(day: ShopDay, table: Table) -> None:
     table.remove("A")
     day.state = {}
-    assert quantities(day.run()) == [{"B": 2}]
+    day.settings["max_vanished_percent"] = 100
+    assert quantities(day.run()) == [{"A": 0, "B": 2}]
 
 
 def test_another_setting_reads_all_rows(day: ShopDay, caplog: pytest.LogCaptureFixture) -> None:

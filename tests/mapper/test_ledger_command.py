@@ -237,7 +237,7 @@ def test_a_configuration_that_cannot_be_used_ends_with_2_and_one_line(
     assert done.stderr.count("\n") == 1
 
 
-def test_three_views_serve_other_tools(day: ShopDay) -> None:
+def test_four_views_serve_other_tools(day: ShopDay) -> None:
     engine = open_engine(day.settings["ledger_url"])
     with engine.connect() as connection:
         runs = connection.exec_driver_sql("SELECT run, first_cut, last_cut, records FROM runs ORDER BY run").all()
@@ -245,7 +245,20 @@ def test_three_views_serve_other_tools(day: ShopDay) -> None:
             "SELECT cut, on_hand, completed, added_back, quantity FROM changes WHERE product_id = 'SKU-1' ORDER BY cut"
         ).all()
         latest = connection.exec_driver_sql("SELECT product_id, quantity, cut FROM latest ORDER BY 1").all()
+        held = connection.exec_driver_sql("SELECT product_id, kind, reason FROM held").all()
     engine.dispose()
     assert [tuple(row) for row in runs] == [(1, 1, 1, 2), (2, 2, 2, 2)]
     assert [tuple(row) for row in changes] == [(1, 10, 1, 0, 9), (2, 10, 2, 0, 8)]
     assert [tuple(row) for row in latest] == [("SKU-1", 8, 2), ("SKU-2", 6, 2)]
+    assert held == []
+
+
+def test_keys_without_a_number_of_their_own_are_listed_with_reason_and_age(day: ShopDay) -> None:
+    day.run(completed(30, "NEW"))
+    url = day.settings["ledger_url"]
+    done = run_command("--ledger-url", url, "held", "--format", "json")
+    (row,) = json.loads(done.stdout)
+    assert (row["product_id"], row["kind"], row["reason"]) == ("NEW", "held", "no row in the on-hand list")
+    assert run_command("--ledger-url", url, "held", "--older-than", "5").returncode == 0
+    done = run_command("--ledger-url", url, "held", "--older-than", "-1")
+    assert (done.returncode, done.stderr) == (1, "ERROR 1 keys are in the list for -1 minutes\n")

@@ -93,9 +93,10 @@ def test_other_streams_are_left_out(tmp_path: Path, settings: dict[str, t.Any]) 
 
 @pytest.mark.adapter_mistake("skipped the bad part but declared the whole range")
 @pytest.mark.adapter_mistake("logged errors and reported success")
-def test_missing_on_hand_ends_with_1_lists_the_keys_and_sends_nothing(
+def test_missing_on_hand_ends_with_1_when_asked_lists_the_keys_and_sends_nothing(
     tmp_path: Path, settings: dict[str, t.Any]
 ) -> None:
+    settings["held_keys"] = "fail"
     done = run_mapper(tmp_path, settings, schema(), *records(completed(10, "SKU-1", "X", "Y")), state(10, 1))
     assert (done.code, done.output) == (1, "")
     assert "no on-hand row for keys with completed units: DC01/X, DC01/Y." in done.log
@@ -245,12 +246,16 @@ def test_one_line_at_the_end_sums_up_the_run(tmp_path: Path, settings: dict[str,
         "events": 2,
         "cuts": 1,
         "records": 1,
+        "held": 0,
+        "stale": 0,
+        "vanished": 0,
         "exit_code": 0,
         "reason": "done",
     }
 
 
 def test_a_run_that_fails_says_why_at_the_end(tmp_path: Path, settings: dict[str, t.Any]) -> None:
+    settings["held_keys"] = "fail"
     said = summary(run_mapper(tmp_path, settings, schema(), *records(completed(10, "X")), state(10, 1)))
     assert (said["exit_code"], said["events"], said["cuts"]) == (1, 1, 0)
     assert "no on-hand row for keys with completed units: DC01/X" in said["reason"]

@@ -158,6 +158,7 @@ def test_a_late_event_below_the_rows_as_of_counts_until_the_row_changes(day: Sho
 def test_a_late_event_of_a_run_that_failed_counts_although_the_row_changed_before(day: ShopDay) -> None:
     day.run(completed(10), completed(14))
     day.erp.count(*SKU, 8, as_of=14)
+    day.settings["held_keys"] = "fail"
     with pytest.raises(QuantityError, match="no on-hand row"):
         day.run(completed(12), completed(15, "NEW"))
     day.erp.count("DC01", "NEW", 5)
@@ -184,12 +185,14 @@ def test_a_negative_quantity_stops_the_run_when_asked(tmp_path: Path, database_u
 
 
 @pytest.mark.fault("F14", "F19")
-def test_a_key_without_an_erp_row_stops_the_run_and_is_named(day: ShopDay) -> None:
+def test_a_key_without_an_erp_row_stops_the_run_when_asked_and_is_named(day: ShopDay) -> None:
+    day.settings["held_keys"] = "fail"
     with pytest.raises(QuantityError, match=r"no on-hand row for keys with completed units: DC01/X, DC01/Y\."):
         day.run(completed(10, "Y", "X", "SKU-1"))
 
 
 def test_a_run_that_was_stopped_goes_out_whole_when_the_row_is_there(day: ShopDay) -> None:
+    day.settings["held_keys"] = "fail"
     with pytest.raises(QuantityError):
         day.run(completed(10, "SKU-1", "X"))
     day.erp.count("DC01", "X", 3)

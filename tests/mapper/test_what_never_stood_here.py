@@ -55,7 +55,8 @@ def test_only_the_items_that_were_shipped_before_are_left_out(day: ShopDay) -> N
     assert cut.quantities == {SKU: 6}
 
 
-def test_a_completion_of_today_without_a_row_is_still_refused(day: ShopDay) -> None:
+def test_a_completion_of_today_needs_a_row(day: ShopDay) -> None:
+    day.settings["held_keys"] = "fail"
     with pytest.raises(QuantityError, match="no on-hand row for keys with completed units: DC01/NEW"):
         day.run(historical(11, "GONE"), completed(12, "NEW"))
 

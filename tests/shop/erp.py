@@ -39,6 +39,11 @@ class Erp:
         """Set a number, to be written with the next change."""
         self._rows[node, product] = (quantity, as_of)
 
+    def remove(self, node: str, product: str) -> None:
+        """Take a row out."""
+        del self._rows[node, product]
+        self._write()
+
     def replace(self, rows: dict[tuple[str, str], tuple[int, int | None]]) -> None:
         """Replace all numbers; keys not given are removed."""
         self._rows = dict(rows)

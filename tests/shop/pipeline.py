@@ -64,7 +64,8 @@ class Pipeline:
         self.newstore = NewStore(directory, forks=forks, import_seconds=0, **webhook, **options)
         self.erp = Erp(directory / "on_hand.csv")
         self.state: dict[str, t.Any] | None = None
-        ledger = {"ledger_url": f"sqlite:///{directory / 'ledger.db'}", **self.erp.settings}
+        flat = {} if "on_hand_sources" in (mapper or {}) else self.erp.settings
+        ledger = {"ledger_url": f"sqlite:///{directory / 'ledger.db'}", **flat}
         self._settings = {
             "tap-newstore-fulfillment": {"landing_url": self.receiver.landing_url, "settle_seconds": 0, **(tap or {})},
             "mapper-newstore-stock": {**ledger, **(mapper or {})},
@@ -82,6 +83,10 @@ class Pipeline:
         """Put units on the shelf and tell NewStore and the ERP."""
         self.newstore.set_stock(node, product, quantity)
         self.erp.count(node, product, quantity)
+
+    def set_mapper(self, settings: dict[str, t.Any]) -> None:
+        """Change settings of the mapper for the runs that follow."""
+        self._settings["mapper-newstore-stock"] |= settings
 
     def run(self) -> Run:
         """Run the three once after all events are delivered, and keep the state."""

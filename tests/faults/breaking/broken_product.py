@@ -10,10 +10,11 @@ import typing as t
 
 import sqlalchemy as sa
 from mapper_newstore_stock.ledger import quantities, tables
-from mapper_newstore_stock.ledger.proof import Proof
+from mapper_newstore_stock.ledger.proof import Proof, Proofs
 from mapper_newstore_stock.ledger.store import Ledger
 from mapper_newstore_stock.ledger.temporary_tables import planned
 from mapper_newstore_stock.run import planning, records, stock_run
+from mapper_newstore_stock.run.candidates import Candidates
 from mapper_newstore_stock.run.cut_writer import CutWriter
 from mapper_newstore_stock.run.cuts import TimestampRange
 from mapper_newstore_stock.run.intake import UNIT
@@ -121,7 +122,7 @@ def late_events_cut_goes_below_the_mark(patch: pytest.MonkeyPatch) -> None:
     mark = Planner._mark
 
     def broken(planner: Planner) -> int | None:
-        pending = sa.select(sa.func.max(_unit.logical_timestamp)).where(planner._not_acknowledged())
+        pending = sa.select(sa.func.max(_unit.logical_timestamp)).where(planner._candidates.not_acknowledged())
         highest: int | None = planner._connection.scalar(pending)
         return mark(planner) if highest is None else highest
 
@@ -133,7 +134,9 @@ def what_the_erp_contains_is_ignored(patch: pytest.MonkeyPatch) -> None:
 
 
 def units_ahead_are_added_back_to_any_row(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(planning, "added_back", lambda mark, _: quantities.added_back(mark, Proof(form="current")))
+    patch.setattr(
+        planning, "added_back", lambda mark, _: quantities.added_back(mark, Proofs({"": Proof(form="current")}))
+    )
 
 
 def changes_of_the_erp_alone_are_not_sent(patch: pytest.MonkeyPatch) -> None:
@@ -169,13 +172,13 @@ def same_event_counts_each_time(patch: pytest.MonkeyPatch) -> None:
 
 
 def what_was_planned_once_is_not_repeated(patch: pytest.MonkeyPatch) -> None:
-    pending = Planner._not_acknowledged
+    pending = Candidates.not_acknowledged
 
-    def broken(planner: Planner) -> sa.ColumnElement[bool]:
-        planned = sa.exists().where(tables.cut.c.cut == _unit.cut, tables.cut.c.run < planner._ledger.run)
-        return sa.and_(pending(planner), ~planned)
+    def broken(found: Candidates) -> sa.ColumnElement[bool]:
+        planned = sa.exists().where(tables.cut.c.cut == _unit.cut, tables.cut.c.run < found._ledger.run)
+        return sa.and_(pending(found), ~planned)
 
-    patch.setattr(Planner, "_not_acknowledged", broken)
+    patch.setattr(Candidates, "not_acknowledged", broken)
 
 
 def what_was_planned_counts_as_imported(patch: pytest.MonkeyPatch) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import typing as t
 
+import msgspec
 import sqlalchemy as sa
-from mapper_newstore_stock import mapper
 from mapper_newstore_stock.ledger import retention
 from mapper_newstore_stock.ledger.temporary_tables import read_booking
-from mapper_newstore_stock.run import booked_units, erp_inputs
+from mapper_newstore_stock.run import booked_units, candidates, erp_inputs, source_rows, sources
 from mapper_newstore_stock.run.erp_tables import ErpTables
-from mapper_newstore_stock.run.stock_run import StockRun
+from mapper_newstore_stock.run.source_rows import SourceReader
 
 from tests.faults.players import one_process
 from tests.faults.players.erp_on_disk import ErpOnDisk, ListsOnDisk
@@ -20,8 +20,10 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
-    from mapper_newstore_stock.ledger.proof import Proof
-    from mapper_newstore_stock.run.on_hand import OnHandSource
+    from mapper_newstore_stock.errors import OnHandError
+    from mapper_newstore_stock.run.bookings import BookingSource
+    from mapper_newstore_stock.run.source_rows import SourceRead
+    from mapper_newstore_stock.run.sources import Source
 
     from tests.faults.players.erp_on_disk import Rows
     from tests.faults.stories.schedules import Options
@@ -30,7 +32,8 @@ if t.TYPE_CHECKING:
 class HighestBooked(ErpOnDisk):
     """Its as-of is the highest timestamp it has booked: what the column means to somebody in a hurry."""
 
-    def write(self, rows: Rows) -> None:
+    def write(self, rows: Rows, failing: frozenset[str]) -> None:
+        del failing
         numbers = {key: (row.quantity, max((b.at for b in row.bookings), default=None)) for key, row in rows.items()}
         self._erp.replace(numbers)
 
@@ -49,8 +52,8 @@ def file_is_taken_for_current(patch: pytest.MonkeyPatch) -> None:
         return erp
 
     patch.setattr(one_process, "erp_on_disk", broken)
-    for module in (mapper, erp_inputs):
-        patch.setattr(module, "check_form", lambda _config: None)
+    for module in (sources, erp_inputs):
+        patch.setattr(module, "check_source", lambda _config: None)
     patch.setattr(ErpTables, "is_standby", lambda *_: False)
 
 
@@ -78,15 +81,27 @@ def folded_units_prove_twice(patch: pytest.MonkeyPatch) -> None:
 
 
 def bookings_are_read_after_the_numbers(patch: pytest.MonkeyPatch) -> None:
-    def broken(run: StockRun, source: OnHandSource) -> Proof:
+    def broken(connection: sa.Connection, source: BookingSource, **rest: t.Any) -> None:
         with ErpTables() as erp:
-            proof = run._inputs.proof(erp)
-            run._read_on_hand(source, erp)
-            assert run._inputs.bookings
-            booked_units.take_bookings(run._ledger.connection, run._inputs.bookings, erp, anew=False)
-        return proof
+            booked_units.load_bookings(connection, source, erp)
+        booked_units.prove_units(connection, source, **rest)
 
-    patch.setattr(StockRun, "_read_erp", broken)
+    patch.setattr(source_rows, "load_bookings", lambda *_: 0)
+    patch.setattr(source_rows, "prove_units", broken)
+
+
+def rows_of_a_dead_source_are_fresh(patch: pytest.MonkeyPatch) -> None:
+    stand = SourceReader._stand
+
+    def broken(reader: SourceReader, source: Source, now_ms: int, error: OnHandError) -> SourceRead:
+        read = stand(reader, source, now_ms, error)
+        return msgspec.structs.replace(read, proof=msgspec.structs.replace(read.proof, known_run=None))
+
+    patch.setattr(SourceReader, "_stand", broken)
+
+
+def completions_of_held_keys_are_claimed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(candidates, "held_timestamps", lambda *_: [])
 
 
 #: What stories in one process catch, with the ERP that shows it.
@@ -100,6 +115,14 @@ BY_STORIES: dict[str, tuple[t.Callable[[pytest.MonkeyPatch], None], dict[str, t.
     "a whole group counts when a part is booked": (
         whole_group_counts_when_a_part_is_booked,
         {"erp": "books", "booked_by": "request"},
+    ),
+    "a dead source's rows are taken for fresh": (
+        rows_of_a_dead_source_are_fresh,
+        {"erp": "current", "has_sources": True, "rows_stand": True},
+    ),
+    "a completion of a key without a row is claimed": (
+        completions_of_held_keys_are_claimed,
+        {"erp": "ships", "unknown": 2},
     ),
     "units of another key prove it": (units_of_another_key_prove_it, {"erp": "books", "booked_by": "event"}),
 }

@@ -8,6 +8,7 @@ import datetime as dt
 import sqlite3
 import typing as t
 
+from tests.faults.stories.steps import SOURCES
 from tests.shop.erp import Erp, LiveErp
 
 if t.TYPE_CHECKING:
@@ -38,8 +39,9 @@ class ErpOnDisk:
         self._erp = erp
         self.settings: dict[str, t.Any] = {**erp.settings, "on_hand_as_of": form}
 
-    def write(self, rows: Rows) -> None:
-        """Replace the table."""
+    def write(self, rows: Rows, failing: frozenset[str]) -> None:
+        """Replace the table; it can always be read."""
+        del failing
         self._erp.replace({key: (row.quantity, row.as_of) for key, row in rows.items()})
 
 
@@ -57,8 +59,8 @@ class BookingsOnDisk(ErpOnDisk):
         with contextlib.closing(sqlite3.connect(path)) as connection:
             connection.execute("CREATE TABLE booked (event_id, request, shop_order, node, product_id, units)")
 
-    def write(self, rows: Rows) -> None:
-        super().write(rows)
+    def write(self, rows: Rows, failing: frozenset[str]) -> None:
+        super().write(rows, failing)
         listed = [
             (booking.event_id, booking.request, booking.order, *key, booking.units)
             for key, row in rows.items()
@@ -77,7 +79,8 @@ class ListsOnDisk(ErpOnDisk):
         self._path = path
         self.settings |= {"on_hand_columns": {"taken_at": "counted_at"}, "clock_skew_seconds": skew_seconds}
 
-    def write(self, rows: Rows) -> None:
+    def write(self, rows: Rows, failing: frozenset[str]) -> None:
+        del failing
         new = self._path.with_suffix(".new")
         with new.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
@@ -88,8 +91,53 @@ class ListsOnDisk(ErpOnDisk):
         new.replace(self._path)
 
 
-def erp_on_disk(options: Options, directory: Path, skew_seconds: int) -> ErpOnDisk:
+class SourcesOnDisk:
+    """Two sources with nodes of their own; one of them may not be readable.
+
+    Attributes:
+        settings: The mapper's settings that lead to both.
+    """
+
+    def __init__(self, sources: dict[str, ErpOnDisk], *, rows_stand: bool) -> None:
+        self._sources = sources
+        self._minutes = 1440 if rows_stand else 0
+        self.settings: dict[str, t.Any] = {}
+        self.write({}, frozenset())
+
+    def write(self, rows: Rows, failing: frozenset[str]) -> None:
+        """Replace the tables, and say where they are."""
+        for name, source in self._sources.items():
+            source.write({key: row for key, row in rows.items() if key[0] in SOURCES[name]}, failing)
+        self.settings["on_hand_sources"] = [self._entry(name, name in failing) for name in self._sources]
+
+    def _entry(self, name: str, is_failing: bool) -> dict[str, t.Any]:
+        settings = self._sources[name].settings
+        if is_failing:
+            settings = settings | {"on_hand_url": "sqlite:////nowhere/erp.db", "on_hand_table": "stock"}
+            settings.pop("booked_table", None)
+            settings["on_hand_as_of"] = "column"
+        elif not settings["on_hand_url"].endswith(".csv"):
+            settings = settings | {"max_on_hand_age_minutes": self._minutes}
+        age = {"max_on_hand_age_minutes": self._minutes} if is_failing else {}
+        return {"name": name, "nodes": list(SOURCES[name]), **settings, **age}
+
+
+def erp_on_disk(options: Options, directory: Path, skew_seconds: int) -> ErpOnDisk | SourcesOnDisk:
     """Return the ERP of a shop, below a directory."""
+    if options.has_sources:
+        parts = {name: directory / name for name in SOURCES}
+        for part in parts.values():
+            part.mkdir()
+        sources = {name: _one_source(options, part, skew_seconds) for name, part in parts.items()}
+        erp: ErpOnDisk | SourcesOnDisk = SourcesOnDisk(sources, rows_stand=options.rows_stand)
+    else:
+        erp = _one_source(options, directory, skew_seconds)
+    if options.vanished:
+        erp.settings |= {"vanished_rows": options.vanished, "max_vanished_percent": 100}
+    return erp
+
+
+def _one_source(options: Options, directory: Path, skew_seconds: int) -> ErpOnDisk:
     if options.erp == "books":
         return BookingsOnDisk(directory / "erp.db", options.booked_by, is_reversible=options.erp_reverses)
     if options.erp == "lists":

@@ -101,8 +101,8 @@ class OneProcess(Story):
         self._death = _databases.death
         self._death.plan()
         self._erp = erp_on_disk(self.options, directory, self.skew)
-        self._rows_to_write: dict[Key, ErpRow] = {}
-        self._mapper = self._mapper_settings(directory)
+        self._rows_to_write: tuple[dict[Key, ErpRow], frozenset[str]] = ({}, frozenset())
+        self._directory = directory
         self._items: dict[str, list[str]] = {}
         self._seen = 0
         self._run_basis = self.basis()
@@ -166,9 +166,9 @@ class OneProcess(Story):
         if newstore_works:
             self._newstore.work()
 
-    def write_erp(self, rows: dict[Key, ErpRow]) -> None:
+    def write_erp(self, rows: dict[Key, ErpRow], failing: frozenset[str]) -> None:
         """Keep the rows: nobody reads them before the next run."""
-        self._rows_to_write = dict(rows)
+        self._rows_to_write = (dict(rows), failing)
 
     def kill_receiver(self) -> None:
         """Do nothing: there is no receiver, the landing store is called directly."""
@@ -182,7 +182,7 @@ class OneProcess(Story):
         self._fault, self._calls = run.fault, 0
         self._meanwhile = list(run.meanwhile)
         self._run_basis = self.basis()
-        self._erp.write(self._rows_to_write)
+        self._erp.write(*self._rows_to_write)
         self._begin_faults()
         records, tap_states = self._tap()
         self.tell(f"  the tap sends {[(r['logical_timestamp'], r['released']) for r in records]}, {tap_states}")
@@ -212,9 +212,9 @@ class OneProcess(Story):
         newstore.on_import = self._judge_import
         return newstore
 
-    def _mapper_settings(self, directory: Path) -> dict[str, t.Any]:
+    def _mapper_settings(self) -> dict[str, t.Any]:
         return {
-            "ledger_url": f"sqlite:///{directory / 'ledger.db'}",
+            "ledger_url": f"sqlite:///{self._directory / 'ledger.db'}",
             **self._erp.settings,
             "max_cut_items": self.options.max_cut_items,
         }
@@ -251,7 +251,7 @@ class OneProcess(Story):
     def _map(self, records: list[Record], states: list[CountedState]) -> list[bytes]:
         """Return the lines the mapper wrote until it ended or died."""
         lines = as_lines(self.state, records, states)
-        mapper = MapperHere(config=self._mapper)
+        mapper = MapperHere(config=self._mapper_settings())
         self._mapper_is_well = False
         try:
             mapper.open(self._engine, self._death)

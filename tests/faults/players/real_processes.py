@@ -203,8 +203,9 @@ class RealProcesses(Story):
         del newstore_works
         threading.Event().wait(seconds)
 
-    def write_erp(self, rows: dict[Key, ErpRow]) -> None:
-        self._erp.write(rows)
+    def write_erp(self, rows: dict[Key, ErpRow], failing: frozenset[str]) -> None:
+        self._erp.write(rows, failing)
+        self._shop.set_mapper(self._erp.settings)
 
     def kill_receiver(self) -> None:
         self._shop.kill_receiver()

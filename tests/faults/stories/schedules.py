@@ -13,10 +13,13 @@ from tests.faults.stories.steps import (
     KEYS,
     NEWSTORE_FAULTS,
     PRODUCTS,
+    SOURCES,
     WRITING,
     Correct,
     Deliveries,
     ErpDrops,
+    ErpFails,
+    ErpLearns,
     ErpWrites,
     Fail,
     Key,
@@ -57,6 +60,10 @@ class Options:
         booked_by: What its bookings are known by.
         job_order: Order in which NewStore runs waiting jobs.
         breaks_the_promise: Whether some events arrive after the promised 15 minutes.
+        unknown: How many keys have no row at first.
+        vanished: What a row means that is gone (`vanished_rows`); "": a list that lacks one is refused.
+        has_sources: Whether the ERP has two sources, which fail on their own.
+        rows_stand: Whether the rows of a source that cannot be read stand; otherwise they are too old at once.
     """
 
     database: Database = "sqlite"
@@ -68,6 +75,10 @@ class Options:
     booked_by: t.Literal["event", "request", "order"] = "event"
     job_order: t.Literal["fifo", "lifo"] = "fifo"
     breaks_the_promise: bool = False
+    unknown: int = 0
+    vanished: t.Literal["", "zero", "keep"] = ""
+    has_sources: bool = False
+    rows_stand: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +89,11 @@ class Schedule:
     options: Options
     stock: dict[Key, int]
     steps: tuple[Step, ...]
+
+
+def unknown_keys(options: Options) -> tuple[Key, ...]:
+    """Return the keys that have no row at first: ones that sell well, and ones that do not."""
+    return (*KEYS[1::3], *KEYS[::3])[: options.unknown]
 
 
 def make_schedule(seed: int, steps: int = STEPS, **options: t.Any) -> Schedule:
@@ -110,6 +126,10 @@ class _Maker:
             "breaks_the_promise": chance.random() < 0.4,
             "erp_reverses": chance.random() < 0.3,
             "booked_by": chance.choice(["event", "request", "order"]),
+            "unknown": chance.choice([0, 0, 0, 1, 2]),
+            "vanished": chance.choice(["", "zero", "keep"]),
+            "has_sources": chance.random() < 0.3,
+            "rows_stand": chance.random() < 0.7,
         }
         self._options = Options(**(drawn | fixed))
         stock = {key: chance.randint(3, 12) for key in KEYS}
@@ -146,7 +166,9 @@ class _Maker:
             self._receive: 1.5,
             self._correct: 1,
             self._erp_writes: 3,
-            self._erp_drops: 0.2,
+            self._erp_drops: 0.6 if self._options.vanished else 0.2,
+            self._erp_learns: 0.5 if self._options.unknown else 0,
+            self._erp_fails: 1 if self._options.has_sources else 0,
             self._wait: 5,
             self._run: 3.2,
             self._lose_state: 0.3,
@@ -202,6 +224,12 @@ class _Maker:
 
     def _erp_drops(self) -> ErpDrops:
         return ErpDrops(self._key())
+
+    def _erp_learns(self) -> ErpLearns:
+        return ErpLearns(self._chance.choice(unknown_keys(self._options)))
+
+    def _erp_fails(self) -> ErpFails:
+        return ErpFails(self._chance.choice(list(SOURCES)))
 
     def _wait(self) -> Wait:
         return Wait(self._chance.choice([0.1, 0.3, 0.6, 1.0, 1.2, 1.5]), self._chance.random() < 0.7)

@@ -10,6 +10,8 @@ Key = tuple[str, str]
 Part = t.Literal["tap", "mapper", "target", "newstore"]
 
 NODES = {"DC01": "dc", "NYC1": "store", "BOS1": "store"}
+#: Who owns which nodes where the ERP has two sources.
+SOURCES = {"wms": ("DC01",), "shops": ("NYC1", "BOS1")}
 PRODUCTS = ("SHIRT", "SHOES", "SOCKS")
 KEYS: tuple[Key, ...] = tuple((node, product) for product in PRODUCTS for node in NODES)
 
@@ -70,6 +72,20 @@ class ErpWrites:
 
     keys: tuple[Key, ...]
     behind: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ErpLearns:
+    """The ERP gets a row for a key that never had one."""
+
+    key: Key
+
+
+@dataclasses.dataclass(frozen=True)
+class ErpFails:
+    """One of the ERP's two sources cannot be read, until this happens again."""
+
+    source: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,6 +165,8 @@ Step = (
     | Correct
     | ErpWrites
     | ErpDrops
+    | ErpLearns
+    | ErpFails
     | Wait
     | Run
     | LoseState

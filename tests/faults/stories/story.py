@@ -9,10 +9,14 @@ from newstore_sandbox.events import COMPLETED, FAILED
 
 from tests.faults.stories.erps import Moment, erp_of
 from tests.faults.stories.judge import Basis, Judge, Verdict
+from tests.faults.stories.rows import ErpRows, LastRead
+from tests.faults.stories.schedules import unknown_keys
 from tests.faults.stories.steps import (
     KEYS,
     Correct,
     ErpDrops,
+    ErpFails,
+    ErpLearns,
     ErpWrites,
     Fail,
     KillReceiver,
@@ -74,6 +78,8 @@ class Story(World):
         self.state: State | None = None
         self._states: list[State | None] = [None]
         self._erp_of_story = erp_of(schedule.options, self.truth, schedule.seed)
+        self._erp_rows = ErpRows(self._erp_of_story, unknown_keys(schedule.options))
+        self._known = LastRead(self.truth)
         self._open: dict[str, tuple[str, list[str]]] = {}
         self._published: list[Published] = []
         self._last = 0
@@ -85,6 +91,8 @@ class Story(World):
             Correct: self._correct,
             ErpWrites: self._erp_writes,
             ErpDrops: self._erp_drops,
+            ErpLearns: self._erp_learns,
+            ErpFails: self._erp_fails,
             Wait: self._wait,
             Run: self._run,
             LoseState: self._lose_state,
@@ -109,10 +117,8 @@ class Story(World):
 
     def basis(self) -> Basis:
         """Return what a run that starts now can know."""
-        rows = self._erp_of_story.rows
-        levels = {key: row.level for key, row in rows.items()}
         late = {event for event in self.truth.completions if self._is_known_to_be_late(event)}
-        claimed = {key: row.claimed - late for key, row in rows.items()}
+        levels, claimed = self._known.basis(self._erp_rows.readable(), late)
         return Basis(levels, frozenset(self.truth.overdue(self.now())), claimed)
 
     def note_passed(self, through: int | None, arrived_by: float) -> None:
@@ -126,6 +132,7 @@ class Story(World):
             if done.arrived is not None and done.arrived <= arrived_by:
                 self._came_late.setdefault(event, done.at <= self._passed)
         self._passed = max(self._passed, through or 0)
+        self._known.note_read()
 
     def _is_known_to_be_late(self, event: str) -> bool:
         """Return whether the mapper can know that an event is late, because an earlier run had passed it."""
@@ -171,7 +178,7 @@ class Story(World):
             self.tell(f"  shipped at {at}: {keys}")
             self._last = event.at
             if self._erp_of_story.units_left():
-                self.write_erp(self._erp_of_story.rows)
+                self._write_erp()
             self._send(event, step.deliveries)
         self.verdict.counts["units shipped"] += len(units)
 
@@ -196,7 +203,18 @@ class Story(World):
 
     def _erp_drops(self, step: ErpDrops) -> None:
         self._erp_of_story.drop(step.key)
-        self.write_erp(self._erp_of_story.rows)
+        self._write_erp()
+
+    def _erp_learns(self, step: ErpLearns) -> None:
+        self._erp_rows.unknown.discard(step.key)
+        self._write_erp()
+
+    def _erp_fails(self, step: ErpFails) -> None:
+        self._erp_rows.failing ^= {step.source}
+        self._write_erp()
+
+    def _write_erp(self) -> None:
+        self.write_erp(self._erp_rows.there(), frozenset(self._erp_rows.failing))
 
     def _wait(self, step: Wait) -> None:
         self.pass_time(step.promises * self.settle, newstore_works=step.newstore_works)
@@ -205,6 +223,7 @@ class Story(World):
         if step.fault:
             self.verdict.counts[f"{step.fault.part} faults planned"] += 1
         self._states.append(self.state)
+        self._known.may_read(self._erp_rows.readable())
         self.state = self.run(step) or self.state
         self.verdict.counts["runs"] += 1
 
@@ -229,6 +248,7 @@ class Story(World):
     def _come_to_rest(self) -> None:
         """Let everything arrive and the ERP write the truth, run twice undisturbed, and judge."""
         self.end_faults()
+        self._erp_rows.mend()
         # The numbers must also be right for an ERP that stays behind.
         behind = 0 if self.options.erp == "lists" else self.schedule.seed % 2 * 3
         self.pass_time(2 * self.promise)
@@ -248,7 +268,7 @@ class Story(World):
     def _write_rows(self, keys: Iterable[Key], behind: int) -> None:
         moment = Moment(self.time_of_day(), self.now() - self.settle, self._last, self.skew)
         self._erp_of_story.write(keys, behind, moment)
-        self.write_erp(self._erp_of_story.rows)
+        self._write_erp()
 
     def _publish(self, deliveries: Deliveries) -> None:
         for event in self.published():

@@ -71,8 +71,8 @@ class World(abc.ABC):
         """Let time pass."""
 
     @abc.abstractmethod
-    def write_erp(self, rows: dict[Key, ErpRow]) -> None:
-        """Replace the ERP's table."""
+    def write_erp(self, rows: dict[Key, ErpRow], failing: frozenset[str]) -> None:
+        """Replace the ERP's tables, and let some of its sources fail."""
 
     @abc.abstractmethod
     def run(self, run: Run) -> State | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import datetime as dt
 import json
 import logging
 import sys
@@ -124,6 +125,22 @@ def cuts(ledger_url: str, write: Write) -> None:
     """List all cuts: range, size, acknowledged or not."""
     with _reading(ledger_url) as connection:
         write(queries.cuts(connection))
+
+
+@cli.command()
+@click.option(
+    "--older-than", type=float, metavar="MINUTES", help="End with 1 if a key is in the list longer than this."
+)
+@_format_option
+@click.pass_obj
+def held(ledger_url: str, older_than: float | None, write: Write) -> None:
+    """List keys without a number of their own: held, stale or vanished ones, with reason and age."""
+    with _reading(ledger_url) as connection:
+        table = queries.held_keys(connection, dt.datetime.now(tz=dt.UTC))
+    write(table)
+    minutes = [row[4] for row in table.rows]
+    if older_than is not None and any(one > older_than for one in minutes):
+        raise LedgerError(f"{sum(one > older_than for one in minutes)} keys are in the list for {older_than:g} minutes")
 
 
 @cli.command()

@@ -14,8 +14,8 @@ from mapper_newstore_stock.command import report_errors
 from mapper_newstore_stock.errors import ConfigurationError
 from mapper_newstore_stock.events import STREAM, read_event
 from mapper_newstore_stock.messages import MessageReader, MessageWriter
-from mapper_newstore_stock.run.erp_inputs import check_form, ignore_before
-from mapper_newstore_stock.run.erp_tables import is_sql
+from mapper_newstore_stock.run.erp_inputs import ignore_before
+from mapper_newstore_stock.run.sources import check_sources
 from mapper_newstore_stock.run.stock_run import StockRun
 from mapper_newstore_stock.run_summary import RunSummary
 from mapper_newstore_stock.settings import ALLOCATIONS, SETTINGS
@@ -30,6 +30,10 @@ if t.TYPE_CHECKING:
     from singer_sdk.io_base import GenericSingerReader
 
     from mapper_newstore_stock.events import Event
+
+
+#: What the run summary counts.
+COUNTS: dict[str, int] = dict.fromkeys(("events", "cuts", "records", "held", "stale", "vanished"), 0)
 
 
 class Run(t.Protocol):
@@ -69,7 +73,7 @@ class MapperNewStoreStock(InlineMapper):
     _run: Run | None = None
 
     def __init__(self, *, message_reader: GenericSingerReader[t.Any] | None = None, **kwargs: t.Any) -> None:
-        self._counts = collections.Counter(events=0, cuts=0, records=0)
+        self._counts = collections.Counter(COUNTS)
         self._summary = RunSummary(self._counts)
         try:
             super().__init__(message_reader=message_reader or self._new_reader(), **kwargs)
@@ -139,16 +143,8 @@ class MapperNewStoreStock(InlineMapper):
         errors = super()._validate_config(raise_errors=raise_errors)
         if self._config.get("output") == ALLOCATIONS:
             return errors
-        table, query = self._config.get("on_hand_table"), self._config.get("on_hand_query")
-        if table and query:
-            raise ConfigurationError("on_hand_table, on_hand_query: set one of them, not both")
-        sql = is_sql(self._config.get("on_hand_url", ""))
-        if sql and not (table or query):
-            raise ConfigurationError("on_hand_table or on_hand_query: one is required when on_hand_url is a database")
-        if not sql and self._config.get("on_hand_updated_column"):
-            raise ConfigurationError("on_hand_updated_column: it needs a database as on_hand_url; a CSV is read whole")
-        if self._config.get("on_hand_url"):
-            check_form(self._config)
+        if {"on_hand_url", "on_hand_sources"} & self._config.keys():
+            check_sources(self._config)
         return errors
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:

@@ -10,7 +10,10 @@ import copy
 import dataclasses
 import typing as t
 
+import msgspec
+
 from mapper_newstore_stock.errors import StateError
+from mapper_newstore_stock.run.cuts import TimestampRange
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,14 +34,14 @@ class Acknowledged:
         end: Highest logical timestamp declared up to that cut (None: none yet).
         mark: The mark quantities were computed at; it never goes back.
         ledger: The ledger, and the run of it, that numbered the cut.
-        on_hand_cursor: How far the ERP's changes had been read for that cut.
+        cursors: How far the ERP's changes had been read for that cut, by source.
     """
 
     cut: int = 0
     end: int | None = None
     mark: int | None = None
     ledger: str | None = None
-    on_hand_cursor: Cursor | None = None
+    cursors: Mapping[str, Cursor] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def from_state(cls, state: Mapping[str, t.Any]) -> Acknowledged:
@@ -56,7 +59,7 @@ class Acknowledged:
             end=end,
             mark=end if mark is None else mark,
             ledger=ledger if isinstance(ledger, str) else None,
-            on_hand_cursor=bookmark.get("on_hand_cursor"),
+            cursors=_cursors(bookmark.get("on_hand_cursor")),
         )
 
     def forgotten(self) -> Acknowledged:
@@ -66,15 +69,17 @@ class Acknowledged:
     def written_into(self, state: Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Return a copy of a state with this bookmark in it."""
         result = copy.deepcopy(dict(state))
-        bookmark = {
+        bookmark: dict[str, t.Any] = {
             "replication_key": REPLICATION_KEY,
             "replication_key_value": self.end,
             "cut": self.cut,
             "mark": self.mark,
             "ledger": self.ledger,
         }
-        if self.on_hand_cursor is not None:
-            bookmark["on_hand_cursor"] = self.on_hand_cursor
+        if self.cursors:
+            # The one source of a flat configuration has no name.
+            named = dict(self.cursors)
+            bookmark["on_hand_cursor"] = named.get("") or named
         result.setdefault("bookmarks", {})[STOCK] = bookmark
         return result
 
@@ -91,6 +96,7 @@ class Taken:
         pruned_through: Completions up to this logical timestamp may be missing from a replay.
         late_through: Events this run of the tap sends from here on, up to this logical timestamp, came late.
         oldest: The tap leaves out events with a lower logical timestamp.
+        holes: Timestamps, in ranges, of events that were refused on their way (design rule 18).
     """
 
     through: int | None = None
@@ -100,6 +106,7 @@ class Taken:
     pruned_through: int | None = None
     late_through: int | None = None
     oldest: int | None = None
+    holes: tuple[TimestampRange, ...] = ()
 
     @classmethod
     def from_state(cls, state: Mapping[str, t.Any], stream: str) -> Taken:
@@ -117,7 +124,23 @@ class Taken:
             pruned_through=_integer(bookmark, stream, "pruned_through"),
             late_through=_integer(bookmark, stream, "late_through"),
             oldest=_integer(bookmark, stream, "start_logical_timestamp"),
+            holes=_holes(bookmark, stream),
         )
+
+
+def _holes(bookmark: Mapping[str, t.Any], stream: str) -> tuple[TimestampRange, ...]:
+    try:
+        return msgspec.convert(bookmark.get("holes") or (), tuple[TimestampRange, ...])
+    except msgspec.ValidationError as error:
+        raise StateError(
+            f"the Singer state's bookmarks.{stream}.holes are not pairs of whole numbers: {error}. Restore the state"
+        ) from error
+
+
+def _cursors(written: t.Any) -> Mapping[str, Cursor]:
+    if isinstance(written, dict):
+        return written
+    return {} if written is None else {"": written}
 
 
 def _bookmark(state: Mapping[str, t.Any], stream: str) -> Mapping[str, t.Any]:

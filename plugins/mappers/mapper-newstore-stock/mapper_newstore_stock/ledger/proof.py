@@ -6,12 +6,17 @@ is wrongly taken for contained oversells by one; one that is wrongly left out un
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import msgspec
 import sqlalchemy as sa
 
-from mapper_newstore_stock.ledger.tables import completed_unit, ledger, on_hand
+from mapper_newstore_stock.ledger.quantities import same_key
+from mapper_newstore_stock.ledger.tables import completed_unit, late_unit, on_hand, source
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: The setting `on_hand_as_of`.
 Form = t.Literal["column", "current", "taken_at", "booked"]
@@ -27,6 +32,8 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
         taken_at: When all rows were taken that do not say so themselves, epoch milliseconds (`taken_at`).
         contained_through: Completions up to this logical timestamp are in every number.
         known_by: What the ERP's bookings are known by, and where they stand (`booked`).
+        known_run: The run that read the rows last, when this one could not: they contain what was known then
+            (`current`).
     """
 
     form: Form = "column"
@@ -34,12 +41,13 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     taken_at: int | None = None
     contained_through: int | None = None
     known_by: str = ""
+    known_run: int | None = None
 
     def units_in(self, units: sa.Table) -> sa.ColumnElement[int]:
         """Return how many units of a row of `completed_unit` or `ahead_unit` are in the number of its `on_hand` row."""
         unit = units.c
         if self.form == "current":
-            return unit.units
+            return unit.units if self.known_run is None else sa.case((self._was_known(unit), unit.units), else_=0)
         if self.form == "booked":
             proven: sa.ColumnElement[int] = unit.booked
             return proven if self.contained_through is None else sa.case((self._is_old(unit), unit.units), else_=proven)
@@ -53,7 +61,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_complete(self) -> bool:
         """Whether every number contains every completion that is known."""
-        return self.form == "current"
+        return self.form == "current" and self.known_run is None
 
     def says_the_same(self, other: Proof | None) -> bool:
         """Return whether numbers computed with another proof still hold; the time of a list may differ."""
@@ -82,25 +90,68 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     def _is_old(self, unit: t.Any) -> sa.ColumnElement[bool]:
         return sa.false() if self.contained_through is None else unit.logical_timestamp <= self.contained_through
 
+    def _was_known(self, unit: t.Any) -> sa.ColumnElement[bool]:
+        return sa.or_(unit.run <= self.known_run, self._is_old(unit))
+
     @staticmethod
     def _column(units: sa.Table) -> sa.ColumnElement[bool]:
-        unit, row, as_of = units.c, on_hand.c, on_hand.c.as_of_logical_timestamp
+        unit, as_of = units.c, on_hand.c.as_of_logical_timestamp
         reached = sa.and_(as_of.is_not(None), unit.logical_timestamp <= as_of)
         if units is not completed_unit:
             return reached
-        # A late event: the ERP cannot have counted it before its row changes again.
-        return sa.and_(reached, sa.not_(sa.and_(unit.late, row.changed_run <= unit.run)))
+        return sa.and_(reached, sa.not_(sa.and_(unit.late, _row_has_not_changed_since(unit))))
 
     def _taken_at(self, unit: t.Any) -> sa.ColumnElement[bool]:
         return sa.and_(unit.published_at.is_not(None), unit.published_at < self.proven_before())
 
 
-def last_proof(connection: sa.Connection) -> Proof | None:
-    """Return the proof the ledger's numbers were last computed with; None before the first plan."""
-    kept = connection.scalar(sa.select(ledger.c.proof))
-    return msgspec.json.decode(kept, type=Proof) if kept else None
+def _row_has_not_changed_since(unit: t.Any) -> sa.ColumnElement[bool]:
+    """Return the condition that the row is what it was when a late unit came: the ERP cannot have counted it."""
+    row, late = on_hand.c, late_unit.c
+    same_unit = sa.and_(
+        same_key(late, unit), late.logical_timestamp == unit.logical_timestamp, late.event_id == unit.event_id
+    )
+    same_row = sa.and_(
+        late.quantity == row.quantity, late.as_of_logical_timestamp.is_not_distinct_from(row.as_of_logical_timestamp)
+    )
+    stands = sa.exists().where(same_unit, sa.or_(late.quantity.is_(None), same_row))
+    return stands.correlate_except(late_unit)
 
 
-def remember_proof(connection: sa.Connection, proof: Proof) -> None:
-    """Note the proof the numbers were computed with; the caller commits."""
-    connection.execute(ledger.update().values(proof=msgspec.json.encode(proof).decode()))
+@dataclasses.dataclass(frozen=True)
+class Proofs:
+    """How the rows of each source prove what they contain.
+
+    Attributes:
+        by_source: A proof for each source's name.
+    """
+
+    by_source: Mapping[str, Proof] = dataclasses.field(default_factory=lambda: {"": Proof()})
+
+    def units_in(self, units: sa.Table) -> sa.ColumnElement[int]:
+        """Return how many units of a row of `completed_unit` or `ahead_unit` are in the number of its `on_hand` row."""
+        if len(self.by_source) == 1:
+            (proof,) = self.by_source.values()
+            return proof.units_in(units)
+        of_source = ((on_hand.c.source == name, proof.units_in(units)) for name, proof in self.by_source.items())
+        return sa.case(*of_source, else_=0)
+
+    def units_missing(self, units: sa.Table) -> sa.ColumnElement[int]:
+        """Return how many units of a row are not proven to be in the number of its `on_hand` row."""
+        return units.c.units - self.units_in(units)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every number contains every completion that is known."""
+        return all(proof.is_complete for proof in self.by_source.values())
+
+    @property
+    def contained_through(self) -> int | None:
+        """Completions up to this logical timestamp are in every number."""
+        return next(iter(self.by_source.values())).contained_through
+
+
+def last_proofs(connection: sa.Connection) -> dict[str, Proof]:
+    """Return the proof the numbers of each source were last computed with."""
+    kept = connection.execute(sa.select(source.c.name, source.c.proof).where(source.c.proof.is_not(None)))
+    return {name: msgspec.json.decode(proof, type=Proof) for name, proof in kept}

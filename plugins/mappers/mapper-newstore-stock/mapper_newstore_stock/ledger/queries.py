@@ -6,12 +6,13 @@ Each answer is a `Table`. Nothing is written, so a run may be going on.
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import typing as t
 
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import LedgerError
-from mapper_newstore_stock.ledger.proof import Proof, last_proof
+from mapper_newstore_stock.ledger.proof import Proof, Proofs, last_proofs
 from mapper_newstore_stock.ledger.quantities import not_negative, same_key
 from mapper_newstore_stock.ledger.tables import (
     SCHEMA_VERSION,
@@ -19,6 +20,7 @@ from mapper_newstore_stock.ledger.tables import (
     completed_unit,
     cut,
     cut_item,
+    held_key,
     ledger,
     on_hand,
     run,
@@ -66,7 +68,7 @@ def explain(connection: sa.Connection, node: str, product: str) -> Table:
     ).first()
     if row is None:
         raise LedgerError(f"the ledger has no on-hand row for {node}/{product}")
-    proof = last_proof(connection) or Proof()
+    proof = last_proofs(connection).get(row.source, Proof())
     sent = connection.execute(
         sa.select(cut_item, cut.c.mark, run.c.started_at)
         .join(cut, cut.c.cut == cut_item.c.cut)
@@ -103,7 +105,7 @@ def quantities_at(connection: sa.Connection, timestamp: int) -> Table:
             f"--timestamp {timestamp}: the ledger has folded away units up to {horizon} (ledger_keep_days); "
             f"ask for {horizon} or more"
         )
-    proof = last_proof(connection) or Proof()
+    proof = Proofs(last_proofs(connection) or {"": Proof()})
     row, unit, ahead = on_hand.c, completed_unit.c, ahead_unit.c
     quantity = (
         row.quantity
@@ -117,6 +119,22 @@ def quantities_at(connection: sa.Connection, timestamp: int) -> Table:
     columns = ("fulfillment_node_id", "product_id", "on_hand", "as_of_logical_timestamp", "quantity")
     rows = connection.execute(query, execution_options={"yield_per": 10_000})
     return Table(columns, (tuple(line) for line in rows), f"quantities as of logical timestamp {timestamp}")
+
+
+def held_keys(connection: sa.Connection, now: dt.datetime) -> Table:
+    """Return the keys that have no number of their own as of the last run, and how long already, in minutes."""
+    key = held_key.c
+    query = sa.select(held_key).order_by(key.since, key.fulfillment_node_id, key.product_id)
+    columns = ("fulfillment_node_id", "product_id", "kind", "since", "minutes", "reason")
+    rows = [
+        (line.fulfillment_node_id, line.product_id, line.kind, line.since, _minutes(line.since, now), line.reason)
+        for line in connection.execute(query)
+    ]
+    return Table(columns, rows, f"{len(rows)} keys are held, stale or vanished")
+
+
+def _minutes(since: str, now: dt.datetime) -> int:
+    return int((now - dt.datetime.fromisoformat(since)).total_seconds() // 60)
 
 
 def acknowledged_cut(connection: sa.Connection) -> int:

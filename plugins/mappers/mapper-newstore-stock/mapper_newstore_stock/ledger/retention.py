@@ -20,13 +20,16 @@ from mapper_newstore_stock.ledger.tables import (
     cut_item,
     folded,
     folded_booking,
+    late_unit,
     ledger,
     on_hand,
     run,
 )
 
 if t.TYPE_CHECKING:
-    from mapper_newstore_stock.ledger.proof import Proof
+    from collections.abc import Mapping
+
+    from mapper_newstore_stock.ledger.proof import Proofs
     from mapper_newstore_stock.ledger.store import Ledger
 
 DEFAULT_KEEP_DAYS = 90
@@ -34,7 +37,13 @@ LONGEST_PAUSE = dt.timedelta(days=1)
 
 
 def forget_old(
-    ledger_: Ledger, acknowledged_cut: int, keep_days: int, now: dt.datetime, *, proof: Proof, known_by: str = ""
+    ledger_: Ledger,
+    acknowledged_cut: int,
+    keep_days: int,
+    now: dt.datetime,
+    *,
+    proofs: Proofs,
+    known_by: Mapping[str, str] | None = None,
 ) -> int:
     """Fold old units away, at most once a day, and return how many.
 
@@ -43,8 +52,8 @@ def forget_old(
         acknowledged_cut: The last cut NewStore has.
         keep_days: How many days a unit is kept after it was taken.
         now: The time, with its zone.
-        proof: How the ERP's rows prove what they contain.
-        known_by: The column the ERP's bookings are known by, if they come in groups.
+        proofs: How the rows of the sources that were read prove what they contain; of no others a unit is folded.
+        known_by: The column a source's bookings are known by, for each that has bookings.
     """
     connection = ledger_.connection
     keep = dt.timedelta(days=keep_days)
@@ -55,12 +64,16 @@ def forget_old(
     if last is None:
         return 0
     unit = completed_unit.c
-    row_contains_it = sa.and_(same_key(on_hand.c, unit), proof.units_missing(completed_unit) == 0)
+    of_source = on_hand.c.source.in_(list(proofs.by_source))
+    row_contains_it = sa.and_(same_key(on_hand.c, unit), of_source, proofs.units_missing(completed_unit) == 0)
     old = sa.and_(unit.run <= last, unit.cut <= acknowledged_cut, sa.exists().where(row_contains_it))
     _add_up(connection, old)
-    if known_by:
-        _add_up_bookings(connection, old, known_by)
+    for source, reference in (known_by or {}).items():
+        in_source = sa.exists().where(same_key(on_hand.c, unit), on_hand.c.source == source)
+        _add_up_bookings(connection, sa.and_(old, in_source), reference)
     count = connection.execute(completed_unit.delete().where(old)).rowcount
+    same_unit = (completed_unit.c[column.name] == column for column in late_unit.primary_key)
+    connection.execute(late_unit.delete().where(~sa.exists().where(*same_unit)))
     old_cuts = sa.select(cut.c.cut).where(cut.c.run <= last, cut.c.cut <= acknowledged_cut)
     connection.execute(cut_item.delete().where(cut_item.c.cut.in_(old_cuts)))
     return count

@@ -51,10 +51,8 @@ def _booked_column() -> sa.Column[int]:
 
 
 #: One row. `ledger_id`: tells this ledger from any other, even from a new one in its place.
-#: `horizon`: highest timestamp of the units folded away (NULL: none yet). `proof`: the form of proof
-#: of the last plan; when it changes, every number is computed anew.
-#: Written by: store (the row), upgrade (version, proof), erp_rows (on_hand_cursor), proof (proof),
-#: retention (folded_at, horizon)
+#: `horizon`: highest timestamp of the units folded away (NULL: none yet).
+#: Written by: store (the row), upgrade (version), retention (folded_at, horizon)
 ledger = sa.Table(
     "ledger",
     metadata,
@@ -62,8 +60,20 @@ ledger = sa.Table(
     sa.Column("ledger_id", sa.Text, nullable=False),
     sa.Column("horizon", sa.BigInteger),
     sa.Column("folded_at", sa.Text, comment="ISO 8601, UTC"),
+)
+
+#: A source of the ERP's rows, as it was last read; the only one of a flat configuration has the name "".
+#: `proof`: how its rows prove what they contain; when that changes, every number is computed anew. `read_run`: the
+#: run that read them. `taken_at`: when its numbers were taken, as far as that is known, else when they were read.
+#: Written by: source_rows (a row per source), upgrade (the row of earlier versions)
+source = sa.Table(
+    "source",
+    metadata,
+    sa.Column("name", text, primary_key=True),
     sa.Column("proof", sa.Text, comment="JSON"),
-    sa.Column("on_hand_cursor", sa.Text, comment="JSON: highest value of on_hand_updated_column read"),
+    sa.Column("cursor", sa.Text, comment="JSON: highest value of on_hand_updated_column read"),
+    sa.Column("read_run", number),
+    sa.Column("taken_at", sa.BigInteger, comment="epoch milliseconds"),
 )
 
 #: One row per run of the mapper: who it is, how far it has taken the tap's events, and which
@@ -102,11 +112,51 @@ completed_unit = sa.Table(
     sqlite_with_rowid=False,
 )
 
-#: Units known ahead of the tap's release mark. They count in no mark and no range. They become
+#: Late units the ERP's row may not contain yet: it stands as it stood when they came. `quantity` (NULL: the row has
+#: not been read since) and `as_of_logical_timestamp` are the row then.
+#: Written by: late_units (all rows), retention (removes folded ones), upgrade (those of version 3)
+late_unit = sa.Table(
+    "late_unit",
+    metadata,
+    *key_columns(),
+    sa.Column("logical_timestamp", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("event_id", text, primary_key=True),
+    sa.Column("quantity", sa.BigInteger),
+    sa.Column("as_of_logical_timestamp", sa.BigInteger),
+    sqlite_with_rowid=False,
+)
+
+#: Units known ahead of the tap's release mark, since `run`. They count in no mark and no range. They become
 #: completed units when they are released or when the mark reaches them.
 #: Written by: intake (new units; removes completed ones), booked_units (booked)
 ahead_unit = sa.Table(
-    "ahead_unit", metadata, *unit_columns(), *reference_columns(), _booked_column(), sqlite_with_rowid=False
+    "ahead_unit",
+    metadata,
+    *unit_columns(),
+    *reference_columns(),
+    _booked_column(),
+    sa.Column("run", number, nullable=False, server_default="0"),
+    sqlite_with_rowid=False,
+)
+
+#: Timestamps below the mark that no range has ever covered: NewStore still subtracts their completions (design
+#: rules 13 and 18).
+#: Written by: claims (all rows)
+unclaimed = sa.Table(
+    "unclaimed", metadata, sa.Column("logical_timestamp", sa.BigInteger, primary_key=True, autoincrement=False)
+)
+
+#: Keys whose number is not what their completions and a row of today's list make it. `kind`: `held`, nothing is sent;
+#: `stale`, the last row stands; `vanished`, 0 was sent.
+#: Written by: held_keys (all rows)
+held_key = sa.Table(
+    "held_key",
+    metadata,
+    *key_columns(),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("since", sa.Text, nullable=False, comment="ISO 8601, UTC"),
+    sqlite_with_rowid=False,
 )
 
 #: Sums of the units folded away. `through`: the highest timestamp among them; `published_through`: the latest
@@ -141,8 +191,9 @@ unknown_past = sa.Table("unknown_past", metadata, sa.Column("through", sa.BigInt
 #: The ERP's rows as last read, and what was last sent for them. `as_of_logical_timestamp`: the
 #: timestamp up to which the number contains every completion (NULL: none). `changed_run`: the first run
 #: in which the row may have changed since rows were last read. `sent_quantity`, `sent_cut`: NULL until the
-#: key is first sent.
-#: Written by: erp_rows (rows as read), cut_writer (sent_quantity, sent_cut)
+#: key is first sent. `source`: whose row it is. `absence`: why the last list read has no usable row of the key
+#: ("": it has one).
+#: Written by: erp_rows (rows as read), absent_rows (absence), cut_writer (sent_quantity, sent_cut)
 on_hand = sa.Table(
     "on_hand",
     metadata,
@@ -153,8 +204,16 @@ on_hand = sa.Table(
     sa.Column("sent_quantity", sa.BigInteger),
     sa.Column("sent_cut", number),
     sa.Column("taken_at", sa.BigInteger, comment="epoch milliseconds, the ERP's clock"),
+    sa.Column("source", text, nullable=False, server_default=""),
+    sa.Column("absence", sa.Text, nullable=False, server_default="", comment="vanished, unusable or ignored"),
     sqlite_with_rowid=False,
 )
+
+#: The condition for rows of keys the last list has; written as text, or a partial index would not be used.
+is_present = on_hand.c.absence == sa.literal_column("''")
+#: The condition for the few rows of keys it does not have.
+is_absent = on_hand.c.absence != sa.literal_column("''")
+sa.Index("absent_row", on_hand.c.absence, sqlite_where=is_absent, postgresql_where=is_absent)
 
 
 @sa.event.listens_for(on_hand, "after_create")
@@ -191,5 +250,6 @@ cut_item = sa.Table(
     sa.Column("as_of_logical_timestamp", sa.BigInteger),
     sa.Column("completed", sa.BigInteger, nullable=False),
     sa.Column("added_back", sa.BigInteger, nullable=False),
+    sa.Column("vanished", sa.Boolean, nullable=False, server_default=sa.false(), comment="sent as 0: no row"),
     sqlite_with_rowid=False,
 )

@@ -45,13 +45,33 @@ taken_reference = sa.Table(
 )
 
 #: The ERP's rows as they are read. `as_of`: a logical timestamp (form `column`), or epoch milliseconds (`taken_at`).
-#: Written by: erp_rows (rows of the source)
+#: Written by: erp_rows (rows of the source), source_rows (empties it)
 read_row = sa.Table(
     "read_row",
     temporary,
     *key_columns(primary_key=False),
     sa.Column("quantity", sa.BigInteger, nullable=False),
     sa.Column("as_of", sa.BigInteger),
+    prefixes=["TEMPORARY"],
+)
+
+#: Rows of the list that give their key no number, and why.
+#: Written by: erp_rows (rows of the source), source_rows (empties it)
+unusable_row = sa.Table(
+    "unusable_row",
+    temporary,
+    *key_columns(primary_key=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+
+#: Keys a source lists at nodes that it does not own.
+#: Written by: erp_rows (rows of the source), source_rows (empties it)
+foreign_row = sa.Table(
+    "foreign_row",
+    temporary,
+    *key_columns(primary_key=False),
+    sa.Column("source", text, nullable=False),
     prefixes=["TEMPORARY"],
 )
 
@@ -68,7 +88,7 @@ read_booking = sa.Table(
 )
 
 #: Units whose proof has changed since the last run, with what is proven now.
-#: Written by: booked_units (units as compared)
+#: Written by: booked_units (units as compared), source_rows (empties it)
 newly_booked = sa.Table(
     "newly_booked",
     temporary,
@@ -102,6 +122,28 @@ moved = sa.Table(
     sqlite_with_rowid=False,
 )
 
+#: Touched keys that have no usable row. `is_held`: no range may cover their completions.
+#: Written by: held_keys (all rows), planning (empties it)
+without_row = sa.Table(
+    "without_row",
+    temporary,
+    *key_columns(),
+    sa.Column("is_held", sa.Boolean, nullable=False),
+    prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
+)
+
+#: What `held_key` is to say after this run.
+#: Written by: held_keys (all rows)
+noticed = sa.Table(
+    "noticed",
+    temporary,
+    *key_columns(primary_key=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+
 #: Keys this run sends. `touched` ones belong to a range; the others go out because their number is
 #: new to NewStore. `quantity`: may still be negative here.
 #: Written by: planning (all rows)
@@ -115,6 +157,7 @@ planned = sa.Table(
     sa.Column("added_back", sa.BigInteger, nullable=False),
     sa.Column("quantity", sa.BigInteger, nullable=False),
     sa.Column("touched", sa.Boolean, nullable=False),
+    sa.Column("vanished", sa.Boolean, nullable=False),
     # On PostgreSQL the index would cost twice the rows themselves, for runs that mostly read them all once.
     sa.PrimaryKeyConstraint("fulfillment_node_id", "product_id").ddl_if(dialect="sqlite"),
     prefixes=["TEMPORARY"],

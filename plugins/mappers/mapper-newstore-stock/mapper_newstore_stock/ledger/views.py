@@ -1,7 +1,7 @@
-"""Three SQL views of the ledger for people with their own tools (documented in the README).
+"""Four SQL views of the ledger for people with their own tools (documented in the README).
 
 `runs`: each run of the mapper, and what it sent. `changes`: each number ever sent, and the sum
-behind it. `latest`: each key as it is now.
+behind it. `latest`: each key as it is now. `held`: keys that are held, stale or vanished.
 """
 
 from __future__ import annotations
@@ -23,15 +23,23 @@ VIEWS: Mapping[str, str] = {
     "changes": (
         "SELECT i.fulfillment_node_id, i.product_id, i.cut, c.run, r.started_at, i.on_hand,"
         " i.as_of_logical_timestamp, c.mark, i.completed, i.added_back, i.quantity,"
-        " c.logical_timestamp_start, c.logical_timestamp_end"
+        " c.logical_timestamp_start, c.logical_timestamp_end, i.vanished"
         " FROM cut_item AS i JOIN cut AS c ON c.cut = i.cut JOIN run AS r ON r.run = c.run"
     ),
+    "held": "SELECT fulfillment_node_id, product_id, kind, reason, since FROM held_key",
     "latest": (
         "SELECT o.fulfillment_node_id, o.product_id, o.quantity AS on_hand, o.as_of_logical_timestamp,"
         " o.sent_quantity AS quantity, o.sent_cut AS cut, c.mark, r.started_at AS sent_at"
         " FROM on_hand AS o LEFT JOIN cut AS c ON c.cut = o.sent_cut LEFT JOIN run AS r ON r.run = c.run"
     ),
 }
+
+
+def create_anew(connection: sa.Connection) -> None:
+    """Replace the views of an earlier version."""
+    for name in VIEWS:
+        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
+    create(connection)
 
 
 def create(connection: sa.Connection) -> None:

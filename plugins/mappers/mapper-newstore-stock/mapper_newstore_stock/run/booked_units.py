@@ -10,8 +10,11 @@ import sqlalchemy as sa
 from mapper_newstore_stock.ledger.database import analyze, load
 from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, folded_booking
 from mapper_newstore_stock.ledger.temporary_tables import newly_booked, read_booking
+from mapper_newstore_stock.run.globs import matches
 
 if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mapper_newstore_stock.run.bookings import BookingSource
     from mapper_newstore_stock.run.erp_tables import ErpTables
 
@@ -21,43 +24,51 @@ NAMED_KEYS = 20
 UNIT = ("fulfillment_node_id", "product_id", "logical_timestamp", "event_id")
 
 
-def take_bookings(connection: sa.Connection, source: BookingSource, erp: ErpTables, *, anew: bool) -> int:
-    """Write down which units the ERP has booked, and remember in `newly_booked` those whose proof has changed.
+def load_bookings(connection: sa.Connection, source: BookingSource, erp: ErpTables) -> int:
+    """Read the bookings of a source into `read_booking`, and return how many there are.
+
+    Raises:
+        OnHandError: a booking cannot be used.
+    """
+    connection.execute(read_booking.delete())
+    count = load(connection, read_booking, source.rows(erp))
+    analyze(connection, read_booking)
+    return count
+
+
+def prove_units(
+    connection: sa.Connection, source: BookingSource, *, anew: bool, nodes: Sequence[str] | None = None
+) -> None:
+    """Write down which units the ERP has booked, and add to `newly_booked` those whose proof has changed.
 
     Of equal units of one request only the number counts: which of them the ERP booked first makes no difference
     to any number. Once proven, a unit stays proven even when the ERP no longer lists it, unless bookings are
     reversible.
 
     Args:
-        connection: The ledger's; the caller commits.
-        source: Where the bookings are.
-        erp: Reads tables.
+        connection: The ledger's; `read_booking` holds the bookings; the caller commits.
+        source: Where they are from.
         anew: Forget what was proven before: it was known by something else.
-
-    Returns:
-        The number of bookings read.
-
-    Raises:
-        OnHandError: a booking cannot be used.
+        nodes: The fulfillment nodes (`*` globs) whose units these bookings can prove; None: all.
     """
-    connection.execute(read_booking.delete())
-    connection.execute(newly_booked.delete())
-    count = load(connection, read_booking, source.rows(erp))
-    analyze(connection, read_booking)
-    proven = _proven(source).subquery("proven")
+    proven = _proven(source, nodes).subquery("proven")
     for units in (completed_unit, ahead_unit):
-        _note_changes(connection, units, proven, keeps=not (source.is_reversible or anew))
-    _say_what_is_odd(connection, source)
+        _note_changes(connection, units, proven, nodes, keeps=not (source.is_reversible or anew))
+    _say_what_is_odd(connection, source, nodes)
     for units in (completed_unit, ahead_unit):
         same_unit = sa.and_(*(units.c[name] == newly_booked.c[name] for name in UNIT))
         connection.execute(units.update().where(same_unit).values(booked=newly_booked.c.units))
     connection.execute(read_booking.delete())
-    return count
 
 
-def _proven(source: BookingSource) -> sa.Select[t.Any]:
+def _at(key: t.Any, nodes: Sequence[str] | None) -> list[sa.ColumnElement[bool]]:
+    """Return the condition that a key is at one of the nodes."""
+    return [] if nodes is None else [sa.or_(sa.false(), *matches(key.fulfillment_node_id, nodes))]
+
+
+def _proven(source: BookingSource, nodes: Sequence[str] | None) -> sa.Select[t.Any]:
     """Select the units of each listed group, and how many of each are booked, the lowest timestamps first."""
-    known, booked = _known_units(source.reference), _booked_groups().subquery("booked")
+    known, booked = _known_units(source.reference, nodes), _booked_groups().subquery("booked")
     unit = known.c
     group = [unit[name] for name in _group(source)]
     at_node = [*group, *({} if source.is_of_whole_events else {unit.fulfillment_node_id})]
@@ -87,7 +98,7 @@ def _group(source: BookingSource) -> list[str]:
 _EVERY = sa.literal(2**62, sa.BigInteger)
 
 
-def _known_units(reference: str) -> sa.Subquery:
+def _known_units(reference: str, nodes: Sequence[str] | None) -> sa.Subquery:
     """All units that can be proven; those folded away come first, because they were proven first.
 
     They are kept when the ERP no longer lists them: a list may be cut short for a run and come back.
@@ -102,12 +113,12 @@ def _known_units(reference: str) -> sa.Subquery:
             folded.units,
             folded.reference,
             sa.true().label("is_folded"),
-        )
+        ).where(*_at(folded, nodes))
     ]
     for table in (completed_unit, ahead_unit):
         unit = table.c
         columns = [*(unit[name] for name in UNIT), unit.units, unit[reference].label("reference"), sa.false()]
-        parts.append(sa.select(*columns).where(unit[reference].is_not(None)))
+        parts.append(sa.select(*columns).where(unit[reference].is_not(None), *_at(unit, nodes)))
     return sa.union_all(*parts).subquery("known")
 
 
@@ -119,7 +130,9 @@ def _booked_groups() -> sa.Select[t.Any]:
     return sa.select(*key, units.label("units")).group_by(*key)
 
 
-def _note_changes(connection: sa.Connection, units: sa.Table, proven: sa.Subquery, *, keeps: bool) -> None:
+def _note_changes(
+    connection: sa.Connection, units: sa.Table, proven: sa.Subquery, nodes: Sequence[str] | None, *, keeps: bool
+) -> None:
     """Fill `newly_booked` with the units of a table whose proof is another one now."""
     unit = units.c
     same_unit = sa.and_(*(unit[name] == proven.c[name] for name in UNIT), ~proven.c.is_folded)
@@ -128,13 +141,13 @@ def _note_changes(connection: sa.Connection, units: sa.Table, proven: sa.Subquer
     found = sa.select(*key, proven.c.units).select_from(units.join(proven, same_unit)).where(changed)
     connection.execute(newly_booked.insert().from_select([*UNIT, "units"], found))
     if not keeps:
-        gone = sa.select(*key, sa.literal(0)).where(unit.booked > 0, ~sa.exists().where(same_unit))
+        gone = sa.select(*key, sa.literal(0)).where(unit.booked > 0, ~sa.exists().where(same_unit), *_at(unit, nodes))
         connection.execute(newly_booked.insert().from_select([*UNIT, "units"], gone))
 
 
-def _say_what_is_odd(connection: sa.Connection, source: BookingSource) -> None:
+def _say_what_is_odd(connection: sa.Connection, source: BookingSource, nodes: Sequence[str] | None) -> None:
     """Count bookings of unknown references, and name keys with more units booked than were completed."""
-    known, booked = _known_units(source.reference), _booked_groups().subquery("booked")
+    known, booked = _known_units(source.reference, nodes), _booked_groups().subquery("booked")
     unknown = sa.select(sa.func.count()).select_from(booked)
     count = connection.scalar(unknown.where(~sa.exists().where(known.c.reference == booked.c.reference))) or 0
     if count:

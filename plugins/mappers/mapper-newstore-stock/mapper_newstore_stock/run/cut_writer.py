@@ -12,8 +12,10 @@ import sqlalchemy as sa
 from mapper_newstore_stock.ledger.database import STREAMED, analyze, is_postgresql, temporary_index
 from mapper_newstore_stock.ledger.quantities import not_negative, same_key
 from mapper_newstore_stock.ledger.tables import completed_unit, cut, cut_item, on_hand
-from mapper_newstore_stock.ledger.temporary_tables import moved, pending, planned
+from mapper_newstore_stock.ledger.temporary_tables import moved, pending, planned, without_row
+from mapper_newstore_stock.run.claims import Claims
 from mapper_newstore_stock.run.cuts import Cut, TimestampRange, split_along_timestamps
+from mapper_newstore_stock.run.held_keys import needs_no_row
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,12 +49,14 @@ class CutWriter:
         self._connection = ledger.connection
         self._acknowledged = acknowledged
         self._max_items = max_items
+        self._claims = Claims()
 
-    def write(self, not_acknowledged: sa.ColumnElement[bool], mark: int | None, first: int) -> list[Cut]:
+    def write(self, carried: sa.ColumnElement[bool], claims: Claims, mark: int | None, first: int) -> list[Cut]:
         """Write all planned keys into cuts, and return the cuts.
 
         Args:
-            not_acknowledged: The condition for the completed units these cuts carry.
+            carried: The condition for the completed units these cuts carry.
+            claims: The timestamps their ranges may cover.
             mark: The mark all quantities were computed at.
             first: The first cut's number.
         """
@@ -60,13 +64,14 @@ class CutWriter:
             # Completions that need no row wait for a cut that has one.
             return []
         end = self._highest_end()
-        if self._fits_one_cut():
+        self._claims = claims
+        if self._fits_one_cut() and len(claims.ranges or ()) < 2:
             cuts = self._fill(self._whole_range(), first, end, mark)
         else:
-            cuts = self._fill_split(not_acknowledged, first, end, mark)
+            cuts = self._fill_split(carried, first, end, mark)
         self._fill_with_rest(cuts, first, cuts[-1].end if cuts else end, mark)
         self._remember(cuts)
-        self._assign(not_acknowledged, cuts)
+        self._assign(carried, cuts)
         return cuts
 
     def _fits_one_cut(self) -> bool:
@@ -78,10 +83,8 @@ class CutWriter:
         start, end = self._connection.execute(low_high).one()
         return self._from_the_beginning([] if start is None else [TimestampRange(start, end)])
 
-    def _fill_split(
-        self, not_acknowledged: sa.ColumnElement[bool], first: int, end: int | None, mark: int | None
-    ) -> list[Cut]:
-        self._fill_pending(not_acknowledged)
+    def _fill_split(self, carried: sa.ColumnElement[bool], first: int, end: int | None, mark: int | None) -> list[Cut]:
+        self._fill_pending(carried)
         with temporary_index(self._connection, "pending_by_timestamp", pending.c.logical_timestamp):
             ranges = self._from_the_beginning(self._ranges())
             with self._index_planned():
@@ -120,18 +123,18 @@ class CutWriter:
         stretched[-1] = TimestampRange(stretched[-1].start, max(stretched[-1].end, through))
         return stretched
 
-    def _fill_pending(self, not_acknowledged: sa.ColumnElement[bool]) -> None:
+    def _fill_pending(self, carried: sa.ColumnElement[bool]) -> None:
         unit = completed_unit.c
         self._connection.execute(pending.delete())
         query = sa.select(unit.fulfillment_node_id, unit.product_id, unit.logical_timestamp)
-        self._connection.execute(pending.insert().from_select(pending.c.keys(), query.where(not_acknowledged)))
+        self._connection.execute(pending.insert().from_select(pending.c.keys(), query.where(carried)))
 
     def _ranges(self) -> list[TimestampRange]:
         unit = pending.c
         is_sent = sa.exists().where(same_key(planned.c, unit)).label("is_sent")
         query = sa.select(unit.logical_timestamp, unit.fulfillment_node_id, unit.product_id, is_sent)
         rows = self._connection.execute(query.order_by(unit.logical_timestamp), execution_options=STREAMED)
-        return split_along_timestamps(_completions(rows), self._max_items)
+        return split_along_timestamps(_completions(rows), self._max_items, self._claims.ranges)
 
     def _fill_with_touched(self, number: int, part: TimestampRange | None) -> int:
         """Put every key with a completion in the range into a cut (None: every touched key); return how many."""
@@ -178,6 +181,7 @@ class CutWriter:
             key.as_of_logical_timestamp,
             key.completed,
             key.added_back,
+            key.vanished,
         ).order_by(*_KEY)
         statement = cut_item.insert().from_select(cut_item.c.keys(), query)
         return self._connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
@@ -205,7 +209,7 @@ class CutWriter:
         sent = {"sent_quantity": cut_item.c.quantity, "sent_cut": cut_item.c.cut}
         self._connection.execute(on_hand.update().where(items, same_key(cut_item.c, on_hand.c)).values(sent))
 
-    def _assign(self, not_acknowledged: sa.ColumnElement[bool], cuts: list[Cut]) -> None:
+    def _assign(self, carried: sa.ColumnElement[bool], cuts: list[Cut]) -> None:
         """Note which cut carries each unit; the ranges of one run do not overlap.
 
         With one cut, most units already have its number and are not written again.
@@ -214,7 +218,8 @@ class CutWriter:
         ranged = [part for part in cuts if part.range]
         if not ranged:
             return
-        carried = not_acknowledged
+        if self._connection.execute(sa.select(without_row.c.product_id).limit(1)).first():
+            carried = sa.and_(carried, ~needs_no_row(self._connection))
         number: sa.ColumnElement[int] = sa.literal(ranged[0].number)
         if len(ranged) == 1:
             carried = sa.and_(carried, unit.cut.is_distinct_from(number))

@@ -6,7 +6,7 @@ import dataclasses
 import typing as t
 
 if t.TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Hashable, Iterable, Sequence
 
 
 class TimestampRange(t.NamedTuple):
@@ -35,7 +35,9 @@ class Cut:
     mark: int | None
 
 
-def split_along_timestamps(completions: Iterable[tuple[int, Hashable]], max_items: int) -> list[TimestampRange]:
+def split_along_timestamps(
+    completions: Iterable[tuple[int, Hashable]], max_items: int, within: Sequence[TimestampRange] | None = None
+) -> list[TimestampRange]:
     """Split completions into ranges that touch at most `max_items` keys each.
 
     A range never ends between equal timestamps: one timestamp that touches more keys stays whole.
@@ -44,11 +46,13 @@ def split_along_timestamps(completions: Iterable[tuple[int, Hashable]], max_item
     Args:
         completions: (logical timestamp, key), ordered by timestamp.
         max_items: How many keys one range should touch at most.
+        within: Ranges that no result may reach out of; all completions are in one of them.
     """
+    starts = {part.start for part in within or ()}
     ranges: list[TimestampRange] = []
     keys: set[Hashable] = set()
     for timestamp, new_keys in _by_timestamp(completions):
-        if ranges and len(keys) + len(new_keys - keys) <= max_items:
+        if ranges and timestamp not in starts and len(keys) + len(new_keys - keys) <= max_items:
             keys |= new_keys
             ranges[-1] = TimestampRange(ranges[-1].start, timestamp)
         else:

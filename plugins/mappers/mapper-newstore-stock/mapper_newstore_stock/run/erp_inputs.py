@@ -38,7 +38,12 @@ class ErpInputs:
         self._now = now
         self._form: Form = config["on_hand_as_of"]
         self._skew_ms = int(config["clock_skew_seconds"] * 1000)
-        check_form(config)
+        check_source(config)
+
+    @property
+    def contained_through(self) -> int | None:
+        """Completions up to this logical timestamp are in every number."""
+        return self._config.get("contained_through")
 
     @property
     def needs_references(self) -> bool:
@@ -96,7 +101,13 @@ class ErpInputs:
             name_format=config.get("taken_at_format") or "",
             lag_ms=config["on_hand_lag_seconds"] * 1000,
         )
-        return files.newest(dated=self._form == "taken_at" and TAKEN_AT not in config["on_hand_columns"])
+        is_dated = self._form == "taken_at" and TAKEN_AT not in config["on_hand_columns"]
+        return files.newest(dated=is_dated or config.get("max_on_hand_age_minutes") is not None)
+
+    @property
+    def list_taken_at(self) -> int | None:
+        """When the file that counts was written or says it was taken, epoch milliseconds; None: nobody has asked."""
+        return self._list.taken_at
 
     @property
     def _taken_at(self) -> int | None:
@@ -152,7 +163,7 @@ class ErpInputs:
             form=self._form,
             skew_ms=self._skew_ms if self._form == "taken_at" else 0,
             taken_at=self._taken_at,
-            contained_through=self._config.get("contained_through"),
+            contained_through=self.contained_through,
             known_by=known_by,
         )
 
@@ -183,13 +194,20 @@ def booked_url(config: Mapping[str, t.Any]) -> str:
     return str(config.get("booked_url") or config["on_hand_url"])
 
 
-def check_form(config: Mapping[str, t.Any]) -> None:
-    """Check that the form of proof fits the source.
+def check_source(config: Mapping[str, t.Any]) -> None:
+    """Check that the settings of a source fit each other, and the form of proof fits the source.
 
     Raises:
-        ConfigurationError: it does not; says which settings to change.
+        ConfigurationError: they do not; says which settings to change.
     """
     form, url = config["on_hand_as_of"], config["on_hand_url"]
+    table, query = config.get("on_hand_table"), config.get("on_hand_query")
+    if table and query:
+        raise ConfigurationError("on_hand_table, on_hand_query: set one of them, not both")
+    if is_sql(url) and not (table or query):
+        raise ConfigurationError("on_hand_table or on_hand_query: one is required when on_hand_url is a database")
+    if not is_sql(url) and config.get("on_hand_updated_column"):
+        raise ConfigurationError("on_hand_updated_column: it needs a database as on_hand_url; a CSV is read whole")
     if form == "current" and not is_sql(url):
         raise ConfigurationError(
             "on_hand_as_of: current is true of a live database alone; a file says what was so when it was written. "

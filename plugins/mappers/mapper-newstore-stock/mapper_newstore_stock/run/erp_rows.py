@@ -1,9 +1,8 @@
-"""Takes the ERP's rows into the ledger; only changes are written."""
+"""Takes the rows of one source into the ledger; only changes are written."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import typing as t
 
 import sqlalchemy as sa
@@ -11,21 +10,21 @@ import sqlalchemy as sa
 from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.ledger.database import analyze, is_postgresql, load, temporary_index
 from mapper_newstore_stock.ledger.quantities import same_key
-from mapper_newstore_stock.ledger.tables import folded, on_hand
-from mapper_newstore_stock.ledger.tables import ledger as ledger_table
-from mapper_newstore_stock.ledger.temporary_tables import read_row
+from mapper_newstore_stock.ledger.tables import is_absent, on_hand
+from mapper_newstore_stock.ledger.temporary_tables import foreign_row, read_row, unusable_row
 from mapper_newstore_stock.run.on_hand import AS_OF, TAKEN_AT
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mapper_newstore_stock.ledger.proof import Proof
-    from mapper_newstore_stock.ledger.store import Ledger
+    from mapper_newstore_stock.ledger.proof import Form
     from mapper_newstore_stock.run.erp_tables import ErpTables
-    from mapper_newstore_stock.run.on_hand import OnHandSource
+    from mapper_newstore_stock.run.on_hand import OnHandSource, UnusableRow
     from mapper_newstore_stock.state import Cursor
 
 NAMED_KEYS = 20
+#: More rows than this that cannot be used are a broken list.
+MOST_UNUSABLE = 10_000
 #: The column of `on_hand` for what a row says of the completions it contains, by the form of proof.
 _SAID_BY_ROWS = {"taken_at": TAKEN_AT}
 #: Up to this many rows are found as fast without an index.
@@ -33,75 +32,73 @@ INDEXED_ROWS = 1_000
 _KEY = (read_row.c.fulfillment_node_id, read_row.c.product_id)
 
 
-def last_cursor(connection: sa.Connection, fingerprint: str) -> Cursor | None:
-    """Return how far the ERP's changes have been read (None: not at all from this source)."""
-    kept = connection.scalar(sa.select(ledger_table.c.on_hand_cursor))
-    source, cursor = json.loads(kept) if kept else (None, None)
-    return cursor if source == fingerprint else None
-
-
-def take_rows(ledger: Ledger, source: OnHandSource, erp: ErpTables, since: Cursor | None) -> int:
-    """Take the ERP's rows, and note since which run each may have changed.
+def load_rows(connection: sa.Connection, source: OnHandSource, erp: ErpTables, since: Cursor | None) -> tuple[int, int]:
+    """Read the rows of a source into `read_row`, those that cannot be used into `unusable_row`; return how many each.
 
     Args:
-        ledger: The run's hold on the ledger.
+        connection: The ledger's.
         source: Its rows may come in any order.
         erp: Reads tables.
-        since: Read only rows updated since then. None: read all, and remove keys that are not among them.
-
-    Returns:
-        The number of rows read.
+        since: Read only rows updated since then. None: read all.
 
     Raises:
-        OnHandError: the source has a key more than once.
+        OnHandError: the source cannot be read.
     """
-    connection = ledger.connection
     connection.execute(read_row.delete())
-    count = load(connection, read_row, source.rows(erp, since))
-    says = on_hand.c[_SAID_BY_ROWS.get(source.form, AS_OF)]
-    with _index_by_key(connection, count):
-        analyze(connection, read_row)
-        _refuse_duplicates(connection)
-        # A run that died may have taken units younger than a change it did not read; a late unit counts until then.
-        _change(connection, says, ledger.unread_since)
-        _add(connection, says, ledger.unread_since)
-        if since is None:
-            _remove(connection, count)
-    connection.execute(read_row.delete())
-    if source.updated_column:
-        kept = json.dumps([source.fingerprint, source.cursor])
-        connection.execute(ledger_table.update().values(on_hand_cursor=kept))
-    return count
+    unusable: list[UnusableRow] = []
+    count = load(connection, read_row, source.rows(erp, since, unusable.append))
+    if len(unusable) > MOST_UNUSABLE:
+        raise OnHandError(f"{len(unusable)} rows cannot be used, the first: {unusable[0].reason}")
+    load(connection, unusable_row, unusable)
+    return count, len(unusable)
 
 
-def refuse_rows_below_folded(connection: sa.Connection, proof: Proof) -> None:
-    """Refuse rows that no longer contain units the ledger has folded away.
+def refuse_duplicates(connection: sa.Connection) -> None:
+    """Refuse a list that has a key twice.
 
     Raises:
         OnHandError: names the keys.
     """
-    row, gone = on_hand.c, folded.c
-    if proof.form == "column":
-        name, as_of = AS_OF, row.as_of_logical_timestamp
-        contains = sa.and_(as_of.is_not(None), as_of >= gone.through)
-    elif proof.form == "taken_at":
-        name, published = TAKEN_AT, gone.published_through
-        contains = sa.or_(published.is_(None), proof.proven_before() > published)
-    else:
-        return
-    query = (
-        sa.select(row.fulfillment_node_id, row.product_id)
-        .select_from(folded)
-        .join(on_hand, same_key(row, gone))
-        .where(~contains)
-        .order_by(row.fulfillment_node_id, row.product_id)
-    )
+    query = sa.select(*_KEY).group_by(*_KEY).having(sa.func.count() > 1).order_by(*_KEY)
     if rows := connection.execute(query.limit(NAMED_KEYS)).all():
-        raise OnHandError(
-            f"these on-hand rows say that they contain fewer completions than before, and the ledger no longer knows "
-            f"the units in question (ledger_keep_days): {name_keys(rows)}. Nothing was sent. Correct "
-            f"{name} in the on-hand source"
-        )
+        raise OnHandError(f"the on-hand source names these keys more than once: {name_keys(rows)}")
+
+
+def set_foreign_rows_aside(connection: sa.Connection, name: str, foreign_nodes: Sequence[str]) -> int:
+    """Move the rows of nodes a source does not own to `foreign_row`, and return how many there were."""
+    row = read_row.c
+    there = row.fulfillment_node_id.in_(foreign_nodes)
+    keys = sa.select(row.fulfillment_node_id, row.product_id, sa.literal(name)).where(there)
+    connection.execute(foreign_row.insert().from_select(foreign_row.c.keys(), keys))
+    return connection.execute(read_row.delete().where(there)).rowcount
+
+
+def apply_rows(connection: sa.Connection, name: str, form: Form, run: int) -> None:
+    """Write what has changed in `read_row` into `on_hand`.
+
+    Args:
+        connection: The ledger's; the caller commits.
+        name: The source.
+        form: How its numbers prove what they contain.
+        run: The first run in which the rows may have changed.
+    """
+    says = on_hand.c[_SAID_BY_ROWS.get(form, AS_OF)]
+    _change(connection, says, name, run)
+    _add(connection, says, name, run)
+
+
+@contextlib.contextmanager
+def rows_by_key(connection: sa.Connection, count: int) -> t.Iterator[None]:
+    """Have the rows that were read found by their keys, for the length of a block.
+
+    The rows are there already: sorting them once is cheaper than finding each one's place.
+    """
+    columns = (*_KEY, read_row.c.quantity, read_row.c.as_of)
+    # PostgreSQL hashes instead.
+    is_indexed = count > INDEXED_ROWS and not is_postgresql(connection)
+    with temporary_index(connection, "read_row_by_key", *columns) if is_indexed else contextlib.nullcontext():
+        analyze(connection, read_row)
+        yield
 
 
 def name_keys(rows: Sequence[sa.Row[t.Any]]) -> str:
@@ -109,41 +106,21 @@ def name_keys(rows: Sequence[sa.Row[t.Any]]) -> str:
     return ", ".join(f"{row.fulfillment_node_id}/{row.product_id}" for row in rows)
 
 
-def _index_by_key(connection: sa.Connection, count: int) -> contextlib.AbstractContextManager[None]:
-    """Index many rows on SQLite; PostgreSQL hashes instead.
-
-    The rows are there already: sorting them once is cheaper than finding each one's place.
-    """
-    if count <= INDEXED_ROWS or is_postgresql(connection):
-        return contextlib.nullcontext()
-    columns = (*_KEY, read_row.c.quantity, read_row.c.as_of)
-    return temporary_index(connection, "read_row_by_key", *columns)
-
-
-def _refuse_duplicates(connection: sa.Connection) -> None:
-    query = sa.select(*_KEY).group_by(*_KEY).having(sa.func.count() > 1).order_by(*_KEY)
-    if rows := connection.execute(query.limit(NAMED_KEYS)).all():
-        raise OnHandError(f"the on-hand source names these keys more than once: {name_keys(rows)}")
-
-
-def _change(connection: sa.Connection, says: sa.Column[t.Any], run: int) -> None:
+def _change(connection: sa.Connection, says: sa.Column[t.Any], name: str, run: int) -> None:
     read, kept = read_row.c, on_hand.c
-    differs = sa.or_(kept.quantity != read.quantity, says.is_distinct_from(read.as_of))
-    values = {"quantity": read.quantity, says.name: read.as_of, "changed_run": run}
+    differs = sa.or_(
+        kept.quantity != read.quantity,
+        says.is_distinct_from(read.as_of),
+        kept.source != name,
+        is_absent,
+    )
+    values = {"quantity": read.quantity, says.name: read.as_of, "changed_run": run, "source": name, "absence": ""}
     connection.execute(on_hand.update().where(same_key(kept, read), differs).values(values))
 
 
-def _add(connection: sa.Connection, says: sa.Column[t.Any], run: int) -> None:
+def _add(connection: sa.Connection, says: sa.Column[t.Any], name: str, run: int) -> None:
     read = read_row.c
     known = sa.exists().where(same_key(on_hand.c, read))
-    new = sa.select(*_KEY, read.quantity, read.as_of, sa.literal(run)).where(~known).order_by(*_KEY)
-    columns = ["fulfillment_node_id", "product_id", "quantity", says.name, "changed_run"]
+    new = sa.select(*_KEY, read.quantity, read.as_of, sa.literal(run), sa.literal(name)).where(~known).order_by(*_KEY)
+    columns = ["fulfillment_node_id", "product_id", "quantity", says.name, "changed_run", "source"]
     connection.execute(on_hand.insert().from_select(columns, new))
-
-
-def _remove(connection: sa.Connection, count: int) -> None:
-    """Remove keys the source no longer has; all that it has are in the ledger by now."""
-    if connection.scalar(sa.select(sa.func.count()).select_from(on_hand)) == count:
-        return
-    still_there = sa.exists().where(same_key(read_row.c, on_hand.c))
-    connection.execute(on_hand.delete().where(~still_there))

@@ -16,11 +16,15 @@ from mapper_newstore_stock.ledger.database import BATCH_ROWS, insert, load
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, ledger, run
 from mapper_newstore_stock.ledger.temporary_tables import taken_ahead_unit, taken_reference, taken_unit
+from mapper_newstore_stock.run.late_units import note_late
 from mapper_newstore_stock.run.pruned_past import note_unknown_past
 
 if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mapper_newstore_stock.events import Event
     from mapper_newstore_stock.ledger.store import Ledger
+    from mapper_newstore_stock.run.cuts import TimestampRange
     from mapper_newstore_stock.state import Taken
 
 REFERENCE = ("published_at", "fulfillment_request_id", "order_id")
@@ -76,6 +80,11 @@ class Intake:
             self._late_through.setdefault(taken.late_through, self._batch)
 
     @property
+    def holes(self) -> Sequence[TimestampRange]:
+        """Timestamps of events the tap was refused: no range may cover them."""
+        return self._covered.holes if self._covered else ()
+
+    @property
     def is_complete(self) -> bool:
         """The tap has sent all that its run releases; a tap that says so does in its last STATE."""
         if self._covered is None:
@@ -120,7 +129,7 @@ class Intake:
         units by itself.
         """
         reached = ahead_unit.c.logical_timestamp <= mark
-        units = sa.select(*(ahead_unit.c[name] for name in (*UNIT, *REFERENCE, "booked"))).where(reached)
+        units = sa.select(*(ahead_unit.c[name] for name in (*UNIT, *REFERENCE, "booked", "run"))).where(reached)
         self._complete(units, sa.false(), cut)
         self._connection.execute(ahead_unit.delete().where(reached))
 
@@ -159,17 +168,34 @@ class Intake:
         unit, seen = units.selected_columns, self._ledger.seen_through
         if seen is not None:
             late = sa.or_(late, unit.logical_timestamp <= seen)
+        note_late(self._connection, units, late)
         came = units.order_by(*(unit[name] for name in UNIT[:4]))
-        came = came.add_columns(late, sa.literal(self._ledger.run), sa.literal(cut))
-        statement = insert(self._connection, completed_unit).from_select([*unit.keys(), "late", "run", "cut"], came)
+        values: dict[str, sa.ColumnElement[t.Any]] = {
+            "late": late,
+            "cut": sa.literal(cut),
+            "run": sa.literal(self._ledger.run),
+        }
+        added = [name for name in values if name not in unit]
+        came = came.add_columns(*(values[name] for name in added))
+        statement = insert(self._connection, completed_unit).from_select([*unit.keys(), *added], came)
         self._connection.execute(statement.on_conflict_do_nothing())
 
     def _add_ahead(self) -> None:
-        came = self._with_references(taken_ahead_unit)
+        came = self._with_references(taken_ahead_unit).add_columns(sa.literal(self._ledger.run).label("run"))
         statement = insert(self._connection, ahead_unit).from_select(came.selected_columns.keys(), came)
         self._connection.execute(statement.on_conflict_do_nothing())
-        known = sa.exists().where(_same_unit(completed_unit.c, ahead_unit.c))
-        self._connection.execute(ahead_unit.delete().where(known))
+        released = sa.exists().where(_same_unit(completed_unit.c, ahead_unit.c))
+        self._keep_run_of(released)
+        self._connection.execute(ahead_unit.delete().where(released))
+
+    def _keep_run_of(self, released: sa.ColumnElement[bool]) -> None:
+        """Date units that are released by now back to the run that first knew them."""
+        ahead = ahead_unit.c
+        columns = [ahead[name].label(f"of_{name}") for name in (*UNIT[:4], "run")]
+        if rows := self._connection.execute(sa.select(*columns).where(released)).mappings().all():
+            same = (completed_unit.c[name] == sa.bindparam(f"of_{name}") for name in UNIT[:4])
+            dated = completed_unit.update().where(*same).values(run=sa.bindparam("of_run"))
+            self._connection.execute(dated, [dict(row) for row in rows])
 
     def _refer(self) -> None:
         """Tell units that were known before what they can be proven by: they came when no form of proof needed it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import fnmatch
 import hashlib
 import json
 import re
@@ -13,6 +12,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import ConfigurationError, OnHandError
+from mapper_newstore_stock.run.globs import matcher
 from mapper_newstore_stock.run.moments import MomentReader
 
 if t.TYPE_CHECKING:
@@ -39,6 +39,14 @@ _WHOLE_NUMBER = re.compile(r"[+-]?\d+(\.0+)?", re.ASCII)
 #: contains every completion (`column`; None: it contains none yet), or the moment it was taken in epoch
 #: milliseconds (`taken_at`), or None.
 OnHandRow = tuple[str, str, int, int | None]
+
+
+class UnusableRow(t.NamedTuple):
+    """A row of the list that gives its key no number; `reason` is one line for people."""
+
+    fulfillment_node_id: str
+    product_id: str
+    reason: str
 
 
 @dataclasses.dataclass
@@ -87,17 +95,21 @@ class OnHandSource:
         names = [self.columns.get(column, column) for column in wanted]
         return [*names, self.updated_column] if self.updated_column else names
 
-    def rows(self, erp: ErpTables, since: Cursor | None = None) -> Iterator[OnHandRow]:
+    def rows(
+        self, erp: ErpTables, since: Cursor | None = None, unusable: Callable[[UnusableRow], None] | None = None
+    ) -> Iterator[OnHandRow]:
         """Read the rows, one at a time.
 
         Args:
             erp: Reads tables.
             since: Leave out rows whose `updated_column` is lower.
+            unusable: Takes rows that give their key no number; None: they are an error.
 
         Raises:
             OnHandError: the source cannot be read, or a row cannot be used; names row and column.
             ConfigurationError: the settings do not fit the source.
         """
+        del unusable
         self.cursor = since
         names = self.names
         found = erp.rows(self.place, names, self._changed_since(since))
@@ -187,14 +199,8 @@ class OnHandSource:
 def _matcher(nodes: Sequence[str], products: Sequence[str]) -> Callable[[str, str], object] | None:
     if not nodes and not products:
         return None
-    node, product = _pattern(nodes), _pattern(products)
+    node, product = matcher(nodes), matcher(products)
     return lambda node_id, product_id: (node and node(node_id)) or (product and product(product_id))
-
-
-def _pattern(globs: Sequence[str]) -> Callable[[str], object] | None:
-    # Only `*` is special here; to fnmatch `[` and `?` are too.
-    plain = [glob.replace("[", "[[]").replace("?", "[?]") for glob in globs]
-    return re.compile("|".join(fnmatch.translate(glob) for glob in plain)).match if plain else None
 
 
 def _plain(node: object, product: object, quantity: object, as_of: object) -> OnHandRow | None:

@@ -16,7 +16,7 @@ from mapper_newstore_stock.ledger.tables import on_hand, unknown_past
 from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, name_keys
 
 if t.TYPE_CHECKING:
-    from mapper_newstore_stock.ledger.proof import Proof
+    from mapper_newstore_stock.ledger.proof import Proofs
     from mapper_newstore_stock.state import Taken
 
 
@@ -35,7 +35,7 @@ def note_unknown_past(connection: sa.Connection, taken: Taken, seen_through: int
     connection.execute(unknown_past.insert().values(through=pruned))
 
 
-def refuse_rows_of_unknown_past(connection: sa.Connection, proof: Proof) -> None:
+def refuse_rows_of_unknown_past(connection: sa.Connection, proofs: Proofs) -> None:
     """Refuse rows that do not say they contain the units this ledger has never known.
 
     Only a row's own logical timestamp, or the user's word for all rows (`contained_through`), can say that it does.
@@ -44,14 +44,19 @@ def refuse_rows_of_unknown_past(connection: sa.Connection, proof: Proof) -> None
         OnHandError: names the keys.
     """
     through = connection.scalar(sa.select(unknown_past.c.through))
-    known = proof.contained_through
-    if through is None or proof.is_complete or (known is not None and known >= through):
+    known = proofs.contained_through
+    if through is None or proofs.is_complete or (known is not None and known >= through):
         return
     key = (on_hand.c.fulfillment_node_id, on_hand.c.product_id)
     as_of = on_hand.c.as_of_logical_timestamp
-    query = sa.select(*key).order_by(*key)
-    if proof.form == "column":
-        query = query.where(sa.or_(as_of.is_(None), as_of < through))
+    says_less = [
+        sa.and_(
+            on_hand.c.source == name, sa.or_(as_of.is_(None), as_of < through) if proof.form == "column" else sa.true()
+        )
+        for name, proof in proofs.by_source.items()
+        if not proof.is_complete
+    ]
+    query = sa.select(*key).where(sa.or_(*says_less)).order_by(*key)
     if rows := connection.execute(query.limit(NAMED_KEYS)).all():
         raise OnHandError(
             f"the landing store has pruned completions up to logical timestamp {through}, this ledger has never taken "

@@ -14,18 +14,18 @@ from singer_sdk import typing as th
 from mapper_newstore_stock.errors import LedgerError
 from mapper_newstore_stock.events import STREAM
 from mapper_newstore_stock.ledger.database import short
-from mapper_newstore_stock.ledger.proof import last_proof
+from mapper_newstore_stock.ledger.proof import Proofs
 from mapper_newstore_stock.ledger.retention import forget_old
 from mapper_newstore_stock.ledger.store import Ledger
-from mapper_newstore_stock.run.booked_units import take_bookings
-from mapper_newstore_stock.run.erp_inputs import ErpInputs, ignore_before
-from mapper_newstore_stock.run.erp_rows import last_cursor, take_rows
-from mapper_newstore_stock.run.erp_tables import ErpTables
+from mapper_newstore_stock.run.erp_inputs import ignore_before
 from mapper_newstore_stock.run.intake import Intake
 from mapper_newstore_stock.run.one_tenant import OneTenant
-from mapper_newstore_stock.run.planning import Planner, Rules
+from mapper_newstore_stock.run.planning import Planner
 from mapper_newstore_stock.run.pruned_past import refuse_rows_of_unknown_past
 from mapper_newstore_stock.run.records import records_of
+from mapper_newstore_stock.run.rules import Rules
+from mapper_newstore_stock.run.source_rows import SourceReader, proofs_of, remember_sources
+from mapper_newstore_stock.run.sources import Sources
 from mapper_newstore_stock.state import STOCK, Acknowledged, Taken
 
 if t.TYPE_CHECKING:
@@ -34,9 +34,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mapper_newstore_stock.events import Event
-    from mapper_newstore_stock.ledger.proof import Proof
     from mapper_newstore_stock.run.cuts import Cut
-    from mapper_newstore_stock.run.on_hand import OnHandSource
+    from mapper_newstore_stock.run.source_rows import SourceRead
 
 __all__ = ["STREAM", "StockRun"]
 
@@ -74,11 +73,11 @@ class StockRun:
         self._config = config
         self._logger = logger
         self._counts = counts
-        self._inputs = ErpInputs(config)
+        self._sources = Sources(config)
         self._ledger = ledger or Ledger.at(config["ledger_url"])
         self._intake = Intake(
             self._ledger,
-            keeps_references=self._inputs.needs_references,
+            keeps_references=self._sources.needs_references,
             ignore_shipped_before=ignore_before(config),
         )
         self._acknowledged = Acknowledged()
@@ -161,15 +160,21 @@ class StockRun:
             self._logger.warning("The tap ended before it had sent all it releases: its events are kept, none is sent")
             yield self._state_message(self._acknowledged)
             return
-        source = self._inputs.on_hand
-        proof = self._read_erp(source)
-        refuse_rows_of_unknown_past(self._ledger.connection, proof)
-        cuts = Planner(self._ledger, self._acknowledged, self._rules(proof)).plan(self._intake, first_number)
-        self._forget_old(proof)
+        reader = SourceReader(self._ledger, self._sources, self._acknowledged.cursors)
+        found = reader.read()
+        proofs = proofs_of(found)
+        refuse_rows_of_unknown_past(self._ledger.connection, proofs)
+        planner = Planner(self._ledger, self._acknowledged, self._rules(found), self._intake.holes)
+        cuts = planner.plan(self._intake, first_number)
+        self._counts.update(planner.counts)
+        remember_sources(self._ledger, self._sources, found)
+        self._forget_old(found)
         self._ledger.connection.commit()
+        cursors = {name: read.cursor for name, read in found.items() if read.cursor is not None}
+        read_through = dataclasses.replace(self._acknowledged, cursors=cursors)
         if not cuts:
             self._logger.info("%d events taken, no quantity changed", self._counts["events"])
-            yield self._state_message(dataclasses.replace(self._acknowledged, on_hand_cursor=source.cursor))
+            yield self._state_message(read_through)
             return
         yield singer.SchemaMessage(
             STOCK, STOCK_SCHEMA, ["fulfillment_node_id", "product_id"], ["logical_timestamp_end"]
@@ -177,46 +182,35 @@ class StockRun:
         for cut in cuts:
             self._logger.info("Cut %d: %d records, %s, mark %s", cut.number, cut.size, _range(cut), cut.mark)
             yield from records_of(self._ledger.connection, cut)
-            cursor = source.cursor if cut is cuts[-1] else self._acknowledged.on_hand_cursor
-            yield self._state_message(Acknowledged(cut.number, cut.end, cut.mark, self._ledger.identity, cursor))
+            read = cursors if cut is cuts[-1] else self._acknowledged.cursors
+            yield self._state_message(Acknowledged(cut.number, cut.end, cut.mark, self._ledger.identity, read))
         self._counts.update(cuts=len(cuts), records=sum(cut.size for cut in cuts))
 
-    def _read_erp(self, source: OnHandSource) -> Proof:
-        """Read the bookings and then the numbers, and return how the numbers prove what they contain."""
-        with ErpTables() as erp:
-            proof = self._inputs.proof(erp)
-            if bookings := self._inputs.bookings:
-                last = last_proof(self._ledger.connection)
-                anew = last is None or last.known_by != proof.known_by
-                count = take_bookings(self._ledger.connection, bookings, erp, anew=anew)
-                self._logger.info("%d bookings read", count)
-            self._read_on_hand(source, erp)
-        return proof
-
-    def _read_on_hand(self, source: OnHandSource, erp: ErpTables) -> None:
-        """Read only changed rows if ledger and state both say how far the last run had come, else all rows."""
-        known = last_cursor(self._ledger.connection, source.fingerprint) if source.updated_column else None
-        since = self._acknowledged.on_hand_cursor
-        if known is None or type(known) is not type(since):
-            since = None
-        count = take_rows(self._ledger, source, erp, since)
-        self._logger.info("%d on-hand rows read%s", count, "" if since is None else f", changed since {since}")
-
-    def _forget_old(self, proof: Proof) -> None:
+    def _forget_old(self, found: Mapping[str, SourceRead]) -> None:
         days = self._config["ledger_keep_days"]
         now = dt.datetime.now(tz=dt.UTC)
-        groups = self._inputs.bookings.reference if self._inputs.bookings else ""
-        count = forget_old(self._ledger, self._acknowledged.cut, days, now, proof=proof, known_by=groups)
+        proofs = Proofs({name: read.proof for name, read in found.items() if read.is_live})
+        bookings = {source.name: source.inputs.bookings for source in self._sources if found[source.name].is_live}
+        known_by = {name: of.reference for name, of in bookings.items() if of}
+        count = forget_old(self._ledger, self._acknowledged.cut, days, now, proofs=proofs, known_by=known_by)
         if count:
             self._logger.info("%d units older than %d days folded away", count, days)
 
-    def _rules(self, proof: Proof) -> Rules:
+    def _rules(self, found: Mapping[str, SourceRead]) -> Rules:
+        config = self._config
+        too_old = [source for source in self._sources if found[source.name].is_too_old]
         return Rules(
-            max_cut_items=self._config["max_cut_items"],
-            ignored_nodes=self._config["ignored_nodes"],
-            ignored_products=self._config["ignored_products"],
-            proof=proof,
-            negative_is_zero=self._config["negative_on_hand"] == "zero",
+            max_cut_items=config["max_cut_items"],
+            ignored_nodes=config["ignored_nodes"],
+            ignored_products=config["ignored_products"],
+            proofs=proofs_of(found),
+            zeroed=[source.name for source in self._sources if source.rules.vanished_rows == "zero"],
+            unusable=[source.name for source in too_old],
+            unusable_nodes=[glob for source in too_old for glob in source.nodes or ("*",)],
+            negative_is_zero=config["negative_on_hand"] == "zero",
+            holds_keys=config["held_keys"] == "hold",
+            max_held_percent=config.get("max_held_percent"),
+            claims_ignored=config["claim_ignored"],
         )
 
     def _state_message(self, acknowledged: Acknowledged) -> singer.StateMessage:

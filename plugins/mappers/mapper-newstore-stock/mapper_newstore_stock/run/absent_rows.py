@@ -1,0 +1,132 @@
+"""Keys that a list has no usable row of any more (design rules 12 and 13).
+
+The last row of such a key stays in the ledger, marked: so a late unit stays late when the row comes back, and
+completions can go on being subtracted from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import typing as t
+
+import sqlalchemy as sa
+
+from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.ledger.quantities import same_key
+from mapper_newstore_stock.ledger.tables import is_absent, is_present, on_hand
+from mapper_newstore_stock.ledger.temporary_tables import read_row, unusable_row
+from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, name_keys
+from mapper_newstore_stock.run.globs import matches, matches_none
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+logger = logging.getLogger("mapper-newstore-stock.on-hand")
+
+#: Why a key has no usable row in the last list.
+VANISHED, UNUSABLE, IGNORED = "vanished", "unusable", "ignored"
+Policy = t.Literal["zero", "keep", "fail"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ListRules:
+    """What a whole list may lack.
+
+    Attributes:
+        source: Whose list it is.
+        vanished_rows: What a key means that is no longer in it: `zero`, `keep` its number, or `fail`.
+        max_vanished_percent: By how much it may be shorter than the last one.
+        ignored_nodes: Fulfillment nodes not managed here (`*` globs).
+        ignored_products: Products not managed here (`*` globs).
+    """
+
+    source: str
+    vanished_rows: Policy
+    max_vanished_percent: float
+    ignored_nodes: Sequence[str] = ()
+    ignored_products: Sequence[str] = ()
+
+    @property
+    def title(self) -> str:
+        """What messages call the list."""
+        return f"the on-hand list of {self.source}" if self.source else "the on-hand list"
+
+    def is_ignored(self) -> sa.ColumnElement[bool]:
+        """Return the condition that an `on_hand` row's key is not managed here."""
+        key = on_hand.c
+        nodes, products = self.ignored_nodes, self.ignored_products
+        return sa.or_(sa.false(), *matches(key.fulfillment_node_id, nodes), *matches(key.product_id, products))
+
+    def present(self) -> sa.ColumnElement[bool]:
+        """Return the condition that an `on_hand` row's key was in the last list."""
+        managed = matches_none(on_hand.c, self.ignored_nodes, self.ignored_products)
+        return sa.and_(on_hand.c.source == self.source, is_present, *managed)
+
+
+def refuse_short_list(connection: sa.Connection, rules: ListRules, count: int) -> None:
+    """Refuse a whole list that is empty, or much shorter than the last one.
+
+    Args:
+        connection: The ledger's.
+        rules: What it may lack.
+        count: How many rows it has, those that cannot be used included.
+
+    Raises:
+        OnHandError: it is.
+    """
+    if not count:
+        raise OnHandError(f"{rules.title} is empty. Nothing of it was taken. Check that it was written whole")
+    before = connection.scalar(sa.select(sa.func.count()).select_from(on_hand).where(rules.present())) or 0
+    if before and count < before * (1 - rules.max_vanished_percent / 100):
+        raise OnHandError(
+            f"{rules.title} has {count} rows, the last one had {before}: more than max_vanished_percent "
+            f"({rules.max_vanished_percent:g}) are missing. Nothing of it was taken. Check that it is whole; if it is, "
+            f"raise max_vanished_percent for one run"
+        )
+
+
+def mark_absent(connection: sa.Connection, rules: ListRules, count: int, run: int) -> None:
+    """Mark the keys a whole list has no usable row of; the caller commits.
+
+    Args:
+        connection: The ledger's; `read_row` and `unusable_row` hold the list, and `on_hand` knows all of it.
+        rules: What it may lack.
+        count: How many usable rows it has.
+        run: The first run in which a row may have vanished.
+
+    Raises:
+        OnHandError: rows have vanished and must not.
+    """
+    here = on_hand.c.source == rules.source
+    why = sa.case(
+        (sa.exists().where(same_key(unusable_row.c, on_hand.c)), UNUSABLE),
+        (rules.is_ignored(), IGNORED),
+        else_=VANISHED,
+    )
+    absent = sa.and_(here, is_absent, on_hand.c.absence != why)
+    _mark(connection, rules, absent, why, run)
+    known = sa.select(sa.func.count()).select_from(on_hand).where(here, is_present)
+    if connection.scalar(known) != count:
+        gone = sa.and_(here, is_present, ~sa.exists().where(same_key(read_row.c, on_hand.c)))
+        _mark(connection, rules, gone, why, run)
+
+
+def _mark(
+    connection: sa.Connection, rules: ListRules, rows: sa.ColumnElement[bool], why: sa.ColumnElement[str], run: int
+) -> None:
+    _say_what_vanished(connection, rules, sa.and_(rows, why == VANISHED))
+    connection.execute(on_hand.update().where(rows).values(absence=why, changed_run=run))
+
+
+def _say_what_vanished(connection: sa.Connection, rules: ListRules, rows: sa.ColumnElement[bool]) -> None:
+    count = connection.scalar(sa.select(sa.func.count()).select_from(on_hand).where(rows)) or 0
+    if not count:
+        return
+    key = (on_hand.c.fulfillment_node_id, on_hand.c.product_id)
+    named = name_keys(connection.execute(sa.select(*key).where(rows).order_by(*key).limit(NAMED_KEYS)).all())
+    said = f"{rules.title} no longer has {count} keys: {named}{' and more' if count > NAMED_KEYS else ''}"
+    if rules.vanished_rows == "fail":
+        raise OnHandError(f"{said}. Nothing was sent. Put them back, or set vanished_rows to zero or keep")
+    meaning = "0 is sent for them" if rules.vanished_rows == "zero" else "their last rows stand"
+    logger.warning("%s; %s (vanished_rows: %s)", said, meaning, rules.vanished_rows)

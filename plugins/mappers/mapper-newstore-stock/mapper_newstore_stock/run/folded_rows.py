@@ -1,0 +1,54 @@
+"""Rows beside what the ledger has folded away: they must still contain it."""
+
+from __future__ import annotations
+
+import typing as t
+
+import sqlalchemy as sa
+
+from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.ledger.quantities import same_key
+from mapper_newstore_stock.ledger.tables import folded, on_hand
+from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, name_keys
+from mapper_newstore_stock.run.on_hand import AS_OF, TAKEN_AT
+
+if t.TYPE_CHECKING:
+    from mapper_newstore_stock.ledger.proof import Proof, Proofs
+
+
+def refuse_rows_below_folded(connection: sa.Connection, proofs: Proofs) -> None:
+    """Refuse rows that no longer contain units the ledger has folded away.
+
+    Raises:
+        OnHandError: names the keys.
+    """
+    for source, proof in proofs.by_source.items():
+        if (said := _contains(proof)) is None:
+            continue
+        name, contains = said
+        key = (on_hand.c.fulfillment_node_id, on_hand.c.product_id)
+        query = (
+            sa.select(*key)
+            .select_from(folded)
+            .join(on_hand, same_key(on_hand.c, folded.c))
+            .where(on_hand.c.source == source, ~contains)
+            .order_by(*key)
+        )
+        if rows := connection.execute(query.limit(NAMED_KEYS)).all():
+            raise OnHandError(
+                f"these on-hand rows say that they contain fewer completions than before, and the ledger no longer "
+                f"knows the units in question (ledger_keep_days): {name_keys(rows)}. Nothing was sent. Correct "
+                f"{name} in the on-hand source"
+            )
+
+
+def _contains(proof: Proof) -> tuple[str, sa.ColumnElement[bool]] | None:
+    """Return which column says that a row contains what was folded, and the condition; None: no column does."""
+    gone = folded.c
+    if proof.form == "column":
+        as_of = on_hand.c.as_of_logical_timestamp
+        return AS_OF, sa.and_(as_of.is_not(None), as_of >= gone.through)
+    if proof.form == "taken_at":
+        published = gone.published_through
+        return TAKEN_AT, sa.or_(published.is_(None), proof.proven_before() > published)
+    return None

@@ -1,0 +1,194 @@
+"""Keys that have no number of their own today: held, stale or vanished ones (design rules 12 and 13)."""
+
+from __future__ import annotations
+
+import collections
+import datetime as dt
+import logging
+import typing as t
+
+import sqlalchemy as sa
+
+from mapper_newstore_stock.errors import QuantityError
+from mapper_newstore_stock.ledger.quantities import same_key
+from mapper_newstore_stock.ledger.tables import completed_unit, held_key, is_absent, on_hand, run
+from mapper_newstore_stock.ledger.temporary_tables import moved, noticed, unusable_row, without_row
+from mapper_newstore_stock.run.absent_rows import UNUSABLE, VANISHED
+from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, name_keys
+from mapper_newstore_stock.run.globs import matches
+
+if t.TYPE_CHECKING:
+    from mapper_newstore_stock.run.rules import Rules
+
+logger = logging.getLogger("mapper-newstore-stock.planning")
+
+HELD, STALE = "held", "stale"
+#: So many keys may be held whatever their share is, unless max_held_percent is set.
+ALWAYS_HELD = 20
+DEFAULT_MAX_HELD_PERCENT = 1
+NO_ROW, UNREADABLE = "no row in the on-hand list", "its on-hand source cannot be read"
+_KEY = ("fulfillment_node_id", "product_id")
+
+
+def usable(rules: Rules) -> sa.ColumnElement[bool]:
+    """Return the condition that an `on_hand` row may give its key a number."""
+    known = [name for name in rules.proofs.by_source if name not in rules.unusable]
+    return sa.and_(on_hand.c.absence != "ignored", on_hand.c.source.in_(known))
+
+
+def find_keys_without_row(connection: sa.Connection, rules: Rules, pending: sa.ColumnElement[bool]) -> int:
+    """Fill `without_row` with the touched keys that have no usable row, and return how many are held.
+
+    A completion that NewStore once had acknowledged needs no row to be repeated, and one that every number contains
+    needs none at all.
+
+    Args:
+        connection: The ledger's; `moved` is filled.
+        rules: The user's settings.
+        pending: The condition for completed units that NewStore has not acknowledged.
+    """
+    connection.execute(without_row.delete())
+    key, unit = moved.c, completed_unit.c
+    moves_stock = sa.and_(pending, same_key(unit, key), unit.units > 0, ~_was_acknowledged(connection))
+    if (through := rules.proofs.contained_through) is not None:
+        moves_stock = sa.and_(moves_stock, unit.logical_timestamp > through)
+    has_row = sa.exists().where(same_key(on_hand.c, key), usable(rules))
+    query = sa.select(key.fulfillment_node_id, key.product_id, sa.exists().where(moves_stock)).where(
+        key.touched, ~has_row
+    )
+    connection.execute(without_row.insert().from_select(without_row.c.keys(), query))
+    counted = sa.select(sa.func.count()).select_from(without_row).where(without_row.c.is_held)
+    return connection.scalar(counted) or 0
+
+
+def held_timestamps(connection: sa.Connection, rules: Rules, pending: sa.ColumnElement[bool]) -> list[int]:
+    """Return the logical timestamps of the pending completions of held keys."""
+    unit = completed_unit.c
+    query = (
+        sa.select(unit.logical_timestamp)
+        .distinct()
+        .join(without_row, same_key(without_row.c, unit))
+        .where(pending, without_row.c.is_held, unit.units > 0, ~_was_acknowledged(connection))
+        .order_by(unit.logical_timestamp)
+    )
+    if (through := rules.proofs.contained_through) is not None:
+        query = query.where(unit.logical_timestamp > through)
+    return list(connection.scalars(query))
+
+
+def needs_no_row(connection: sa.Connection) -> sa.ColumnElement[bool]:
+    """Return the condition for units of keys without a row that NewStore once had acknowledged."""
+    return sa.and_(_was_acknowledged(connection), sa.exists().where(same_key(without_row.c, completed_unit.c)))
+
+
+def refuse_too_many(connection: sa.Connection, rules: Rules, count: int) -> None:
+    """Refuse to hold keys, if the user will not have it or they are too many.
+
+    Raises:
+        QuantityError: names the keys.
+    """
+    if not count:
+        return
+    if not rules.holds_keys:
+        raise QuantityError(f"no on-hand row for keys with completed units: {_named(connection)}. {_ADVICE}")
+    percent, at_least = rules.max_held_percent, 0
+    if percent is None:
+        percent, at_least = DEFAULT_MAX_HELD_PERCENT, ALWAYS_HELD
+    own = sa.select(sa.func.count()).select_from(without_row).where(without_row.c.is_held, ~_of_unusable(rules))
+    held = connection.scalar(own) or 0
+    total = held + (connection.scalar(sa.select(sa.func.count()).select_from(on_hand)) or 0)
+    if held > max(total * percent / 100, at_least):
+        raise QuantityError(
+            f"{held} of {total} keys have completed units and no on-hand row, more than max_held_percent "
+            f"({percent:g}): {_named(connection)}. {_ADVICE}"
+        )
+
+
+_ADVICE = (
+    "Nothing was sent. Add them to the on-hand source; ignored_nodes and ignored_products are for what NewStore does "
+    "not sell from a number imported here"
+)
+
+
+def note_keys(connection: sa.Connection, rules: Rules, now: dt.datetime) -> collections.Counter[str]:
+    """Bring `held_key` up to date, and return how many keys there are of each kind; the caller commits.
+
+    Args:
+        connection: The ledger's; `without_row` and `unusable_row` are filled.
+        rules: The user's settings.
+        now: The time, with its zone.
+    """
+    _fill_noticed(connection, rules)
+    same = sa.and_(same_key(noticed.c, held_key.c), noticed.c.kind == held_key.c.kind)
+    connection.execute(held_key.delete().where(~sa.exists().where(same)))
+    connection.execute(held_key.update().where(same).values(reason=noticed.c.reason))
+    since = sa.literal(now.astimezone(dt.UTC).isoformat(timespec="seconds"))
+    new = sa.select(*noticed.c, since).where(~sa.exists().where(same_key(held_key.c, noticed.c)))
+    connection.execute(held_key.insert().from_select(held_key.c.keys(), new))
+    counted = sa.select(held_key.c.kind, sa.func.count()).group_by(held_key.c.kind)
+    counts = collections.Counter(dict(connection.execute(counted).tuples().all()))
+    if counts[HELD]:
+        logger.warning(
+            "%d keys are held, nothing is sent for them and no range covers their completions: %s. Add them to the "
+            "on-hand source",
+            counts[HELD],
+            _named(connection),
+        )
+    return counts
+
+
+def _fill_noticed(connection: sa.Connection, rules: Rules) -> None:
+    connection.execute(noticed.delete())
+    row, bad, bare = on_hand.c, unusable_row.c, without_row.c
+    is_known = sa.exists().where(same_key(row, bad))
+    why = sa.select(sa.func.min(bad.reason)).where(same_key(bad, bare)).scalar_subquery()
+    reason = sa.func.coalesce(why, sa.case((_of_unusable(rules), UNREADABLE), else_=NO_ROW))
+    held = sa.select(bare.fulfillment_node_id, bare.product_id, sa.literal(HELD), reason).where(bare.is_held)
+    unusable = (
+        sa.select(
+            bad.fulfillment_node_id,
+            bad.product_id,
+            sa.case((is_known, STALE), else_=HELD),
+            sa.func.min(bad.reason),
+        )
+        .where(~sa.exists().where(same_key(bare, bad), bare.is_held))
+        .group_by(bad.fulfillment_node_id, bad.product_id)
+    )
+    zeroed = row.source.in_(list(rules.zeroed))
+    vanished = sa.select(
+        row.fulfillment_node_id,
+        row.product_id,
+        sa.case((zeroed, VANISHED), else_=STALE),
+        sa.literal("no longer in the on-hand list"),
+    ).where(is_absent, row.absence == VANISHED)
+    for found in (held, unusable, vanished):
+        connection.execute(noticed.insert().from_select(noticed.c.keys(), found))
+    _keep_reasons(connection)
+
+
+def _keep_reasons(connection: sa.Connection) -> None:
+    """Keep what an earlier run said of rows that this one did not read."""
+    row = on_hand.c
+    unread = sa.and_(is_absent, row.absence == UNUSABLE, ~sa.exists().where(same_key(noticed.c, row)))
+    said = sa.select(held_key.c.reason).where(same_key(held_key.c, row)).scalar_subquery()
+    reason = sa.func.coalesce(said, "its row cannot be used")
+    kept = sa.select(row.fulfillment_node_id, row.product_id, sa.literal(STALE), reason).where(unread)
+    connection.execute(noticed.insert().from_select(noticed.c.keys(), kept))
+
+
+def _of_unusable(rules: Rules) -> sa.ColumnElement[bool]:
+    """Return the condition that a key without a row belongs to a source that cannot be read."""
+    return sa.or_(sa.false(), *matches(without_row.c.fulfillment_node_id, rules.unusable_nodes))
+
+
+def _named(connection: sa.Connection) -> str:
+    key = (without_row.c.fulfillment_node_id, without_row.c.product_id)
+    query = sa.select(*key).where(without_row.c.is_held).order_by(*key)
+    rows = connection.execute(query.limit(NAMED_KEYS + 1)).all()
+    return name_keys(rows[:NAMED_KEYS]) + (" and more" if len(rows) > NAMED_KEYS else "")
+
+
+def _was_acknowledged(connection: sa.Connection) -> sa.ColumnElement[bool]:
+    """Return the condition for completed units of a cut that some run's state acknowledged."""
+    highest = connection.scalar(sa.select(sa.func.max(run.c.acknowledged_cut))) or 0
+    return sa.and_(completed_unit.c.cut.is_not(None), completed_unit.c.cut <= highest)

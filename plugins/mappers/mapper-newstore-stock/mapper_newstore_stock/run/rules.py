@@ -1,0 +1,44 @@
+"""The user's settings that decide what goes out."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from mapper_newstore_stock.ledger.proof import Proofs
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DEFAULT_MAX_CUT_ITEMS = 500_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """What decides which keys go out, with which quantity and range.
+
+    Attributes:
+        max_cut_items: How many stock records one cut should have at most.
+        ignored_nodes: Fulfillment nodes not managed here (`*` globs).
+        ignored_products: Products not managed here (`*` globs).
+        proofs: How the ERP's numbers prove what they contain.
+        zeroed: The sources whose vanished keys are sent as 0.
+        unusable: The sources whose rows are too old: their keys are held.
+        unusable_nodes: The fulfillment nodes of those sources (`*` globs).
+        negative_is_zero: Send 0 for a negative quantity instead of failing.
+        holds_keys: Hold keys without a row instead of failing.
+        max_held_percent: How many keys may be held; None: 1 % of all keys, but 20 in any case.
+        claims_ignored: Ranges cover completions of what is not managed here.
+    """
+
+    max_cut_items: int = DEFAULT_MAX_CUT_ITEMS
+    ignored_nodes: Sequence[str] = ()
+    ignored_products: Sequence[str] = ()
+    proofs: Proofs = dataclasses.field(default_factory=Proofs)
+    zeroed: Sequence[str] = ("",)
+    unusable: Sequence[str] = ()
+    unusable_nodes: Sequence[str] = ()
+    negative_is_zero: bool = True
+    holds_keys: bool = True
+    max_held_percent: float | None = None
+    claims_ignored: bool = True

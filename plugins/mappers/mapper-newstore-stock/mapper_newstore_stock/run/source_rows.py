@@ -1,0 +1,233 @@
+"""Reads every source into the ledger; one that cannot be read stops only its own keys."""
+
+from __future__ import annotations
+
+import json
+import logging
+import typing as t
+
+import msgspec
+import sqlalchemy as sa
+
+from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.ledger.database import insert
+from mapper_newstore_stock.ledger.proof import Proof, Proofs, last_proofs
+from mapper_newstore_stock.ledger.quantities import same_key
+from mapper_newstore_stock.ledger.tables import is_present, on_hand
+from mapper_newstore_stock.ledger.tables import source as source_table
+from mapper_newstore_stock.ledger.temporary_tables import foreign_row, newly_booked, read_row, unusable_row
+from mapper_newstore_stock.run.absent_rows import mark_absent, refuse_short_list
+from mapper_newstore_stock.run.booked_units import load_bookings, prove_units
+from mapper_newstore_stock.run.erp_rows import (
+    apply_rows,
+    load_rows,
+    name_keys,
+    refuse_duplicates,
+    rows_by_key,
+    set_foreign_rows_aside,
+)
+from mapper_newstore_stock.run.erp_tables import ErpTables
+from mapper_newstore_stock.state import Cursor
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mapper_newstore_stock.ledger.store import Ledger
+    from mapper_newstore_stock.run.sources import Source, Sources
+
+logger = logging.getLogger("mapper-newstore-stock.on-hand")
+
+
+class SourceRead(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a source in this run.
+
+    Attributes:
+        proof: How its rows prove what they contain.
+        is_live: It was read; otherwise its last rows stand.
+        taken_at: When its numbers were taken, as far as known, else when they were read; epoch milliseconds.
+        cursor: The highest value of its `on_hand_updated_column`.
+        why: Why it could not be read.
+        is_too_old: Its rows may not be used any more.
+    """
+
+    proof: Proof
+    is_live: bool = True
+    taken_at: int | None = None
+    cursor: Cursor | None = None
+    why: str = ""
+    is_too_old: bool = False
+
+
+class SourceReader:
+    """Reads all sources of a run.
+
+    Args:
+        ledger: The run's hold on the ledger.
+        sources: What to read.
+        cursors: How far the ERP's changes had been read for the last cut NewStore has, by source.
+    """
+
+    def __init__(self, ledger: Ledger, sources: Sources, cursors: Mapping[str, Cursor]) -> None:
+        self._ledger = ledger
+        self._connection = ledger.connection
+        self._sources = sources
+        self._cursors = cursors
+        self._last_proofs = last_proofs(ledger.connection)
+
+    def read(self) -> dict[str, SourceRead]:
+        """Read the rows of each source, and the bookings before them.
+
+        Raises:
+            OnHandError: none could be read, one may not be missing, or a key is in two of them.
+        """
+        for table in (newly_booked, foreign_row, unusable_row):
+            self._connection.execute(table.delete())
+        found = {source.name: self._read(source) for source in self._sources}
+        self._refuse_keys_of_two(found)
+        if all(read.is_too_old for read in found.values()):
+            raise OnHandError(next(iter(found.values())).why)
+        return found
+
+    def _read(self, source: Source) -> SourceRead:
+        now_ms = int(self._sources.now() * 1000)
+        try:
+            return self._read_live(source, now_ms)
+        except OnHandError as error:
+            if source.max_age_ms is None:
+                raise
+            return self._stand(source, now_ms, error)
+
+    def _read_live(self, source: Source, now_ms: int) -> SourceRead:
+        inputs, connection = source.inputs, self._connection
+        with ErpTables() as erp:
+            proof = inputs.proof(erp)
+            if source.is_too_old(inputs.list_taken_at or now_ms, now_ms):
+                raise OnHandError(f"{inputs.on_hand.place.name} is older than max_on_hand_age_minutes")
+            # Bookings that are read after the numbers would prove units that are not in them.
+            booked = load_bookings(connection, inputs.bookings, erp) if inputs.bookings else 0
+            since = self._since(source)
+            count, unusable = load_rows(connection, inputs.on_hand, erp, since)
+        with rows_by_key(connection, count):
+            count -= self._set_foreign_aside(source)
+            refuse_duplicates(connection)
+            if since is None:
+                refuse_short_list(connection, source.rules, count + unusable)
+            # A run that died may have taken units younger than a change it did not read.
+            apply_rows(connection, source.name, proof.form, self._ledger.unread_since)
+            if since is None:
+                mark_absent(connection, source.rules, count, self._ledger.unread_since)
+        if inputs.bookings:
+            self._prove(source, proof)
+            logger.info("%d bookings read%s", booked, _of(source))
+        logger.info("%d on-hand rows read%s%s", count, _of(source), "" if since is None else f", changed since {since}")
+        connection.execute(read_row.delete())
+        taken_at = inputs.list_taken_at or now_ms
+        return SourceRead(proof=proof, taken_at=taken_at, cursor=inputs.on_hand.cursor)
+
+    def _since(self, source: Source) -> Cursor | None:
+        """Return how far changes have been read if ledger and state both say so; None: read all rows."""
+        if not source.inputs.on_hand.updated_column:
+            return None
+        kept = self._connection.scalar(sa.select(source_table.c.cursor).where(source_table.c.name == source.name))
+        fingerprint, known = json.loads(kept) if kept else (None, None)
+        since = self._cursors.get(source.name)
+        is_known = fingerprint == source.inputs.on_hand.fingerprint and known is not None
+        return since if is_known and type(known) is type(since) else None
+
+    def _set_foreign_aside(self, source: Source) -> int:
+        """Take the rows of nodes the source does not own out of the list, and return how many there were."""
+        if len(self._sources) == 1 and not source.name:
+            return 0
+        nodes = self._connection.scalars(sa.select(read_row.c.fulfillment_node_id).distinct())
+        foreign = [node for node in nodes.all() if self._sources.owner(node) != source.name]
+        if not foreign:
+            return 0
+        count = set_foreign_rows_aside(self._connection, source.name, foreign)
+        logger.warning(
+            "%s lists %d rows of fulfillment nodes it does not own (nodes): %s; they are left out",
+            source.name,
+            count,
+            ", ".join(foreign[:20]),
+        )
+        return count
+
+    def _prove(self, source: Source, proof: Proof) -> None:
+        bookings = source.inputs.bookings
+        if bookings is None:
+            return
+        last = self._last_proofs.get(source.name)
+        anew = last is None or last.known_by != proof.known_by
+        prove_units(self._connection, bookings, anew=anew, nodes=source.nodes)
+
+    def _stand(self, source: Source, now_ms: int, error: OnHandError) -> SourceRead:
+        """Let the last rows of a source stand, with what they proved.
+
+        Raises:
+            OnHandError: there are none.
+        """
+        row = source_table.c
+        query = sa.select(row.read_run, row.taken_at).where(row.name == source.name)
+        kept, last = self._connection.execute(query).first(), self._last_proofs.get(source.name)
+        if kept is None or last is None:
+            if source.name:
+                logger.warning("%s has never been read, its keys are held: %s", source.name, error)
+                return SourceRead(proof=Proof(), is_live=False, why=str(error), is_too_old=True)
+            raise error
+        too_old = source.is_too_old(kept.taken_at, now_ms)
+        minutes = (now_ms - kept.taken_at) // 60_000
+        logger.warning(
+            "%s cannot be read: %s. Its rows of %d minutes ago %s (max_on_hand_age_minutes)",
+            source.name or "The on-hand source",
+            error,
+            minutes,
+            "may not be used any more, and its keys are held" if too_old else "stand",
+        )
+        through = source.inputs.contained_through
+        known_run = kept.read_run if last.form == "current" else None
+        proof = msgspec.structs.replace(last, contained_through=through, known_run=known_run)
+        return SourceRead(proof=proof, is_live=False, taken_at=kept.taken_at, why=str(error), is_too_old=too_old)
+
+    def _refuse_keys_of_two(self, found: Mapping[str, SourceRead]) -> None:
+        """Refuse keys that two sources list.
+
+        Raises:
+            OnHandError: names key and sources.
+        """
+        row = on_hand.c
+        live = [name for name, read in found.items() if read.is_live]
+        query = (
+            sa.select(row.fulfillment_node_id, row.product_id, row.source, foreign_row.c.source.label("other"))
+            .join(foreign_row, same_key(foreign_row.c, row))
+            .where(is_present, row.source.in_(live), row.source != foreign_row.c.source)
+            .order_by(row.fulfillment_node_id, row.product_id)
+        )
+        if rows := self._connection.execute(query.limit(20)).all():
+            raise OnHandError(
+                f"on_hand_sources: {rows[0].other} and {rows[0].source} both list {name_keys(rows)}. Nothing was sent. "
+                f"Leave them out in one (on_hand_query)"
+            )
+
+
+def remember_sources(ledger: Ledger, sources: Sources, found: Mapping[str, SourceRead]) -> None:
+    """Note what the numbers were computed from; the caller commits."""
+    statement = insert(ledger.connection, source_table)
+    for source in sources:
+        read = found[source.name]
+        values: dict[str, t.Any] = {"name": source.name, "proof": msgspec.json.encode(read.proof).decode()}
+        if read.is_live:
+            values |= {"read_run": ledger.run, "taken_at": read.taken_at, "cursor": None}
+            if read.cursor is not None:
+                values["cursor"] = json.dumps([source.inputs.on_hand.fingerprint, read.cursor])
+        elif not read.taken_at:
+            continue
+        row = statement.values(values)
+        ledger.connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
+
+
+def proofs_of(found: Mapping[str, SourceRead]) -> Proofs:
+    """Return how the rows of all sources prove what they contain."""
+    return Proofs({name: read.proof for name, read in found.items()})
+
+
+def _of(source: Source) -> str:
+    return f" of {source.name}" if source.name else ""

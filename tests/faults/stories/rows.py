@@ -1,0 +1,78 @@
+"""The ERP's rows as the mapper finds them: some are not there, some cannot be read."""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+
+from tests.faults.stories.steps import SOURCES
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from collections.abc import Set as AbstractSet
+
+    from tests.faults.stories.erps import ErpOfStory
+    from tests.faults.stories.steps import Key
+    from tests.faults.stories.truth import ErpRow, Truth
+
+    Rows = dict[Key, ErpRow]
+
+
+class ErpRows:
+    """What of an ERP's rows is there, and what can be read.
+
+    Attributes:
+        unknown: Keys the ERP has no row of yet.
+        failing: Sources that cannot be read.
+    """
+
+    def __init__(self, erp: ErpOfStory, unknown: Iterable[Key]) -> None:
+        self._erp = erp
+        self.unknown = set(unknown)
+        self.failing: set[str] = set()
+
+    def there(self) -> Rows:
+        """Return the rows that are there."""
+        return {key: row for key, row in self._erp.rows.items() if key not in self.unknown}
+
+    def readable(self) -> Rows:
+        """Return the rows a run can read."""
+        unreadable = {node for source in self.failing for node in SOURCES[source]}
+        return {key: row for key, row in self.there().items() if key[0] not in unreadable}
+
+    def mend(self) -> None:
+        """Let all rows be there, and be read."""
+        self.unknown.clear()
+        self.failing.clear()
+
+
+class LastRead:
+    """The rows a ledger may have read last: of a run that failed nobody knows how far it came."""
+
+    def __init__(self, truth: Truth) -> None:
+        self._truth = truth
+        self._may_be: dict[Key, list[ErpRow]] = collections.defaultdict(list)
+        self._now: Rows = {}
+
+    def may_read(self, rows: Rows) -> None:
+        """Note the rows a run that begins can read."""
+        self._now = rows
+        for key, row in rows.items():
+            self._may_be[key].append(row)
+
+    def note_read(self) -> None:
+        """Note that the run has read them."""
+        for key, row in self._now.items():
+            self._may_be[key] = [row]
+
+    def basis(self, readable: Rows, late: AbstractSet[str]) -> tuple[Mapping[Key, int], Mapping[Key, frozenset[str]]]:
+        """Return, by key, the level its number is computed from at best, and the completions its row claims.
+
+        Args:
+            readable: The rows that can be read.
+            late: Completions known to be late: no row claims them.
+        """
+        rows = {key: [readable[key]] if key in readable else self._may_be[key] for key in self._truth.shelf}
+        levels = {key: max((row.level for row in known), default=self._truth.level[key]) for key, known in rows.items()}
+        claimed = {key: frozenset().union(*(row.claimed for row in known)) - late for key, known in rows.items()}
+        return levels, claimed

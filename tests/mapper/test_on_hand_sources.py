@@ -1,0 +1,204 @@
+"""Several sources of the ERP's rows, each with its nodes, form of proof and failures of its own."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+import pytest
+import sqlalchemy as sa
+from mapper_newstore_stock.errors import ConfigurationError, OnHandError
+from mapper_newstore_stock.ledger.database import open_engine
+
+from tests.mapper.shop_day import ShopDay
+from tests.mapper.sql_erp import SqlErp, a_completion, at, booked_by
+from tests.mapper.test_held_keys import held
+from tests.shop.erp import Erp
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+DC, STORE = ("DC01", "SKU-1"), ("NYC1", "SKU-1")
+HOUR = 3600
+
+
+class TwoSources:
+    """A WMS that owns the distribution centres, as a file, and an ERP for the stores, live on SQLite."""
+
+    def __init__(self, tmp_path: Path, database_url: str, form: str = "column", **of_erp: t.Any) -> None:
+        self.path = tmp_path / "wms.csv"
+        self.wms, self.erp = Erp(self.path), SqlErp(tmp_path / "erp.db")
+        self.wms.count(*DC, 10)
+        self.erp.count(*STORE, 20, at(0))
+        self.of_wms: dict[str, t.Any] = {"name": "wms", "nodes": ["DC*"], "on_hand_url": str(self.path)}
+        self.of_wms |= {"max_on_hand_age_minutes": 60}
+        self.of_erp: dict[str, t.Any] = {"name": "erp", "nodes": ["NYC*", "LON*"], "on_hand_url": self.erp.url}
+        self.of_erp |= {"on_hand_table": "stock", "on_hand_as_of": form, "max_on_hand_age_minutes": 60, **of_erp}
+        self.day = ShopDay(
+            tmp_path, ledger_url=database_url, on_hand_sources=[self.of_wms, self.of_erp], max_vanished_percent=100
+        )
+
+    def run(self, *events: dict[str, t.Any]) -> list[t.Any]:
+        cuts = self.day.run(*events)
+        return [(cut.quantities, cut.range) for cut in cuts]
+
+    def break_erp(self) -> None:
+        self.of_erp["on_hand_url"] = self.erp.url.replace("erp.db", "gone/erp.db")
+
+    def mend_erp(self) -> None:
+        self.of_erp["on_hand_url"] = self.erp.url
+
+    def pass_hours(self, hours: int) -> None:
+        """Let all that the ledger has read be older."""
+        engine = open_engine(self.day.settings["ledger_url"])
+        with engine.begin() as connection:
+            connection.execute(sa.text(f"UPDATE source SET taken_at = taken_at - {hours * 3_600_000}"))
+        engine.dispose()
+
+
+@pytest.fixture
+def shop(tmp_path: Path, database_url: str) -> TwoSources:
+    return TwoSources(tmp_path, database_url, "current")
+
+
+def test_each_source_gives_the_numbers_of_its_nodes_by_its_own_form(shop: TwoSources) -> None:
+    cuts = shop.run(a_completion(10), a_completion(11, node="NYC1"))
+    assert cuts == [({DC: 9, STORE: 20}, (10, 11))]
+
+
+def test_a_source_that_cannot_be_read_stops_only_its_own_changes(
+    shop: TwoSources, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop.run(a_completion(10), a_completion(11, node="NYC1"))
+    shop.break_erp()
+    shop.wms.count(*DC, 30)
+    # What was not known when the row was read is not in it, also where the ERP ships itself.
+    assert shop.run(a_completion(12, node="NYC1")) == [({DC: 29, STORE: 19}, (12, 12))]
+    assert "erp cannot be read" in caplog.text
+    shop.mend_erp()
+    assert shop.run() == [({STORE: 20}, None)]
+
+
+def test_a_unit_known_ahead_when_the_row_was_read_is_in_it(shop: TwoSources) -> None:
+    shop.run(a_completion(10), a_completion(11, node="NYC1", released=False))
+    shop.break_erp()
+    assert shop.run(a_completion(11, node="NYC1")) == [({STORE: 20}, (11, 11))]
+
+
+def test_rows_that_are_too_old_are_held(shop: TwoSources) -> None:
+    shop.run(a_completion(10))
+    shop.break_erp()
+    shop.pass_hours(2)
+    cuts = shop.run(a_completion(11), a_completion(12, node="NYC1"), a_completion(13))
+    assert cuts == [({DC: 7}, (11, 11)), ({DC: 7}, (13, 13))]
+    assert held(shop.day) == [("SKU-1", "held", "its on-hand source cannot be read")]
+    shop.mend_erp()
+    assert shop.run() == [({STORE: 20}, (12, 12))]
+
+
+def test_a_file_that_is_too_old_is_refused_and_its_keys_held(
+    shop: TwoSources, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop.run(a_completion(10))
+    shop.pass_hours(2)
+    os.utime(shop.path, (0, time.time() - 2 * HOUR))
+    assert shop.run(a_completion(11), a_completion(12, node="NYC1")) == [({STORE: 20}, (12, 12))]
+    assert "is older than max_on_hand_age_minutes" in caplog.text
+
+
+def test_a_source_that_was_never_read_holds_its_keys(shop: TwoSources) -> None:
+    shop.break_erp()
+    assert shop.run(a_completion(10), a_completion(11, node="NYC1")) == [({DC: 9}, (10, 10))]
+
+
+def test_a_run_that_can_read_none_fails(shop: TwoSources) -> None:
+    shop.break_erp()
+    shop.path.unlink()
+    with pytest.raises(OnHandError, match=r"wms\.csv"):
+        shop.run(a_completion(10))
+
+
+def test_a_key_in_two_lists_is_an_error_that_names_both(shop: TwoSources) -> None:
+    shop.erp.count(*DC, 5)
+    with pytest.raises(OnHandError, match="erp and wms both list DC01/SKU-1"):
+        shop.run(a_completion(10))
+
+
+def test_a_node_that_two_sources_own_is_an_error_that_names_both(shop: TwoSources) -> None:
+    shop.of_erp["nodes"] = ["*"]
+    with pytest.raises(ConfigurationError, match="wms and erp both own the fulfillment node DC01"):
+        shop.run(a_completion(10))
+
+
+def test_rows_of_nodes_a_source_does_not_own_are_left_out_and_named(
+    shop: TwoSources, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop.erp.count("PAR1", "SKU-1", 5)
+    assert shop.run(a_completion(10)) == [({DC: 9, STORE: 20}, (10, 10))]
+    assert "erp lists 1 rows of fulfillment nodes it does not own (nodes): PAR1" in caplog.text
+
+
+def test_a_node_no_source_owns_is_held(shop: TwoSources) -> None:
+    assert shop.run(a_completion(10), a_completion(11, node="PAR1")) == [({DC: 9, STORE: 20}, (10, 10))]
+
+
+def test_bookings_of_one_source_prove_nothing_of_another(tmp_path: Path, database_url: str) -> None:
+    shop = TwoSources(tmp_path, database_url, **booked_by("event_id"))
+    shop.of_wms |= {"on_hand_as_of": "booked", "booked_url": shop.erp.url, "booked_query": "SELECT 'none' AS event_id"}
+    event, other = a_completion(10), a_completion(11, node="NYC1")
+    for one in (event, other):
+        shop.erp.book(event_id=one["event_id"])
+    assert shop.run(event, other) == [({DC: 9, STORE: 20}, (10, 11))]
+
+
+def test_bookings_do_not_count_when_the_numbers_cannot_be_read(tmp_path: Path, database_url: str) -> None:
+    shop = TwoSources(tmp_path, database_url, **booked_by("event_id"))
+    event = a_completion(11, node="NYC1")
+    shop.run(event)
+    shop.erp.book(event_id=event["event_id"])
+    shop.of_erp |= {"booked_url": shop.erp.url, "on_hand_table": "gone"}
+    assert shop.run() == []
+    shop.of_erp["on_hand_table"] = "stock"
+    assert shop.run() == [({STORE: 20}, None)]
+
+
+def test_a_flat_configuration_becomes_two_sources_without_another_number(tmp_path: Path, database_url: str) -> None:
+    shop = TwoSources(tmp_path, database_url)
+    shop.of_erp["on_hand_query"] = "SELECT *, NULL AS as_of_logical_timestamp FROM stock"
+    del shop.of_erp["on_hand_table"]
+    everything = Erp(tmp_path / "all.csv")
+    everything.count(*DC, 10)
+    everything.count(*STORE, 20)
+    flat = ShopDay(tmp_path, ledger_url=database_url, on_hand_url=str(everything.path))
+    flat.run(a_completion(10), a_completion(11, node="NYC1"))
+    shop.day.state = flat.state
+    assert shop.run() == []
+    assert shop.run(a_completion(12)) == [({DC: 8}, (12, 12))]
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"on_hand_url": "a.csv"}, "on_hand_sources, on_hand_url: set one of them"),
+        ({"on_hand_sources": []}, "on_hand_sources: it is empty"),
+        (
+            {"on_hand_sources": [{"name": "a", "nodes": ["*"], "on_hand_url": "a.csv", "on_hand_as_of": "current"}]},
+            "on_hand_sources, a: on_hand_as_of: current is true of a live database alone",
+        ),
+        (
+            {"on_hand_sources": [{"name": "a", "nodes": ["*"], "on_hand_url": "sqlite:///x"}]},
+            "on_hand_sources, a: on_hand_table or on_hand_query",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(tmp_path: Path, settings: dict[str, t.Any], says: str) -> None:
+    sources = [{"name": name, "nodes": [name], "on_hand_url": f"{name}.csv"} for name in "ab"]
+    with pytest.raises(ConfigurationError, match=says):
+        ShopDay(tmp_path, **{"ledger_url": "sqlite://", "on_hand_sources": sources, **settings})
+
+
+def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:
+    source = {"name": "a", "nodes": ["*"], "on_hand_url": "a.csv"}
+    with pytest.raises(ConfigurationError, match="the name 'a' must be given, and to one source alone"):
+        ShopDay(tmp_path, ledger_url="sqlite://", on_hand_sources=[source, source])
