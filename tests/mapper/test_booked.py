@@ -139,6 +139,47 @@ def test_a_request_that_is_completed_twice_in_part_is_exact(tmp_path: Path, data
     assert day.run() == []
 
 
+def test_a_booking_proves_one_unit_however_late_another_of_its_request_comes(
+    tmp_path: Path, database_url: str, erp: SqlErp
+) -> None:
+    day = a_day(tmp_path, database_url, erp, **booked_by("fulfillment_request_id", "product_id"))
+    erp.book(request="fr")
+    erp.count(*SKU, 9)
+    (cut,) = day.run(a_completion(12, fulfillment_request_id="fr"))
+    assert cut.quantities == {SKU: 9}
+    # Which of the two is booked, nobody knows; one of them is not.
+    (cut,) = day.run(a_completion(11, fulfillment_request_id="fr"))
+    assert cut.quantities == {SKU: 8}
+
+
+def test_a_booking_adds_back_one_unit_however_late_another_of_its_request_comes(
+    tmp_path: Path, database_url: str, erp: SqlErp
+) -> None:
+    day = a_day(tmp_path, database_url, erp, **booked_by("fulfillment_request_id", "product_id"))
+    day.run(a_completion(10))
+    erp.book(request="fr")
+    erp.count(*SKU, 9)
+    assert day.run(a_completion(12, fulfillment_request_id="fr", released=False)) == []
+    assert day.run(a_completion(11, fulfillment_request_id="fr", released=False)) == []
+
+
+def test_a_booking_that_left_the_list_still_counts_once_when_another_unit_comes(
+    tmp_path: Path, database_url: str, erp: SqlErp
+) -> None:
+    day = a_day(tmp_path, database_url, erp, **booked_by("fulfillment_request_id", "product_id"))
+    erp.book(request="fr")
+    erp.count(*SKU, 9)
+    day.run(a_completion(12, fulfillment_request_id="fr"))
+    erp.unbook()
+    (cut,) = day.run(a_completion(11, fulfillment_request_id="fr"))
+    assert cut.quantities == {SKU: 8}
+    erp.book(request="fr")
+    assert day.run() == []
+    erp.book(request="fr")
+    erp.count(*SKU, 8)
+    assert day.run() == []
+
+
 def test_more_units_booked_than_completed_count_as_completed_only(
     tmp_path: Path, database_url: str, erp: SqlErp, caplog: pytest.LogCaptureFixture
 ) -> None:

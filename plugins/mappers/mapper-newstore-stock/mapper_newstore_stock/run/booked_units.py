@@ -42,7 +42,7 @@ def prove_units(
     """Write down which units the ERP has booked, and add to `newly_booked` those whose proof has changed.
 
     Of equal units of one request only the number counts: which of them the ERP booked first makes no difference
-    to any number. Once proven, a unit stays proven even when the ERP no longer lists it, unless bookings are
+    to any number. How many are proven never falls, even when the ERP no longer lists them, unless bookings are
     reversible.
 
     Args:
@@ -51,10 +51,11 @@ def prove_units(
         anew: Forget what was proven before: it was known by something else.
         nodes: The fulfillment nodes (`*` globs) whose units these bookings can prove; None: all.
     """
-    proven = _proven(source, nodes).subquery("proven")
+    keeps = not (source.is_reversible or anew)
+    proven = _proven(source, nodes, keeps=keeps).subquery("proven")
     for units in (completed_unit, ahead_unit):
-        _note_changes(connection, units, proven, nodes, keeps=not (source.is_reversible or anew))
-    _say_what_is_odd(connection, source, nodes)
+        _note_changes(connection, units, proven, nodes, keeps=keeps)
+    _say_what_is_odd(connection, source)
     for units in (completed_unit, ahead_unit):
         same_unit = sa.and_(*(units.c[name] == newly_booked.c[name] for name in UNIT))
         connection.execute(units.update().where(same_unit).values(booked=newly_booked.c.units))
@@ -66,9 +67,13 @@ def _at(key: t.Any, nodes: Sequence[str] | None) -> list[sa.ColumnElement[bool]]
     return [] if nodes is None else [sa.or_(sa.false(), *matches(key.fulfillment_node_id, nodes))]
 
 
-def _proven(source: BookingSource, nodes: Sequence[str] | None) -> sa.Select[t.Any]:
-    """Select the units of each listed group, and how many of each are booked, the lowest timestamps first."""
-    known, booked = _known_units(source.reference, nodes), _booked_groups().subquery("booked")
+def _proven(source: BookingSource, nodes: Sequence[str] | None, *, keeps: bool) -> sa.Select[t.Any]:
+    """Select the units of each listed group, and how many of each are booked, the lowest timestamps first.
+
+    A unit with a lower timestamp may come later than others of its group. It then takes the proof of one of
+    them; with a proof of its own, one booking would prove two units.
+    """
+    known, booked = _known_units(source.reference), _booked_groups().subquery("booked")
     unit = known.c
     group = [unit[name] for name in _group(source)]
     at_node = [*group, *({} if source.is_of_whole_events else {unit.fulfillment_node_id})]
@@ -80,11 +85,15 @@ def _proven(source: BookingSource, nodes: Sequence[str] | None) -> sa.Select[t.A
         elsewhere = of_group - of_node
     order = [unit.logical_timestamp, unit.event_id, unit.product_id]
     up_to_here = sa.func.sum(unit.units).over(partition_by=at_node, order_by=order)
-    left = sa.func.coalesce(booked.c.units, _EVERY) - elsewhere - (up_to_here - unit.units)
+    count = sa.func.coalesce(booked.c.units, _EVERY) - elsewhere
+    if keeps:
+        already = sa.func.sum(unit.booked).over(partition_by=at_node)
+        count = sa.case((count < already, already), else_=count)
+    left = count - (up_to_here - unit.units)
     units = sa.case((left <= 0, 0), (left >= unit.units, unit.units), else_=left)
     same_group = sa.and_(*(unit[name] == booked.c[name] for name in _group(source)))
     columns = [*(unit[name] for name in UNIT), units.label("units"), unit.is_folded]
-    return sa.select(*columns).select_from(known.join(booked, same_group))
+    return sa.select(*columns).select_from(known.join(booked, same_group)).where(*_at(unit, nodes))
 
 
 def _group(source: BookingSource) -> list[str]:
@@ -98,7 +107,7 @@ def _group(source: BookingSource) -> list[str]:
 _EVERY = sa.literal(2**62, sa.BigInteger)
 
 
-def _known_units(reference: str, nodes: Sequence[str] | None) -> sa.Subquery:
+def _known_units(reference: str) -> sa.Subquery:
     """All units that can be proven; those folded away come first, because they were proven first.
 
     They are kept when the ERP no longer lists them: a list may be cut short for a run and come back.
@@ -111,14 +120,15 @@ def _known_units(reference: str, nodes: Sequence[str] | None) -> sa.Subquery:
             sa.literal(-(2**63), sa.BigInteger).label("logical_timestamp"),
             sa.literal("").label("event_id"),
             folded.units,
+            folded.units.label("booked"),
             folded.reference,
             sa.true().label("is_folded"),
-        ).where(*_at(folded, nodes))
+        )
     ]
     for table in (completed_unit, ahead_unit):
         unit = table.c
-        columns = [*(unit[name] for name in UNIT), unit.units, unit[reference].label("reference"), sa.false()]
-        parts.append(sa.select(*columns).where(unit[reference].is_not(None), *_at(unit, nodes)))
+        columns = [*(unit[name] for name in UNIT), unit.units, unit.booked, unit[reference].label("reference")]
+        parts.append(sa.select(*columns, sa.false()).where(unit[reference].is_not(None)))
     return sa.union_all(*parts).subquery("known")
 
 
@@ -137,17 +147,17 @@ def _note_changes(
     unit = units.c
     same_unit = sa.and_(*(unit[name] == proven.c[name] for name in UNIT), ~proven.c.is_folded)
     key = [unit[name] for name in UNIT]
-    changed = proven.c.units > unit.booked if keeps else proven.c.units != unit.booked
-    found = sa.select(*key, proven.c.units).select_from(units.join(proven, same_unit)).where(changed)
+    found = sa.select(*key, proven.c.units).select_from(units.join(proven, same_unit))
+    found = found.where(proven.c.units != unit.booked)
     connection.execute(newly_booked.insert().from_select([*UNIT, "units"], found))
     if not keeps:
         gone = sa.select(*key, sa.literal(0)).where(unit.booked > 0, ~sa.exists().where(same_unit), *_at(unit, nodes))
         connection.execute(newly_booked.insert().from_select([*UNIT, "units"], gone))
 
 
-def _say_what_is_odd(connection: sa.Connection, source: BookingSource, nodes: Sequence[str] | None) -> None:
+def _say_what_is_odd(connection: sa.Connection, source: BookingSource) -> None:
     """Count bookings of unknown references, and name keys with more units booked than were completed."""
-    known, booked = _known_units(source.reference, nodes), _booked_groups().subquery("booked")
+    known, booked = _known_units(source.reference), _booked_groups().subquery("booked")
     unknown = sa.select(sa.func.count()).select_from(booked)
     count = connection.scalar(unknown.where(~sa.exists().where(known.c.reference == booked.c.reference))) or 0
     if count:
