@@ -20,7 +20,7 @@ SEED ?= 0
 WORLD ?= real-processes
 DATABASE ?= sqlite
 # How often `make soak` tells, kills and plays, and where its reports go as JSON.
-SOAK = FAULT_REPORTS=.fault_reports KILLS=100 STORY_SEEDS=20 STORY_STEPS=40 MODEL_SCHEDULES=1000000 MODEL_PROCESSES=2 \
+SOAK = FAULT_REPORTS=.fault_reports KILLS=100 STORY_SEEDS=20 STORY_STEPS=40 MODEL_SCHEDULES=1000000 \
 	SCHEDULES=$${SCHEDULES:-500} SCHEDULES_IN_ONE_PROCESS=$${SCHEDULES_IN_ONE_PROCESS:-5000}
 
 .PHONY: demo demo-erp docs test fuzz faults soak bench lint install requirements clean

@@ -12,7 +12,7 @@ PARTS = {
     "tests/faults/test_shops_as_processes.py": 4,
     "tests/faults/test_shops_in_one_process.py": 2,
     "tests/faults/test_shops_with_late_events.py": 2,
-    "tests/faults/test_model.py": 1,
+    "tests/faults/test_model.py": 4,
 }
 
 

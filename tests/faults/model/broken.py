@@ -8,19 +8,23 @@ from mapper_newstore_stock.run.cuts import TimestampRange
 from mapper_newstore_stock.state import Acknowledged, Taken
 
 from tests.faults.model.landing import Arrival, Landing, Sale
-from tests.faults.model.ledger import Key, Ledger, PlannedCut
-from tests.faults.model.shop import Parts, Shop, State
-from tests.mapper.oracle import Oracle, OracleRow, OracleUnit, _units
+from tests.faults.model.ledger import Ledger, PlannedCut
+from tests.faults.model.proofs import Column, Proof
+from tests.faults.model.quantities import Quantities, Unit
+from tests.faults.model.shop import Parts, Shop
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tap_newstore_fulfillment.landing.release import Bookmark
 
+    from tests.faults.model.erp import Row
+    from tests.faults.model.landing import Sent
     from tests.faults.model.newstore import Job
-    from tests.faults.model.readings import Ending
+    from tests.faults.model.pipeline import State
+    from tests.faults.model.readings import Ending, Form, Key
 
-Part = tuple[TimestampRange | None, dict[Key, int]]
+Part = tuple[TimestampRange | None, "dict[Key, int]"]
 
 
 class PlainMaximum(Landing):
@@ -47,7 +51,7 @@ class PositionFromTheBeginning(Landing):
 
 
 class SplitAlongKeys(Ledger):
-    def split(self, pending: list[OracleUnit], touched: set[Key], numbers: dict[Key, int]) -> Iterator[Part]:
+    def split(self, pending: list[Unit], touched: set[Key], numbers: dict[Key, int]) -> Iterator[Part]:
         keys = sorted(touched)
         for begin in range(0, len(keys), self.max_items):
             part = {key: numbers[key] for key in keys[begin : begin + self.max_items]}
@@ -55,61 +59,53 @@ class SplitAlongKeys(Ledger):
 
 
 class SplitInsideATimestamp(Ledger):
-    def split(self, pending: list[OracleUnit], touched: set[Key], numbers: dict[Key, int]) -> Iterator[Part]:
+    def split(self, pending: list[Unit], touched: set[Key], numbers: dict[Key, int]) -> Iterator[Part]:
         del touched
         for unit in pending:
             yield TimestampRange(unit.at, unit.at), {unit.key: numbers[unit.key]}
 
 
 class WholeRangeOnEachPart(Ledger):
-    def split(self, pending: list[OracleUnit], touched: set[Key], numbers: dict[Key, int]) -> Iterator[Part]:
+    def split(self, pending: list[Unit], touched: set[Key], numbers: dict[Key, int]) -> Iterator[Part]:
         for _, quantities in super().split(pending, touched, numbers):
             yield TimestampRange(pending[0].at, pending[-1].at), quantities
 
 
 class AsOfItsOwnEnd(Ledger):
     def number_of_part(self, key: Key, part: TimestampRange, numbers: dict[Key, int]) -> int:
-        return numbers[key] + _beyond(self.oracle, key, part.end)
+        return numbers[key] + _beyond(self.known, key, part.end)
 
 
 class BelowTheMark(Ledger):
-    def number(self, key: Key, pending: list[OracleUnit]) -> int:
-        number = super().number(key, pending)
-        return number + _beyond(self.oracle, key, pending[-1].at) if pending else number
+    def numbers(self, pending: list[Unit]) -> dict[Key, int]:
+        numbers = super().numbers(pending)
+        if not pending:
+            return numbers
+        return {key: number + _beyond(self.known, key, pending[-1].at) for key, number in numbers.items()}
 
 
-class _NeverContained(Oracle):
-    @staticmethod
-    def _is_missing_in(row: OracleRow, unit: OracleUnit) -> bool:
-        del row, unit
-        return True
+class NothingContained(Proof):
+    def contained(self, unit: Unit, row: Row, changed_run: int) -> int:
+        del unit, row, changed_run
+        return 0
 
 
-class AsOfIgnored(Ledger):
-    oracle_class = _NeverContained
+class LateLikeOthers(Column):
+    def contained(self, unit: Unit, row: Row, changed_run: int) -> int:
+        del changed_run
+        return unit.units if row.says is not None and unit.at <= row.says else 0
 
 
-class _LateLikeOthers(Oracle):
-    @staticmethod
-    def _is_missing_in(row: OracleRow, unit: OracleUnit) -> bool:
-        return row.as_of is None or unit.at > row.as_of
-
-
-class LateEventsInTheRow(Ledger):
-    oracle_class = _LateLikeOthers
-
-
-class _AllAheadAddedBack(Oracle):
-    def quantity(self, key: Key) -> int:
-        return super().quantity(key) + sum(
-            unit.units
-            for unit in self.ahead
-            if unit.key == key and not self.current and self._is_missing_in(self.rows[key], unit)
-        )
+class _AllAheadAddedBack(Quantities):
+    def numbers(self) -> dict[Key, int]:
+        numbers = super().numbers()
+        for unit in self.ahead.values():
+            numbers[unit.key] += unit.units - self.contained(unit)
+        return numbers
 
 
 class AheadAddedBackUnseen(Ledger):
-    oracle_class = _AllAheadAddedBack
+    quantities_class = _AllAheadAddedBack
 
 
 class OnlyEvents(Ledger):
@@ -120,24 +116,25 @@ class OnlyEvents(Ledger):
 
 class RangeOfTheErp(Ledger):
     def range_without_events(self) -> TimestampRange | None:
-        highest = max((row.as_of for row in self.oracle.rows.values() if row.as_of is not None), default=None)
+        highest = max((unit.at for unit in self.known.ahead.values() if self.known.contained(unit)), default=None)
         return None if highest is None else TimestampRange(0, highest)
 
 
-class _CountsEachTime(Oracle):
-    def take(self, events: list[dict[str, t.Any]], through: int | None) -> None:
-        for event in events:
-            if event["released"]:
-                self.units += _units(event, self.seen_through, self.run)
-        self.seen_through = max([value for value in (self.seen_through, through) if value is not None], default=None)
+class _CountsEachTime(Quantities):
+    def take(self, sent: Iterable[Sent], through: int | None) -> None:
+        before = dict(self.units)
+        self.units = {}
+        super().take(sent, through)
+        again = {(f"{name[0]} again {self.run}", name[1]): unit for name, unit in self.units.items() if name in before}
+        self.units = self.units | before | again
 
 
 class CountedEachTime(Ledger):
-    oracle_class = _CountsEachTime
+    quantities_class = _CountsEachTime
 
 
 class SentOnce(Ledger):
-    def pending(self, acknowledged: Acknowledged) -> list[OracleUnit]:
+    def pending(self, acknowledged: Acknowledged) -> list[Unit]:
         return [unit for unit in super().pending(acknowledged) if unit.cut is None]
 
 
@@ -179,14 +176,10 @@ class OnAfterAFailure(Shop):
         return super().ends_well(job, ending, state) or ending == "job fails"
 
 
-def _beyond(oracle: Oracle, key: Key, end: int) -> int:
+def _beyond(known: Quantities, key: Key, end: int) -> int:
     """Return the units that a number at the mark subtracts and a number as of `end` does not."""
-    row = oracle.rows[key]
-    return sum(
-        unit.units
-        for unit in oracle.units
-        if unit.key == key and unit.at > end and not oracle.current and oracle._is_missing_in(row, unit)
-    )
+    beyond = (unit for unit in known.units.values() if unit.key == key and unit.at > end)
+    return sum(unit.units - known.contained(unit) for unit in beyond)
 
 
 def _with(part: type[Landing | Ledger | Shop]) -> Parts:
@@ -194,6 +187,22 @@ def _with(part: type[Landing | Ledger | Shop]) -> Parts:
     kind = next(kind for kind in (Landing, Ledger, Shop) if issubclass(part, kind))
     setattr(parts, kind.__name__.lower(), part)
     return parts
+
+
+class WithProof(Parts):
+    """A shop with another proof.
+
+    Args:
+        proof: Instead of the right one.
+        form: Of this form; None: of every form.
+    """
+
+    def __init__(self, proof: type[Proof], form: Form | None = None) -> None:
+        self._proof = proof
+        self._form = form
+
+    def proof(self, form: Form) -> Proof:
+        return self._proof() if self._form in (None, form) else super().proof(form)
 
 
 #: By rule and violation.
@@ -206,8 +215,8 @@ BROKEN: dict[str, Parts] = {
     "3: each part carries the whole range": _with(WholeRangeOnEachPart),
     "4: each part is computed as of its own end": _with(AsOfItsOwnEnd),
     "4: a late event's cut goes below the mark": _with(BelowTheMark),
-    "4: what the ERP's number contains is ignored": _with(AsOfIgnored),
-    "4: a late event counts as contained in a row that is older": _with(LateEventsInTheRow),
+    "4: what the ERP's number contains is ignored": WithProof(NothingContained),
+    "4: a late event counts as contained in a row that is older": WithProof(LateLikeOthers, "column"),
     "4: what came late is in order when all is read again": _with(LateEventsForgotten),
     "4: units ahead are added back to rows that do not contain them": _with(AheadAddedBackUnseen),
     "5: changes of the ERP alone are not sent": _with(OnlyEvents),

@@ -1,95 +1,162 @@
-"""The ERP in memory: it learns of completions from the tap, or by counting the shelf."""
+"""What every ERP of the model has, and the two that know completions in order: from the tap, or by shipping."""
 
 from __future__ import annotations
 
+import abc
 import collections
-import dataclasses
 import typing as t
 
 from tap_newstore_fulfillment.landing.release import Bookmark
 
 if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.faults.model.landing import Landing, Sale
+    from tests.faults.model.readings import Key
 
-Key = tuple[str, str]
+
+class Moment(t.NamedTuple):
+    """When an ERP acts: the tick, and what there is to know. `last`: the highest logical timestamp so far."""
+
+    now: int
+    last: int
+    landing: Landing
 
 
-@dataclasses.dataclass
-class Row:
-    """One key's row, and the events its number really contains.
+class Row(t.NamedTuple):
+    """One key's number.
 
     Attributes:
-        contained: Events whose units are already subtracted.
+        says: What it says of the completions it contains: a logical timestamp, a time or nothing.
+        level: Units received less those lost, as far as the ERP knew.
+        contained: The units of each event that are really in it; nobody outside the ERP knows.
     """
 
     quantity: int
-    as_of: int | None
-    contained: set[str]
+    says: int | None
+    level: int
+    contained: Mapping[str, int]
 
 
-class Erp:
-    """Keeps a row per key.
+Rows = dict["Key", Row]
 
-    Args:
-        keys: All keys.
-        opening: Units of each on the shelf at the start.
-        current: Whether the ERP ships the goods itself, so that its numbers contain every completion at once.
+
+class Booking(t.NamedTuple):
+    """A line of the list of what the ERP has booked."""
+
+    event_id: str
+    request: str
+    key: Key
+    units: int
+
+
+class Erp(abc.ABC):
+    """Keeps a number per key. Its public methods with a moment are steps of a schedule.
 
     Attributes:
-        booked: Per key, the opening stock plus received and minus lost goods, as far as booked.
+        level: Per key, the opening stock plus received and minus lost goods, as far as booked.
         not_booked: Per key, goods received (negative: lost) but not booked yet.
+        sold: Per key, the units of each event that have left the shelf, in order.
     """
 
-    def __init__(self, keys: t.Iterable[Key], opening: int, *, current: bool) -> None:
-        self.current = current
-        self.booked = dict.fromkeys(keys, opening)
+    def __init__(self, keys: t.Iterable[Key], opening: int) -> None:
+        self.level = dict.fromkeys(keys, opening)
         self.not_booked: dict[Key, int] = collections.Counter()
-        self.rows = {key: Row(opening, None, set()) for key in self.booked}
-        self.sold: dict[Key, dict[str, int]] = {key: {} for key in self.booked}
-        self._feed = Bookmark()
-        self._fed: dict[Key, set[str]] = {key: set() for key in self.booked}
+        self.sold: dict[Key, dict[str, int]] = {key: {} for key in self.level}
+        self.at: dict[str, int] = {}
 
     def sell(self, sale: Sale) -> None:
-        """Record what was really sold."""
-        for product in sale.products:
-            units = self.sold[sale.node, product]
-            units[sale.event_id] = units.get(sale.event_id, 0) + 1
+        """Take note of what has left the shelf; whether a number contains it is another question."""
+        self.at[sale.event_id] = sale.at
+        for key, units in sale.units:
+            self.sold[key][sale.event_id] = units
 
-    def apply(self, key: Key, landing: Landing, now: int) -> None:
-        """Bring a row up to date with all the tap has released."""
-        plan = landing.plan(self._feed, now)
-        for sale in landing.released(plan):
-            for product in sale.products:
-                self._fed[sale.node, product].add(sale.event_id)
-        self._feed = plan.end
-        row = self.rows[key]
-        as_of = max((value for value in (row.as_of, plan.through) if value is not None), default=None)
-        self._write(key, as_of, row.contained | self._fed[key])
+    @abc.abstractmethod
+    def rows(self) -> Rows:
+        """Return the rows as the mapper would read them now."""
 
-    def count(self, key: Key, last: int | None) -> None:
-        """Count a shelf; `last` is the highest timestamp so far."""
-        self._write(key, last, set(self.sold[key]))
-
-    def book(self, key: Key) -> None:
-        """Book goods only; the row keeps lagging behind the completions."""
-        row = self.rows[key]
-        self._write(key, row.as_of, row.contained)
-
-    def row(self, key: Key) -> tuple[int, int | None]:
-        """Return quantity and as-of, as the mapper would read them now."""
-        if self.current:
-            return self.booked[key] - sum(self.sold[key].values()), None
-        return self.rows[key].quantity, self.rows[key].as_of
+    def bookings(self) -> list[Booking]:
+        """Return what it says it has booked."""
+        return []
 
     def is_right_about(self, sale: Sale, key: Key) -> bool:
         """Return whether a row contains the sale or does not claim to."""
-        if self.current:
-            return True
-        row = self.rows[key]
-        return row.as_of is None or sale.at > row.as_of or sale.event_id in row.contained
+        del sale, key
+        return True
 
-    def _write(self, key: Key, as_of: int | None, contained: set[str]) -> None:
-        self.booked[key] += self.not_booked.pop(key, 0)
-        sold = self.sold[key]
-        quantity = self.booked[key] - sum(sold[event] for event in contained)
-        self.rows[key] = Row(quantity, as_of, contained)
+    @abc.abstractmethod
+    def catch_up(self, moment: Moment, *, late: bool) -> None:
+        """Do what it takes for the numbers to be equal at rest; `late`: events came later than promised."""
+
+    def book_goods(self, moment: Moment, key: Key) -> None:
+        """Book what was received or lost."""
+        del moment
+        if key in self.not_booked:
+            self.level[key] += self.not_booked.pop(key)
+
+    def as_current(self, key: Key, says: int | None = None) -> Row:
+        """Return the row of a number that contains every completion."""
+        sold, level = self.sold[key], self.level[key]
+        return Row(level - sum(sold.values()), says, level, sold)
+
+
+class FollowsTheTap(Erp):
+    """It learns of completions from the tap, or by counting the shelf; its rows say up to where (`column`)."""
+
+    def __init__(self, keys: t.Iterable[Key], opening: int) -> None:
+        super().__init__(keys, opening)
+        self._rows = {key: Row(opening, None, opening, {}) for key in self.level}
+        self._feed = Bookmark()
+        self._fed: dict[Key, dict[str, int]] = {key: {} for key in self.level}
+
+    def apply(self, moment: Moment, key: Key) -> None:
+        """Bring a row up to date with all the tap has released."""
+        plan = moment.landing.plan(self._feed, moment.now)
+        for sent in moment.landing.released(plan):
+            for sold, units in sent.sale.units:
+                self._fed[sold][sent.sale.event_id] = units
+        self._feed = plan.end
+        row = self._rows[key]
+        as_of = max((value for value in (row.says, plan.through) if value is not None), default=None)
+        self._write(moment, key, as_of, {**row.contained, **self._fed[key]})
+
+    def count(self, moment: Moment, key: Key) -> None:
+        """Count a shelf."""
+        self._write(moment, key, moment.last or None, dict(self.sold[key]))
+
+    def rows(self) -> Rows:
+        return dict(self._rows)
+
+    def is_right_about(self, sale: Sale, key: Key) -> bool:
+        row = self._rows[key]
+        return row.says is None or sale.at > row.says or sale.event_id in row.contained
+
+    def catch_up(self, moment: Moment, *, late: bool) -> None:
+        for index, key in enumerate(self.level):
+            if index % 2 and not late:
+                # The numbers must also be right if the ERP keeps lagging.
+                self.book_goods(moment, key)
+            else:
+                # A late event counts until the row changes.
+                self.count(moment, key)
+
+    def book_goods(self, moment: Moment, key: Key) -> None:
+        row = self._rows[key]
+        self._write(moment, key, row.says, row.contained)
+
+    def _write(self, moment: Moment, key: Key, as_of: int | None, contained: Mapping[str, int]) -> None:
+        super().book_goods(moment, key)
+        level = self.level[key]
+        self._rows[key] = Row(level - sum(contained.values()), as_of, level, contained)
+
+
+class Ships(Erp):
+    """It ships the goods itself, and is read live (`current`)."""
+
+    def rows(self) -> Rows:
+        return {key: self.as_current(key) for key in self.level}
+
+    def catch_up(self, moment: Moment, *, late: bool) -> None:
+        del late
+        for key in self.level:
+            self.book_goods(moment, key)

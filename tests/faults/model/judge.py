@@ -1,7 +1,7 @@
-"""The judge: after every step, NewStore promises no unit that is not there.
+"""The judge: NewStore never promises a unit that is not there.
 
 Two things that nobody can know in time are excused for exactly as long as they cannot be known: a completion that
-arrives later than NewStore promises, and goods lost before the ERP has booked the loss.
+arrives later than NewStore promises, and goods lost before the ERP's number knew of the loss.
 """
 
 from __future__ import annotations
@@ -10,17 +10,22 @@ import collections
 import dataclasses
 import typing as t
 
-from tests.faults.model.landing import TICK_MINUTES
+from tests.faults.model.readings import TICK_MINUTES
 
 if t.TYPE_CHECKING:
-    from tests.faults.model.erp import Erp, Key
+    from tests.faults.model.erp import Erp
     from tests.faults.model.landing import Landing, Sale
-    from tests.faults.model.ledger import Ledger
     from tests.faults.model.newstore import NewStore
+    from tests.faults.model.quantities import Quantities
+    from tests.faults.model.readings import Key
 
 
 class WrongNumberError(AssertionError):
-    """NewStore was told a wrong number."""
+    """NewStore was told a wrong number. `is_too_high`: it would sell what is not there."""
+
+    def __init__(self, text: str, *, is_too_high: bool = False) -> None:
+        super().__init__(text)
+        self.is_too_high = is_too_high
 
 
 @dataclasses.dataclass
@@ -30,8 +35,11 @@ class Account:
     Attributes:
         oversold: Promised but not there; must stay 0.
         oversold_late: Oversold because completions arrived later than promised.
-        oversold_lost: Oversold because goods were lost before the ERP booked it.
+        oversold_lost: Oversold because goods were lost before the ERP's number knew it.
         undersold: There but not promised.
+        withheld: Not promised although the ERP's number knew of the goods.
+        compared: The part of `withheld` in schedules that were played a second time, with perfect evidence.
+        bound: What was withheld then: no evidence of the same moment can prove more.
     """
 
     schedules: int = 0
@@ -40,20 +48,14 @@ class Account:
     oversold_late: int = 0
     oversold_lost: int = 0
     undersold: int = 0
+    withheld: int = 0
+    compared: int = 0
+    bound: int = 0
 
     def add(self, other: Account) -> None:
         """Add the figures of another account."""
-        for field in dataclasses.fields(self):
-            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
-
-
-@dataclasses.dataclass
-class Loss:
-    """Lost goods. `booked_by` is the first run that can know of the loss."""
-
-    key: Key
-    units: int
-    booked_by: int | None = None
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
 
 
 class Judge:
@@ -65,41 +67,49 @@ class Judge:
         self._erp = erp
         self._landing = landing
         self._late: list[Sale] = []
-        self._losses: list[Loss] = []
+        #: The level that NewStore's number of each key was computed from.
+        self._levels = dict(newstore.shelf)
+        self._sold = dict.fromkeys(newstore.shelf, 0)
+        self._late_units = self._lost_units = self._undersold = self._withheld = 0
 
     def sold(self, sale: Sale) -> None:
-        """Record a completion."""
+        """Record a completion: what is promised, known and there falls by the same units."""
+        for key, units in sale.units:
+            self._sold[key] += units
         if sale.is_late:
             self._late.append(sale)
 
-    def lost(self, key: Key, units: int) -> None:
-        """Record lost goods."""
-        self._losses.append(Loss(key, units))
+    def landed(self, levels: dict[Key, int]) -> None:
+        """Record that NewStore has numbers computed from these levels."""
+        self._levels |= levels
+        self.check()
 
-    def booked(self, key: Key, next_run: int) -> None:
-        """Record that the ERP's row now contains a key's losses."""
-        for loss in self._losses:
-            if loss.key == key and loss.booked_by is None:
-                loss.booked_by = next_run
-
-    def imported_whole(self, run: int, known_late: set[str]) -> None:
+    def imported_whole(self, known_late: set[str]) -> None:
         """Stop excusing what a complete run could know.
 
         Args:
-            run: Number of the run.
             known_late: The late events it could know.
         """
-        self._losses = [loss for loss in self._losses if loss.booked_by is None or loss.booked_by > run]
-        self._late = [sale for sale in self._late if sale.event_id not in known_late]
+        if known_late:
+            self._late = [sale for sale in self._late if sale.event_id not in known_late]
+            self.check()
 
-    def told_late(self, ledger: Ledger) -> set[str]:
-        """Return the late events a run starting now can know: the ERP is right about them, or the ledger saw them."""
-        known = {unit.event_id for unit in ledger.oracle.units if unit.late} if self._late else set()
+    def told_late(self, known: Quantities, *, by_timestamp: bool) -> set[str]:
+        """Return the late events a run can know: the ERP is right about them, or the ledger saw them.
+
+        Args:
+            known: What the ledger knows.
+            by_timestamp: Whether a row's timestamp is what proves a unit. It may claim a late one by mistake; a
+                proof of its own cannot.
+        """
+        if not self._late:
+            return set()
+        taken = {unit.event_id for unit in known.units.values() if unit.is_late or not by_timestamp}
         return {
             sale.event_id
             for sale in self._late
             if sale.event_id in self._landing.known
-            and (sale.event_id in known or all(self._erp.is_right_about(sale, key) for key in keys_of(sale)))
+            and (sale.event_id in taken or (by_timestamp and self._is_right_about(sale)))
         }
 
     def forget_what_was_late(self, sales: t.Iterable[Sale]) -> None:
@@ -114,27 +124,47 @@ class Judge:
             if sale.is_late
             and sale.event_id not in known
             and sale.event_id not in self._landing.late
-            and not all(self._erp.is_right_about(sale, key) for key in keys_of(sale))
+            and not self._is_right_about(sale)
         ]
 
-    def check(self, minutes: int = 0) -> None:
-        """Compare every key, and account for the minutes its numbers have been in force.
+    def _is_right_about(self, sale: Sale) -> bool:
+        return all(self._erp.is_right_about(sale, key) for key, _ in sale.units)
+
+    def pass_time(self, ticks: int) -> None:
+        """Account for the time that the numbers have been in force."""
+        account, passed = self.account, ticks * TICK_MINUTES
+        account.minutes += passed
+        account.oversold_late += self._late_units * passed
+        account.oversold_lost += self._lost_units * passed
+        account.undersold += self._undersold * passed
+        account.withheld += self._withheld * passed
+
+    def check(self) -> None:
+        """Compare every key.
 
         Raises:
             WrongNumberError: NewStore promises too much of a key.
         """
-        late, lost = self._allowed()
-        for key in self._erp.booked:
-            excess = self._newstore.promises_too_much(key)
-            if excess < 0:
-                self.account.undersold += -excess * minutes
-            elif excess > 0:
-                if excess > late[key] + lost[key]:
-                    raise WrongNumberError(f"{key}: {excess} oversold; excused: {late[key]} late, {lost[key]} lost")
-                by_late = min(excess, late[key])
-                self.account.oversold_late += by_late * minutes
-                self.account.oversold_lost += (excess - by_late) * minutes
-        self.account.minutes += minutes
+        late = self._late_by_key()
+        self._late_units = self._lost_units = self._undersold = self._withheld = 0
+        for key, there in self._newstore.shelf.items():
+            promised = self._newstore.promised(key)
+            # Of a level below what was sold, 0 is promised.
+            known = self._levels[key] - self._sold[key]
+            if promised > known and promised > 0:
+                self._excuse(key, promised - max(known, 0), late.get(key, 0))
+                self._lost_units += max(known - there, 0)
+                continue
+            self._withheld += max(known, 0) - promised
+            if promised > there:
+                self._lost_units += promised - there
+            else:
+                self._undersold += there - promised
+
+    def _excuse(self, key: Key, excess: int, late: int) -> None:
+        if excess > late:
+            raise WrongNumberError(f"{key}: {excess} oversold; excused: {late}", is_too_high=True)
+        self._late_units += excess
 
     def check_rest(self) -> None:
         """Compare every key once everything is at rest.
@@ -142,25 +172,13 @@ class Judge:
         Raises:
             WrongNumberError: a number is not exactly what is there.
         """
-        for key in self._erp.booked:
-            if difference := self._newstore.promises_too_much(key):
-                raise WrongNumberError(f"{key}: at rest {difference:+d} promised")
+        for key, there in self._newstore.shelf.items():
+            if difference := self._newstore.promised(key) - there:
+                raise WrongNumberError(f"{key}: at rest {difference:+d} promised", is_too_high=difference > 0)
 
-    def _allowed(self) -> tuple[dict[Key, int], dict[Key, int]]:
-        late: dict[Key, int] = collections.Counter(
-            (sale.node, product) for sale in self._late for product in sale.products
-        )
-        lost: dict[Key, int] = collections.Counter()
-        for loss in self._losses:
-            lost[loss.key] += loss.units
-        return late, lost
-
-
-def keys_of(sale: Sale) -> set[Key]:
-    """Return the keys of a sale."""
-    return {(sale.node, product) for product in sale.products}
-
-
-def minutes(ticks: int) -> int:
-    """Convert ticks of the model's clock to minutes."""
-    return ticks * TICK_MINUTES
+    def _late_by_key(self) -> dict[Key, int]:
+        late: dict[Key, int] = collections.defaultdict(int) if self._late else {}
+        for sale in self._late:
+            for key, units in sale.units:
+                late[key] += units
+        return late

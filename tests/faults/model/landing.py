@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import typing as t
 
 from tap_newstore_fulfillment.landing.release import Bookmark, KnownLate, ReleasePlan
 
-#: NewStore delivers within 15 minutes. One tick of the model's clock is 5 minutes.
-SETTLE = 3
-TICK_MINUTES = 5
+from tests.faults.model.readings import SETTLE, Key
 
 
 class Sale(t.NamedTuple):
@@ -17,22 +16,19 @@ class Sale(t.NamedTuple):
 
     Attributes:
         number: Order of publication; a receiver that assigned positions before the commit would assign this one.
-        released: The tap's record.
-        ahead: The tap's record before the sale has settled.
+        at: Logical timestamp.
+        published: Tick of NewStore's clock.
+        arrives: Tick.
+        request: The fulfilment request it belongs to; a request may be completed in parts.
     """
 
     number: int
+    event_id: str
     at: int
     published: int
     arrives: int
-    node: str
-    products: tuple[str, ...]
-    released: dict[str, t.Any]
-    ahead: dict[str, t.Any]
-
-    @property
-    def event_id(self) -> str:
-        return t.cast("str", self.released["event_id"])
+    request: str
+    units: tuple[tuple[Key, int], ...]
 
     @property
     def is_late(self) -> bool:
@@ -40,16 +36,17 @@ class Sale(t.NamedTuple):
         return self.arrives > self.published + SETTLE
 
 
-def make_sale(number: int, at: int, *, published: int, arrives: int, node: str, products: tuple[str, ...]) -> Sale:
-    """Return a completion with its records."""
-    record = {
-        "event_id": f"completed:{at}",
-        "logical_timestamp": at,
-        "fulfillment_location_id": node,
-        "items": [{"product_id": product} for product in products],
-    }
-    released, ahead = {**record, "released": True}, {**record, "released": False}
-    return Sale(number, at, published, arrives, node, products, released, ahead)
+class Sent(t.NamedTuple):
+    """A record of the tap. `is_late`: the tap says that it came late."""
+
+    sale: Sale
+    is_released: bool
+    is_late: bool
+
+
+def units_of(node: str, products: t.Iterable[str]) -> tuple[tuple[Key, int], ...]:
+    """Return the units of each key."""
+    return tuple(collections.Counter((node, product) for product in products).items())
 
 
 class Arrival(t.NamedTuple):
@@ -89,6 +86,8 @@ class Landing:
         plan = ReleasePlan.make(start, mark=self.settled(now), position=position, store_id="store", oldest=None)
         if plan.finds_late_events:
             self.late |= {sale.event_id for sale in self._below(plan)}
+        if not self.late:
+            return plan
         last = [sale.at for sale in self._above(plan) if self.is_known_late(sale)]
         return dataclasses.replace(plan, late=KnownLate(min(last), 0, 0)) if last else plan
 
@@ -96,15 +95,12 @@ class Landing:
         """Return the highest timestamp received long enough ago."""
         return max((arrival.sale.at for arrival in self.arrivals if arrival.received <= now - SETTLE), default=None)
 
-    def released(self, plan: ReleasePlan) -> list[Sale]:
-        """Return the sales a plan releases: newly late, settled, known to be late; each group in order."""
-        above = sorted(self._above(plan), key=_timestamp)
-        settled = [sale for sale in above if not self.is_known_late(sale)]
-        return sorted(self._below(plan), key=_timestamp) + settled + self.known_late(plan)
-
-    def known_late(self, plan: ReleasePlan) -> list[Sale]:
-        """Return the sales above the start that an earlier run of the tap found late."""
-        return sorted((sale for sale in self._above(plan) if self.is_known_late(sale)), key=_timestamp)
+    def released(self, plan: ReleasePlan) -> list[Sent]:
+        """Return the records a plan releases: newly late, settled, known to be late; each group in order."""
+        below, above = sorted(self._below(plan), key=_timestamp), sorted(self._above(plan), key=_timestamp)
+        late = [sale for sale in above if self.is_known_late(sale)] if self.late else []
+        settled = [sale for sale in above if sale not in late]
+        return [*(Sent(sale, True, False) for sale in below + settled), *(Sent(sale, True, True) for sale in late)]
 
     def is_known_late(self, sale: Sale) -> bool:
         """Return whether an earlier run found an event late."""
@@ -112,28 +108,33 @@ class Landing:
 
     def _below(self, plan: ReleasePlan) -> list[Sale]:
         last = plan.start.through
+        if last is None:
+            return []
         return [
             arrival.sale
             for arrival in self.arrivals
-            if last is not None and arrival.sale.at <= last and self.is_new_below(arrival, plan.start)
+            if arrival.sale.at <= last and self.is_new_below(arrival, plan.start)
         ]
 
     def _above(self, plan: ReleasePlan) -> list[Sale]:
         last, through = plan.start.through, plan.through
+        if through is None:
+            return []
         return [
             arrival.sale
             for arrival in self.arrivals
-            if (last is None or arrival.sale.at > last) and through is not None and arrival.sale.at <= through
+            if (last is None or arrival.sale.at > last) and arrival.sale.at <= through
         ]
 
     def is_new_below(self, arrival: Arrival, start: Bookmark) -> bool:
         """Return whether an event below the bookmark arrived after the run that made it."""
         return arrival.position > start.position
 
-    def unreleased(self, plan: ReleasePlan) -> list[Sale]:
-        """Return the sales that wait above the release mark."""
+    def unreleased(self, plan: ReleasePlan) -> list[Sent]:
+        """Return the records of sales that wait above the release mark."""
         through = plan.through
-        return [arrival.sale for arrival in self.arrivals if through is None or arrival.sale.at > through]
+        waiting = (arrival.sale for arrival in self.arrivals if through is None or arrival.sale.at > through)
+        return [Sent(sale, False, False) for sale in waiting]
 
 
 def _timestamp(sale: Sale) -> int:

@@ -1,6 +1,6 @@
 """The ledger in memory: which keys go out, in which cuts, and what a state acknowledges (design rules 3 to 7).
 
-The SQL of the mapper's `run.planning`, `run.cut_writer` and `ledger` in Python; the oracle computes the numbers.
+The SQL of the mapper's `run.planning`, `run.cut_writer` and `ledger` in Python.
 """
 
 from __future__ import annotations
@@ -13,9 +13,15 @@ import typing as t
 from mapper_newstore_stock.run.cuts import TimestampRange, split_along_timestamps
 from mapper_newstore_stock.state import Acknowledged, Taken
 
-from tests.mapper.oracle import Oracle, OracleUnit
+from tests.faults.model.quantities import Quantities, highest
 
-Key = tuple[str, str]
+if t.TYPE_CHECKING:
+    from tests.faults.model.erp import Rows
+    from tests.faults.model.landing import Sent
+    from tests.faults.model.proofs import Proof
+    from tests.faults.model.quantities import Unit
+    from tests.faults.model.readings import Key
+
 _identities = itertools.count(1)
 
 
@@ -23,17 +29,23 @@ class Refused(Exception):  # noqa: N818 - the mapper's refusal, not an error of 
     """The ledger is older than the Singer state."""
 
 
+class RowsRefused(Exception):  # noqa: N818
+    """A row no longer contains units the ledger has folded away."""
+
+
 @dataclasses.dataclass(frozen=True)
 class PlannedCut:
     """A cut as it is sent.
 
     Attributes:
+        levels: The level each number was computed from; only the judge looks at it.
         acknowledged: The mapper's bookmark in the STATE that follows it.
     """
 
     number: int
     range: TimestampRange | None
     quantities: dict[Key, int]
+    levels: dict[Key, int]
     acknowledged: Acknowledged
 
 
@@ -41,15 +53,17 @@ class Ledger:
     """What the mapper remembers.
 
     Args:
-        current: Whether the ERP's numbers always contain every completion.
+        proof: How the ERP's numbers prove what they contain.
         max_items: The most stock records a cut should have.
+        folds: Whether it folds old units away.
     """
 
-    oracle_class: type[Oracle] = Oracle
+    quantities_class: type[Quantities] = Quantities
 
-    def __init__(self, *, current: bool, max_items: int) -> None:
-        self.oracle = self.oracle_class(current=current)
+    def __init__(self, proof: Proof, *, max_items: int, folds: bool = False) -> None:
+        self.known = self.quantities_class(proof)
         self.max_items = max_items
+        self.folds = folds
         self.run_id = ""
         self.cuts: dict[int, str] = {}
         self.end: int | None = None
@@ -61,18 +75,15 @@ class Ledger:
     def copied(self) -> Ledger:
         """Return a copy, as a backup."""
         other = copy.copy(self)
-        other.oracle = copy.copy(self.oracle)
-        other.oracle.units = [copy.copy(unit) for unit in self.oracle.units]
-        other.oracle.ahead = [copy.copy(unit) for unit in self.oracle.ahead]
-        other.oracle.rows = dict(self.oracle.rows)
+        other.known = self.known.copied()
         other.cuts, other._taken, other._sent = dict(self.cuts), list(self._taken), dict(self._sent)
         return other
 
     def begin(self) -> None:
         """Begin a run."""
-        self.oracle.run += 1
+        self.known.run += 1
         self.run_id = f"{self._id}.{next(_identities)}"
-        self._seen = self.oracle.seen_through
+        self._seen = self.known.seen_through
 
     def acknowledge(self, said: Acknowledged, taken: Taken) -> Acknowledged:
         """Return what the tap's input state acknowledges for this ledger.
@@ -89,40 +100,47 @@ class Ledger:
         """Return whether this ledger planned the cut, in the run that the state names."""
         return said.cut == 0 or self.cuts.get(said.cut) == said.ledger
 
-    def take(self, events: list[dict[str, t.Any]], taken: Taken) -> None:
+    def take(self, sent: list[Sent], taken: Taken) -> None:
         """Take the events a STATE of the tap covers."""
-        self.oracle.take(events, taken.through)
+        self.known.take(sent, taken.through)
         self._taken.append(taken)
 
-    def plan(
-        self, rows: dict[Key, tuple[int, int | None]], acknowledged: Acknowledged, lowest_number: int
-    ) -> list[PlannedCut]:
-        """Return the cuts of this run."""
-        marks = [value for value in (acknowledged.mark, acknowledged.end) if value is not None]
-        self.oracle.plan(rows, acknowledged.cut, max(marks, default=None), self._seen)
-        pending = sorted(self.pending(acknowledged), key=lambda unit: unit.at)
+    def plan(self, rows: Rows, acknowledged: Acknowledged, lowest_number: int) -> list[PlannedCut]:
+        """Return the cuts of this run.
+
+        Raises:
+            RowsRefused: a row contains less than before, and the ledger no longer knows what.
+        """
+        self.known.read(rows)
+        if any(self.known.proof.is_denied_by(key, row) for key, row in rows.items()):
+            raise RowsRefused
+        mark = highest(acknowledged.mark, acknowledged.end)
+        self.known.move_mark(self.pending(acknowledged), mark, self._seen)
+        pending = sorted(self.pending(acknowledged), key=_timestamp)
         touched = {unit.key for unit in pending}
-        numbers = {key: self.number(key, pending) for key in sorted(rows)}
+        numbers = self.numbers(pending)
         first = max([*self.cuts, acknowledged.cut, lowest_number], default=0) + 1
         parts = [*self.split(pending, touched, numbers)]
         rest = [key for key in numbers if key not in touched and self.is_new(key, numbers[key], acknowledged.cut)]
         self._fill_with_rest(parts, rest, numbers)
         cuts = [self._cut(first + index, *part, acknowledged) for index, part in enumerate(parts)]
         for cut in cuts:
-            self._remember(cut, acknowledged)
+            self._remember(cut, pending)
+        if self.folds:
+            self.known.fold(acknowledged.cut)
         return cuts
 
-    def pending(self, acknowledged: Acknowledged) -> list[OracleUnit]:
+    def pending(self, acknowledged: Acknowledged) -> list[Unit]:
         """Return the units NewStore has not acknowledged."""
-        return self.oracle.pending(acknowledged.cut)
+        return self.known.pending(acknowledged.cut)
 
-    def number(self, key: Key, pending: list[OracleUnit]) -> int:
-        """Return a key's number: as of the mark, whatever is pending."""
+    def numbers(self, pending: list[Unit]) -> dict[Key, int]:
+        """Return the number of each key: as of the mark, whatever is pending."""
         del pending
-        return self.oracle.quantity(key)
+        return self.known.numbers()
 
     def split(
-        self, pending: list[OracleUnit], touched: set[Key], numbers: dict[Key, int]
+        self, pending: list[Unit], touched: set[Key], numbers: dict[Key, int]
     ) -> t.Iterator[tuple[TimestampRange | None, dict[Key, int]]]:
         """Yield each range with the numbers of all keys that have completions in it."""
         if not pending:
@@ -163,15 +181,23 @@ class Ledger:
     def _cut(
         self, number: int, part: TimestampRange | None, quantities: dict[Key, int], acknowledged: Acknowledged
     ) -> PlannedCut:
-        ends = [value for value in (self.end, acknowledged.end, part and part.end) if value is not None]
-        self.end = max(ends, default=None)
-        said = Acknowledged(number, self.end, self.oracle.mark, self.run_id)
-        return PlannedCut(number, part, quantities, said)
+        self.end = highest(self.end, acknowledged.end, part and part.end)
+        said = Acknowledged(number, self.end, self.known.mark, self.run_id)
+        levels = {key: self.known.rows[key].level for key in quantities}
+        return PlannedCut(number, part, quantities, levels, said)
 
-    def _remember(self, cut: PlannedCut, acknowledged: Acknowledged) -> None:
+    def _remember(self, cut: PlannedCut, pending: list[Unit]) -> None:
         self.cuts[cut.number] = self.run_id
         self._sent |= {key: (number, cut.number) for key, number in cut.quantities.items()}
-        self.oracle.assign(cut.number, cut.range, acknowledged.cut)
+        if cut.range:
+            start, end = cut.range
+            for unit in pending:
+                if start <= unit.at <= end:
+                    unit.cut = cut.number
+
+
+def _timestamp(unit: Unit) -> int:
+    return unit.at
 
 
 def _covers(run: Taken, taken: Taken) -> bool:

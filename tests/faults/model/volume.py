@@ -1,70 +1,51 @@
-"""Plays many schedules and adds up their accounts: units times minutes, by setting."""
+"""Plays many schedules and adds up their accounts: units times minutes, by form of proof and scope."""
 
 from __future__ import annotations
 
-import collections
 import dataclasses
-import multiprocessing
 import typing as t
-from concurrent.futures import ProcessPoolExecutor
 
 from tests.faults.model.judge import Account, WrongNumberError
+from tests.faults.model.proofs import Perfect
 from tests.faults.model.schedules import play, readings_of, steps_of, story
 from tests.faults.model.shop import Parts
 
 if t.TYPE_CHECKING:
-    from tests.faults.model.readings import Readings
+    from collections.abc import Iterable
 
-Accounts = dict[str, Account]
+    from tests.faults.model.proofs import Proof
+    from tests.faults.model.readings import Form, Scope
+
+#: One schedule of so many is played a second time, with perfect evidence.
+COMPARED = 10
 
 
-def play_seeds(count: int, processes: int = 1) -> Accounts:
-    """Play the seeds below `count`, in `processes` processes.
+class PerfectParts(Parts):
+    """A shop whose ledger knows what each number contains."""
+
+    def proof(self, form: Form) -> Proof:
+        del form
+        return Perfect()
+
+
+def play_seeds(form: Form, scope: Scope, seeds: Iterable[int]) -> Account:
+    """Play the schedules of some seeds.
 
     Raises:
         WrongNumberError: the judge found a wrong number; describes the shortened schedule.
     """
-    shares = [range(first, count, processes) for first in range(processes)]
-    if processes == 1:
-        return _play(shares[0])
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        return _sum(pool.map(_play, shares))
-
-
-def table(accounts: Accounts) -> str:
-    """Return the accounts as a text table."""
-    columns = [field.name for field in dataclasses.fields(Account)]
-    title = "units x minutes of the model"
-    width = max(map(len, [title, *accounts]))
-    lines = [" ".join([f"{title:<{width}}", *(f"{column:>13}" for column in columns)])]
-    for name, account in sorted(accounts.items()):
-        numbers = dataclasses.asdict(account)
-        lines.append(" ".join([f"{name:<{width}}", *(f"{numbers[column]:>13,}" for column in columns)]))
-    return "\n".join(lines)
-
-
-def _play(seeds: range) -> Accounts:
-    accounts: Accounts = collections.defaultdict(Account)
-    right = Parts()
+    account, right, perfect = Account(), Parts(), PerfectParts()
     for seed in seeds:
-        readings, steps = readings_of(seed), steps_of(seed)
+        readings = readings_of(seed, form, scope)
+        steps = steps_of(seed, readings)
         try:
-            shop = play(readings, steps, right)
+            played = play(readings, steps, right).judge.account
         except WrongNumberError:
             raise WrongNumberError(f"seed {seed}: {story(readings, steps, right)}") from None
-        accounts[_setting(readings)].add(shop.judge.account)
-    return dict(accounts)
-
-
-def _sum(shares: t.Iterable[Accounts]) -> Accounts:
-    accounts: Accounts = collections.defaultdict(Account)
-    for share in shares:
-        for name, account in share.items():
-            accounts[name].add(account)
-    return dict(accounts)
-
-
-def _setting(readings: Readings) -> str:
-    sent = "with emit_unreleased" if readings.emit_unreleased else "without emit_unreleased"
-    erp = "current ERP" if readings.current else "lagging ERP"
-    return f"{sent}, {erp}, {'events beyond the promise' if readings.beyond_the_promise else 'promise kept'}"
+        if seed // 16 % COMPARED == 0 and not readings.lists_less:
+            played.compared = played.withheld
+            # What is folded nobody can look into any more.
+            known = dataclasses.replace(readings, folds=False)
+            played.bound = play(known, steps, perfect).judge.account.withheld
+        account.add(played)
+    return account

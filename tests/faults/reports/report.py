@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import collections
-import json
 import typing as t
 
 if t.TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.faults.stories.judge import Verdict
 
 #: Counts shown in every report, even if 0.
@@ -75,7 +72,6 @@ class Report:
         width = max(map(len, self.rows()))
         return "\n".join([self.title, *(f"  {name:<{width}}  {count:>8,}" for name, count in self.rows().items())])
 
-    def write(self, path: Path) -> None:
-        """Write the report as JSON."""
-        content = {"title": self.title, **self.rows(), "failures": self.failures}
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    def content_shown(self) -> dict[str, t.Any]:
+        """Return the report as it is kept in a file."""
+        return {"title": self.title, **self.rows(), "failures": self.failures}

@@ -5,23 +5,27 @@ The counts travel with each test's result, so that they can be added up across p
 
 from __future__ import annotations
 
+import json
 import os
 import typing as t
 from pathlib import Path
 
 import pytest
 
+from tests.faults.reports.accounts import table_of
 from tests.faults.reports.report import Report
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tests.faults.reports.accounts import Accounts
     from tests.faults.stories.judge import Verdict
 
 #: Failing schedules to show; each takes one line or more.
 SHOWN = 10
-#: Properties of a test's result that are reported at the end: counts are added up, a table is printed as it is.
-COUNTS, TABLE = "counts of schedules", "table of schedules"
+#: Properties of a test's result that are reported at the end: counts are added up, the model's accounts become
+#: one table, a line is printed as it is.
+COUNTS, ACCOUNT, LINE = "counts of schedules", "account of the model", "line about schedules"
 Record = t.Callable[[str, object], None]
 
 
@@ -59,14 +63,24 @@ def show_reports(terminal: pytest.TerminalReporter) -> None:
     results = [result for outcome in ("passed", "failed") for result in terminal.stats.get(outcome, [])]
     properties = [entry for result in results for entry in result.user_properties]
     reports: dict[str, Report] = {}
+    accounts: Accounts = {}
     for name, value in properties:
         if name == COUNTS:
             reports.setdefault(value["title"], Report(value["title"])).add_content(value)
-        elif name == TABLE:
+        elif name == ACCOUNT:
+            accounts |= value
+        elif name == LINE:
             terminal.write_line(value)
+    if accounts:
+        terminal.write_line(table_of(accounts))
+        _write("model", accounts)
     for report in reports.values():
         terminal.write_line(report.table())
-        if directory := os.environ.get("FAULT_REPORTS"):
-            path = Path(directory) / f"{report.title.lower().replace(' ', '_')}.json"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            report.write(path)
+        _write(report.title.lower().replace(" ", "_"), report.content_shown())
+
+
+def _write(name: str, content: object) -> None:
+    if directory := os.environ.get("FAULT_REPORTS"):
+        path = Path(directory) / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
