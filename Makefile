@@ -21,7 +21,7 @@ WORLD ?= real-processes
 DATABASE ?= sqlite
 # How often `make soak` tells, kills and plays, and where its reports go as JSON.
 SOAK = FAULT_REPORTS=.fault_reports KILLS=100 STORY_SEEDS=20 STORY_STEPS=40 MODEL_SCHEDULES=1000000 \
-	SCHEDULES=$${SCHEDULES:-500} SCHEDULES_IN_ONE_PROCESS=$${SCHEDULES_IN_ONE_PROCESS:-5000}
+	SCHEDULES=$${SCHEDULES:-840} SCHEDULES_IN_ONE_PROCESS=$${SCHEDULES_IN_ONE_PROCESS:-7000}
 
 .PHONY: demo demo-erp docs test fuzz faults soak bench lint install requirements clean
 
@@ -38,7 +38,7 @@ fuzz: .venv/.installed
 	BODIES=100000 LEDGER_EXAMPLES=50000 $(PYTEST) tests/tap/test_fuzzed_bodies.py tests/mapper/test_against_an_oracle.py
 
 faults: .venv/.installed
-	python -m tests.faults $(SEED) --world=$(WORLD) --database=$(DATABASE) $(SCOPE:%=--scope=%)
+	python -m tests.faults $(SEED) --world=$(WORLD) --database=$(DATABASE) $(SCOPE:%=--scope=%) $(if $(FORM),--form='$(FORM)')
 
 soak: .venv/.installed
 	$(SOAK) $(PYTEST) tests/faults

@@ -8,6 +8,7 @@ import sys
 
 from tests.faults.players import one_process, real_processes
 from tests.faults.reports.report import Report
+from tests.faults.stories.forms import FORMS, options_of
 from tests.faults.stories.schedules import make_schedule
 from tests.shop.postgresql import PostgreSql
 from tests.shop.warm_start import Forks
@@ -21,8 +22,10 @@ def main() -> int:
     parser.add_argument("--world", choices=worlds, default=worlds[0])
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite", help="of real processes")
     parser.add_argument("--scope", choices=["tenant", "file"], help="what a range covers; default: the seed decides")
+    parser.add_argument("--form", choices=FORMS, help="how the ERP proves what it contains; default: the seed decides")
     given = parser.parse_args()
-    options = {"range_scope": given.scope} if given.scope else {}
+    options = options_of(given.form, given.seed) if given.form else {}
+    options |= {"range_scope": given.scope} if given.scope else {}
     report = Report(f"Seed {given.seed}, {given.world}")
     with contextlib.ExitStack() as stack:
         if given.world == "real-processes":

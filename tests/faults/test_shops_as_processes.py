@@ -1,6 +1,6 @@
 """Shops as processes, any of which may be killed: never oversold, exact at rest, nothing lost or counted twice.
 
-SCHEDULES says how many; `make faults SEED=… DATABASE=…` plays one and prints each step.
+SCHEDULES says how many; `make faults SEED=… DATABASE=… FORM=…` plays one and prints each step.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import pytest
 
 from tests.faults.players.real_processes import play
 from tests.faults.reports.reporting import play_all, seeds
+from tests.faults.stories.forms import FORMS, options_of
 from tests.shop.warm_start import Forks
 
 if t.TYPE_CHECKING:
@@ -19,10 +20,14 @@ if t.TYPE_CHECKING:
     from tests.faults.reports.reporting import Record
     from tests.shop.postgresql import PostgreSql
 
-SEEDS = seeds("SCHEDULES", 30)
+SEEDS = seeds("SCHEDULES", 28)
 COLD = 15
-BY_DATABASE = {"sqlite": SEEDS[0::2], "postgresql": SEEDS[1::2]}
-CASES = [pytest.param(kind, seed, id=f"{kind}-{seed}") for kind, numbers in BY_DATABASE.items() for seed in numbers]
+DATABASES = ("sqlite", "postgresql")
+
+
+def shop_of(seed: int) -> tuple[str, str]:
+    """Return form and database of a seed: seeds take turns."""
+    return tuple(FORMS)[seed // 2 % len(FORMS)], DATABASES[seed % 2]
 
 
 @pytest.fixture(scope="module")
@@ -31,19 +36,19 @@ def forks() -> Iterator[Forks]:
         yield forks
 
 
-@pytest.mark.parametrize(("database", "seed"), CASES)
+@pytest.mark.fault("F23")
+@pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: "-".join((*shop_of(seed), str(seed))))
 def test_whatever_is_killed_newstore_never_promises_too_much_and_at_rest_exactly_what_is_free(
-    database: str, seed: int, record_property: Record, forks: Forks, request: pytest.FixtureRequest
+    seed: int, record_property: Record, forks: Forks, request: pytest.FixtureRequest
 ) -> None:
+    form, database = shop_of(seed)
     server: PostgreSql | None = request.getfixturevalue("postgresql") if database == "postgresql" else None
     new_database = server.new_database if server else None
-    # Half of the schedules for each reading of what a range covers.
-    scope = "tenant" if seed // 2 % 2 else "file"
     play_all(
         f"Shops as processes on {database}",
         record_property,
         [seed],
         # Most are forked, which is fast; some start fresh, as for a user.
-        lambda number: play(number, new_database, forks=forks if seed % COLD else None, range_scope=scope),
-        f"make faults SEED={{seed}} DATABASE={database} SCOPE={scope}",
+        lambda seed: play(seed, new_database, forks=forks if seed % COLD else None, **options_of(form, seed)),
+        f"make faults SEED={{seed}} DATABASE={database} FORM='{form}'",
     )

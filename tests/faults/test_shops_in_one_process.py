@@ -1,6 +1,6 @@
 """Thousands of shops on a virtual clock, within NewStore's promise: never oversold, exact at rest.
 
-SCHEDULES_IN_ONE_PROCESS says how many; `make faults SEED=… WORLD=one-process` plays one and prints each step.
+SCHEDULES_IN_ONE_PROCESS says how many; `make faults SEED=… WORLD=one-process FORM=…` plays one and prints each step.
 """
 
 from __future__ import annotations
@@ -11,20 +11,25 @@ import pytest
 
 from tests.faults.players.one_process import play
 from tests.faults.reports.reporting import play_all, seeds
+from tests.faults.stories.forms import FORMS, options_of, seeds_of
 
 if t.TYPE_CHECKING:
     from tests.faults.reports.reporting import Record
 
-SHARDS = 20
+SHARDS = 3
 SEEDS = seeds("SCHEDULES_IN_ONE_PROCESS", 1000)
 
 
+@pytest.mark.fault("F23")
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_newstore_never_promises_too_much_and_at_rest_exactly_what_is_free(shard: int, record_property: Record) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_newstore_never_promises_too_much_and_at_rest_exactly_what_is_free(
+    form: str, shard: int, record_property: Record
+) -> None:
     play_all(
         "Shops in one process, every event within the promised 15 minutes",
         record_property,
-        SEEDS[shard::SHARDS],
-        lambda seed: play(seed, breaks_the_promise=False),
-        "make faults SEED={seed} WORLD=one-process",
+        seeds_of(form, SEEDS)[shard::SHARDS],
+        lambda seed: play(seed, breaks_the_promise=False, **options_of(form, seed)),
+        f"make faults SEED={{seed}} WORLD=one-process FORM='{form}'",
     )

@@ -11,20 +11,22 @@ import pytest
 
 from tests.faults.players.one_process import play
 from tests.faults.reports.reporting import play_all, seeds
+from tests.faults.stories.forms import FORMS, options_of, seeds_of
 
 if t.TYPE_CHECKING:
     from tests.faults.reports.reporting import Record
 
-SHARDS = 20
+SHARDS = 3
 SEEDS = seeds("SCHEDULES_IN_ONE_PROCESS", 1000)
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
-def test_the_first_run_that_knows_a_late_event_makes_up_for_it(shard: int, record_property: Record) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_the_first_run_that_knows_a_late_event_makes_up_for_it(form: str, shard: int, record_property: Record) -> None:
     play_all(
         "Shops in one process, some events later than promised",
         record_property,
-        SEEDS[shard::SHARDS],
-        lambda seed: play(seed, breaks_the_promise=True),
-        "make faults SEED={seed} WORLD=late-events",
+        seeds_of(form, SEEDS)[shard::SHARDS],
+        lambda seed: play(seed, breaks_the_promise=True, **options_of(form, seed)),
+        f"make faults SEED={{seed}} WORLD=late-events FORM='{form}'",
     )

@@ -8,6 +8,7 @@ import typing as t
 from newstore_sandbox.events import COMPLETED, FAILED
 
 from tests.faults.stories.erps import Moment, erp_of
+from tests.faults.stories.forms import form_of
 from tests.faults.stories.judge import Basis, Judge, Verdict
 from tests.faults.stories.rows import ErpRows, LastRead
 from tests.faults.stories.schedules import unknown_keys
@@ -113,6 +114,7 @@ class Story(World):
         self.tell(f"step {self.step}: come to rest")
         self._come_to_rest()
         self.verdict.counts["schedules"] += 1
+        self.verdict.counts[f"schedules, {form_of(self.options)}"] += 1
         return self.verdict
 
     def basis(self) -> Basis:
