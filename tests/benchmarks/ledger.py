@@ -77,9 +77,9 @@ def _measure_on_hand(report: Report, size: int, rounds: int, directory: Path, se
     def run(name: str) -> Measured:
         config = _config(directory, ledger_url=urls[name], **settings)
         said = directory / "stock.jsonl"
-        messages.write_text(states.get(name, "") + _schema() + _state(1))
+        messages.write_text(states.get(name, "") + schema() + state(1))
         measured = run_process([command("mapper-newstore-stock"), "--config", config], stdin=messages, stdout=said)
-        states[name] = _last_line(said)
+        states[name] = last_line(said)
         return measured
 
     def run_anew(name: str) -> Measured:
@@ -110,15 +110,16 @@ def _write_events(path: Path, size: int) -> None:
     """Write events as the tap does: each order is assigned and completed, with a STATE now and then."""
     chance = random.Random(1)
     with path.open("w", encoding="utf-8") as file:
-        file.write(_schema())
+        file.write(schema())
         for at in range(1, size + 1):
-            file.write(json.dumps(_record(at, chance.randrange(KEYS))) + "\n")
+            file.write(json.dumps(record(at, chance.randrange(KEYS))) + "\n")
             if at % STATE_EVERY == 0:
-                file.write(_state(at))
-        file.write(_state(size))
+                file.write(state(at))
+        file.write(state(size))
 
 
-def _record(at: int, key: int) -> dict[str, t.Any]:
+def record(at: int, key: int) -> dict[str, t.Any]:
+    """Return a record of the tap; odd timestamps are completions."""
     name = "fulfillment_request.items_completed" if at % 2 else "fulfillment_request.assigned"
     record = {
         "event_id": f"acme:{name}:fr-{at // 2}:{at}",
@@ -138,7 +139,8 @@ def _record(at: int, key: int) -> dict[str, t.Any]:
     return {"type": "RECORD", "stream": STREAM, "record": record, "time_extracted": "2025-03-04T09:20:00.000Z"}
 
 
-def _schema() -> str:
+def schema() -> str:
+    """Return the tap's SCHEMA, as a line."""
     schema = {
         "type": "object",
         "properties": {"event_id": {"type": "string"}, "logical_timestamp": {"type": "integer"}},
@@ -147,7 +149,8 @@ def _schema() -> str:
     return json.dumps(message) + "\n"
 
 
-def _state(through: int) -> str:
+def state(through: int) -> str:
+    """Return a STATE of the tap, as a line."""
     bookmark = {"replication_key": "logical_timestamp", "replication_key_value": through}
     value = {"bookmarks": {STREAM: {**bookmark, "position": through, "store_id": "store"}}}
     return json.dumps({"type": "STATE", "value": value}) + "\n"
@@ -179,7 +182,8 @@ def _change_one_percent(path: Path, number: int) -> None:
     connection.close()
 
 
-def _last_line(path: Path) -> str:
+def last_line(path: Path) -> str:
+    """Return the last line of a file."""
     with path.open(encoding="utf-8") as file:
         line = ""
         for line in file:  # noqa: B007 - only the last one counts

@@ -52,6 +52,7 @@ class Figure:
         peak_mb: Highest peak of all rounds; None if it was not a separate process.
         ratio: This line's rate over the rate of the line named in `beside`.
         required: The ratio wanted.
+        is_memory: The ratio is one of peaks, and the one wanted the highest.
     """
 
     part: str
@@ -62,6 +63,7 @@ class Figure:
     beside: str = ""
     ratio: float | None = None
     required: float | None = None
+    is_memory: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,6 +198,15 @@ class Report:
         for (name, other), (rate, ratio) in (beside or {}).items():
             self.figures.append(Figure(part, name, size, rates[name], None, other, rates[name] / rate, ratio))
 
+    def add_memory(
+        self, part: str, size: int, measured: dict[str, list[Measured]], most: dict[tuple[str, str], float]
+    ) -> None:
+        """Add how much more memory a variant takes than its baseline, by (variant, its baseline): the most wanted."""
+        peaks = {name: max(run.peak_mb for run in runs) for name, runs in measured.items()}
+        for (name, other), ratio in most.items():
+            more, rate = peaks[name] / peaks[other], size / measured[name][0].seconds
+            self.figures.append(Figure(part, name, size, rate, peaks[name], other, more, ratio, is_memory=True))
+
     def growth(self) -> list[Growth]:
         """Return how cost and memory grow from each variant's smallest size to its largest."""
         found: dict[tuple[str, str], list[Figure]] = {}
@@ -224,8 +235,8 @@ class Report:
                 f"{figure.per_second:,.{0 if figure.per_second > SMALL_RATE else 2}f}",
                 "" if figure.peak_mb is None else f"{figure.peak_mb:.0f}",
                 figure.beside,
-                "" if figure.ratio is None else f"{figure.ratio:.2f}",
-                "" if figure.required is None else f"≥ {figure.required:g}",
+                "" if figure.ratio is None else f"{figure.ratio:.2f}{' memory' if figure.is_memory else ''}",
+                "" if figure.required is None else f"{'≤' if figure.is_memory else '≥'} {figure.required:.3g}",
             )
         if console is None:
             console = Console() if sys.stdout.isatty() else Console(width=LOG_WIDTH)
