@@ -8,12 +8,15 @@ import pytest
 
 from tests.faults.reports.reporting import show_reports
 from tests.in_parts import InParts, takes_long
+from tests.shop import mariadb as mariadb_here
 from tests.shop.object_store import ObjectStore, serving
 from tests.shop.postgresql import PostgreSql
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.shop.mariadb import MariaDb
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: t.Any) -> InParts | None:
@@ -36,6 +39,16 @@ def postgresql() -> Iterator[PostgreSql]:
     """Yield the PostgreSQL server of this test run."""
     with PostgreSql() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDb]:
+    """Yield the MariaDB server of this test run."""
+    server = mariadb_here.find()
+    if server is None:
+        pytest.skip("no MariaDB on this machine: install Debian's package `mariadb-server-core` to run this test")
+    with mariadb_here.MariaDb(server) as running:
+        yield running
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

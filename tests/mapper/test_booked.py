@@ -7,12 +7,13 @@ import typing as t
 import pytest
 from mapper_newstore_stock.errors import ConfigurationError, MapperError, OnHandError
 
+from tests.mapper.shop_day import ShopDay
 from tests.mapper.sql_erp import SHOES, SKU, SqlErp, a_completion, a_day, booked_by
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.mapper.shop_day import ShopDay
+    from tests.shop.postgresql import PostgreSql
 
 
 class TestBooked:
@@ -226,6 +227,24 @@ def test_changing_what_bookings_are_known_by_computes_every_number_anew(
     day.settings.update(booked_by("fulfillment_request_id", "product_id"))
     (cut,) = day.run()
     assert cut.quantities == {SKU: 8}
+
+
+def test_units_of_a_decimal_column_are_whole_numbers_too(
+    tmp_path: Path, database_url: str, postgresql: PostgreSql
+) -> None:
+    url = postgresql.new_database()
+    query = "SELECT 'fr-11' AS fulfillment_request_id, 'SKU-1' AS product_id, 2.0000 AS units"
+    numbers = "SELECT 'DC01' AS fulfillment_node_id, 'SKU-1' AS product_id, 8.0000 AS quantity"
+    day = ShopDay(
+        tmp_path,
+        ledger_url=database_url,
+        on_hand_url=url,
+        on_hand_query=numbers,
+        on_hand_as_of="booked",
+        booked_query=query,
+    )
+    (cut,) = day.run(a_completion(11, "SKU-1", "SKU-1"), a_completion(12))
+    assert cut.quantities == {SKU: 7}
 
 
 @pytest.mark.parametrize(

@@ -19,19 +19,38 @@ from tests.shop.newstore import NewStore
 if t.TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.shop.mariadb import MariaDb
     from tests.shop.postgresql import PostgreSql
 
 HOUR_MS = 3_600_000
 
 
-def test_a_database_on_this_machine_has_this_machines_time(postgresql: PostgreSql) -> None:
-    engine = open_engine(postgresql.new_database())
+def difference_of(url: str) -> Difference | None:
+    engine = open_engine(url)
     with engine.connect() as connection:
         difference = database_difference(connection)
     engine.dispose()
+    return difference
+
+
+@pytest.mark.parametrize("server", ["postgresql", "mariadb"])
+def test_a_database_on_this_machine_has_this_machines_time(server: str, request: pytest.FixtureRequest) -> None:
+    difference = difference_of(request.getfixturevalue(server).new_database())
     assert difference is not None
     assert difference.least <= 0 <= difference.most
     assert difference.most - difference.least < HOUR_MS
+
+
+def test_the_zone_of_a_session_changes_nothing(mariadb: MariaDb) -> None:
+    difference = difference_of(begun_with(mariadb.new_database(), "SET time_zone = '+05:00'"))
+    assert difference is not None
+    assert difference.certain == 0
+
+
+def begun_with(url: str, statement: str) -> str:
+    """Return a URL of MariaDB whose sessions begin with a statement."""
+    begun = sa.make_url(url).update_query_dict({"init_command": statement})
+    return begun.render_as_string(hide_password=False)
 
 
 def test_a_file_of_sqlite_has_no_clock_of_its_own(tmp_path: Path) -> None:
@@ -107,6 +126,25 @@ def test_a_run_whose_erp_is_an_hour_off_sends_nothing(
     monkeypatch.setitem(clocks.UTC_NOW, "postgresql", "SELECT clock_timestamp() AT TIME ZONE 'UTC' + interval '1 hour'")
     with pytest.raises(OnHandError, match="more than clock_skew_seconds"):
         day.run(completed(12))
+
+
+@pytest.mark.parametrize(("seconds", "sent"), [(60, True), (-60, True), (3600, False), (-3600, False)])
+def test_an_erp_on_mariadb_whose_clock_is_off_is_refused_beyond_the_skew(
+    tmp_path: Path, mariadb: MariaDb, seconds: int, sent: bool
+) -> None:
+    url = mariadb.new_database(
+        "CREATE TABLE stock (fulfillment_node_id varchar(50), product_id varchar(50), quantity int, taken_at datetime);"
+        "INSERT INTO stock VALUES ('DC01', 'SKU-1', 10, '2025-03-04 12:00:00')"
+    )
+    # The session's own clock, as the server would have it.
+    url = begun_with(url, f"SET timestamp = UNIX_TIMESTAMP() + {seconds}")
+    day = ShopDay(tmp_path, on_hand_as_of="taken_at", on_hand_url=url, on_hand_table="stock")
+    if sent:
+        (cut,) = day.run(completed(11, published_at=at(-30)), completed(12, published_at=at(30)))
+        assert cut.quantities == {("DC01", "SKU-1"): 9}
+    else:
+        with pytest.raises(OnHandError, match=r"the ERP's clock and this host's are 3\d{3}\.\d s apart"):
+            day.run(completed(11, published_at=at(-30)))
 
 
 def test_current_is_refused_on_a_standby(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ def url(tmp_path: Path) -> str:
 def chromium(tmp_path: Path) -> Iterator[browser.Browser]:
     path = browser.find()
     if path is None:
-        # The only test that needs what no wheel brings; test_report.py checks the page without it.
+        # No wheel brings it; test_report.py checks the page without it.
         pytest.skip("no Chromium on this machine: install Debian's package `chromium` to run this test")
     with browser.Browser(path, tmp_path) as running:
         yield running

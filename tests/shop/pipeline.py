@@ -58,6 +58,7 @@ class Pipeline:
     ) -> None:
         self._directory = directory
         self._forks = forks
+        self._delivers = delivers
         self._receiver_settings = tap or {}
         self.receiver = Receiver(directory, forks=forks, **self._receiver_settings)
         webhook: dict[str, t.Any] = {"webhook_url": self.receiver.events_url} if delivers else {}
@@ -90,7 +91,8 @@ class Pipeline:
 
     def run(self) -> Run:
         """Run the three once after all events are delivered, and keep the state."""
-        self.newstore.wait_for_delivery()
+        if self._delivers:
+            self.newstore.wait_for_delivery()
         processes = self.start()
         output, _ = processes[-1].communicate(timeout=RUN_SECONDS)
         codes = tuple(process.wait(RUN_SECONDS) for process in processes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import typing as t
 
 from mapper_newstore_stock.errors import ConfigurationError, OnHandError
@@ -23,6 +24,8 @@ if t.TYPE_CHECKING:
 REFERENCES = ("event_id", "fulfillment_request_id", "order_id")
 #: What else a booking may say.
 DETAILS = ("product_id", "units", "fulfillment_node_id")
+
+_WHOLE_NUMBER = re.compile(r"(\d+)(\.0+)?", re.ASCII)
 
 #: Reference, product, fulfillment node (None: not said), units (None: all of the event).
 Booking = tuple[str, str | None, str | None, int | None]
@@ -131,7 +134,8 @@ class BookingSource:
 
 
 def _units(text: str, where: str, name: str) -> int:
-    whole = text.removesuffix(".0")
-    if not whole.isascii() or not whole.isdigit() or int(whole) > INT64_MAX:
+    # A decimal column gives its zeros too.
+    whole = _WHOLE_NUMBER.fullmatch(text)
+    if not whole or int(whole[1]) > INT64_MAX:
         raise OnHandError(f"{where}: {name} is {text!r}, expected a whole number, not negative")
-    return int(whole)
+    return int(whole[1])

@@ -167,7 +167,8 @@ def _select(place: Place, names: Sequence[str]) -> sa.Select[t.Any]:
 
 def _from(place: Place, *columns: sa.ColumnClause[t.Any]) -> sa.FromClause | sa.TextClause:
     if place.query:
-        return sa.text(f"({place.query}) AS {place.setting}_query")
+        # Without AS, which Oracle does not know here.
+        return sa.text(f"({place.query}) {place.setting}_query")
     if place.table:
         schema, _, name = place.table.rpartition(".")
         return sa.table(name, *columns, schema=schema or None)
