@@ -6,11 +6,10 @@ import typing as t
 
 import pytest
 import sqlalchemy as sa
-from mapper_newstore_stock.errors import ConfigurationError, OnHandError
+from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.ledger.database import open_engine
 from mapper_newstore_stock.run import clocks
 from mapper_newstore_stock.run.clocks import Difference, database_difference, newstore_difference, refuse_difference
-from mapper_newstore_stock.run.erp_tables import ErpTables
 
 from tests.mapper.shop_day import ShopDay, completed
 from tests.mapper.sql_erp import at
@@ -145,11 +144,3 @@ def test_an_erp_on_mariadb_whose_clock_is_off_is_refused_beyond_the_skew(
     else:
         with pytest.raises(OnHandError, match=r"the ERP's clock and this host's are 3\d{3}\.\d s apart"):
             day.run(completed(11, published_at=at(-30)))
-
-
-def test_current_is_refused_on_a_standby(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    day = ShopDay(tmp_path, on_hand_as_of="current")
-    day.erp.count("DC01", "SKU-1", 10)
-    monkeypatch.setattr(ErpTables, "is_standby", lambda *_: True)
-    with pytest.raises(ConfigurationError, match="stock is read from a standby, which lags behind"):
-        day.run(completed(11))

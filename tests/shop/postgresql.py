@@ -14,6 +14,7 @@ from pathlib import Path
 from unittest import mock
 
 import psycopg
+import sqlalchemy as sa
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,11 +24,14 @@ LOG_FILES = 6
 
 
 class PostgreSql:
-    """A server on a Unix socket. Use it in a `with` block."""
+    """A server on a Unix socket. Use it in a `with` block.
 
-    def __init__(self) -> None:
-        # Not below pytest's directory: when pytest runs as root, the server's user may not enter it.
-        self._directory = Path(tempfile.mkdtemp(prefix="postgresql-"))
+    Args:
+        directory: Where its data is; None: it begins with none.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = directory or _new_directory()
         with _may_make_its_user():
             self._server = _package().get_server(self._directory, cleanup_mode="stop")
 
@@ -44,6 +48,25 @@ class PostgreSql:
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}"'.encode())
         return str(self._server.get_uri(database=name, driver="psycopg"))
+
+    def new_standby(self) -> PostgreSql:
+        """Start a server that follows this one, from a copy made while this one is stopped."""
+        directory = _new_directory()
+        self.stop()
+        shutil.copytree(self._directory, directory, ignore=shutil.ignore_patterns("*.pid", ".*"), dirs_exist_ok=True)
+        self.start()
+        (directory / "standby.signal").touch()
+        with (directory / "postgresql.auto.conf").open("a", encoding="utf-8") as settings:
+            settings.write(f"primary_conninfo = '{self._server.get_uri()}'\n")
+        # As root the server's files are its user's.
+        owner = self._directory.stat()
+        for path in (directory, *directory.rglob("*")):
+            os.chown(path, owner.st_uid, owner.st_gid)
+        return PostgreSql(directory)
+
+    def url_of(self, url: str) -> str:
+        """Return the URL here of a database that was made on the server this one follows."""
+        return str(self._server.get_uri(database=sa.make_url(url).database, driver="psycopg"))
 
     def make_write_ahead_log(self) -> None:
         """Create write-ahead log files, which a server that has run for a while reuses."""
@@ -66,6 +89,11 @@ class PostgreSql:
     def start(self) -> None:
         """Start the server after `stop`."""
         self._server.start()
+
+
+def _new_directory() -> Path:
+    # Not below pytest's directory: when pytest runs as root, the server's user may not enter it.
+    return Path(tempfile.mkdtemp(prefix="postgresql-"))
 
 
 @contextlib.contextmanager
