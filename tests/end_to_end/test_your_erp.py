@@ -11,6 +11,7 @@ import zoneinfo
 import pytest
 
 from tests.mapper.your_erp import code_of, settings_of
+from tests.shop.erp import LiveErp
 from tests.shop.pipeline import Pipeline
 from tests.shop.process import environment
 from tests.shop.suiteql import NODE, PRODUCT, TOKEN, NetSuite
@@ -140,6 +141,23 @@ def test_a_completion_of_an_order_netsuite_does_not_know_is_subtracted_until_it_
     assert (netsuite_shop.sync(), netsuite_shop.atp()) == ([9], (9, 9))
     netsuite.knows(order)
     assert (netsuite_shop.sync(), netsuite_shop.atp()) == ([], (9, 9))
+
+
+@pytest.mark.parametrize(("form", "left"), [("current", 9), ("column", 8)])
+def test_available_numbers_that_are_read_live_fit_current_and_not_column(tmp_path: Path, form: str, left: int) -> None:
+    erp = LiveErp(tmp_path / "erp.db")
+    settings = {**erp.settings, "on_hand_as_of": form}
+    with Pipeline(tmp_path, mapper=settings, target={"mode": "atp"}) as shop:
+        shop.newstore.add_location(NODE)
+        shop.newstore.set_stock(NODE, PRODUCT, 10)
+        order = shop.newstore.order(NODE, PRODUCT)
+        # The ERP knows the order: one of its ten units is no longer available, shipped or not.
+        erp.count(NODE, PRODUCT, 9)
+        assert shop.run().codes == (0, 0, 0)
+        shop.newstore.ship(order)
+        assert shop.run().codes == (0, 0, 0)
+        row = shop.newstore.numbers(NODE, PRODUCT)
+        assert (row["atp"], row["free"]) == (left, 9)
 
 
 def test_the_export_asks_for_bookings_first_and_keeps_the_old_files_when_one_fails(netsuite_shop: NetSuiteShop) -> None:
