@@ -181,3 +181,26 @@ def test_updated_at_grows_in_commit_order(erp: ErpDatabase) -> None:
     erp.count("DC01", "B", 1)
     rows = erp.rows("SELECT product_id, quantity FROM newstore.stock_on_hand ORDER BY updated_at")
     assert [(row["product_id"], row["quantity"]) for row in rows] == [("A", 20), ("B", 1)]
+
+
+def test_what_is_booked_is_listed_in_whatever_order(erp: ErpDatabase) -> None:
+    erp.count(*SKU, 10)
+    erp.load(assigned(6, 3), completed(10), completed(12, 2))
+    assert booked(erp) == {}
+    erp.book_latest(1)
+    assert (booked(erp), number(erp)) == ({"completed-12": 2}, (8, 1, None))
+    erp.book_latest(1)
+    assert (booked(erp), number(erp)) == ({"completed-10": 1, "completed-12": 2}, (7, 0, None))
+
+
+def test_what_a_count_has_found_gone_is_listed_before_it_is_booked(erp: ErpDatabase) -> None:
+    erp.count(*SKU, 10)
+    erp.load(completed(10), completed(12))
+    erp.count(*SKU, 9, 10)
+    assert (booked(erp), number(erp)[0]) == ({"completed-10": 1}, 9)
+    erp.book_latest(2)
+    assert (booked(erp), number(erp)[0]) == ({"completed-10": 1, "completed-12": 1}, 8)
+
+
+def booked(erp: ErpDatabase) -> dict[str, int]:
+    return {row["event_id"]: row["units"] for row in erp.rows("SELECT event_id, units FROM newstore.stock_booked")}

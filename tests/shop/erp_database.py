@@ -13,6 +13,29 @@ if t.TYPE_CHECKING:
 #: Above every logical timestamp in the tests.
 ALL = 2**62
 
+#: Books some waiting completions, the highest timestamps first, and all orders; else as `apply_stock_changes` does.
+BOOK_LATEST = """
+WITH held AS (
+    SELECT 1 FROM newstore.stock_lock FOR UPDATE
+), due AS (
+    UPDATE newstore.stock_movement SET booked_at = clock_timestamp()
+    WHERE booked_at IS NULL AND (on_hand_delta = 0 OR (event_id, fulfillment_node_id, product_id) IN (
+        SELECT event_id, fulfillment_node_id, product_id FROM newstore.stock_movement, held
+        WHERE booked_at IS NULL AND on_hand_delta <> 0 ORDER BY logical_timestamp DESC LIMIT :most
+    ))
+    RETURNING *
+), change AS (
+    SELECT s.fulfillment_node_id, s.product_id, sum(allocation_delta) AS allocation,
+        sum(CASE WHEN logical_timestamp <= counted_through THEN 0 ELSE on_hand_delta END) AS on_hand
+    FROM due JOIN newstore.stock_on_hand AS s
+        ON s.fulfillment_node_id = due.fulfillment_node_id AND s.product_id = due.product_id
+    GROUP BY 1, 2
+)
+UPDATE newstore.stock_on_hand AS s
+SET quantity = s.quantity + on_hand, allocated = s.allocated + allocation, updated_at = clock_timestamp()
+FROM change WHERE s.fulfillment_node_id = change.fulfillment_node_id AND s.product_id = change.product_id
+"""
+
 #: event_id, node, product, logical timestamp, on_hand_delta, allocation_delta
 Change = tuple[str, str, str, int, int, int]
 
@@ -63,6 +86,18 @@ class ErpDatabase:
     def apply(self, through: int | None = ALL, run: int = 1) -> stock.Applied:
         """Book waiting changes."""
         return stock.apply(self.url, stock.Taken(through, run))
+
+    def waiting(self) -> dict[tuple[str, str], int]:
+        """Return how many completed units of each key are loaded and not booked."""
+        query = (
+            "SELECT fulfillment_node_id, product_id, -sum(on_hand_delta) AS units FROM newstore.stock_waiting "
+            "WHERE on_hand_delta <> 0 GROUP BY 1, 2"
+        )
+        return {(row["fulfillment_node_id"], row["product_id"]): int(row["units"]) for row in self.rows(query)}
+
+    def book_latest(self, most: int) -> None:
+        """Book waiting completions in an order of the ERP's own: the highest timestamps first."""
+        self._do(BOOK_LATEST, most=most)
 
     def numbers(self) -> dict[tuple[str, str], dict[str, t.Any]]:
         """Return quantity, allocated and as_of_logical_timestamp of each key."""

@@ -193,3 +193,17 @@ FROM newstore.stock_movement AS m
 LEFT JOIN newstore.stock_on_hand AS s
     ON s.fulfillment_node_id = m.fulfillment_node_id AND s.product_id = m.product_id
 WHERE m.booked_at IS NULL;
+
+-- What the numbers contain, in whatever order it was booked: `booked_table` of the mapper for the form `booked`.
+--
+-- A unit is in its number when it is booked, or when a count has found it gone.
+CREATE OR REPLACE VIEW newstore.stock_booked AS
+SELECT
+    m.event_id,
+    m.fulfillment_node_id,
+    m.product_id,
+    -m.on_hand_delta AS units
+FROM newstore.stock_movement AS m
+JOIN newstore.stock_on_hand AS s
+    ON s.fulfillment_node_id = m.fulfillment_node_id AND s.product_id = m.product_id
+WHERE m.on_hand_delta < 0 AND (m.booked_at IS NOT NULL OR m.logical_timestamp <= s.counted_through);
