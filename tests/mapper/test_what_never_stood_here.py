@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from mapper_newstore_stock.errors import ConfigurationError, QuantityError
+from mapper_newstore_stock.errors import ConfigurationError, OnHandError, QuantityError
 
 from tests.mapper.shop_day import ShopDay, completed
 from tests.shop.plugin import run_plugin
@@ -138,6 +138,64 @@ class TestContainedThrough:
             ({SKU: 7}, (0, 11)),
             ({("DC01", "SKU-2"): 4}, (12, 22)),
         ]
+
+
+class TestContainedThroughOnARunningLedger:
+    """The setting comes, changes or goes while the ledger has numbers of its own (form `column`, from a file)."""
+
+    @pytest.fixture
+    def day(self, tmp_path: Path, database_url: str) -> ShopDay:
+        day = ShopDay(tmp_path, ledger_url=database_url)
+        for product in ("SKU-1", "SKU-2", "SKU-3"):
+            day.erp.count_later("DC01", product, 10)
+        day.erp.count("DC01", "SKU-3", 10)
+        # The file says of no completion that it is in a number; those up to 12 are.
+        day.run(completed(11), completed(12, "SKU-2"), completed(13, "SKU-2"))
+        return day
+
+    def test_set_it_sends_every_key_it_affects_and_no_other(self, day: ShopDay) -> None:
+        day.settings["contained_through"] = 12
+        (cut,) = day.run()
+        assert (cut.quantities, cut.range) == ({SKU: 10, ("DC01", "SKU-2"): 9}, (0, 12))
+        assert day.run() == []
+
+    def test_raised_it_sends_what_it_then_contains(self, day: ShopDay) -> None:
+        day.settings["contained_through"] = 11
+        (cut,) = day.run()
+        assert (cut.quantities, cut.range) == ({SKU: 10}, (0, 11))
+        day.settings["contained_through"] = 13
+        (cut,) = day.run()
+        assert (cut.quantities, cut.range) == ({("DC01", "SKU-2"): 10}, None)
+
+    @pytest.mark.parametrize("through", [11, None])
+    def test_lowered_or_taken_away_it_sends_what_it_no_longer_contains(self, day: ShopDay, through: int | None) -> None:
+        day.settings["contained_through"] = 13
+        day.run()
+        day.settings["contained_through"] = through
+        (cut,) = day.run()
+        assert cut.quantities == {("DC01", "SKU-2"): 8} | ({SKU: 9} if through is None else {})
+
+    def test_a_run_that_is_not_imported_is_repeated(self, day: ShopDay) -> None:
+        day.settings["contained_through"] = 12
+        day.run(acknowledge=0)
+        (cut,) = day.run()
+        assert (cut.quantities, cut.range) == ({SKU: 10, ("DC01", "SKU-2"): 9}, (0, 12))
+
+    def test_what_it_contains_is_folded_and_the_rows_need_not_say_so(self, day: ShopDay) -> None:
+        day.settings.update(contained_through=12, ledger_keep_days=0)
+        day.run()
+        for _ in range(2):
+            assert day.run() == []
+        (cut,) = day.run(completed(14))
+        assert (cut.quantities, cut.range) == ({SKU: 9}, (14, 14))
+
+    def test_taken_away_after_that_it_is_refused(self, day: ShopDay) -> None:
+        day.settings.update(contained_through=12, ledger_keep_days=0)
+        day.run()
+        day.run()
+        del day.settings["contained_through"]
+        with pytest.raises(OnHandError, match=r"fewer completions than before.*DC01/SKU-1, DC01/SKU-2"):
+            day.run()
 
 
 def test_who_lets_the_tap_begin_in_the_middle_is_led_to_contained_through(

@@ -26,6 +26,8 @@ def refuse_rows_below_folded(connection: sa.Connection, proofs: Proofs) -> None:
         if (said := _contains(proof)) is None:
             continue
         name, contains = said
+        if proof.contained_through is not None:
+            contains = sa.or_(contains, folded.c.through <= proof.contained_through)
         key = (on_hand.c.fulfillment_node_id, on_hand.c.product_id)
         query = (
             sa.select(*key)
@@ -38,7 +40,7 @@ def refuse_rows_below_folded(connection: sa.Connection, proofs: Proofs) -> None:
             raise OnHandError(
                 f"these on-hand rows say that they contain fewer completions than before, and the ledger no longer "
                 f"knows the units in question (ledger_keep_days): {name_keys(rows)}. Nothing was sent. Correct "
-                f"{name} in the on-hand source"
+                f"{name} in the on-hand source, or contained_through if it was lowered"
             )
 
 
