@@ -6,15 +6,13 @@ import typing as t
 
 import pytest
 import sqlalchemy as sa
-from mapper_newstore_stock.run.stock_run import StockRun
+from mapper_newstore_stock.run import erp_rows
 
 from tests.mapper.shop_day import ShopDay, completed
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-    from mapper_newstore_stock.run.erp_tables import ErpTables
-    from mapper_newstore_stock.run.on_hand import OnHandSource
 
 SKU = ("DC01", "SKU-1")
 TABLES = (
@@ -55,11 +53,11 @@ def erp(request: pytest.FixtureRequest, tmp_path: Path) -> Erp:
 def test_a_booking_taken_back_while_the_mapper_reads_changes_nothing_before_the_next_run(
     tmp_path: Path, erp: Erp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = StockRun._read_on_hand
+    read = erp_rows.load_rows
 
-    def read_after_it_is_taken_back(run: StockRun, source: OnHandSource, tables: ErpTables) -> None:
+    def read_after_it_is_taken_back(*arguments: t.Any) -> tuple[int, int]:
         erp.do(*TAKEN_BACK)
-        read(run, source, tables)
+        return read(*arguments)
 
     day = ShopDay(
         tmp_path,
@@ -69,9 +67,9 @@ def test_a_booking_taken_back_while_the_mapper_reads_changes_nothing_before_the_
         booked_table="booked",
         booked_reversible=True,
     )
-    monkeypatch.setattr(StockRun, "_read_on_hand", read_after_it_is_taken_back)
+    monkeypatch.setattr("mapper_newstore_stock.run.source_rows.load_rows", read_after_it_is_taken_back)
     (cut,) = day.run(completed(11, fulfillment_request_id="fr-11"), completed(12, fulfillment_request_id="fr-12"))
     # 8, and both are in it: with the 9 of a moment later, a unit would be sold twice.
     assert cut.quantities == {SKU: 8}
-    monkeypatch.setattr(StockRun, "_read_on_hand", read)
+    monkeypatch.setattr("mapper_newstore_stock.run.source_rows.load_rows", read)
     assert day.run() == []

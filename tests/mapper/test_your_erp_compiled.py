@@ -11,7 +11,7 @@ import typing as t
 import pytest
 from mapper_newstore_stock.errors import ConfigurationError
 from mapper_newstore_stock.run.bookings import BookingSource
-from mapper_newstore_stock.run.erp_inputs import check_form
+from mapper_newstore_stock.run.erp_inputs import check_source
 from mapper_newstore_stock.run.erp_tables import ErpTables, Place
 from mapper_newstore_stock.run.on_hand import OnHandSource
 from sqlalchemy.dialects import mssql, oracle
@@ -93,4 +93,4 @@ def test_a_table_and_a_cursor_of_changed_rows(heading: str) -> None:
 def test_bookings_that_can_be_taken_back_are_refused_there(heading: str) -> None:
     settings = settings_of(heading) | {"booked_reversible": True}
     with pytest.raises(ConfigurationError, match=r"booked_reversible: .* one database, PostgreSQL, SQLite, MySQL or"):
-        check_form(settings)
+        check_source(settings)
