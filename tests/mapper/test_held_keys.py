@@ -40,6 +40,7 @@ def said(cuts: list[SentCut]) -> list[tuple[dict[str, int], tuple[int, int] | No
     return [({product: number for (_, product), number in cut.quantities.items()}, cut.range) for cut in cuts]
 
 
+@pytest.mark.fault("F25")
 def test_ranges_leave_its_completion_out_and_all_others_are_exact(day: ShopDay) -> None:
     cuts = day.run(completed(10, "A"), completed(11, "NEW"), completed(12, "B"))
     assert said(cuts) == [({"A": 9}, (10, 10)), ({"B": 19}, (12, 12))]
@@ -145,6 +146,7 @@ def test_ignored_completions_are_claimed_unless_told_otherwise(day: ShopDay) -> 
     assert [cut.range for cut in cuts] == [(13, 13), (15, 15)]
 
 
+@pytest.mark.fault("F26")
 def test_what_was_acknowledged_once_needs_no_row_to_be_repeated(day: ShopDay) -> None:
     day.erp.count(*NEW, 5)
     day.run(completed(10, "NEW"), completed(11, "A"))

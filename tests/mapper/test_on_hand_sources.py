@@ -67,6 +67,7 @@ def test_each_source_gives_the_numbers_of_its_nodes_by_its_own_form(shop: TwoSou
     assert cuts == [({DC: 9, STORE: 20}, (10, 11))]
 
 
+@pytest.mark.fault("F25")
 def test_a_source_that_cannot_be_read_stops_only_its_own_changes(
     shop: TwoSources, caplog: pytest.LogCaptureFixture
 ) -> None:

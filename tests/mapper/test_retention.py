@@ -73,14 +73,44 @@ def test_units_younger_than_ledger_keep_days_stay(tmp_path: Path, database_url: 
     assert units_kept(day) == [10]
 
 
+@pytest.mark.fault("F26")
 @pytest.mark.parametrize("released", [True, False])
-def test_a_replay_from_before_the_horizon_is_refused(day: ShopDay, released: bool) -> None:
+def test_what_was_folded_does_not_count_again_when_all_events_come_again(day: ShopDay, released: bool) -> None:
     a_day_with_one_unit_folded(day)
     day.state = {}
-    with pytest.raises(LedgerError, match="start_logical_timestamp of the tap to 11"):
-        day.run(completed(10, released=released), completed(11))
-    (cut,) = day.run(completed(11))
+    (cut,) = day.run(completed(10, released=released), completed(11))
     assert (cut.quantities, cut.range) == ({SKU: 8}, (11, 11))
+    assert units_kept(day) == [11]
+
+
+@pytest.mark.fault("F26")
+def test_a_new_event_from_before_what_was_folded_is_late(day: ShopDay) -> None:
+    a_day_with_one_unit_folded(day)
+    (cut,) = day.run(completed(9))
+    assert (cut.quantities, cut.range) == ({SKU: 7}, (9, 9))
+
+
+def test_of_one_event_only_the_units_that_were_folded_are_known(day: ShopDay) -> None:
+    day.erp.count("DC01", "SKU-2", 5)
+    day.run(completed(10, "SKU-1", "SKU-2"), completed(11))
+    day.erp.count(*SKU, 9, as_of=10)
+    day.run()
+    assert units_kept(day) == [10, 11]
+    day.state = {}
+    (cut,) = day.run(completed(10, "SKU-1", "SKU-2"), completed(11))
+    assert cut.quantities == {SKU: 8, ("DC01", "SKU-2"): 4}
+
+
+def test_what_an_earlier_version_folded_without_a_trace_is_refused(day: ShopDay) -> None:
+    a_day_with_one_unit_folded(day)
+    engine = open_engine(day.settings["ledger_url"])
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM folded_unit")
+        connection.exec_driver_sql("UPDATE ledger SET horizon = 10")
+    engine.dispose()
+    day.state = {}
+    with pytest.raises(LedgerError, match="start_logical_timestamp of the tap to 11"):
+        day.run(completed(10), completed(11))
 
 
 def test_an_erp_row_that_goes_back_before_what_was_folded_is_refused(day: ShopDay) -> None:

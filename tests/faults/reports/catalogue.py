@@ -34,6 +34,13 @@ FAULTS = {
         "the ERP books in any order, takes bookings back, hands out yesterday's file, has a clock that is off",
         "never too much; equal after the next whole list",
     ),
+    "F24": ("the ERP's list is empty, cut off, or shorter than the last one", "refused or named"),
+    "F25": (
+        "a key has no row, a row cannot be read, a source is down",
+        "all others exact; it is never claimed, and goes out when it is mended",
+    ),
+    "F26": ("all events come again after products have left or units were folded", "right numbers, or a right refusal"),
+    "F27": ("the row of a late unit is away for a run, ignored, or changes and changes back", "still subtracted"),
 }
 
 #: Mistakes seen in other adapters, as sentences about them.

@@ -20,6 +20,7 @@ from mapper_newstore_stock.ledger.tables import (
     completed_unit,
     cut,
     cut_item,
+    folded,
     held_key,
     ledger,
     on_hand,
@@ -99,7 +100,7 @@ def quantities_at(connection: sa.Connection, timestamp: int) -> Table:
     Raises:
         LedgerError: units up to a higher timestamp have been folded away.
     """
-    horizon = connection.scalar(sa.select(ledger.c.horizon))
+    horizon = connection.scalar(sa.select(sa.func.max(folded.c.through)))
     if horizon is not None and timestamp < horizon:
         raise LedgerError(
             f"--timestamp {timestamp}: the ledger has folded away units up to {horizon} (ledger_keep_days); "

@@ -1,18 +1,18 @@
 """What the ledger may forget without any number changing.
 
 A unit that NewStore has acknowledged and the ERP's row contains no longer moves anything. Once old,
-it is folded away. Events from before that horizon are refused from then on: the ledger could not tell
-whether it had counted them.
+it is folded away. Its hash is kept, so that the ledger can tell it from a new one when all events are sent again.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.ledger.database import insert
+from mapper_newstore_stock.ledger.database import insert, load
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import (
     completed_unit,
@@ -20,11 +20,13 @@ from mapper_newstore_stock.ledger.tables import (
     cut_item,
     folded,
     folded_booking,
+    folded_unit,
     late_unit,
     ledger,
     on_hand,
     run,
 )
+from mapper_newstore_stock.ledger.temporary_tables import hashed_unit
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,6 +69,7 @@ def forget_old(
     of_source = on_hand.c.source.in_(list(proofs.by_source))
     row_contains_it = sa.and_(same_key(on_hand.c, unit), of_source, proofs.units_missing(completed_unit) == 0)
     old = sa.and_(unit.run <= last, unit.cut <= acknowledged_cut, sa.exists().where(row_contains_it))
+    _remember(connection, old)
     _add_up(connection, old)
     for source, reference in (known_by or {}).items():
         in_source = sa.exists().where(same_key(on_hand.c, unit), on_hand.c.source == source)
@@ -91,6 +94,29 @@ def _last_run_before(connection: sa.Connection, moment: dt.datetime) -> int | No
     return last
 
 
+def unit_hash(node: str, product: str, timestamp: int, event_id: str) -> int:
+    """Return 64 bits that tell a unit of one key and event from any other."""
+    text = "\x1f".join((node, product, str(timestamp), event_id))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True)
+
+
+def hash_units(connection: sa.Connection, units: sa.Select[t.Any]) -> None:
+    """Fill `hashed_unit` with units: node, product, logical timestamp and event of each."""
+    connection.execute(hashed_unit.delete())
+    rows = connection.execute(units).tuples().all()
+    load(connection, hashed_unit, ((*row, unit_hash(*row)) for row in rows))
+
+
+def _remember(connection: sa.Connection, old: sa.ColumnElement[bool]) -> None:
+    """Keep the hashes of units: when all events are sent again, these do not count a second time."""
+    key = [completed_unit.c[column.name] for column in hashed_unit.primary_key]
+    hash_units(connection, sa.select(*key).where(old))
+    # Without a WHERE, SQLite parses ON CONFLICT as a join.
+    hashes = sa.select(hashed_unit.c.hash).where(sa.true())
+    connection.execute(insert(connection, folded_unit).from_select(["hash"], hashes).on_conflict_do_nothing())
+    connection.execute(hashed_unit.delete())
+
+
 def _add_up(connection: sa.Connection, old: sa.ColumnElement[bool]) -> None:
     unit = completed_unit.c
     key = (unit.fulfillment_node_id, unit.product_id)
@@ -108,7 +134,6 @@ def _add_up(connection: sa.Connection, old: sa.ColumnElement[bool]) -> None:
     }
     index = [folded.c.fulfillment_node_id, folded.c.product_id]
     connection.execute(statement.on_conflict_do_update(index_elements=index, set_=values))
-    connection.execute(ledger.update().values(horizon=sa.select(sa.func.max(folded.c.through)).scalar_subquery()))
 
 
 def _add_up_bookings(connection: sa.Connection, old: sa.ColumnElement[bool], known_by: str) -> None:

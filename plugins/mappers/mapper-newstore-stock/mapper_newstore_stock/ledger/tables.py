@@ -51,8 +51,8 @@ def _booked_column() -> sa.Column[int]:
 
 
 #: One row. `ledger_id`: tells this ledger from any other, even from a new one in its place.
-#: `horizon`: highest timestamp of the units folded away (NULL: none yet).
-#: Written by: store (the row), upgrade (version), retention (folded_at, horizon)
+#: `horizon`: highest timestamp of the units that earlier versions folded away without a trace (NULL: none).
+#: Written by: store (the row), upgrade (version), retention (folded_at)
 ledger = sa.Table(
     "ledger",
     metadata,
@@ -98,7 +98,7 @@ run = sa.Table(
 #: Units that left a shelf, per event and product. `late`: the event came below the bookmark of an
 #: earlier run, one of this ledger's or one the tap remembers. `cut`: the last cut that carried the
 #: units or will (NULL: none, while the key is not managed here).
-#: Written by: intake (new units), cut_writer (cut), planning (cut of ignored keys), booked_units (booked),
+#: Written by: intake (new units), cut_writer (cut), candidates (cut of what no range covers), booked_units (booked),
 #: retention (folds)
 completed_unit = sa.Table(
     "completed_unit",
@@ -171,6 +171,10 @@ folded = sa.Table(
     sa.Column("published_through", sa.BigInteger),
     sqlite_with_rowid=False,
 )
+
+#: The hashes of the units folded away (retention.unit_hash), so that they are known when they come again.
+#: Written by: retention (folds)
+folded_unit = sa.Table("folded_unit", metadata, sa.Column("hash", number, primary_key=True, autoincrement=False))
 
 #: Booked units that were folded away: what the ERP lists of them proves no other unit of their group.
 #: Written by: retention (folds)

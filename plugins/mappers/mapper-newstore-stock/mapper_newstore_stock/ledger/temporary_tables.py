@@ -34,6 +34,17 @@ taken_unit = _taken("taken_unit")
 #: Written by: intake (units taken)
 taken_ahead_unit = _taken("taken_ahead_unit")
 
+#: Units, with their hashes: ones that are to be folded away, or may have been.
+#: Written by: folded_units (units taken), retention (units to fold)
+hashed_unit = sa.Table(
+    "hashed_unit",
+    temporary,
+    *unit_columns()[:4],
+    sa.Column("hash", sa.BigInteger, nullable=False),
+    prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
+)
+
 #: What the tap's events say of themselves, where the form of proof needs it.
 #: Written by: intake (events as they come)
 taken_reference = sa.Table(
@@ -110,7 +121,7 @@ pending = sa.Table(
 
 #: Keys whose units say something new. `touched`: by a completion NewStore has not acknowledged;
 #: otherwise only by units ahead of the mark.
-#: Written by: planning (all rows)
+#: Written by: candidates (all rows), planning (empties it)
 moved = sa.Table(
     "moved",
     temporary,

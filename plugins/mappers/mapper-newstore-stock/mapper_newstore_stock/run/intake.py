@@ -10,12 +10,12 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import LedgerError
 from mapper_newstore_stock.events import completed_units, references
 from mapper_newstore_stock.ledger.database import BATCH_ROWS, insert, load
 from mapper_newstore_stock.ledger.quantities import same_key
-from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, ledger, run
+from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, run
 from mapper_newstore_stock.ledger.temporary_tables import taken_ahead_unit, taken_reference, taken_unit
+from mapper_newstore_stock.run.folded_units import leave_out_folded
 from mapper_newstore_stock.run.late_units import note_late
 from mapper_newstore_stock.run.pruned_past import note_unknown_past
 
@@ -105,7 +105,8 @@ class Intake:
         if self._covered is None:
             return
         self._hand_over()
-        self._refuse_folded()
+        for table in (taken_unit, taken_ahead_unit):
+            leave_out_folded(self._connection, table, self._batch)
         self._complete(self._with_references(taken_unit), self._is_said_to_be_late(), cut)
         self._add_ahead()
         if self._keeps_references:
@@ -206,21 +207,6 @@ class Intake:
             same = sa.and_(_same_unit(units.c, taken.c), reference.event_id == taken.c.event_id)
             came = sa.and_(same, taken.c.batch < self._batch)
             self._connection.execute(units.update().where(came, unknown).values(values))
-
-    def _refuse_folded(self) -> None:
-        horizon = self._connection.scalar(sa.select(ledger.c.horizon))
-        if horizon is None:
-            return
-        for table in (taken_unit, taken_ahead_unit):
-            known = sa.exists().where(_same_unit(completed_unit.c, table.c))
-            query = self._came(table).where(table.c.logical_timestamp <= horizon, ~known)
-            if row := self._connection.execute(query.limit(1)).first():
-                raise LedgerError(
-                    f"event {row.event_id} has logical timestamp {row.logical_timestamp}, and the ledger no longer "
-                    f"knows which events up to {horizon} it has counted (ledger_keep_days): counting it again could "
-                    f"move stock twice. Set start_logical_timestamp of the tap to {horizon + 1} to leave such events "
-                    f"out"
-                )
 
 
 def _same_unit(left: t.Any, right: t.Any) -> sa.ColumnElement[bool]:
