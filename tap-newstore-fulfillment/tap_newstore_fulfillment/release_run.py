@@ -7,6 +7,7 @@ import uuid
 
 from tap_newstore_fulfillment.landing.release import LATE_THROUGH, OLDEST, PRUNED_THROUGH, Bookmark
 from tap_newstore_fulfillment.records import read_record
+from tap_newstore_fulfillment.sent import SENT, Sent
 from tap_newstore_fulfillment.sources import waiting_time
 
 if t.TYPE_CHECKING:
@@ -14,7 +15,7 @@ if t.TYPE_CHECKING:
 
     from tap_newstore_fulfillment.landing.release import ReleasePlan
     from tap_newstore_fulfillment.landing.store import Arrival, LandingStore
-    from tap_newstore_fulfillment.records import EventRecord
+    from tap_newstore_fulfillment.records import EventRecord, ItemRecord
 
 
 class ReleaseRun:
@@ -43,6 +44,8 @@ class ReleaseRun:
         self._is_incremental = is_incremental
         # An interrupted run may have left it.
         state.pop(LATE_THROUGH, None)
+        self._sent = Sent()
+        state[SENT] = self._sent.to_state()
         self._plan = self._make_plan(ready_at)
         if is_incremental:
             self._set_pruned_through()
@@ -71,6 +74,13 @@ class ReleaseRun:
             self._state.update(self._plan.end.to_state())
         if self._settings["emit_unreleased"]:
             yield from _records(self._store.unreleased(self._plan), released=False)
+
+    def note_sent(self, records: Sequence[EventRecord | ItemRecord]) -> None:
+        """Note in the state which records were written, and move the bookmark as far as the last of them allows."""
+        self._sent.add([record.event_id for record in records])
+        self._state[SENT] = self._sent.to_state()
+        if records[-1].released:
+            self.move_bookmark(records[-1].logical_timestamp)
 
     def move_bookmark(self, logical_timestamp: int) -> None:
         """Move the bookmark to just before a released event: more events may have the same timestamp."""

@@ -18,10 +18,9 @@ from tap_newstore_fulfillment.release_run import ReleaseRun
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    import msgspec
     from singer_sdk.helpers.types import Context, Record
 
-    from tap_newstore_fulfillment.records import EventRecord
+    from tap_newstore_fulfillment.records import EventRecord, ItemRecord
     from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
 
 
@@ -41,9 +40,10 @@ class LandingStream(Stream):
     check_sorted = False
 
     _run: ReleaseRun | None = None
+    _row: EventRecord | ItemRecord | None = None
 
     @abc.abstractmethod
-    def rows_of(self, events: list[EventRecord]) -> Sequence[msgspec.Struct]:
+    def rows_of(self, events: list[EventRecord]) -> Sequence[EventRecord | ItemRecord]:
         """Return the records of this stream for a batch of events."""
 
     def get_records(self, context: Context | None) -> Iterable[Record]:
@@ -51,6 +51,7 @@ class LandingStream(Stream):
         with self._open_run(context) as self._run:
             for events in self._run.events(self._emit_incomplete_state):
                 for row in self.rows_of(events):
+                    self._row = row
                     yield to_dict(row)
 
     @contextlib.contextmanager
@@ -104,26 +105,25 @@ class LandingStream(Stream):
         self._finalize_state(self.stream_state)
         self._write_state_message()
 
-    def _write_rows(self, rows: Sequence[t.Any], counter: t.Any, run: ReleaseRun) -> None:
+    def _write_rows(self, rows: Sequence[EventRecord | ItemRecord], counter: t.Any, run: ReleaseRun) -> None:
         if not rows:
             return
         fast_path.write_records(self.name, rows, version=self._stream_version)
         counter.increment(len(rows))
         self._count(len(rows))
-        if rows[-1].released:
-            run.move_bookmark(rows[-1].logical_timestamp)
+        run.note_sent(rows)
         self.state_manager.is_flushed = False
 
     def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:
         """Move the bookmark as far as a record the SDK just wrote allows.
 
         The SDK's own bookmark would be the record's timestamp: too far while records with an
-        equal timestamp follow, and backwards for a late event.
+        equal timestamp follow, and backwards for a late event. Of the record, only what is selected is left here.
         """
-        del context
+        del context, latest_record
         self._count(1)
-        if self._run and latest_record["released"]:
-            self._run.move_bookmark(latest_record[REPLICATION_KEY])
+        if self._run and self._row:
+            self._run.note_sent([self._row])
 
     def _count(self, records: int) -> None:
         t.cast("TapNewStoreFulfillment", self._tap).emitted[self.name] += records
@@ -154,7 +154,7 @@ class FulfillmentEventsStream(LandingStream):
         th.Property("items", th.ArrayType(UNIT), required=True, description="One entry per unit"),
     ).to_dict()
 
-    def rows_of(self, events: list[EventRecord]) -> Sequence[msgspec.Struct]:
+    def rows_of(self, events: list[EventRecord]) -> Sequence[EventRecord]:
         """Return the events themselves."""
         return events
 
@@ -181,6 +181,6 @@ class FulfillmentEventItemsStream(LandingStream):
         th.Property("product_id", th.StringType, required=True),
     ).to_dict()
 
-    def rows_of(self, events: list[EventRecord]) -> Sequence[msgspec.Struct]:
+    def rows_of(self, events: list[EventRecord]) -> Sequence[ItemRecord]:
         """Return one record per unit of the events."""
         return [row for event in events for row in item_records(event)]
