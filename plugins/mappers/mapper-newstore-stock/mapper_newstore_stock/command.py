@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import json
+import pathlib
 import typing as t
 
 from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 from singer_sdk.singerlib.exceptions import SingerError
 
-from mapper_newstore_stock.errors import MapperError
+from mapper_newstore_stock.errors import ConfigurationError, MapperError
 
 if t.TYPE_CHECKING:
     import logging
@@ -29,11 +32,27 @@ def report_errors(command: click.Command, logger: logging.Logger) -> click.Comma
         command.callback = _reporting(command.callback, logger)
     for option in command.params:
         if option.callback:
-            unreadable = (OSError, ValueError) if option.name == "config" else ()
-            option.callback = _reporting(option.callback, logger, unreadable)
+            is_config = option.name == "config"
+            callback = _reading_objects(option.callback) if is_config else option.callback
+            option.callback = _reporting(callback, logger, (OSError, ValueError) if is_config else ())
     for subcommand in getattr(command, "commands", {}).values():
         report_errors(subcommand, logger)
     return command
+
+
+def _reading_objects(callback: Callable[..., t.Any]) -> Callable[..., t.Any]:
+    """Refuse a configuration file that holds no JSON object; the SDK takes an empty list for one."""
+
+    @functools.wraps(callback)
+    def wrapper(context: click.Context, option: click.Parameter, files: tuple[str, ...] | None) -> t.Any:
+        for file in files or ():
+            # A file that cannot be read is reported by the callback, and ENV is none.
+            with contextlib.suppress(OSError, ValueError):
+                if not isinstance(json.loads(pathlib.Path(file).read_bytes()), dict):
+                    raise ConfigurationError(f"--config {file}: expected a JSON object, with one entry a setting")
+        return callback(context, option, files)
+
+    return wrapper
 
 
 def _reporting(
