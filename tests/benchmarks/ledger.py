@@ -8,6 +8,8 @@ import random
 import sqlite3
 import typing as t
 
+from tap_newstore_fulfillment.streams import FulfillmentEventsStream
+
 from tests.benchmarks.measuring import in_turns, run_process
 from tests.benchmarks.pass_through import pass_through
 from tests.shop.postgresql import PostgreSql
@@ -141,11 +143,8 @@ def record(at: int, key: int) -> dict[str, t.Any]:
 
 def schema() -> str:
     """Return the tap's SCHEMA, as a line."""
-    schema = {
-        "type": "object",
-        "properties": {"event_id": {"type": "string"}, "logical_timestamp": {"type": "integer"}},
-    }
-    message = {"type": "SCHEMA", "stream": STREAM, "schema": schema, "key_properties": ["event_id"]}
+    described = FulfillmentEventsStream.schema
+    message = {"type": "SCHEMA", "stream": STREAM, "schema": described, "key_properties": ["event_id"]}
     return json.dumps(message) + "\n"
 
 

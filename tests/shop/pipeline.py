@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
     from tests.shop.warm_start import Forks
 
 RUN_SECONDS = 120
-PARTS = ("tap-newstore-fulfillment", "mapper-newstore-stock", "target-newstore-stock")
+TAP, MAPPER, TARGET = PARTS = ("tap-newstore-fulfillment", "mapper-newstore-stock", "target-newstore-stock")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Pipeline:
 
     Attributes:
         state: The last STATE the target emitted; the next run starts from it.
+        catalog: The tap's catalog; None: the tap selects by itself.
+        settings: The settings of each part.
 
     Args:
         directory: Where everything is written.
@@ -65,12 +67,13 @@ class Pipeline:
         self.newstore = NewStore(directory, forks=forks, import_seconds=0, **webhook, **options)
         self.erp = Erp(directory / "on_hand.csv")
         self.state: dict[str, t.Any] | None = None
+        self.catalog: dict[str, t.Any] | None = None
         flat = {} if "on_hand_sources" in (mapper or {}) else self.erp.settings
         ledger = {"ledger_url": f"sqlite:///{directory / 'ledger.db'}", **flat}
-        self._settings = {
-            "tap-newstore-fulfillment": {"landing_url": self.receiver.landing_url, "settle_seconds": 0, **(tap or {})},
-            "mapper-newstore-stock": {**ledger, **(mapper or {})},
-            "target-newstore-stock": {**self.newstore.target_settings, **(target or {})},
+        self.settings: dict[str, dict[str, t.Any]] = {
+            TAP: {"landing_url": self.receiver.landing_url, "settle_seconds": 0, **(tap or {})},
+            MAPPER: {**ledger, **(mapper or {})},
+            TARGET: {**self.newstore.target_settings, **(target or {})},
         }
 
     def __enter__(self) -> t.Self:
@@ -87,13 +90,13 @@ class Pipeline:
 
     def set_mapper(self, settings: dict[str, t.Any]) -> None:
         """Change settings of the mapper for the runs that follow."""
-        self._settings["mapper-newstore-stock"] |= settings
+        self.settings[MAPPER] |= settings
 
-    def run(self) -> Run:
-        """Run the three once after all events are delivered, and keep the state."""
+    def run(self, parts: tuple[str, ...] = PARTS) -> Run:
+        """Run the three, or these parts, once after all events are delivered, and keep the state."""
         if self._delivers:
             self.newstore.wait_for_delivery()
-        processes = self.start()
+        processes = self.start(parts)
         output, _ = processes[-1].communicate(timeout=RUN_SECONDS)
         codes = tuple(process.wait(RUN_SECONDS) for process in processes)
         for state in self.read_states(output):
@@ -112,7 +115,7 @@ class Pipeline:
         self.receiver = Receiver(self._directory, forks=self._forks, receiver_port=port, **self._receiver_settings)
 
     def start(self, parts: tuple[str, ...] = PARTS) -> list[t.Any]:
-        """Start some of the three, joined by pipes; the last one's stdout is a pipe too."""
+        """Start some parts, joined by pipes; the last one's stdout is a pipe too."""
         self._log().write_bytes(b"")
         processes: list[t.Any] = []
         stdin = None
@@ -128,13 +131,17 @@ class Pipeline:
         return processes
 
     def _arguments(self, name: str) -> list[str]:
-        config = self._directory / f"{name}.json"
-        config.write_text(json.dumps(self._settings[name]), encoding="utf-8")
-        if name != PARTS[0] or self.state is None:
-            return ["--config", str(config)]
-        state = self._directory / "state.json"
-        state.write_text(json.dumps(self.state), encoding="utf-8")
-        return ["--config", str(config), "--state", str(state)]
+        arguments = ["--config", self._write(name, self.settings[name])]
+        if name == TAP and self.state is not None:
+            arguments += ["--state", self._write("state", self.state)]
+        if name == TAP and self.catalog is not None:
+            arguments += ["--catalog", self._write("catalog", self.catalog)]
+        return arguments
+
+    def _write(self, name: str, content: dict[str, t.Any]) -> str:
+        path = self._directory / f"{name}.json"
+        path.write_text(json.dumps(content), encoding="utf-8")
+        return str(path)
 
     @property
     def log(self) -> str:

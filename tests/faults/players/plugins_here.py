@@ -13,6 +13,7 @@ from mapper_newstore_stock.messages import MessageWriter
 from mapper_newstore_stock.run.stock_run import STREAM, StockRun
 from tap_newstore_fulfillment.landing.release import Bookmark
 from tap_newstore_fulfillment.records import read_record, to_dict
+from tap_newstore_fulfillment.sent import SENT, Sent
 from target_newstore_stock.sinks import StockSink
 from target_newstore_stock.target import TargetNewStoreStock
 
@@ -81,7 +82,10 @@ class TapHere:
             end = plan.bookmark_before(records[-1]["logical_timestamp"])
         elif self._emit_unreleased:
             records += _records(self._landing.unreleased(plan), released=False)
-        return records, [(len(records), {"bookmarks": {**bookmarks, STREAM: end.to_state()}})]
+        sent = Sent()
+        sent.add([record["event_id"] for record in records])
+        said = end.to_state() | {SENT: sent.to_state()}
+        return records, [(len(records), {"bookmarks": {**bookmarks, STREAM: said}})]
 
 
 def as_lines(state: State | None, records: list[Record], states: list[CountedState]) -> list[bytes]:

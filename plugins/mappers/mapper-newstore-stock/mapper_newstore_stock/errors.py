@@ -30,4 +30,4 @@ class StateError(MapperError):
 
 
 class InputError(MapperError):
-    """A line of the input is not a Singer message."""
+    """A line of the input is not a Singer message, or the input is not what the tap has sent."""

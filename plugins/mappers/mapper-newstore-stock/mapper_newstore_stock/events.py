@@ -8,7 +8,7 @@ import typing as t
 
 import msgspec
 
-from mapper_newstore_stock.errors import MapperError
+from mapper_newstore_stock.errors import InputError, MapperError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,6 +17,19 @@ STREAM = "fulfillment_events"
 ASSIGNED = "fulfillment_request.assigned"
 COMPLETED = "fulfillment_request.items_completed"
 FAILED = "fulfillment_request.items_failed"
+
+#: What every record must say; null is for tenant and fulfillment_location_id.
+NEEDED_FIELDS = (
+    "event_id",
+    "event_name",
+    "logical_timestamp",
+    "tenant",
+    "fulfillment_location_id",
+    "released",
+    "items",
+)
+#: What a completion is proven by, for each form of proof that needs it.
+PROVEN_BY = {"taken_at": ("published_at",), "booked": ("fulfillment_request_id", "order_id")}
 
 
 class Item(msgspec.Struct, gc=False):
@@ -27,15 +40,15 @@ class Item(msgspec.Struct, gc=False):
 
 
 class Event(msgspec.Struct, gc=False):
-    """The fields of a record that stock depends on (the tap's schema)."""
+    """The fields of a record that stock depends on (the tap's schema). No default moves stock."""
 
     event_id: str
     event_name: str
     logical_timestamp: int
+    released: bool
+    items: list[Item]
     tenant: str | None = None
     fulfillment_location_id: str | None = None
-    released: bool = True
-    items: list[Item] = []
     published_at: str | None = None
     fulfillment_request_id: str | None = None
     order_id: str | None = None
@@ -48,6 +61,29 @@ Reference = tuple[str, int | None, str | None, str | None]
 CompletedUnits = tuple[str, str, int, str, int]
 
 
+def check_schema(schema: object, form: str | None) -> None:
+    """Check that the stream `fulfillment_events` has all fields the numbers depend on (design rule 14).
+
+    A schema that names no property says nothing; then each record is checked alone.
+
+    Args:
+        schema: The JSON schema of the SCHEMA message.
+        form: The form of proof (`on_hand_as_of`).
+
+    Raises:
+        InputError: a field is missing.
+    """
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    if not properties:
+        return
+    needed = (*NEEDED_FIELDS, *PROVEN_BY.get(form or "", ()))
+    if missing := [name for name in needed if name not in properties]:
+        raise InputError(
+            f"the SCHEMA of {STREAM} has no {', '.join(missing)}: nothing is declared. Select all fields of the "
+            f"stream, and let no stream map or other mapper before newstore-stock drop one"
+        )
+
+
 def read_event(record: dict[str, t.Any]) -> Event:
     """Check a record of the stream `fulfillment_events`.
 
@@ -57,8 +93,9 @@ def read_event(record: dict[str, t.Any]) -> Event:
     try:
         return msgspec.convert(record, Event)
     except msgspec.ValidationError as error:
+        event_id = record.get("event_id") if isinstance(record, dict) else None
         raise MapperError(
-            f"a record of {STREAM} ({record.get('event_id')}) cannot be read: {error}. Select all its fields "
+            f"a record of {STREAM} ({event_id}) cannot be read: {error}. Select all its fields "
             f"and let no stream map change them"
         ) from error
 

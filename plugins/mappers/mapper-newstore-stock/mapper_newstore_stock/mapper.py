@@ -10,15 +10,17 @@ from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.mapper_base import InlineMapper
 
 from mapper_newstore_stock.allocations import AllocationsRun
+from mapper_newstore_stock.arrivals import Arrivals
 from mapper_newstore_stock.command import report_errors
-from mapper_newstore_stock.errors import ConfigurationError
-from mapper_newstore_stock.events import STREAM, read_event
+from mapper_newstore_stock.errors import ConfigurationError, InputError
+from mapper_newstore_stock.events import STREAM, check_schema, read_event
 from mapper_newstore_stock.messages import MessageReader, MessageWriter
 from mapper_newstore_stock.run.erp_inputs import ignore_before
 from mapper_newstore_stock.run.sources import check_sources
 from mapper_newstore_stock.run.stock_run import StockRun
 from mapper_newstore_stock.run_summary import RunSummary
 from mapper_newstore_stock.settings import ALLOCATIONS, SETTINGS
+from mapper_newstore_stock.state import checked
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,6 +77,7 @@ class MapperNewStoreStock(InlineMapper):
     def __init__(self, *, message_reader: GenericSingerReader[t.Any] | None = None, **kwargs: t.Any) -> None:
         self._counts = collections.Counter(COUNTS)
         self._summary = RunSummary(self._counts)
+        self._arrivals = Arrivals()
         try:
             super().__init__(message_reader=message_reader or self._new_reader(), **kwargs)
         except (FileNotFoundError, ValueError) as error:
@@ -83,9 +86,12 @@ class MapperNewStoreStock(InlineMapper):
     def map_schema_message(self, message_dict: dict[str, t.Any]) -> Iterable[singer.Message]:
         """Note the tap's schema; the mapper's output has its own."""
         self._assert_line_requires(message_dict, requires={"stream", "schema"})
-        if message_dict["stream"] == STREAM:
+        stream = message_dict["stream"]
+        self._arrivals.begin(str(stream))
+        if stream == STREAM:
+            check_schema(message_dict["schema"], self.config.get("on_hand_as_of"))
             return self._opened_run().begin_events()
-        self.logger.info("The stream %s is not used here", message_dict["stream"])
+        self.logger.info("The stream %s is not used here", stream)
         return ()
 
     def map_record_message(self, message_dict: dict[str, t.Any]) -> Iterable[singer.Message]:
@@ -93,13 +99,27 @@ class MapperNewStoreStock(InlineMapper):
         self._assert_line_requires(message_dict, requires={"stream", "record"})
         if message_dict["stream"] != STREAM:
             return ()
-        event = read_event(message_dict["record"])
-        return self._opened_run().take_events([event])
+        events = [read_event(message_dict["record"])]
+        self._arrivals.add(events)
+        return self._opened_run().take_events(events)
 
     def map_state_message(self, message_dict: dict[str, t.Any]) -> Iterable[singer.Message]:
         """Take a STATE."""
         self._assert_line_requires(message_dict, requires={"value"})
-        return self._opened_run().take_state(message_dict["value"])
+        state = checked(message_dict["value"])
+        self._arrivals.check(state)
+        return self._opened_run().take_state(state)
+
+    def map_batch_message(self, message_dict: dict[str, t.Any]) -> Iterable[singer.Message]:
+        """Refuse it: events come as records.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(
+            f"a BATCH message of {message_dict.get('stream')} came: events are read as records. Remove batch_config "
+            f"from the settings of the tap"
+        )
 
     def map_activate_version_message(self, message_dict: dict[str, t.Any]) -> Iterable[singer.Message]:
         """Drop it: events are known by their id."""
@@ -137,6 +157,7 @@ class MapperNewStoreStock(InlineMapper):
 
     def _take_events(self, events: list[Event]) -> None:
         """Take events the reader has already decoded."""
+        self._arrivals.add(events)
         self._write_messages(self._opened_run().take_events(events))
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:

@@ -123,7 +123,7 @@ class MessageReader(SingerReader):
         message = self.deserialize_json(line)
         self.assert_line_requires(message, requires={"type"})
         kind = message["type"]
-        if callback := callbacks.get(kind):
+        if isinstance(kind, str) and (callback := callbacks.get(kind)):
             callback(message)
         else:
             self._process_unknown_message(message)

@@ -50,7 +50,7 @@ class Acknowledged:
         Raises:
             StateError: a value is not one this mapper writes.
         """
-        bookmark = _bookmark(state, STOCK)
+        bookmark = bookmark_of(state, STOCK)
         end = _integer(bookmark, STOCK, "replication_key_value")
         mark = _integer(bookmark, STOCK, "mark")
         ledger = bookmark.get("ledger")
@@ -115,7 +115,7 @@ class Taken:
         Raises:
             StateError: a value is not one the tap writes.
         """
-        bookmark = _bookmark(state, stream)
+        bookmark = bookmark_of(state, stream)
         return cls(
             through=_integer(bookmark, stream, "replication_key_value"),
             position=_integer(bookmark, stream, "position") or 0,
@@ -143,7 +143,19 @@ def _cursors(written: t.Any) -> Mapping[str, Cursor]:
     return {} if written is None else {"": written}
 
 
-def _bookmark(state: Mapping[str, t.Any], stream: str) -> Mapping[str, t.Any]:
+def checked(state: object) -> dict[str, t.Any]:
+    """Return the value of a STATE, if it is a Singer state.
+
+    Raises:
+        StateError: it is not.
+    """
+    if isinstance(state, dict) and isinstance(state.get("bookmarks", {}), dict):
+        return state
+    raise StateError("a STATE of the input has no object as its value, or none as its bookmarks")
+
+
+def bookmark_of(state: Mapping[str, t.Any], stream: str) -> Mapping[str, t.Any]:
+    """Return the bookmark of a stream; empty if it has none."""
     bookmark = (state.get("bookmarks") or {}).get(stream) or {}
     return bookmark if isinstance(bookmark, dict) else {}
 
