@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sqlite3
-import subprocess
 import typing as t
 
 import pytest
-import yaml
 from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
 
+from tests.end_to_end.meltano_project import Project
 from tests.shop.pipeline import MAPPER, PARTS, TAP, TARGET, Pipeline
-from tests.shop.process import command, environment
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,84 +125,18 @@ def test_a_mapper_in_between_that_changes_nothing_is_no_hindrance(shop: Pipeline
     assert shop.newstore.numbers("DC01", "SKU-1")["atp"] == 9
 
 
-class Project:
-    """A Meltano project of its own, so that its runs get in no other's way.
-
-    Args:
-        directory: Where it is written.
-        shop: Whose plugins it runs.
-    """
-
-    def __init__(self, directory: Path, shop: Pipeline) -> None:
-        self._directory = directory
-        self._shop = shop
-        directory.mkdir()
-
-    def run(self, way: Between) -> subprocess.CompletedProcess[str]:
-        """Run tap, mappers and target."""
-        kinds = {
-            "extractors": [
-                _plugin(TAP, self._shop.settings[TAP] | way.tap, capabilities=["catalog", "discover", "state"])
-            ],
-            "mappers": [_mapper(MAPPER, self._shop.settings[MAPPER])],
-            "loaders": [_plugin(TARGET, self._shop.settings[TARGET] | {"poll_seconds": 1})],
-        }
-        between = [] if way.mapper is None else [f"{IN_BETWEEN}-mapping"]
-        if between:
-            kinds["mappers"].append(_mapper(IN_BETWEEN, way.mapper))
-        project = {
-            "project_id": "between",
-            "send_anonymous_usage_stats": False,
-            "default_environment": "test",
-            "environments": [{"name": "test"}],
-            "plugins": kinds,
-        }
-        (self._directory / "meltano.yml").write_text(yaml.safe_dump(project), encoding="utf-8")
-        return subprocess.run(
-            [command("meltano"), "run", TAP, *between, f"{MAPPER}-mapping", TARGET],
-            cwd=self._directory,
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    def state(self) -> str:
-        """Return the state as Meltano keeps it."""
-        connection = sqlite3.connect(self._directory / ".meltano" / "meltano.db")
-        (row,) = connection.execute("SELECT partial_state, completed_state FROM state").fetchall()
-        connection.close()
-        return json.dumps(row)
-
-
-def _plugin(name: str, settings: Changes | None, **more: object) -> Changes:
-    described = [{"name": setting, "kind": _kind(value)} for setting, value in (settings or {}).items()]
-    namespace = name.replace("-", "_")
-    plugin = {"name": name, "namespace": namespace, "executable": command(name), "settings": described, **more}
-    return plugin if name == IN_BETWEEN else {**plugin, "config": settings}
-
-
-def _mapper(name: str, settings: Changes | None) -> Changes:
-    return {**_plugin(name, settings), "mappings": [{"name": f"{name}-mapping", "config": settings}]}
-
-
-def _kind(value: object) -> str:
-    return {dict: "object", int: "integer"}.get(type(value), "string")
-
-
 @pytest.mark.parametrize("name", ["a filter in the tap", "a mapper with a filter", "a null stream map in the tap"])
 def test_meltano_run_fails_and_keeps_its_state(shop: Pipeline, tmp_path: Path, name: str) -> None:
     project = Project(tmp_path / "project", shop)
     shop.newstore.wait_for_delivery()
-    first = project.run(Between(""))
+    first = project.run()
     assert first.returncode == 0, first.stdout
     state, ranges = project.state(), shop.newstore.ranges()
     shop.newstore.sell("DC01", "SKU-1")
     shop.newstore.sell("DC01", "SKU-1")
     shop.newstore.wait_for_delivery()
-    refused = project.run(WAYS[name])
+    way = WAYS[name]
+    refused = project.run(tap=way.tap, before={IN_BETWEEN: way.mapper} if way.mapper else {})
     assert refused.returncode == 1, refused.stdout
     assert "the tap has sent 4 records of fulfillment_events" in refused.stdout, refused.stdout
     assert (project.state(), shop.newstore.ranges()) == (state, ranges)
