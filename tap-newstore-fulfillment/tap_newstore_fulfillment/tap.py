@@ -9,6 +9,7 @@ import typing as t
 from singer_sdk import Tap
 
 from tap_newstore_fulfillment.command import report_errors
+from tap_newstore_fulfillment.environment import wrong_variable
 from tap_newstore_fulfillment.errors import ConfigurationError
 from tap_newstore_fulfillment.run_summary import RunSummary
 from tap_newstore_fulfillment.settings import SETTINGS
@@ -40,7 +41,8 @@ class TapNewStoreFulfillment(Tap):
         try:
             super().__init__(*args, **kwargs)
         except (FileNotFoundError, ValueError) as error:
-            raise ConfigurationError(f"configuration, state or catalog cannot be read: {error}") from error
+            said = wrong_variable(self.name, self.config_jsonschema) if kwargs.get("parse_env_config") else ""
+            raise ConfigurationError(f"configuration, state or catalog cannot be read: {said}{error}") from error
 
     @property
     def config(self) -> Mapping[str, t.Any]:

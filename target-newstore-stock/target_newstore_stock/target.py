@@ -13,6 +13,7 @@ from singer_sdk import Target
 from target_newstore_stock.batch_files import read_record_lines
 from target_newstore_stock.command import report_errors
 from target_newstore_stock.dry_run import DryRun
+from target_newstore_stock.environment import wrong_variable
 from target_newstore_stock.errors import ConfigurationError, TargetError
 from target_newstore_stock.fast_path import FastPath
 from target_newstore_stock.intake import Intake
@@ -56,7 +57,8 @@ class TargetNewStoreStock(Target):
         try:
             super().__init__(message_reader=message_reader, **kwargs)
         except (FileNotFoundError, ValueError) as error:
-            raise ConfigurationError(f"the configuration cannot be read: {error}") from error
+            said = wrong_variable(self.name, self.config_jsonschema) if kwargs.get("parse_env_config") else ""
+            raise ConfigurationError(f"the configuration cannot be read: {said}{error}") from error
         self.settings = read_settings(self.config)
         # Imports run one after another, and draining in threads could deadlock on a signal.
         self.max_parallelism = 1

@@ -233,6 +233,7 @@ def _refused(directory: Path, settings: dict[str, t.Any]) -> Finished | None:
         ("broken.json", "Expecting property name"),
         ("nowhere.json", "nowhere.json' was not found"),
         ("list.json", "list.json: expected a JSON object"),
+        ("ENV", "MAPPER_NEWSTORE_STOCK_MAX_CUT_ITEMS is 'soon', expected a whole number"),
         ("ENV", "invalid literal for int() with base 10: 'soon'"),
     ],
 )

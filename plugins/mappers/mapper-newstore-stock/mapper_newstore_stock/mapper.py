@@ -12,6 +12,7 @@ from singer_sdk.mapper_base import InlineMapper
 from mapper_newstore_stock.allocations import AllocationsRun
 from mapper_newstore_stock.arrivals import Arrivals
 from mapper_newstore_stock.command import report_errors
+from mapper_newstore_stock.environment import wrong_variable
 from mapper_newstore_stock.errors import ConfigurationError, InputError
 from mapper_newstore_stock.events import STREAM, check_schema, read_event
 from mapper_newstore_stock.messages import MessageReader, MessageWriter
@@ -81,7 +82,8 @@ class MapperNewStoreStock(InlineMapper):
         try:
             super().__init__(message_reader=message_reader or self._new_reader(), **kwargs)
         except (FileNotFoundError, ValueError) as error:
-            raise ConfigurationError(f"the configuration cannot be read: {error}") from error
+            said = wrong_variable(self.name, self.config_jsonschema) if kwargs.get("parse_env_config") else ""
+            raise ConfigurationError(f"the configuration cannot be read: {said}{error}") from error
 
     def map_schema_message(self, message_dict: dict[str, t.Any]) -> Iterable[singer.Message]:
         """Note the tap's schema; the mapper's output has its own."""
