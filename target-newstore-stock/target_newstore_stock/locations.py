@@ -57,7 +57,7 @@ def store_ids(
         nodes: The fulfillment nodes of an import.
         configured: The setting `store_mapping`; it takes precedence over NewStore's locations.
         known: NewStore's locations.
-        may_create: The setting `create_locations`: an unknown node becomes a store of its own name.
+        may_create: The setting `create_locations` is `stores`: an unknown node becomes a store of its own name.
 
     Raises:
         LocationError: nodes are unknown or must not be imported; it names all of them.
@@ -68,7 +68,7 @@ def store_ids(
         raise LocationError(
             f"NewStore does not know these fulfillment nodes, and an import would create them for ever: "
             f"{', '.join(unknown)}. Nothing was uploaded. Correct the records, or name the nodes in store_mapping "
-            f"(or set create_locations)"
+            f"(or set create_locations to stores)"
         )
     mastered = [node for node in nodes if node in known and known[node].is_inventory_master]
     if mastered:

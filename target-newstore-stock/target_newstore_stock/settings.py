@@ -8,6 +8,8 @@ import msgspec
 from singer_sdk import typing as th
 
 from target_newstore_stock.errors import ConfigurationError
+from target_newstore_stock.staging_link import check_link
+from target_newstore_stock.store_mapping import creates_stores, read_store_mapping
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,10 +66,10 @@ SETTINGS: dict[str, t.Any] = {
         ),
         th.Property(
             "store_mapping",
-            th.ObjectType(additional_properties=th.StringType),
+            th.CustomType({"type": ["string", "object"]}),
             title="Store mapping",
-            description='Store id per fulfillment node ("" for a distribution centre); what is not named here '
-            "comes from NewStore's locations",
+            description="Store id per fulfillment node, nothing for a distribution centre: `DC.01=,NYC1=NYC1`, or an "
+            "object; what is not named here comes from NewStore's locations",
         ),
         th.Property(
             "staging_url",
@@ -122,11 +124,11 @@ SETTINGS: dict[str, t.Any] = {
         ),
         th.Property(
             "create_locations",
-            th.BooleanType,
+            th.CustomType({"type": ["string", "boolean"]}),
             default=False,
             title="Create locations",
-            description="Import nodes that neither NewStore nor `store_mapping` knows; NewStore creates "
-            "each as a store, for ever",
+            description="`stores`: import nodes that neither NewStore nor `store_mapping` knows, and NewStore creates "
+            "each as a store of its own name, for ever. What `store_mapping` names is created in any case",
         ),
         th.Property(
             "staging_keep_days",
@@ -181,6 +183,12 @@ SETTINGS: dict[str, t.Any] = {
     ).to_dict(),
     "additionalProperties": False,
 }
+#: Settings that may be text instead. `allOf` hides the other form from the SDK, which would convert a variable to it.
+for _name, _other in (
+    ("store_mapping", {"type": "object", "additionalProperties": {"type": ["string", "object"]}}),
+    ("create_locations", {"type": "boolean"}),
+):
+    SETTINGS["properties"][_name]["anyOf"] = [{"type": ["string", "null"]}, {"allOf": [_other]}]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,7 +208,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     import_interval_seconds: float
     poll_seconds: float
     import_timeout_seconds: float
-    create_locations: bool | None
+    create_stores: bool
     staging_keep_days: float
     verify: str
     verify_sample: float
@@ -230,9 +238,16 @@ def read_settings(config: Mapping[str, t.Any]) -> Settings:
     """Return the settings of a configuration.
 
     Raises:
-        ConfigurationError: one is missing or of another type, such as null where the default is meant.
+        ConfigurationError: one is missing, useless or of another type, such as null where the default is meant.
     """
+    read = {
+        **config,
+        "store_mapping": read_store_mapping(config.get("store_mapping")),
+        "create_stores": creates_stores(config.get("create_locations")),
+    }
     try:
-        return msgspec.convert(dict(config), Settings)
+        settings = msgspec.convert(read, Settings)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"the configuration cannot be read: {error}") from error
+    check_link(settings.staging_link)
+    return settings

@@ -11,6 +11,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from target_newstore_stock.errors import StagingError
 from target_newstore_stock.staged_names import NOTE, ZIP
+from target_newstore_stock.staging_link import PRESIGNED, URI
 
 if t.TYPE_CHECKING:
     import datetime as dt
@@ -144,9 +145,9 @@ class Staging:
         return f"{self._root.rstrip('/')}/{name}"
 
     def _link_to(self, path: str, name: str) -> str:
-        if self._link == "uri":
+        if self._link == URI:
             return str(self._filesystem.unstrip_protocol(path))
-        if self._link != "presigned":
+        if self._link != PRESIGNED:
             return f"{self._link.rstrip('/')}/{urllib.parse.quote(name)}"
         try:
             return str(self._filesystem.sign(path, expiration=LINK_SECONDS))

@@ -168,7 +168,7 @@ class StockImport:
             file.nodes,
             self._settings.store_mapping or {},
             self._locations,
-            may_create=bool(self._settings.create_locations),
+            may_create=self._settings.create_stores,
         )
         return make_head(mapping, cut.range, self._settings.head_mode)
 

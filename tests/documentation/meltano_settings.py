@@ -54,6 +54,9 @@ def _kind(schema: Mapping[str, t.Any]) -> str:
     if "enum" in schema:
         return "options"
     types = set(schema["type"])
+    if "string" in types:
+        # What may be text must pass as it is written.
+        return "string"
     return next((kind for kind in ("array", "object", "boolean", "integer") if kind in types | _whole(types)), "string")
 
 

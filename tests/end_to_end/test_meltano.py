@@ -141,7 +141,7 @@ def test_settings_reach_the_plugin_from_the_environment(tmp_path: Path) -> None:
             MELTANO_DATABASE_URI=f"sqlite:///{tmp_path / 'meltano.db'}",
             TARGET_NEWSTORE_STOCK_TENANT="acme",
             TARGET_NEWSTORE_STOCK_POLL_SECONDS="7",
-            TARGET_NEWSTORE_STOCK_STORE_MAPPING='{"DC01": ""}',
+            TARGET_NEWSTORE_STOCK_STORE_MAPPING='{"DC.01": ""}',
         ),
         capture_output=True,
         text=True,
@@ -151,7 +151,8 @@ def test_settings_reach_the_plugin_from_the_environment(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     settings = json.loads(run.stdout)
     assert (settings["tenant"], settings["poll_seconds"]) == ("acme", 7)
-    assert settings["store_mapping"] == {"DC01": ""}
+    # As text: Meltano would drop a name with a dot.
+    assert settings["store_mapping"] == '{"DC.01": ""}'
 
 
 def test_the_plugins_of_a_second_tenant_have_their_own_variables(tmp_path: Path) -> None:

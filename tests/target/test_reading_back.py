@@ -186,8 +186,9 @@ def test_the_errors_of_a_failed_job_are_a_table(newstore: NewStore, tmp_path: Pa
 
 def test_unknown_nodes_are_created_only_when_asked_for(newstore: NewStore, tmp_path: Path) -> None:
     cut = [*a_cut(1, {"A": 7}, node="NEW1"), a_state(1)]
-    assert run_target(newstore, tmp_path, *cut).code == 1
-    assert run_target(newstore, tmp_path, *cut, create_locations=True).code == 0
+    for refused in (False, True):
+        assert run_target(newstore, tmp_path, *cut, create_locations=refused).code == 1
+    assert run_target(newstore, tmp_path, *cut, create_locations="stores").code == 0
     assert newstore.imports("finished")[0]["head"]["store_mapping"] == [
         {"fulfillment_node_id": "NEW1", "store_id": "NEW1"}
     ]

@@ -1,0 +1,24 @@
+"""A node with a dot in its name gets the store id its setting says, through Meltano too."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from tests.end_to_end.meltano_project import Project
+from tests.shop.pipeline import Pipeline
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("mapping", ["DC.01=,NYC1=NYC1", '{"DC.01": ""}'])
+def test_a_distribution_centre_with_a_dot_in_its_name_is_created_as_one(tmp_path: Path, mapping: str) -> None:
+    with Pipeline(tmp_path) as shop:
+        shop.erp.count("DC.01", "SKU-1", 10)
+        done = Project(tmp_path / "project", shop).run(TARGET_NEWSTORE_STOCK_STORE_MAPPING=mapping)
+        assert done.returncode == 0, done.stdout
+        locations = shop.newstore.call("GET", "/v0/locations").json()["locations"]
+        assert [(location["id"], location["type"]) for location in locations] == [("DC.01", "dc")]
+        assert shop.newstore.on_hand("DC.01", "SKU-1") == 10

@@ -1,0 +1,130 @@
+"""Settings that survive their way through Meltano and variables, and are checked before anything is done."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from target_newstore_stock.errors import ConfigurationError
+from target_newstore_stock.store_mapping import creates_stores, read_store_mapping
+from target_newstore_stock.target import TargetNewStoreStock
+
+from tests.shop.plugin import run_plugin
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+TARGET = "target-newstore-stock"
+NEEDED = {"tenant": "demo", "client_id": "c", "client_secret": "s", "staging_url": "s3://bucket/stock"}
+
+
+def as_variables(settings: dict[str, str]) -> dict[str, str]:
+    return {f"TARGET_NEWSTORE_STOCK_{name.upper()}": value for name, value in settings.items()}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "DC.01=,NYC1=NYC1",
+        " DC.01 = , NYC1=NYC1 ",
+        '{"DC.01": "", "NYC1": "NYC1"}',
+        {"DC.01": "", "NYC1": "NYC1"},
+        {"DC": {"01": ""}, "NYC1": "NYC1"},
+    ],
+    ids=["text", "text with spaces", "JSON text", "object", "object as Meltano takes it apart"],
+)
+def test_a_store_mapping_may_be_written_in_any_form(value: object) -> None:
+    target = TargetNewStoreStock(config={**NEEDED, "store_mapping": value})
+    assert target.settings.store_mapping == {"DC.01": "", "NYC1": "NYC1"}
+
+
+@pytest.mark.parametrize("value", [None, "", " "])
+def test_an_empty_store_mapping_is_none(value: object) -> None:
+    assert read_store_mapping(value) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("DC01", "'DC01': expected node=store"),
+        ("DC01=,=NYC1", "'=NYC1': expected node=store"),
+        ("DC01=,", "'': expected node=store"),
+        ('{"DC01": ', "not JSON"),
+        ('{"DC01": 1}', "DC01 has 1, expected the text of a store id"),
+        ({"DC": {"01": 1}}, "DC.01 has 1"),
+        ("DC01=,DC01=X", "DC01 is named twice, with '' and 'X'"),
+        ({"DC.01": "", "DC": {"01": "X"}}, "DC.01 is named twice"),
+        ([1], "expected node=store"),
+    ],
+)
+def test_a_store_mapping_that_cannot_be_read_is_named(value: object, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^store_mapping: ") as refused:
+        read_store_mapping(value)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "creates"),
+    [("stores", True), (" Stores", True), (True, False), ("true", False), ("", False), (None, False)],
+)
+def test_only_stores_makes_stores_of_nodes_nobody_names(value: object, creates: bool) -> None:
+    assert creates_stores(value) == creates
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"store_mapping": "DC01"}, "store_mapping: 'DC01': expected node=store"),
+        ({"create_locations": "all"}, "create_locations: 'all': expected stores, true or false"),
+        ({"staging_link": "Presigned"}, "staging_link: 'Presigned': expected presigned, uri or an https base URL"),
+        ({"staging_link": "cdn.example.com/stock"}, "staging_link: 'cdn.example.com/stock': expected presigned"),
+        ({"staging_link": "http://cdn.example.com/stock"}, "staging_link: 'http://cdn.example.com/stock': expected"),
+        ({"staging_link": "https:///stock"}, "staging_link: 'https:///stock': expected"),
+        ({"staging_link": "https://[x/stock"}, "staging_link: 'https://[x/stock': expected"),
+        ({"staging_link": "https://cdn.example.com/stock?sig=hunter2"}, "'https://cdn.example.com/stock' has a query"),
+        ({"staging_link": "https://cdn.example.com/stock?"}, "'https://cdn.example.com/stock' has a query"),
+    ],
+)
+def test_useless_settings_end_with_2_and_one_line_before_anything_is_done(
+    tmp_path: Path, settings: dict[str, str], said: str
+) -> None:
+    for done in (
+        run_plugin(TARGET, tmp_path, {**NEEDED, **settings}),
+        run_plugin(TARGET, tmp_path, None, "--config=ENV", **as_variables(NEEDED | settings)),
+    ):
+        assert (done.code, done.output) == (2, "")
+        (line,) = (line for line in done.log.splitlines() if "ERROR" in line)
+        assert said in line
+        assert "hunter2" not in done.log
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["presigned", "uri", "https://cdn.example.com/stock", "s3://bucket/stock", "http://127.0.0.1:8766/staging"],
+)
+def test_useful_links_are_taken(link: str) -> None:
+    assert TargetNewStoreStock(config={**NEEDED, "staging_link": link}).settings.staging_link == link
+
+
+@pytest.mark.parametrize("text", ["", "soon"])
+@pytest.mark.parametrize(
+    ("plugin", "setting"),
+    [
+        (TARGET, "poll_seconds"),
+        ("mapper-newstore-stock", "max_cut_items"),
+        ("tap-newstore-fulfillment", "settle_seconds"),
+    ],
+)
+def test_a_variable_that_is_no_number_is_named(tmp_path: Path, plugin: str, setting: str, text: str) -> None:
+    variable = f"{plugin}_{setting}".upper().replace("-", "_")
+    done = run_plugin(plugin, tmp_path, None, "--config=ENV", **{variable: text})
+    assert (done.code, done.output) == (2, "")
+    assert f"{variable} is {text!r}, expected a whole number" in done.log
+    assert "Traceback" not in done.log
+
+
+def test_a_variable_that_is_no_object_is_named(tmp_path: Path) -> None:
+    variables = {"MAPPER_NEWSTORE_STOCK_ON_HAND_COLUMNS": "quantity=amount"}
+    done = run_plugin("mapper-newstore-stock", tmp_path, None, "--config=ENV", **variables)
+    assert done.code == 2
+    assert "MAPPER_NEWSTORE_STOCK_ON_HAND_COLUMNS is 'quantity=amount', expected a JSON object" in done.log
