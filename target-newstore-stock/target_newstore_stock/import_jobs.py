@@ -12,13 +12,15 @@ import typing as t
 
 from target_newstore_stock.errors import ApiError, ImportJobError, TargetError
 from target_newstore_stock.import_api import ENDED_STATES, ImportApi
-from target_newstore_stock.job_errors import as_table, in_one_line
+from target_newstore_stock.job_errors import as_table, in_one_line, refuse_all
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from target_newstore_stock.client import NewStoreClient
-    from target_newstore_stock.import_api import Job
+    from target_newstore_stock.import_api import Job, JobError
+
+    OnRefused = Callable[[str, Sequence[JobError]], None]
 
 logger = logging.getLogger("target-newstore-stock.import_jobs")
 
@@ -87,7 +89,14 @@ class ImportJobs:
                 logger.info("Waiting for an earlier import: %s is %s", waiting[0].import_id, waiting[0].state)
                 self._sleep(self._poll_seconds)
 
-    def run(self, name: str, uri: str, revision: int, on_created: Callable[[str], None] = lambda _: None) -> str:
+    def run(
+        self,
+        name: str,
+        uri: str,
+        revision: int,
+        on_created: Callable[[str], None] = lambda _: None,
+        on_refused: OnRefused = refuse_all,
+    ) -> str:
         """Create and start a job, and return its id when NewStore has finished it.
 
         Args:
@@ -95,6 +104,7 @@ class ImportJobs:
             uri: Where NewStore fetches the stock file.
             revision: Epoch milliseconds.
             on_created: Called with the id before the job is started.
+            on_refused: Called with a text and the errors when the job finished, but NewStore refused items.
 
         Raises:
             ImportJobError: it failed, or did not end in time.
@@ -108,10 +118,7 @@ class ImportJobs:
             logger.info("Started the import %s (%s)", import_id, name)
             self._wait(import_id, name, deadline)
             if errors := self.api.errors(import_id):
-                raise ImportJobError(
-                    f"the import {import_id} ({name}) finished, but NewStore refused items: {in_one_line(errors)}",
-                    as_table(f"Items of the import {import_id} that NewStore refused", errors),
-                )
+                on_refused(f"the import {import_id} ({name}) finished, but NewStore refused items", errors)
         finally:
             if not is_certain:
                 self._drop_received(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
+from target_newstore_stock.errors import ImportJobError
 from target_newstore_stock.terminal import SHOWN_ROWS, Table
 
 if t.TYPE_CHECKING:
@@ -27,6 +28,11 @@ def as_table(title: str, errors: Sequence[JobError]) -> Table:
     if rest := len(errors) - len(rows):
         rows.append(("", "", f"and {rest} more"))
     return Table(title, ("entity_type", "entity_id", "reason"), rows)
+
+
+def refuse_all(said: str, errors: Sequence[JobError]) -> None:
+    """Raise ImportJobError: nobody looks which items were refused."""
+    raise ImportJobError(f"{said}: {in_one_line(errors)}", as_table("Items NewStore refused", errors))
 
 
 def _text(error: JobError) -> str:

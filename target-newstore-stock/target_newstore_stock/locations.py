@@ -1,21 +1,32 @@
 """The store id of each fulfillment node in a stock file (newstore-api.md, section 3).
 
-An import creates the locations NewStore does not know, and they can never be changed.
-So an uncertain node stops the import before anything is uploaded.
+An import creates the locations NewStore does not know, and they can never be changed. So an uncertain node is left out,
+or stops the import before anything is uploaded (design rule 13).
 """
 
 from __future__ import annotations
 
+import functools
+import logging
 import typing as t
 
 import msgspec
 
 from target_newstore_stock.errors import ApiError, LocationError
+from target_newstore_stock.stock_file import key_of
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from target_newstore_stock.client import NewStoreClient
+    from target_newstore_stock.keys import Key
+    from target_newstore_stock.stock_file import StockFile
+
+    ReadAtp = Callable[[Iterable[Key]], Mapping[Key, int]]
+
+logger = logging.getLogger("target-newstore-stock.locations")
+
+ADVICE = "Correct the records, or name the nodes in store_mapping (or set create_locations to stores)"
 
 
 class Location(msgspec.Struct):
@@ -44,39 +55,87 @@ def read_locations(client: NewStoreClient) -> dict[str, Location]:
     return {location.id: location for location in known.locations}
 
 
-def store_ids(
-    nodes: Iterable[str],
-    configured: Mapping[str, str],
-    known: Mapping[str, Location],
-    *,
-    may_create: bool = False,
-) -> dict[str, str]:
-    """Return the store id of each node ("" for a distribution centre).
+class LocationCheck:
+    """Decides which nodes of a file are imported, and as what.
 
     Args:
-        nodes: The fulfillment nodes of an import.
+        client: Calls NewStore; its locations are read once.
+        read_atp: Returns the ATP of each key NewStore knows.
         configured: The setting `store_mapping`; it takes precedence over NewStore's locations.
-        known: NewStore's locations.
-        may_create: The setting `create_locations` is `stores`: an unknown node becomes a store of its own name.
-
-    Raises:
-        LocationError: nodes are unknown or must not be imported; it names all of them.
+        creates_stores: The setting `create_locations` is `stores`: an unknown node becomes a store of its own name.
+        leaves_out: The setting `unknown_locations` is `leave_out`.
     """
-    nodes = sorted(set(nodes))
-    unknown = [node for node in nodes if node not in configured and node not in known]
-    if unknown and not may_create:
-        raise LocationError(
-            f"NewStore does not know these fulfillment nodes, and an import would create them for ever: "
-            f"{', '.join(unknown)}. Nothing was uploaded. Correct the records, or name the nodes in store_mapping "
-            f"(or set create_locations to stores)"
+
+    def __init__(
+        self,
+        client: NewStoreClient,
+        read_atp: ReadAtp,
+        configured: Mapping[str, str],
+        *,
+        creates_stores: bool,
+        leaves_out: bool,
+    ) -> None:
+        self._client = client
+        self._read_atp = read_atp
+        self._configured = configured
+        self._creates_stores = creates_stores
+        self._leaves_out = leaves_out
+
+    @functools.cached_property
+    def _known(self) -> dict[str, Location]:
+        return read_locations(self._client)
+
+    def leave_out_unknown(self, file: StockFile) -> int:
+        """Leave out the items of nodes nobody knows, and return how many there are.
+
+        Nothing can be completed at a location NewStore does not know, so a range may cover such a cut.
+
+        Raises:
+            LocationError: such items must not be left out.
+        """
+        unknown = [] if self._creates_stores else sorted(file.nodes - self._configured.keys() - self._known.keys())
+        if not unknown:
+            return 0
+        if not self._leaves_out:
+            raise LocationError(
+                f"NewStore does not know these fulfillment nodes, and an import would create them for ever: "
+                f"{', '.join(unknown)}. Nothing was uploaded. {ADVICE}"
+            )
+        self._refuse_sold(unknown, file)
+        items = file.leave_out(unknown)
+        logger.warning(
+            "NewStore does not know these fulfillment nodes: %s. Their %d items are left out. %s; once NewStore knows "
+            "a node, run with --full-refresh: what was left out is not sent again by itself",
+            ", ".join(unknown),
+            items,
+            ADVICE,
         )
-    mastered = [node for node in nodes if node in known and known[node].is_inventory_master]
-    if mastered:
-        raise LocationError(
-            f"NewStore itself is inventory master of these stores, so their stock must not be imported: "
-            f"{', '.join(mastered)}. Nothing was uploaded. Leave them out (the mapper's ignored_nodes)"
-        )
-    return {node: _store_id(node, configured, known) for node in nodes}
+        return items
+
+    def store_ids(self, nodes: Iterable[str]) -> dict[str, str]:
+        """Return the store id of each node ("" for a distribution centre).
+
+        Raises:
+            LocationError: nodes must not be imported; it names all of them.
+        """
+        known = self._known
+        nodes = sorted(nodes)
+        mastered = [node for node in nodes if node in known and known[node].is_inventory_master]
+        if mastered:
+            raise LocationError(
+                f"NewStore itself is inventory master of these stores, so their stock must not be imported: "
+                f"{', '.join(mastered)}. Nothing was uploaded. Leave them out (the mapper's ignored_nodes)"
+            )
+        return {node: _store_id(node, self._configured, known) for node in nodes}
+
+    def _refuse_sold(self, unknown: Collection[str], file: StockFile) -> None:
+        """Refuse to leave out a node that has ATP: then NewStore knows it, and its list of locations is not whole."""
+        keys = (key_of(item) for item in file.read_items() if item.fulfillment_node_id in unknown)
+        for (node, product), atp in self._read_atp(keys).items():
+            raise LocationError(
+                f"GET /v0/locations does not name {node}, but NewStore promises {atp} of {node}/{product}: its list of "
+                f"locations is not whole. Nothing was uploaded. Run again, or name the node in store_mapping"
+            )
 
 
 def _store_id(node: str, configured: Mapping[str, str], known: Mapping[str, Location]) -> str:

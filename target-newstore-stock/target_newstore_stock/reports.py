@@ -19,7 +19,13 @@ logger = logging.getLogger("target-newstore-stock")
 
 @dataclasses.dataclass
 class ImportOutcome:
-    """What became of an import; filled in as the import goes on."""
+    """What became of an import; filled in as the import goes on.
+
+    Attributes:
+        items: How many items the file has.
+        left_out: How many it does not have because NewStore does not know their location.
+        refused: How many NewStore refused.
+    """
 
     name: StagedName
     items: int
@@ -27,6 +33,8 @@ class ImportOutcome:
     begun: float
     file: str
     import_id: str | None = None
+    left_out: int = 0
+    refused: int = 0
 
     def row(self, outcome: str, seconds: float, **more: t.Any) -> dict[str, t.Any]:
         """Return the line of the report, as a dict."""
@@ -40,6 +48,8 @@ class ImportOutcome:
             "logical_timestamp_end": end,
             "items": self.items,
             "bytes": self.bytes,
+            "left_out": self.left_out,
+            "refused": self.refused,
             "file": self.file,
             "import_id": self.import_id,
             "seconds": round(seconds, 3),

@@ -123,6 +123,15 @@ SETTINGS: dict[str, t.Any] = {
             description="How long a job is waited for",
         ),
         th.Property(
+            "unknown_locations",
+            th.StringType,
+            allowed_values=["leave_out", "fail"],
+            default="leave_out",
+            title="Unknown locations",
+            description="Nodes that neither NewStore nor `store_mapping` knows: `leave_out` of the file with a "
+            "warning, or `fail`",
+        ),
+        th.Property(
             "create_locations",
             th.CustomType({"type": ["string", "boolean"]}),
             default=False,
@@ -208,6 +217,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     import_interval_seconds: float
     poll_seconds: float
     import_timeout_seconds: float
+    unknown_locations: str
     create_stores: bool
     staging_keep_days: float
     verify: str

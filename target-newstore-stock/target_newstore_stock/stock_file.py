@@ -21,7 +21,7 @@ from target_newstore_stock.errors import RecordError
 from target_newstore_stock.keys import KeyCheck
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from target_newstore_stock.keys import Key
     from target_newstore_stock.records import StockRecord
@@ -68,7 +68,7 @@ class StockFile:
         self._spool: t.IO[bytes] = tempfile.TemporaryFile(buffering=COPY_BYTES)  # noqa: SIM115 - closed by close()
         self._keys = KeyCheck(lambda: ((item.fulfillment_node_id, item.product_id) for item in self._spooled()))
         self._count = 0
-        self._superseded: bytearray | None = None
+        self._left_out: bytearray | None = None
         self.nodes: set[str] = set()
         self.item_bytes = 0
         self.json_bytes = HEAD_BYTES
@@ -77,7 +77,7 @@ class StockFile:
     @property
     def items(self) -> int:
         """Number of items in the file."""
-        return self._count - (sum(self._superseded) if self._superseded else 0)
+        return self._count - (sum(self._left_out) if self._left_out else 0)
 
     def add(self, record: StockRecord, item: bytes) -> None:
         """Add a record; `item` is the same record from `encode_item`."""
@@ -104,17 +104,26 @@ class StockFile:
 
     def keep_last_of_repeated_keys(self) -> None:
         """Leave out records whose key comes again later: in a Singer stream the last one counts."""
-        superseded = None
         for _, position in self._keys.repeated():
-            superseded = superseded or bytearray(self._count)
-            superseded[position] = 1
-        self._superseded = superseded
+            self._left_out = self._left_out or bytearray(self._count)
+            self._left_out[position] = 1
+
+    def leave_out(self, nodes: Collection[str]) -> int:
+        """Leave out all items of these nodes, and return how many there are."""
+        before = self.items
+        left_out = self._left_out or bytearray(self._count)
+        for position, item in enumerate(self._spooled()):
+            if item.fulfillment_node_id in nodes:
+                left_out[position] = 1
+        self._left_out = left_out
+        self.nodes -= set(nodes)
+        return before - self.items
 
     def read_items(self) -> Iterator[Item]:
         """Return the items of the file, in order."""
-        if self._superseded is None:
+        if self._left_out is None:
             return self._spooled()
-        return (item for item, is_old in zip(self._spooled(), self._superseded, strict=True) if not is_old)
+        return (item for item, is_out in zip(self._spooled(), self._left_out, strict=True) if not is_out)
 
     def write_zip(self, target: t.IO[bytes], head: Mapping[str, t.Any]) -> None:
         """Write the zip. The spool is kept, so the zip can be written again.
@@ -139,10 +148,10 @@ class StockFile:
 
     def _json_items(self) -> Iterator[bytes]:
         """Yield the items, joined by commas, in chunks."""
-        if self._superseded is None:
+        if self._left_out is None:
             chunks = iter(functools.partial(self._read_spool, COPY_BYTES), b"")
         else:
-            kept = itertools.compress(self._lines(), (not is_old for is_old in self._superseded))
+            kept = itertools.compress(self._lines(), (not is_out for is_out in self._left_out))
             chunks = (b"".join(lines) for lines in iter(lambda: list(itertools.islice(kept, 10_000)), []))
         self._spool.seek(0)
         before = b""
@@ -175,7 +184,7 @@ def key_of(item: Item) -> Key:
 
 
 def checked_size(file: StockFile, head: Mapping[str, t.Any], max_mb: float) -> int:
-    """Return the size of the file, unzipped; an upper bound if repeated records are left out.
+    """Return the size of the file, unzipped; an upper bound if records are left out.
 
     Raises:
         RecordError: it is larger than `max_file_mb`.

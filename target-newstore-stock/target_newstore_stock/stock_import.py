@@ -15,7 +15,8 @@ from target_newstore_stock.client import NewStoreClient
 from target_newstore_stock.errors import ApiError, SecondRunError, TargetError, VerificationError
 from target_newstore_stock.import_api import NAME_PREFIX, OPEN_STATES
 from target_newstore_stock.import_jobs import ImportJobs
-from target_newstore_stock.locations import Location, read_locations, store_ids
+from target_newstore_stock.locations import LocationCheck
+from target_newstore_stock.refused_items import find_refused
 from target_newstore_stock.reports import ImportOutcome, ImportReport
 from target_newstore_stock.run_lock import OtherRuns
 from target_newstore_stock.staged_names import ZIP, OwnNames, StagedName, utc_now
@@ -26,8 +27,9 @@ from target_newstore_stock.verification import Verification
 
 if t.TYPE_CHECKING:
     import collections
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from target_newstore_stock.import_api import JobError
     from target_newstore_stock.records import CutHead
     from target_newstore_stock.settings import Settings
     from target_newstore_stock.stock_file import StockFile
@@ -41,7 +43,7 @@ class StockImport:
 
     Args:
         settings: The target's settings.
-        counts: Counters to increase: `imports`, `items`, `bytes`.
+        counts: Counters to increase: `imports`, `items`, `bytes`, `left_out`, `refused`.
         sleep: Waits this many seconds.
         clock: Returns seconds that never go back.
         now: Returns the time of day.
@@ -81,7 +83,13 @@ class StockImport:
         self._staging = Staging(settings.staging_url, settings.staging_link)
         self._own = OwnNames(settings.provider, settings.tenant)
         self._report = ImportReport(settings.report_path)
-        self._locations: dict[str, Location] | None = None
+        self._locations = LocationCheck(
+            self._client,
+            self._atp,
+            settings.store_mapping or {},
+            creates_stores=settings.create_stores,
+            leaves_out=settings.unknown_locations == "leave_out",
+        )
         self._other_runs = OtherRuns(self._own, ())
         self._last_start: float | None = None
 
@@ -94,6 +102,11 @@ class StockImport:
         name = StagedName(self._now(), cut, uuid.uuid4().hex[:12])
         outcome = ImportOutcome(name, file.items, 0, self._clock(), name.file(self._own.owner) + ZIP)
         try:
+            self._leave_out_unknown(outcome, file)
+            if not file.items:
+                self._report.write(outcome.row("left_out", self._clock() - outcome.begun))
+                logger.warning("Nothing of %s is left to import", name.label)
+                return
             verdict = self._import(outcome, file)
         except TargetError as error:
             self._report.write(outcome.row("failed", self._clock() - outcome.begun, error=str(error)))
@@ -109,6 +122,11 @@ class StockImport:
             outcome.import_id,
             seconds,
         )
+
+    def _leave_out_unknown(self, outcome: ImportOutcome, file: StockFile) -> None:
+        outcome.left_out = self._locations.leave_out_unknown(file)
+        outcome.items = file.items
+        self._counts["left_out"] += outcome.left_out
 
     def _import(self, outcome: ImportOutcome, file: StockFile) -> str | None:
         """Import a file, and return the verdict of the read-back, if there was one."""
@@ -132,7 +150,7 @@ class StockImport:
         self._give_way(outcome)
         self._last_start = self._clock()
         with progress(f"NewStore imports {outcome.name.label}"):
-            self._run_job(outcome, link)
+            self._run_job(outcome, link, file)
         if is_first:
             self._clean()
         return self._verified(outcome, expected) if expected else None
@@ -145,15 +163,21 @@ class StockImport:
             self._staging.remove([outcome.file])
             raise
 
-    def _run_job(self, outcome: ImportOutcome, link: str) -> None:
+    def _run_job(self, outcome: ImportOutcome, link: str, file: StockFile) -> None:
         stem = outcome.file.removesuffix(ZIP)
 
         def remember(import_id: str) -> None:
             outcome.import_id = import_id
             self._staging.remember(stem, import_id)
 
+        def judge(said: str, errors: Sequence[JobError]) -> None:
+            refused = find_refused(errors, file, self._atp)
+            outcome.refused = refused.items
+            self._counts["refused"] += refused.items
+            refused.judge(said)
+
         revision = time.time_ns() // 1_000_000
-        outcome.import_id = self._jobs.run(NAME_PREFIX + outcome.name.job, link, revision, remember)
+        outcome.import_id = self._jobs.run(NAME_PREFIX + outcome.name.job, link, revision, remember, judge)
         self._staging.forget(stem)
 
     def _clear_the_way(self) -> None:
@@ -162,15 +186,7 @@ class StockImport:
         self._staging.remove(notes)
 
     def _head(self, cut: CutHead, file: StockFile) -> dict[str, t.Any]:
-        if self._locations is None:
-            self._locations = read_locations(self._client)
-        mapping = store_ids(
-            file.nodes,
-            self._settings.store_mapping or {},
-            self._locations,
-            may_create=self._settings.create_stores,
-        )
-        return make_head(mapping, cut.range, self._settings.head_mode)
+        return make_head(self._locations.store_ids(file.nodes), cut.range, self._settings.head_mode)
 
     def _keep_distance(self) -> None:
         """Keep `import_interval_seconds` between two imports of a run."""

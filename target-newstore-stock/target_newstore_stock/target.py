@@ -62,7 +62,7 @@ class TargetNewStoreStock(Target):
         self.settings = read_settings(self.config)
         # Imports run one after another, and draining in threads could deadlock on a signal.
         self.max_parallelism = 1
-        self._counts = collections.Counter(imports=0, items=0, bytes=0)
+        self._counts = collections.Counter(imports=0, items=0, bytes=0, left_out=0, refused=0)
         self._summary = RunSummary(self._counts)
         self.intake = Intake(self, self.settings.max_file_mb)
         self._held_state: dict[str, t.Any] | None = None

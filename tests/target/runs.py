@@ -1,4 +1,4 @@
-"""Runs the target in this process, on a clock that moves only while somebody sleeps."""
+"""Runs the target: as a process, or in this one on a clock that moves only while somebody sleeps."""
 
 from __future__ import annotations
 
@@ -12,13 +12,31 @@ from target_newstore_stock.errors import TargetError
 from target_newstore_stock.stock_import import StockImport
 from target_newstore_stock.target import TargetNewStoreStock
 
+from tests.shop.plugin import run_plugin
+from tests.target.stock_messages import a_schema
+
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     import pytest
 
     from tests.shop.newstore import NewStore
+    from tests.shop.plugin import Finished
     from tests.target.stock_messages import Message
+
+
+def run_target(newstore: NewStore, directory: Path, *messages: Message, **settings: t.Any) -> Finished:
+    """Run the target as a process, on messages that follow the SCHEMA."""
+    return run_plugin(
+        "target-newstore-stock", directory, {**newstore.target_settings, **settings}, messages=[a_schema(), *messages]
+    )
+
+
+def summary_of(done: Finished) -> dict[str, t.Any]:
+    """Return the summary, the line of JSON a run ends with."""
+    (line,) = [line for line in done.log.splitlines() if '"run_summary"' in line]
+    return t.cast("dict[str, t.Any]", json.loads(line[line.index("{") :]))
 
 
 class Clock:

@@ -8,8 +8,8 @@ import typing as t
 
 import pytest
 
-from tests.shop.plugin import Finished, run_plugin
-from tests.target.stock_messages import a_cut, a_record, a_schema, a_state, acknowledged
+from tests.target.runs import run_target
+from tests.target.stock_messages import a_cut, a_record, a_state, acknowledged
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -32,12 +32,6 @@ def a_batch(directory: Path, *parts: list[Message], compression: str | None = "g
         "encoding": {"format": form, "compression": compression},
         "manifest": manifest,
     }
-
-
-def run_target(newstore: NewStore, directory: Path, *messages: Message, **settings: t.Any) -> Finished:
-    return run_plugin(
-        "target-newstore-stock", directory, {**newstore.target_settings, **settings}, messages=[a_schema(), *messages]
-    )
 
 
 @pytest.mark.parametrize("compression", ["gzip", None])

@@ -10,25 +10,13 @@ from target_newstore_stock.records import StockRecord
 from target_newstore_stock.stock_file import StockFile, encode_item
 from target_newstore_stock.verification import Verification
 
-from tests.shop.plugin import Finished, run_plugin
-from tests.target.stock_messages import a_cut, a_record, a_schema, a_state, acknowledged
+from tests.target.runs import run_target, summary_of
+from tests.target.stock_messages import a_cut, a_record, a_state, acknowledged
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
     from tests.shop.newstore import NewStore
-
-
-def run_target(newstore: NewStore, directory: Path, *messages: dict[str, t.Any], **settings: t.Any) -> Finished:
-    return run_plugin(
-        "target-newstore-stock", directory, {**newstore.target_settings, **settings}, messages=[a_schema(), *messages]
-    )
-
-
-def summary_of(done: Finished) -> dict[str, t.Any]:
-    """Return the summary, the line of JSON a run ends with."""
-    (line,) = [line for line in done.log.splitlines() if '"run_summary"' in line]
-    return t.cast("dict[str, t.Any]", json.loads(line[line.index("{") :]))
 
 
 def test_an_import_that_shows_late_is_verified_when_it_shows(newstore: NewStore, tmp_path: Path) -> None:
@@ -186,8 +174,9 @@ def test_the_errors_of_a_failed_job_are_a_table(newstore: NewStore, tmp_path: Pa
 
 def test_unknown_nodes_are_created_only_when_asked_for(newstore: NewStore, tmp_path: Path) -> None:
     cut = [*a_cut(1, {"A": 7}, node="NEW1"), a_state(1)]
-    for refused in (False, True):
-        assert run_target(newstore, tmp_path, *cut, create_locations=refused).code == 1
+    for asked in (False, True):
+        run_target(newstore, tmp_path, *cut, create_locations=asked)
+        assert newstore.imports() == []
     assert run_target(newstore, tmp_path, *cut, create_locations="stores").code == 0
     assert newstore.imports("finished")[0]["head"]["store_mapping"] == [
         {"fulfillment_node_id": "NEW1", "store_id": "NEW1"}

@@ -12,20 +12,15 @@ import zipfile
 import pytest
 
 from tests.shop.newstore import NewStore
-from tests.shop.plugin import Finished, run_plugin
+from tests.shop.plugin import run_plugin
 from tests.shop.process import command, environment
+from tests.target.runs import run_target
 from tests.target.stock_messages import a_cut, a_record, a_schema, a_state, acknowledged
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
 SECRET = "s3cr3t-of-this-test"
-
-
-def run_target(newstore: NewStore, directory: Path, *messages: dict[str, t.Any], **settings: t.Any) -> Finished:
-    return run_plugin(
-        "target-newstore-stock", directory, {**newstore.target_settings, **settings}, messages=[a_schema(), *messages]
-    )
 
 
 def test_a_complete_cut_is_imported_and_its_state_emitted(newstore: NewStore, tmp_path: Path) -> None:
@@ -136,15 +131,6 @@ def test_plain_records_are_imported_without_a_range(newstore: NewStore, tmp_path
 def test_quantities_may_be_what_is_still_available(newstore: NewStore, tmp_path: Path) -> None:
     run_target(newstore, tmp_path, *a_cut(1, {"A": 7}), mode="atp")
     assert newstore.imports()[0]["head"]["mode"] == "atp"
-
-
-@pytest.mark.fault("F19")
-def test_an_unknown_node_stops_the_cut_before_anything_is_uploaded(newstore: NewStore, tmp_path: Path) -> None:
-    done = run_target(newstore, tmp_path, *a_cut(1, {"A": 7}, node="DC99"), a_state(1))
-    assert (done.code, done.output) == (1, "")
-    assert "DC99" in done.log
-    assert newstore.imports() == []
-    assert list(newstore.staging.iterdir()) == []
 
 
 def test_a_configured_node_is_created(newstore: NewStore, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import typing as t
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from newstore_sandbox.import_jobs import Row
+
 
 class CallError(Exception):
     """A refused call.
@@ -29,10 +31,10 @@ class StockFileError(Exception):
 
     Args:
         reason: The job's `reason`.
-        rows: The texts of the job's `/errors`, one per entry.
+        rows: The entries of the job's `/errors`, or the reason in each.
     """
 
-    def __init__(self, reason: str, rows: Iterable[str] = ()) -> None:
+    def __init__(self, reason: str, rows: Iterable[Row] = ()) -> None:
         super().__init__(reason)
         self.reason = reason
         self.rows = list(rows)

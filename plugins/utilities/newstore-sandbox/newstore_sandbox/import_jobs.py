@@ -26,6 +26,7 @@ _OPTIONAL = {"name"}
 #: Fields that the job object does not show.
 _PRIVATE = {"errors", "file"}
 
+Row = str | dict[str, str]
 JobOrder = t.Literal["fifo", "lifo", "random"]
 
 
@@ -54,11 +55,12 @@ class Job:
             "state": state or self.state
         }
 
-    def end(self, state: str, reason: str | None = None, rows: t.Iterable[str] = ()) -> None:
-        """Finish or fail the job."""
+    def end(self, state: str, reason: str | None = None, rows: t.Iterable[Row] = ()) -> None:
+        """Finish or fail the job; each row is an entry of its errors, or the reason in one."""
         self.state, self.reason, self.completed_at = state, reason, now()
         self.errors = [
-            {"reason": row, "error_id": str(uuid.uuid4()), "entity_type": "availability", "entity_id": ""}
+            {"reason": "", "error_id": str(uuid.uuid4()), "entity_type": "availability", "entity_id": ""}
+            | (row if isinstance(row, dict) else {"reason": row})
             for row in rows
         ]
 

@@ -19,6 +19,7 @@ from newstore_sandbox.stock import Scope, Stock, Unit
 
 if t.TYPE_CHECKING:
     from newstore_sandbox.call_faults import CallFault
+    from newstore_sandbox.import_jobs import Row
 
 #: Event name by the move in the control API's path.
 MOVES = {"ship": COMPLETED, "fail": FAILED, "ready": READY}
@@ -52,6 +53,9 @@ class Faults:
     """What fails on purpose.
 
     Attributes:
+        next_import_errors: Reasons, or whole entries, of the next job's errors.
+        refused_items: Keys no import changes: each `fulfillment_node_id` and `product_id`, with the `reason` and
+            `entity_id` of its error if they are to be other ones.
         state_word: Shown instead of `waiting`, in jobs and lists of jobs.
         download_seconds: Extra time NewStore takes to fetch a stock file.
         download_bytes: NewStore gets only the first bytes of the next stock file.
@@ -60,7 +64,8 @@ class Faults:
     """
 
     fail_next_import: str | None = None
-    next_import_errors: list[str] = dataclasses.field(default_factory=list)
+    next_import_errors: list[Row] = dataclasses.field(default_factory=list)
+    refused_items: list[dict[str, str]] = dataclasses.field(default_factory=list)
     create_429_leaves_job: bool = False
     hold_jobs: bool = False
     state_word: str | None = None
@@ -193,8 +198,9 @@ class Sandbox:
             with self.lock:
                 if job.state != "running":
                     return
+                file, refused = stock_file.refuse(file, self.faults.refused_items)
                 self._apply(job, file)
-                job.end("finished", rows=rows)
+                job.end("finished", rows=[*rows, *refused])
         except StockFileError as error:
             with self.lock:
                 if job.state == "running":
@@ -207,7 +213,7 @@ class Sandbox:
             length, self.faults.download_bytes = self.faults.download_bytes, None
         return content[:length]
 
-    def _take_fault(self, job: Job) -> list[str]:
+    def _take_fault(self, job: Job) -> list[Row]:
         """Return the errors this job must report; raise StockFileError if it must fail."""
         with self.lock:
             reason, self.faults.fail_next_import = self.faults.fail_next_import, None

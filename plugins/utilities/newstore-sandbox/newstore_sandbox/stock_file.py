@@ -80,6 +80,19 @@ def read(content: bytes) -> StockFile:
     return file
 
 
+def refuse(file: StockFile, refused: list[dict[str, str]]) -> tuple[StockFile, list[dict[str, str]]]:
+    """Return the file without refused items, and an error for each of them that it had."""
+    rows = {(row["fulfillment_node_id"], row["product_id"]): row for row in refused}
+    quantities = file.quantities if rows else {}
+    named = {key: row for key, row in rows.items() if key in quantities}
+    kept = [item for item in file.items if (item["fulfillment_node_id"], item["product_id"]) not in named]
+    errors = [
+        {"reason": row.get("reason", "unknown product"), "entity_id": row.get("entity_id", key[1])}
+        for key, row in named.items()
+    ]
+    return dataclasses.replace(file, items=kept), errors
+
+
 def _document(content: bytes) -> t.Any:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:

@@ -1,4 +1,4 @@
-"""A node with a dot in its name gets the store id its setting says, through Meltano too."""
+"""Locations on their whole way: one with a dot in its name, and one that NewStore does not know."""
 
 from __future__ import annotations
 
@@ -22,3 +22,19 @@ def test_a_distribution_centre_with_a_dot_in_its_name_is_created_as_one(tmp_path
         locations = shop.newstore.call("GET", "/v0/locations").json()["locations"]
         assert [(location["id"], location["type"]) for location in locations] == [("DC.01", "dc")]
         assert shop.newstore.on_hand("DC.01", "SKU-1") == 10
+
+
+def test_a_location_newstore_does_not_know_stops_nobody_and_goes_out_when_it_does(tmp_path: Path) -> None:
+    with Pipeline(tmp_path) as shop:
+        shop.newstore.add_location("DC01")
+        shop.stock("DC01", "SKU-1", 10)
+        shop.erp.count("DC99", "SKU-1", 5)
+        shop.newstore.sell("DC01", "SKU-1")
+        assert shop.run().codes == (0, 0, 0)
+        assert "nodes: DC99. Their 1 items are left out" in shop.log
+        assert shop.newstore.numbers("DC01", "SKU-1")["atp"] == 9
+        shop.newstore.add_location("DC99")
+        shop.state = None
+        assert shop.run().codes == (0, 0, 0)
+        assert shop.newstore.on_hand("DC99", "SKU-1") == 5
+        assert shop.newstore.on_hand("DC01", "SKU-1") == 9
