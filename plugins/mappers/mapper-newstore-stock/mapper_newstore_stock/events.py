@@ -61,14 +61,14 @@ Reference = tuple[str, int | None, str | None, str | None]
 CompletedUnits = tuple[str, str, int, str, int]
 
 
-def check_schema(schema: object, form: str | None) -> None:
+def check_schema(schema: object, forms: Iterable[str]) -> None:
     """Check that the stream `fulfillment_events` has all fields the numbers depend on (design rule 14).
 
     A schema that names no property says nothing; then each record is checked alone.
 
     Args:
         schema: The JSON schema of the SCHEMA message.
-        form: The form of proof (`on_hand_as_of`).
+        forms: The forms of proof of all sources (`on_hand_as_of`).
 
     Raises:
         InputError: a field is missing.
@@ -76,7 +76,7 @@ def check_schema(schema: object, form: str | None) -> None:
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not properties:
         return
-    needed = (*NEEDED_FIELDS, *PROVEN_BY.get(form or "", ()))
+    needed = (*NEEDED_FIELDS, *(name for form in forms for name in PROVEN_BY.get(form, ())))
     if missing := [name for name in needed if name not in properties]:
         raise InputError(
             f"the SCHEMA of {STREAM} has no {', '.join(missing)}: nothing is declared. Select all fields of the "

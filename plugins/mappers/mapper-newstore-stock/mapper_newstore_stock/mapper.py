@@ -17,7 +17,7 @@ from mapper_newstore_stock.errors import ConfigurationError, InputError
 from mapper_newstore_stock.events import STREAM, check_schema, read_event
 from mapper_newstore_stock.messages import MessageReader, MessageWriter
 from mapper_newstore_stock.run.erp_inputs import ignore_before
-from mapper_newstore_stock.run.sources import check_sources
+from mapper_newstore_stock.run.sources import check_sources, forms_of_proof
 from mapper_newstore_stock.run.stock_run import StockRun
 from mapper_newstore_stock.run_summary import RunSummary
 from mapper_newstore_stock.settings import ALLOCATIONS, SETTINGS
@@ -91,7 +91,7 @@ class MapperNewStoreStock(InlineMapper):
         stream = message_dict["stream"]
         self._arrivals.begin(str(stream))
         if stream == STREAM:
-            check_schema(message_dict["schema"], self.config.get("on_hand_as_of"))
+            check_schema(message_dict["schema"], forms_of_proof(self.config))
             return self._opened_run().begin_events()
         self.logger.info("The stream %s is not used here", stream)
         return ()

@@ -94,6 +94,14 @@ def is_postgresql(connection: sa.Connection) -> bool:
     return connection.dialect.name == POSTGRESQL
 
 
+def undone_if_it_fails(connection: sa.Connection) -> contextlib.AbstractContextManager[object]:
+    """Return a block after whose failure the transaction goes on; PostgreSQL would end it.
+
+    On SQLite what the block wrote stays.
+    """
+    return connection.begin_nested() if is_postgresql(connection) else contextlib.nullcontext()
+
+
 def analyze(connection: sa.Connection, *tables: sa.Table) -> None:
     """Tell PostgreSQL how many rows tables have: it knows nothing yet of what was just written."""
     if is_postgresql(connection):

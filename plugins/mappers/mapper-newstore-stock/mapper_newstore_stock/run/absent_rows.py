@@ -86,47 +86,55 @@ def refuse_short_list(connection: sa.Connection, rules: ListRules, count: int) -
         )
 
 
+def refuse_vanished(connection: sa.Connection, rules: ListRules) -> None:
+    """Refuse a whole list that lacks a key, if the user will not have it.
+
+    Raises:
+        OnHandError: names the keys.
+    """
+    if rules.vanished_rows == "fail":
+        was_there = sa.and_(on_hand.c.source == rules.source, on_hand.c.absence != VANISHED)
+        vanished = sa.and_(was_there, ~sa.exists().where(same_key(read_row.c, on_hand.c)), _why(rules) == VANISHED)
+        if said := _what_vanished(connection, rules, vanished):
+            raise OnHandError(f"{said}. Nothing was sent. Put them back, or set vanished_rows to zero or keep")
+
+
 def mark_absent(connection: sa.Connection, rules: ListRules, count: int, run: int) -> None:
-    """Mark the keys a whole list has no usable row of; the caller commits.
+    """Mark the keys a whole list has no usable row of, and name those that vanished; the caller commits.
 
     Args:
         connection: The ledger's; `read_row` and `unusable_row` hold the list, and `on_hand` knows all of it.
         rules: What it may lack.
         count: How many usable rows it has.
         run: The first run in which a row may have vanished.
-
-    Raises:
-        OnHandError: rows have vanished and must not.
     """
     here = on_hand.c.source == rules.source
-    why = sa.case(
-        (sa.exists().where(same_key(unusable_row.c, on_hand.c)), UNUSABLE),
-        (rules.is_ignored(), IGNORED),
-        else_=VANISHED,
-    )
-    absent = sa.and_(here, is_absent, on_hand.c.absence != why)
-    _mark(connection, rules, absent, why, run)
+    _mark(connection, rules, sa.and_(here, is_absent, on_hand.c.absence != _why(rules)), run)
     known = sa.select(sa.func.count()).select_from(on_hand).where(here, is_present)
     if connection.scalar(known) != count:
         gone = sa.and_(here, is_present, ~sa.exists().where(same_key(read_row.c, on_hand.c)))
-        _mark(connection, rules, gone, why, run)
+        _mark(connection, rules, gone, run)
 
 
-def _mark(
-    connection: sa.Connection, rules: ListRules, rows: sa.ColumnElement[bool], why: sa.ColumnElement[str], run: int
-) -> None:
-    _say_what_vanished(connection, rules, sa.and_(rows, why == VANISHED))
+def _why(rules: ListRules) -> sa.ColumnElement[str]:
+    """Return why the list has no usable row of a key."""
+    is_unusable = sa.exists().where(same_key(unusable_row.c, on_hand.c))
+    return sa.case((is_unusable, UNUSABLE), (rules.is_ignored(), IGNORED), else_=VANISHED)
+
+
+def _mark(connection: sa.Connection, rules: ListRules, rows: sa.ColumnElement[bool], run: int) -> None:
+    why = _why(rules)
+    if said := _what_vanished(connection, rules, sa.and_(rows, why == VANISHED)):
+        meaning = "0 is sent for them" if rules.vanished_rows == "zero" else "their last rows stand"
+        logger.warning("%s; %s (vanished_rows: %s)", said, meaning, rules.vanished_rows)
     connection.execute(on_hand.update().where(rows).values(absence=why, changed_run=run))
 
 
-def _say_what_vanished(connection: sa.Connection, rules: ListRules, rows: sa.ColumnElement[bool]) -> None:
+def _what_vanished(connection: sa.Connection, rules: ListRules, rows: sa.ColumnElement[bool]) -> str:
+    """Return which rows a list no longer has; empty: none."""
     count = connection.scalar(sa.select(sa.func.count()).select_from(on_hand).where(rows)) or 0
     if not count:
-        return
+        return ""
     key = (on_hand.c.fulfillment_node_id, on_hand.c.product_id)
     named = name_keys(connection.execute(sa.select(*key).where(rows).order_by(*key).limit(NAMED_KEYS)).all())
-    said = f"{rules.title} no longer has {count} keys: {named}{' and more' if count > NAMED_KEYS else ''}"
-    if rules.vanished_rows == "fail":
-        raise OnHandError(f"{said}. Nothing was sent. Put them back, or set vanished_rows to zero or keep")
-    meaning = "0 is sent for them" if rules.vanished_rows == "zero" else "their last rows stand"
-    logger.warning("%s; %s (vanished_rows: %s)", said, meaning, rules.vanished_rows)
+    return f"{rules.title} no longer has {count} keys: {named}{' and more' if count > NAMED_KEYS else ''}"

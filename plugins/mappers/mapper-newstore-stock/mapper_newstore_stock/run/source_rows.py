@@ -10,13 +10,13 @@ import msgspec
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import OnHandError
-from mapper_newstore_stock.ledger.database import insert
+from mapper_newstore_stock.ledger.database import insert, undone_if_it_fails
 from mapper_newstore_stock.ledger.proof import Proof, Proofs, last_proofs
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import is_present, on_hand
 from mapper_newstore_stock.ledger.tables import source as source_table
 from mapper_newstore_stock.ledger.temporary_tables import foreign_row, newly_booked, read_row, unusable_row
-from mapper_newstore_stock.run.absent_rows import mark_absent, refuse_short_list
+from mapper_newstore_stock.run.absent_rows import mark_absent, refuse_short_list, refuse_vanished
 from mapper_newstore_stock.run.booked_units import load_bookings, prove_units
 from mapper_newstore_stock.run.erp_rows import (
     apply_rows,
@@ -90,11 +90,12 @@ class SourceReader:
 
     def _read(self, source: Source) -> SourceRead:
         now_ms = int(self._sources.now() * 1000)
-        try:
+        if source.max_age_ms is None:
             return self._read_live(source, now_ms)
+        try:
+            with undone_if_it_fails(self._connection):
+                return self._read_live(source, now_ms)
         except OnHandError as error:
-            if source.max_age_ms is None:
-                raise
             return self._stand(source, now_ms, error)
 
     def _read_live(self, source: Source, now_ms: int) -> SourceRead:
@@ -112,6 +113,7 @@ class SourceReader:
             refuse_duplicates(connection)
             if since is None:
                 refuse_short_list(connection, source.rules, count + unusable)
+                refuse_vanished(connection, source.rules)
             # A run that died may have taken units younger than a change it did not read.
             apply_rows(connection, source.name, proof.form, self._ledger.unread_since)
             if since is None:

@@ -130,5 +130,11 @@ def check_sources(config: Mapping[str, t.Any]) -> None:
             raise ConfigurationError(f"on_hand_sources, {of['name']}: {error}") from error
 
 
+def forms_of_proof(config: Mapping[str, t.Any]) -> list[str]:
+    """Return how the numbers of the sources prove what they contain, each form once."""
+    flat = config["on_hand_as_of"]
+    return sorted({of.get("on_hand_as_of", flat) for of in config.get("on_hand_sources") or [{}]})
+
+
 def _merged(config: Mapping[str, t.Any], of: Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {**config, **of}
