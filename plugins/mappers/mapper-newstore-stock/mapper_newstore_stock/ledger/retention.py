@@ -26,16 +26,18 @@ from mapper_newstore_stock.ledger.tables import (
     on_hand,
     run,
 )
-from mapper_newstore_stock.ledger.temporary_tables import hashed_unit
+from mapper_newstore_stock.ledger.temporary_tables import hashed_unit, read_booking
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mapper_newstore_stock.ledger.proof import Proofs
+    from mapper_newstore_stock.ledger.proof import Proof, Proofs
     from mapper_newstore_stock.ledger.store import Ledger
 
 DEFAULT_KEEP_DAYS = 90
 LONGEST_PAUSE = dt.timedelta(days=1)
+#: So long at least a booking is remembered that the ERP no longer lists.
+SHORTEST_MEMORY = dt.timedelta(days=1)
 
 
 def forget_old(
@@ -65,21 +67,57 @@ def forget_old(
     connection.execute(ledger.update().values(folded_at=now.isoformat(timespec="seconds")))
     if last is None:
         return 0
+    old_cuts = sa.select(cut.c.cut).where(cut.c.run <= last, cut.c.cut <= acknowledged_cut)
+    connection.execute(cut_item.delete().where(cut_item.c.cut.in_(old_cuts)))
+    _forget_unlisted(connection, _last_run_before(connection, now - max(keep, SHORTEST_MEMORY)))
+    return _fold(connection, last, acknowledged_cut, proofs, known_by or {})
+
+
+def note_unlisted(connection: sa.Connection, *of_source: sa.ColumnElement[bool]) -> None:
+    """Note since which run the ERP has not listed bookings of folded units; `read_booking` holds what it lists now.
+
+    Args:
+        connection: The ledger's; the caller commits.
+        of_source: Which rows of `folded_booking` the source answers for; none: all.
+    """
+    reference, since = folded_booking.c.reference, folded_booking.c.unlisted_run
+    if connection.execute(sa.select(reference).limit(1)).first() is None:
+        return
+    listed = sa.select(read_booking.c.reference)
+    this_run = sa.select(sa.func.max(run.c.run)).scalar_subquery()
+    gone = since.is_(None), reference.in_(sa.select(reference).except_(listed)), *of_source
+    back = since.is_not(None), reference.in_(listed), *of_source
+    connection.execute(folded_booking.update().where(*gone).values(unlisted_run=this_run))
+    connection.execute(folded_booking.update().where(*back).values(unlisted_run=None))
+
+
+def _forget_unlisted(connection: sa.Connection, last: int | None) -> None:
+    """Forget folded bookings that the ERP has not listed since a run; a list may be short for a run and come back."""
+    if last is not None:
+        connection.execute(folded_booking.delete().where(folded_booking.c.unlisted_run <= last))
+
+
+def _fold(
+    connection: sa.Connection, last: int, acknowledged_cut: int, proofs: Proofs, known_by: Mapping[str, str]
+) -> int:
     unit = completed_unit.c
-    of_source = on_hand.c.source.in_(list(proofs.by_source))
+    of_source = on_hand.c.source.in_([name for name, proof in proofs.by_source.items() if _is_for_good(proof)])
     row_contains_it = sa.and_(same_key(on_hand.c, unit), of_source, proofs.units_missing(completed_unit) == 0)
     old = sa.and_(unit.run <= last, unit.cut <= acknowledged_cut, sa.exists().where(row_contains_it))
     _remember(connection, old)
     _add_up(connection, old)
-    for source, reference in (known_by or {}).items():
+    for source, reference in known_by.items():
         in_source = sa.exists().where(same_key(on_hand.c, unit), on_hand.c.source == source)
         _add_up_bookings(connection, sa.and_(old, in_source), reference)
     count = connection.execute(completed_unit.delete().where(old)).rowcount
     same_unit = (completed_unit.c[column.name] == column for column in late_unit.primary_key)
     connection.execute(late_unit.delete().where(~sa.exists().where(*same_unit)))
-    old_cuts = sa.select(cut.c.cut).where(cut.c.run <= last, cut.c.cut <= acknowledged_cut)
-    connection.execute(cut_item.delete().where(cut_item.c.cut.in_(old_cuts)))
     return count
+
+
+def _is_for_good(proof: Proof) -> bool:
+    """Return whether what is proven stays so: bookings may be taken back where their source's fingerprint says so."""
+    return proof.form != "booked" or not proof.known_by.endswith("true]")
 
 
 def _is_due(connection: sa.Connection, now: dt.datetime, pause: dt.timedelta) -> bool:
@@ -141,7 +179,8 @@ def _add_up_bookings(connection: sa.Connection, old: sa.ColumnElement[bool], kno
     unit = completed_unit.c
     group = (unit[known_by], unit.fulfillment_node_id, unit.product_id)
     sums = sa.select(*group, sa.func.sum(unit.units)).where(old, unit[known_by].is_not(None)).group_by(*group)
-    statement = insert(connection, folded_booking).from_select(folded_booking.c.keys(), sums)
+    names = [*folded_booking.primary_key.columns.keys(), "units"]
+    statement = insert(connection, folded_booking).from_select(names, sums)
     more = {"units": folded_booking.c.units + statement.excluded.units}
     index = [column.name for column in folded_booking.primary_key]
     connection.execute(statement.on_conflict_do_update(index_elements=index, set_=more))

@@ -177,13 +177,15 @@ folded = sa.Table(
 folded_unit = sa.Table("folded_unit", metadata, sa.Column("hash", number, primary_key=True, autoincrement=False))
 
 #: Booked units that were folded away: what the ERP lists of them proves no other unit of their group.
-#: Written by: retention (folds)
+#: `unlisted_run`: the first run since which the ERP has not listed them (NULL: it does, or nobody has looked).
+#: Written by: retention (folds, unlisted_run, forgets)
 folded_booking = sa.Table(
     "folded_booking",
     metadata,
     sa.Column("reference", text, primary_key=True),
     *key_columns(),
     sa.Column("units", sa.BigInteger, nullable=False),
+    sa.Column("unlisted_run", number),
     sqlite_with_rowid=False,
 )
 

@@ -8,6 +8,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.ledger.database import analyze, load
+from mapper_newstore_stock.ledger.retention import note_unlisted
 from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, folded_booking
 from mapper_newstore_stock.ledger.temporary_tables import newly_booked, read_booking
 from mapper_newstore_stock.run.globs import matches
@@ -56,6 +57,7 @@ def prove_units(
     for units in (completed_unit, ahead_unit):
         _note_changes(connection, units, proven, nodes, keeps=keeps)
     _say_what_is_odd(connection, source)
+    note_unlisted(connection, *_at(folded_booking.c, nodes))
     for units in (completed_unit, ahead_unit):
         same_unit = sa.and_(*(units.c[name] == newly_booked.c[name] for name in UNIT))
         connection.execute(units.update().where(same_unit).values(booked=newly_booked.c.units))
