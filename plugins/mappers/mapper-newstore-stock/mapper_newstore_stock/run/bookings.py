@@ -106,7 +106,7 @@ class BookingSource:
         product, node, units = (places.get(name) for name in ("product_id", "fulfillment_node_id", "units"))
         texts = len(wanted) - (units is not None)
         for position, values in erp.rows(self.place, names):
-            is_plain = all(type(value) is str and value for value in values[:texts])
+            is_plain = all(type(value) is str and value and value == value.strip() for value in values[:texts])
             if not is_plain or (units is not None and not (type(values[units]) is int and values[units] >= 0)):
                 values = self._examined(position, values, names, units)  # noqa: PLW2901 - the same row, as it should be
             yield (
