@@ -8,11 +8,35 @@ class TapError(Exception):
 
 
 class EventRejectedError(TapError):
-    """A body is not a fulfilment event; the text names the field."""
+    """A body is not a fulfilment event; the text names the field.
+
+    Attributes:
+        event_id: Which event it would have been; None: that cannot be read.
+    """
+
+    def __init__(self, reason: str, event_id: str | None = None) -> None:
+        super().__init__(reason)
+        self.event_id = event_id
+
+
+class OtherEntityError(TapError):
+    """A body is a well-formed event of another entity, such as an order.
+
+    Attributes:
+        event_name: Its name.
+    """
+
+    def __init__(self, event_name: str) -> None:
+        super().__init__(f"{event_name}: not an event of a fulfilment request")
+        self.event_name = event_name
 
 
 class StoreUnavailableError(TapError):
     """The landing store could not be reached or written; the event must be sent again."""
+
+
+class StoreRefusedError(TapError):
+    """The landing store works, and cannot hold this content; to send it again would not help."""
 
 
 class ConfigurationError(TapError):

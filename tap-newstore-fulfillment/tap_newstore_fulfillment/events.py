@@ -1,20 +1,33 @@
 """Fulfilment events as NewStore sends them, checked and brought into one shape.
 
-Two wire shapes carry the same events (newstore-api.md, section 4): the Event Stream
-envelope, and the older webhook that nests name and payload under `event`.
+Two wire shapes carry the same events (newstore-api.md, section 4): the Event Stream envelope, and the
+older webhook that nests name and payload under `event`. Stock needs an event's name and logical
+timestamp, and of a completion its location and products. All else is taken as it comes (design rule 18).
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import re
-from typing import Annotated
+import typing as t
 
 import msgspec
 
-from tap_newstore_fulfillment.errors import EventRejectedError
+from tap_newstore_fulfillment.any_json import read_json
+from tap_newstore_fulfillment.errors import EventRejectedError, OtherEntityError
+from tap_newstore_fulfillment.moments import read_moment
+from tap_newstore_fulfillment.units import (
+    COMPLETED,
+    as_text,
+    described,
+    is_id,
+    location_of,
+    request_id,
+    units_of,
+)
 
-COMPLETED = "fulfillment_request.items_completed"
+if t.TYPE_CHECKING:
+    from tap_newstore_fulfillment.any_json import ReadJson
+
+__all__ = ["COMPLETED", "FulfillmentEvent", "check_event", "event_id"]
 
 #: The older webhook's names, and the Event Stream's names for the same events.
 LEGACY_NAMES = {
@@ -22,53 +35,21 @@ LEGACY_NAMES = {
     "fulfillment_request_failed": "fulfillment_request.items_failed",
     "fulfillment_request_completed": COMPLETED,
 }
+#: How the names of our entity's events begin, in either shape.
+OURS = ("fulfillment_request.", "fulfillment_request_")
+#: Fields of a payload that are text, whatever was sent.
+TEXTS = ("id", "order_id", "associate_id", "service_level")
 
-# No control characters: PostgreSQL cannot store NUL, and no real id has any.
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f]*$")]
-LogicalTimestamp = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-
-
-class Item(msgspec.Struct):
-    """One unit of one product (there is no quantity field)."""
-
-    id: Id
-    product_id: Id
-
-
-class Payload(msgspec.Struct):
-    """The part both wire shapes share."""
-
-    id: Id
-    logical_timestamp: LogicalTimestamp
-    order_id: str | None = None
-    fulfillment_location_id: str | None = None
-    associate_id: str | None = None
-    service_level: str | None = None
-    items: list[Item] | None = None
-
-
-class LegacyEvent(msgspec.Struct):
-    """Name and payload of the older webhook."""
-
-    name: Id
-    payload: Payload
-
-
-class Body(msgspec.Struct):
-    """Either wire shape: `name` and `payload`, or both of them under `event`."""
-
-    name: Id | msgspec.UnsetType = msgspec.UNSET
-    payload: Payload | msgspec.UnsetType = msgspec.UNSET
-    event: LegacyEvent | msgspec.UnsetType = msgspec.UNSET
-    tenant: str | None = None
-    published_at: dt.datetime | None = None
+Object = dict[str, t.Any]
 
 
 class FulfillmentEvent(msgspec.Struct, frozen=True):
     """A checked event: what the landing store needs to know about it, and its text.
 
     Attributes:
+        body: As NewStore sent it, unless a field had to be brought into the stream's schema.
         published_at: When NewStore published it, in epoch seconds; None if NewStore does not say.
+        tenant: None: the older webhook names none.
     """
 
     event_id: str
@@ -76,9 +57,7 @@ class FulfillmentEvent(msgspec.Struct, frozen=True):
     logical_timestamp: int
     body: str
     published_at: float | None = None
-
-
-_body = msgspec.json.Decoder(Body)
+    tenant: str | None = None
 
 
 def check_event(raw: bytes) -> FulfillmentEvent:
@@ -86,25 +65,27 @@ def check_event(raw: bytes) -> FulfillmentEvent:
 
     Raises:
         EventRejectedError: the body is not a fulfilment event; the text names the field.
+        OtherEntityError: it is an event of another entity.
     """
     try:
-        text = raw.decode("utf-8")
-        body = _body.decode(text)
-    except UnicodeDecodeError as error:
-        raise EventRejectedError(f"body: not UTF-8 (byte {error.start})") from error
-    except msgspec.ValidationError as error:
-        raise EventRejectedError(_with_path_first(str(error))) from error
-    except (msgspec.DecodeError, RecursionError) as error:
+        read = read_json(raw)
+    except ValueError as error:
         raise EventRejectedError(f"body: {error}") from error
-    name, payload = _name_and_payload(body)
-    _check_completion(name, payload, _path(body))
-    return FulfillmentEvent(
-        event_id=event_id(name, payload.id, payload.logical_timestamp),
-        event_name=name,
-        logical_timestamp=payload.logical_timestamp,
-        body=text,
-        published_at=body.published_at.timestamp() if body.published_at else None,
-    )
+    body = read.value
+    name, payload, path = _name_and_payload(body)
+    at = _logical_timestamp(payload, path)
+    identity = event_id(name, request_id(payload.get("id")), at)
+    try:
+        plain = _plain_payload(name, payload, path, read)
+    except EventRejectedError as error:
+        raise EventRejectedError(str(error), identity) from error
+    published_at, seconds = read_moment(body.get("published_at"))
+    tenant = _tenant(body.get("tenant"))
+    text = read.text
+    is_same = tenant == body.get("tenant") and published_at == body.get("published_at")
+    if not (is_same and plain is payload and read.is_as_sent):
+        text = _written({**body, "tenant": tenant, "published_at": published_at}, plain)
+    return FulfillmentEvent(identity, name, at, text, seconds, tenant)
 
 
 def event_id(name: str, fulfillment_request_id: str, logical_timestamp: int) -> str:
@@ -116,34 +97,62 @@ def event_id(name: str, fulfillment_request_id: str, logical_timestamp: int) -> 
     return f"{name}:{fulfillment_request_id}:{logical_timestamp}"
 
 
-def _name_and_payload(body: Body) -> tuple[str, Payload]:
-    if body.event is not msgspec.UNSET:
-        return LEGACY_NAMES.get(body.event.name, body.event.name), body.event.payload
-    if body.name is msgspec.UNSET:
-        raise EventRejectedError("name: required")
-    if body.payload is msgspec.UNSET:
-        raise EventRejectedError("payload: required")
-    return body.name, body.payload
+def _name_and_payload(body: t.Any) -> tuple[str, Object, str]:
+    """Return the Event Stream's name, the payload, and the path to it in error texts."""
+    if not isinstance(body, dict):
+        raise EventRejectedError(f"body: expected object, got {described(body)}")
+    older = body.get("event")
+    holder, within = (older, "event.") if isinstance(older, dict) else (body, "")
+    for field in ("name", "payload"):
+        if field not in holder:
+            raise EventRejectedError(f"{within}{field}: required")
+    name, payload = holder["name"], holder["payload"]
+    if not isinstance(name, str):
+        raise EventRejectedError(f"{within}name: expected str, got {described(name)}")
+    if not name.startswith(OURS):
+        raise OtherEntityError(name)
+    if not is_id(name):
+        raise EventRejectedError(f"{within}name: expected at most 255 characters, none of them a control character")
+    if not isinstance(payload, dict):
+        raise EventRejectedError(f"{within}payload: expected object, got {described(payload)}")
+    return LEGACY_NAMES.get(name, name), payload, f"{within}payload"
 
 
-def _check_completion(name: str, payload: Payload, path: str) -> None:
-    """Refuse a completion that does not say which units left which location."""
-    if name != COMPLETED:
-        return
-    if payload.items is None:
-        raise EventRejectedError(f"{path}.items: required in {COMPLETED}")
-    if not payload.fulfillment_location_id:
-        raise EventRejectedError(f"{path}.fulfillment_location_id: required in {COMPLETED}")
+def _logical_timestamp(payload: Object, path: str) -> int:
+    """Return the logical timestamp, an int64."""
+    if "logical_timestamp" not in payload:
+        raise EventRejectedError(f"{path}.logical_timestamp: required")
+    value = payload["logical_timestamp"]
+    if type(value) is not int:
+        raise EventRejectedError(f"{path}.logical_timestamp: expected int, got {described(value)}")
+    if not -(2**63) <= value < 2**63:
+        raise EventRejectedError(f"{path}.logical_timestamp: expected an int of 64 bits")
+    return value
 
 
-def _path(body: Body) -> str:
-    return "payload" if body.event is msgspec.UNSET else "event.payload"
+def _plain_payload(name: str, payload: Object, path: str, read: ReadJson) -> Object:
+    """Return the payload with each field as the stream's schema has it; the same object if nothing changes."""
+    changed: Object = {}
+    for field in TEXTS:
+        value = payload.get(field)
+        if value is not None and not isinstance(value, str):
+            changed[field] = as_text(value)
+    items, location = payload.get("items"), payload.get("fulfillment_location_id")
+    if (units := units_of(name, items, f"{path}.items", is_lossy=read.is_lossy)) is not items:
+        changed["items"] = units
+    if (node := location_of(name, location, path, is_lossy=read.is_lossy)) is not location:
+        changed["fulfillment_location_id"] = node
+    return {**payload, **changed} if changed else payload
 
 
-def _with_path_first(message: str) -> str:
-    """Turn "Expected `str`, got `int` - at `$.a[0].b`" into "a[0].b: expected str, got int"."""
-    text, _, path = message.replace("`", "").partition(" - at $")
-    path = path.lstrip(".")
-    if missing := re.fullmatch(r"Object missing required field (\w+)", text):
-        return f"{path}.{missing[1]}: required".lstrip(".")
-    return f"{path or 'body'}: {text[0].lower()}{text[1:]}"
+def _tenant(value: t.Any) -> str | None:
+    """Return the tenant; what is neither text nor a number names none."""
+    if isinstance(value, (dict, list, bool)):
+        return None
+    return as_text(value) or None
+
+
+def _written(body: Object, payload: Object) -> str:
+    older = body.get("event")
+    inner = {"event": {**older, "payload": payload}} if isinstance(older, dict) else {"payload": payload}
+    return msgspec.json.encode({**body, **inner}).decode()

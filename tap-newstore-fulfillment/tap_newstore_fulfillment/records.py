@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import json
 import typing as t
 
 import msgspec
@@ -17,6 +18,8 @@ if t.TYPE_CHECKING:
 
 NO_ITEMS = msgspec.Raw(b"[]")
 NULL = msgspec.Raw(b"null")
+#: How JSON writes the one character that PostgreSQL cannot store.
+NUL = "\\u0000"
 
 
 class EventRecord(msgspec.Struct, gc=False):
@@ -32,7 +35,7 @@ class EventRecord(msgspec.Struct, gc=False):
     logical_timestamp: int
     published_at: str | None
     received_at: str
-    fulfillment_request_id: str
+    fulfillment_request_id: str | None
     order_id: str | None
     fulfillment_location_id: str | None
     associate_id: str | None
@@ -50,23 +53,23 @@ class ItemRecord(msgspec.Struct):
     tenant: str | None
     logical_timestamp: int
     published_at: str | None
-    fulfillment_request_id: str
+    fulfillment_request_id: str | None
     order_id: str | None
     fulfillment_location_id: str | None
     released: bool
-    item_id: str
+    item_id: str | None
     product_id: str
 
 
 class _Unit(msgspec.Struct):
-    id: str
     product_id: str
+    id: str | None = None
 
 
 class _Payload(msgspec.Struct, gc=False):
     """The part of a checked payload that goes into a record."""
 
-    id: str
+    id: str | None = None
     order_id: str | None = None
     fulfillment_location_id: str | None = None
     associate_id: str | None = None
@@ -95,7 +98,7 @@ def read_record(arrival: Arrival, *, released: bool) -> EventRecord:
     """Turn a stored event into a record."""
     # Unpacking a database row is much faster than reading its fields by name.
     event_id, event_name, logical_timestamp, received_at, text = arrival
-    body = _decode(text)
+    body = _decode(text if NUL not in text else _without_nul(text))
     payload = t.cast("_Payload", body.event.payload if body.event else body.payload)
     return EventRecord(
         event_id,
@@ -112,6 +115,21 @@ def read_record(arrival: Arrival, *, released: bool) -> EventRecord:
         released,
         NO_ITEMS if payload.items == NULL else payload.items,
     )
+
+
+def _without_nul(text: str) -> str:
+    """Return a body without NUL in its strings, so that any target can store the record."""
+    return json.dumps(json.loads(text, object_hook=_replace_nul))
+
+
+def _replace_nul(values: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {name: _clean(value) for name, value in values.items()}
+
+
+def _clean(value: t.Any) -> t.Any:
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    return value.replace("\x00", "\ufffd") if isinstance(value, str) else value
 
 
 def item_records(event: EventRecord) -> list[ItemRecord]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 import uuid
 
-from tap_newstore_fulfillment.landing.release import LATE_THROUGH, OLDEST, PRUNED_THROUGH, Bookmark
+from tap_newstore_fulfillment.landing.release import HOLES, LATE_THROUGH, OLDEST, PRUNED_THROUGH, Bookmark
 from tap_newstore_fulfillment.records import read_record
 from tap_newstore_fulfillment.sent import SENT, Sent
 from tap_newstore_fulfillment.sources import waiting_time
@@ -27,6 +27,9 @@ class ReleaseRun:
         state: The stream's part of the Singer state, updated in place as events go out.
         is_incremental: False: all events are released, and `state` holds no bookmark.
         ready_at: Epoch milliseconds when export files were listed; None: the events come from a receiver.
+
+    Attributes:
+        holes: What refused bodies leave open.
     """
 
     def __init__(
@@ -47,7 +50,10 @@ class ReleaseRun:
         self._sent = Sent()
         state[SENT] = self._sent.to_state()
         self._plan = self._make_plan(ready_at)
+        # After the plan: whatever was refused while its events arrived is among them.
+        self.holes = store.quarantine.holes(settings.get("start_logical_timestamp"))
         if is_incremental:
+            self._set_holes()
             self._set_pruned_through()
             self._set_oldest()
 
@@ -106,6 +112,12 @@ class ReleaseRun:
         self._state.pop(PRUNED_THROUGH, None)
         if through is not None and (oldest is None or through >= oldest):
             self._state[PRUNED_THROUGH] = through
+
+    def _set_holes(self) -> None:
+        """Note in the state which logical timestamps no range may cover, because their events were refused."""
+        self._state.pop(HOLES, None)
+        if self.holes.pairs:
+            self._state[HOLES] = self.holes.pairs
 
     def _set_oldest(self) -> None:
         """Note in the state below which timestamp the run leaves events out; the mapper must not claim them."""

@@ -71,6 +71,14 @@ SETTINGS: dict[str, t.Any] = {
             description="Also emit events that have not settled yet, marked `released: false`; they come again",
         ),
         th.Property(
+            "quarantine_max_mb",
+            th.IntegerType(minimum=1),
+            default=200,
+            title="Largest quarantine (MB)",
+            description="The most that bodies set aside may take in the landing store; beyond it the oldest are "
+            "emptied, and what they leave open stays",
+        ),
+        th.Property(
             "receiver_api_key",
             th.StringType,
             secret=True,
@@ -102,7 +110,8 @@ SETTINGS: dict[str, t.Any] = {
             "tenant",
             th.StringType,
             title="Tenant",
-            description="NewStore tenant with its stage, such as `acme-staging`; needed to register with NewStore",
+            description="NewStore tenant with its stage, such as `acme-staging`; needed to register with NewStore. "
+            "Events of another tenant are set aside; without it, the first tenant an event names is the store's",
         ),
         th.Property(
             "client_id",

@@ -30,6 +30,17 @@ def with_landing_url(settings: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
     return {**settings, "landing_url": f"sqlite:///{_own_store(settings)}"}
 
 
+def open_store(settings: Mapping[str, t.Any]) -> LandingStore:
+    """Return the landing store of the settings, open; the caller closes it.
+
+    Raises:
+        TapError: it cannot be opened.
+    """
+    return LandingStore(
+        settings["landing_url"], tenant=settings.get("tenant"), quarantine_max_mb=settings["quarantine_max_mb"]
+    )
+
+
 def make_ready(settings: Mapping[str, t.Any]) -> int | None:
     """Bring the landing store up to date with the source.
 
@@ -58,7 +69,7 @@ def _read_export_files(settings: Mapping[str, t.Any], now: int) -> None:
     own = _own_store(settings)
     if settings["landing_url"] == f"sqlite:///{own}":
         _make_directory(own)
-    store = LandingStore(settings["landing_url"])
+    store = open_store(settings)
     try:
         read_files = ReadFiles(store, prefix.address)
         Ingestion(prefix, store, read_files, RejectFile(reject_path(settings))).run(now)

@@ -11,9 +11,9 @@ from singer_sdk import typing as th
 
 from tap_newstore_fulfillment import fast_path
 from tap_newstore_fulfillment.landing.release import REPLICATION_KEY
-from tap_newstore_fulfillment.landing.store import LandingStore
 from tap_newstore_fulfillment.records import item_records, to_dict
 from tap_newstore_fulfillment.release_run import ReleaseRun
+from tap_newstore_fulfillment.sources import open_store
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +25,7 @@ if t.TYPE_CHECKING:
 
 
 UNIT = th.ObjectType(
-    th.Property("id", th.StringType, required=True, description="Order item"),
+    th.Property("id", th.StringType, description="Order item"),
     th.Property("product_id", th.StringType, required=True),
     additional_properties=True,
 )
@@ -57,20 +57,22 @@ class LandingStream(Stream):
     @contextlib.contextmanager
     def _open_run(self, context: Context | None) -> Iterator[ReleaseRun]:
         ready_at = t.cast("TapNewStoreFulfillment", self._tap).ready_at
-        store = LandingStore(self.config["landing_url"])
+        store = open_store(self.config)
         try:
             if store.was_empty:
                 self.logger.warning(
                     "The landing store was empty and has been created; is newstore-event-receiver writing to it?"
                 )
             self._count(0)
-            yield ReleaseRun(
+            run = ReleaseRun(
                 store,
                 self.config,
                 self.get_context_state(context),
                 is_incremental=self.replication_method == "INCREMENTAL",
                 ready_at=ready_at,
             )
+            t.cast("TapNewStoreFulfillment", self._tap).warn_once(run.holes, store)
+            yield run
         finally:
             store.close()
 
@@ -145,7 +147,7 @@ class FulfillmentEventsStream(LandingStream):
         th.Property("logical_timestamp", th.IntegerType, required=True, description="Order of events"),
         th.Property("published_at", th.DateTimeType, description="When NewStore published it"),
         th.Property("received_at", th.DateTimeType, description="When it was first received here"),
-        th.Property("fulfillment_request_id", th.StringType, required=True),
+        th.Property("fulfillment_request_id", th.StringType),
         th.Property("order_id", th.StringType),
         th.Property("fulfillment_location_id", th.StringType, description="The fulfillment node"),
         th.Property("associate_id", th.StringType),
@@ -173,11 +175,11 @@ class FulfillmentEventItemsStream(LandingStream):
         th.Property("tenant", th.StringType, description="Not sent by the older webhook"),
         th.Property("logical_timestamp", th.IntegerType, required=True, description="Order of events"),
         th.Property("published_at", th.DateTimeType, description="When NewStore published the event"),
-        th.Property("fulfillment_request_id", th.StringType, required=True),
+        th.Property("fulfillment_request_id", th.StringType),
         th.Property("order_id", th.StringType),
         th.Property("fulfillment_location_id", th.StringType, description="The fulfillment node"),
         th.Property("released", th.BooleanType, required=True, description="At or below the release mark"),
-        th.Property("item_id", th.StringType, required=True, description="Order item"),
+        th.Property("item_id", th.StringType, description="Order item"),
         th.Property("product_id", th.StringType, required=True),
     ).to_dict()
 

@@ -12,6 +12,7 @@ from tap_newstore_fulfillment.command import report_errors
 from tap_newstore_fulfillment.environment import wrong_variable
 from tap_newstore_fulfillment.errors import ConfigurationError
 from tap_newstore_fulfillment.run_summary import RunSummary
+from tap_newstore_fulfillment.set_aside import warn
 from tap_newstore_fulfillment.settings import SETTINGS
 from tap_newstore_fulfillment.sources import make_ready, with_landing_url
 from tap_newstore_fulfillment.streams import FulfillmentEventItemsStream, FulfillmentEventsStream
@@ -23,6 +24,9 @@ if t.TYPE_CHECKING:
     import click
     from singer_sdk import Stream
 
+    from tap_newstore_fulfillment.landing.quarantine import Holes
+    from tap_newstore_fulfillment.landing.store import LandingStore
+
 
 class TapNewStoreFulfillment(Tap):
     """Emits NewStore's fulfilment events, each once, in the order of their logical timestamps."""
@@ -32,12 +36,16 @@ class TapNewStoreFulfillment(Tap):
 
     #: Records emitted so far, by stream.
     emitted: collections.Counter[str]
+    #: What the run's summary says.
+    counts: dict[str, t.Any]
+    _has_warned = False
 
     config_jsonschema = SETTINGS
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         if not hasattr(self, "emitted"):
             self.emitted = collections.Counter()
+            self.counts = {}
         try:
             super().__init__(*args, **kwargs)
         except (FileNotFoundError, ValueError) as error:
@@ -53,6 +61,12 @@ class TapNewStoreFulfillment(Tap):
     def ready_at(self) -> int | None:
         """The result of `make_ready`, which runs once: it brings the landing store up to date with the source."""
         return make_ready(self.config)
+
+    def warn_once(self, holes: Holes, store: LandingStore) -> None:
+        """Say what is set aside in the landing store, once a run."""
+        if not self._has_warned:
+            self._has_warned = True
+            self.counts.update(warn(holes, store.far_ahead.note()))
 
     def discover_streams(self) -> Sequence[Stream]:
         """Return the streams of this tap."""
@@ -81,9 +95,10 @@ class TapNewStoreFulfillment(Tap):
             super().invoke(about=True, **options)
             return
         emitted: collections.Counter[str] = collections.Counter()
-        # The SDK keeps the instance it makes to itself; a subclass for this run hands it the counter.
-        run = t.cast("type[TapNewStoreFulfillment]", type(cls.__name__, (cls,), {"emitted": emitted}))
-        with RunSummary({"records": emitted}).step(is_last=True):
+        # The SDK keeps the instance it makes to itself; a subclass for this run hands it the counters.
+        counts: dict[str, t.Any] = {"records": emitted}
+        run = t.cast("type[TapNewStoreFulfillment]", type(cls.__name__, (cls,), {"emitted": emitted, "counts": counts}))
+        with RunSummary(counts).step(is_last=True):
             super(TapNewStoreFulfillment, run).invoke(**options)
 
     @classmethod

@@ -9,7 +9,7 @@ import pytest
 from tap_newstore_fulfillment.errors import EventRejectedError
 from tap_newstore_fulfillment.events import check_event
 
-from tests.tap.events import ASSIGNED, a_payload, a_record, an_event, an_older_event
+from tests.tap.events import ASSIGNED, COMPLETED, a_payload, a_record, an_event, an_older_event
 
 
 def checked(body: t.Any) -> t.Any:
@@ -46,7 +46,7 @@ def test_the_older_names_become_the_event_streams_names(older: str, name: str) -
 
 
 def test_different_events_of_one_request_have_different_identities() -> None:
-    names = {checked(an_event(at, name=name)).event_id for at in (1, 2) for name in ("a", "b")}
+    names = {checked(an_event(at, name=name)).event_id for at in (1, 2) for name in (COMPLETED, ASSIGNED)}
     assert len(names) == 4
 
 
@@ -63,20 +63,24 @@ def test_unknown_names_and_fields_are_accepted_and_kept() -> None:
     [
         ([], "body: expected object, got array"),
         ({}, "name: required"),
-        ({"name": "x"}, "payload: required"),
+        ({"name": "fulfillment_request.x"}, "payload: required"),
+        ({"name": "order.created"}, "payload: required"),
+        ({"name": 7, "payload": {}}, "name: expected str, got int"),
+        ({"name": "fulfillment_request.x", "payload": []}, "payload: expected object, got array"),
         (without(an_event(1), "payload", "logical_timestamp"), "payload.logical_timestamp: required"),
-        (without(an_event(1), "payload", "id"), "payload.id: required"),
-        (without(an_older_event(1), "event", "payload", "id"), "event.payload.id: required"),
+        (
+            without(an_older_event(1), "event", "payload", "logical_timestamp"),
+            "event.payload.logical_timestamp: required",
+        ),
         (without(an_event(1), "payload", "items"), "payload.items: required in fulfillment_request.items_completed"),
         (
             an_event(1, fulfillment_location_id=None),
             "payload.fulfillment_location_id: required in fulfillment_request.items_completed",
         ),
-        (an_event(1, items=[{"id": "1", "product_id": 7}]), "payload.items[0].product_id: expected str, got int"),
+        (an_event(1, items=[{"id": "1", "product_id": []}]), "payload.items[0].product_id: expected str, got array"),
         (an_event(1) | {"payload": a_payload(1) | {"logical_timestamp": "12"}}, "payload.logical_timestamp: expected"),
         (an_event(1) | {"payload": a_payload(1) | {"logical_timestamp": 1.5}}, "payload.logical_timestamp: expected"),
         (an_event(2**63), "payload.logical_timestamp"),
-        (an_event(1) | {"published_at": "yesterday"}, "published_at"),
     ],
 )
 def test_the_error_names_the_field(body: t.Any, message: str) -> None:
@@ -85,7 +89,9 @@ def test_the_error_names_the_field(body: t.Any, message: str) -> None:
     assert str(caught.value).startswith(message)
 
 
-@pytest.mark.parametrize("raw", [b"", b"temp", b"\xff{}", b'{"name":', b"[" * 100_000, b"null"])
+@pytest.mark.parametrize(
+    "raw", [b"", b"temp", b"\xff{}", b'{"name": "x", "payload": {}} {}', b'{"name":', b"[" * 100_000, b"null"]
+)
 def test_a_body_that_is_not_json_is_refused(raw: bytes) -> None:
     with pytest.raises(EventRejectedError, match=r"^body: "):
         check_event(raw)

@@ -67,7 +67,7 @@ def test_other_files_are_ignored(exports: ExportDirectory, tap: ExportTap) -> No
 @pytest.mark.fault("F19")
 @pytest.mark.adapter_mistake("dropped a whole file for one bad cell")
 def test_a_bad_line_goes_to_the_reject_file_and_the_run_goes_on(exports: ExportDirectory, tap: ExportTap) -> None:
-    bad = json.dumps(an_event(11, items=[{"id": "1", "product_id": 7}])).encode()
+    bad = json.dumps(an_event(11, items=[{"id": "1", "product_id": []}])).encode()
     exports.put("1-data-a.export", an_event(10), bad, b'{"half', b"\xff\xfe", an_event(12))
     done = tap.run()
     assert timestamps(done) == [10, 12]
@@ -76,7 +76,7 @@ def test_a_bad_line_goes_to_the_reject_file_and_the_run_goes_on(exports: ExportD
     assert kept[0] == {
         "file": file,
         "line": 2,
-        "reason": "payload.items[0].product_id: expected str, got int",
+        "reason": "payload.items[0].product_id: expected str, got array",
         "raw": bad.decode(),
     }
     assert [(row["file"], row["line"]) for row in kept] == [(file, 2), (file, 3), (file, 4)]

@@ -72,9 +72,9 @@ def test_a_missing_key_is_answered_401(receiver: Receiver) -> None:
 def test_a_malformed_body_is_answered_400_with_the_field_and_kept_byte_for_byte(
     receiver: Receiver, directory: Path
 ) -> None:
-    raw = json.dumps(an_event(106, items=[{"id": "1", "product_id": 7}])).encode() + b"\n \t"
+    raw = json.dumps(an_event(106, items=[{"id": "1", "product_id": []}])).encode() + b"\n \t"
     answer = receiver.post(raw)
-    message = "payload.items[0].product_id: expected str, got int"
+    message = "payload.items[0].product_id: expected str, got array"
     assert (answer.status_code, answer.json()) == (400, {"error": message})
     assert (raw, message, "/events") in rows(directory, "SELECT body, reason, path FROM quarantine")
 

@@ -53,7 +53,7 @@ def test_metrics_count_received_new_and_refused_events(tmp_path: Path, url: str)
     with Receiver(tmp_path, landing_url=url) as receiver:
         for at in (10, 11, 10):
             receiver.post(an_event(at))
-        receiver.post(an_event(12, name="somebody's own name"))
+        receiver.post(an_event(12, name="fulfillment_request.something_new"))
         receiver.post(b"temp")
         completed = 'event_name="fulfillment_request.items_completed"'
         assert metric(receiver, f"newstore_events_received_total{{{completed}}}") == 3

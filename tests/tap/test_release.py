@@ -127,7 +127,7 @@ def test_while_late_events_are_emitted_the_bookmark_does_not_move() -> None:
 def test_a_store_of_another_schema_version_is_refused(store: LandingStore, database_url: str) -> None:
     with store._database.writing() as connection:
         connection.exec_driver_sql("UPDATE landing_store SET schema_version = 99")
-    with pytest.raises(TapError, match="schema version 99, this program knows 2"):
+    with pytest.raises(TapError, match="schema version 99, this program knows 3"):
         LandingStore(database_url)
 
 

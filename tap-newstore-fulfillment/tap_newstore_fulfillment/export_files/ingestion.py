@@ -12,13 +12,15 @@ as this listing. Neither is ever too early, however the two clocks differ.
 
 from __future__ import annotations
 
+import collections
 import logging
 import typing as t
 import zlib
 
-from tap_newstore_fulfillment.errors import EventRejectedError
+from tap_newstore_fulfillment.errors import EventRejectedError, OtherEntityError
 from tap_newstore_fulfillment.events import FulfillmentEvent, check_event
 from tap_newstore_fulfillment.export_files.lines import LONGEST_LINE_BYTES, Line, read_lines
+from tap_newstore_fulfillment.export_files.refused_lines import RefusedLines
 
 if t.TYPE_CHECKING:
     import io
@@ -35,6 +37,8 @@ FILE_SECONDS = 300
 #: Greater ages make no difference; equal ones share a transaction.
 GREATEST_AGE_MS = 24 * 3600 * 1000
 LARGEST_GROUP = 5_000
+#: How many names of other entities' events the log shows.
+MOST_NAMES = 10
 LARGEST_GROUP_BYTES = 16 * 2**20
 
 
@@ -68,7 +72,7 @@ class Ingestion:
         prefix: Where the files are.
         store: Where their events go.
         read_files: Which files have been read.
-        rejects: Where lines go that are not events.
+        rejects: Where lines go that are not events, beside the store's quarantine.
     """
 
     def __init__(self, prefix: ExportPrefix, store: LandingStore, read_files: ReadFiles, rejects: RejectFile) -> None:
@@ -80,6 +84,7 @@ class Ingestion:
         self._bytes = 0
         self._new = 0
         self._done: list[ExportFile] = []
+        self._others: collections.Counter[str] = collections.Counter()
 
     def run(self, listed_at: int) -> None:
         """Read every file that is new or has changed.
@@ -93,6 +98,7 @@ class Ingestion:
         listed = self._prefix.list()
         newest = max((file.modified_at for file in listed if file.modified_at is not None), default=None)
         unread = self._read_files.unread(listed)
+        self._refused = RefusedLines(self._store, self._prefix.address, self._rejects, listed_at)
         at = listed_at
         for file, raw in self._prefix.open(unread):
             previous, at = at, received_at(file, newest, listed_at)
@@ -108,9 +114,14 @@ class Ingestion:
             len(unread),
             self._new,
         )
+        if self._others:
+            named = ", ".join(f"{name} {count}" for name, count in self._others.most_common(MOST_NAMES))
+            logger.info("%d events of other entities are not kept: %s", self._others.total(), named)
 
     def _read(self, file: ExportFile, raw: io.RawIOBase, at: int) -> None:
         number = 0
+        if file.name in self._read_files.changed:
+            self._refused.forget(file.name)
         try:
             for line in read_lines(raw):
                 number = line.number
@@ -120,24 +131,33 @@ class Ingestion:
         except FileNotFoundError:
             return
         except (OSError, EOFError, zlib.error) as error:
-            self._rejects.add(file.name, number + 1, f"gzip: {error}; read again when the file changes", b"")
+            self._refused.add(file.name, number + 1, f"gzip: {error}; read again when the file changes", b"")
         self._done.append(file)
 
     def _take(self, file: ExportFile, line: Line) -> None:
+        event, refused = None, ""
         try:
             if line.is_too_long:
                 raise EventRejectedError(f"line: longer than {LONGEST_LINE_BYTES} bytes; only its beginning is kept")
             event = check_event(line.text)
-        except EventRejectedError as reason:
+        except OtherEntityError as other:
+            self._others[other.event_name] += 1
+            return
+        except EventRejectedError as error:
+            refused = str(error)
+        except Exception as error:  # noqa: BLE001 - no run would ever get past this line
+            refused = f"an error nobody foresaw: {type(error).__name__}"
+        if event is None:
             unfinished = "" if line.is_ended else "; no newline follows, it is read again when the file changes"
-            self._rejects.add(file.name, line.number, f"{reason}{unfinished}", line.text)
+            self._refused.add(file.name, line.number, f"{refused}{unfinished}", line.text)
             return
         self._events.append(event)
         self._bytes += len(line.text)
 
     def _flush(self, at: int) -> None:
-        """Make the events durable, and only then note the files they came from."""
+        """Make events and refused lines durable, and only then note the files they came from."""
         if self._events:
             self._new += self._store.add(self._events, received_at=at).total()
+        self._refused.flush()
         self._read_files.add(self._done)
         self._events, self._bytes, self._done = [], 0, []

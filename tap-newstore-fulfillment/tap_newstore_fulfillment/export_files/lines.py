@@ -9,11 +9,13 @@ import gzip
 import io
 import typing as t
 
+from tap_newstore_fulfillment.landing.quarantine import LONGEST_BODY
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
 #: The same limit as for a body posted to the receiver.
-LONGEST_LINE_BYTES = 10 * 2**20
+LONGEST_LINE_BYTES = LONGEST_BODY
 #: How much of a longer line is kept, to recognise it by.
 KEPT_OF_A_LONG_LINE = 1_000
 BUFFER_BYTES = 2**18

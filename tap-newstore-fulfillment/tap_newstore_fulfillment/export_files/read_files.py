@@ -38,11 +38,15 @@ class ReadFiles:
     Args:
         store: Where their events are.
         prefix: The prefix's address.
+
+    Attributes:
+        changed: The names of files that had been read, and have changed since; known after `unread`.
     """
 
     def __init__(self, store: LandingStore, prefix: str) -> None:
         self._store = store
         self._prefix = prefix
+        self.changed: set[str] = set()
         with store.transaction() as connection:
             export_file.create(connection, checkfirst=True)
 
@@ -60,6 +64,8 @@ class ReadFiles:
                     gone.append(name)
                 elif unread[name].version == version:
                     del unread[name]
+                else:
+                    self.changed.add(name)
             self._delete(connection, gone)
         return list(unread.values())
 

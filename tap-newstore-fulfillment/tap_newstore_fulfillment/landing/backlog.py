@@ -6,7 +6,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from tap_newstore_fulfillment.landing.tables import fulfillment_event, reader
+from tap_newstore_fulfillment.landing.tables import TAKEN_OUT, fulfillment_event, reader
 
 if t.TYPE_CHECKING:
     from tap_newstore_fulfillment.landing.database import LandingDatabase
@@ -61,7 +61,9 @@ def backlog(database: LandingDatabase) -> Backlog:
 
 def _waiting(connection: sa.Connection, now: int, reader_id: str, *beyond: sa.ColumnElement[bool]) -> Waiting:
     """Count the events beyond a bookmark, by logical timestamp or by arrival position."""
-    query = sa.select(sa.func.count(), sa.func.min(fulfillment_event.c.received_at)).where(sa.or_(*beyond))
+    query = sa.select(sa.func.count(), sa.func.min(fulfillment_event.c.received_at)).where(
+        sa.or_(*beyond), fulfillment_event.c.logical_timestamp > TAKEN_OUT
+    )
     count, oldest = connection.execute(query).one()
     return Waiting(reader_id, count, _age(now, oldest))
 

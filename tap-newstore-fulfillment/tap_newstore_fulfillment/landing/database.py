@@ -14,8 +14,9 @@ import uuid
 
 import sqlalchemy as sa
 
-from tap_newstore_fulfillment.errors import StoreUnavailableError, TapError
+from tap_newstore_fulfillment.errors import StoreRefusedError, StoreUnavailableError, TapError
 from tap_newstore_fulfillment.landing.tables import SCHEMA_VERSION, landing_store, metadata
+from tap_newstore_fulfillment.landing.upgrade import upgrade
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +59,7 @@ class LandingDatabase:
         except sa.exc.SQLAlchemyError as error:
             self.close()
             raise TapError(f"landing_url: cannot open the landing store: {_short(error)}") from error
-        except TapError:
+        except BaseException:
             self.close()
             raise
 
@@ -73,6 +74,7 @@ class LandingDatabase:
 
         Raises:
             StoreUnavailableError: nothing of it was kept.
+            StoreRefusedError: nothing of it was kept, because the database cannot hold it.
         """
         with self._unavailable("did not take it"), self._begin() as connection:
             yield connection
@@ -84,6 +86,7 @@ class LandingDatabase:
 
         Raises:
             StoreUnavailableError: it is not certain that anything was kept.
+            StoreRefusedError: nothing of it was kept, because the database cannot hold it.
         """
         with self._unavailable("did not take it"):
             try:
@@ -139,9 +142,12 @@ class LandingDatabase:
 
     @contextlib.contextmanager
     def _unavailable(self, what: str) -> Iterator[None]:
-        """Turn errors of the database into StoreUnavailableError."""
+        """Turn errors of the database into errors of this package."""
+        refused = (sa.exc.DataError, sa.exc.IntegrityError, self._driver.DataError, self._driver.IntegrityError)
         try:
             yield
+        except (*refused, ValueError, OverflowError) as error:
+            raise StoreRefusedError(f"the landing store cannot hold it: {type(error).__name__}") from error
         except (sa.exc.SQLAlchemyError, self._driver.Error) as error:
             raise StoreUnavailableError(f"the landing store {what}: {_short(error)}") from error
 
@@ -173,17 +179,13 @@ def _create_engine(url: str, **options: t.Any) -> sa.Engine:
 
 def _open_schema(connection: sa.Connection) -> str:
     metadata.create_all(connection)
-    row = connection.execute(sa.select(landing_store)).first()
-    if row is None:
+    version = connection.scalar(sa.select(landing_store.c.schema_version))
+    if version is None:
         store_id = str(uuid.uuid4())
         connection.execute(landing_store.insert(), {"store_id": store_id, "schema_version": SCHEMA_VERSION})
         return store_id
-    if row.schema_version != SCHEMA_VERSION:
-        raise TapError(
-            f"landing_url: the landing store has schema version {row.schema_version}, this program "
-            f"knows {SCHEMA_VERSION}; use the version of tap-newstore-fulfillment that made it"
-        )
-    return str(row.store_id)
+    upgrade(connection, version)
+    return str(connection.scalar(sa.select(landing_store.c.store_id)))
 
 
 def _make_durable(connection: t.Any, _record: object) -> None:

@@ -1,87 +1,274 @@
-"""Bodies that were answered 400: kept byte for byte, to be shown and retried."""
+"""What is set aside: kept byte for byte with the reason, to be looked at, retried, accepted or discarded.
+
+A refused body is more than a curiosity: a completion may be in it. The logical timestamps it names are
+holes that no declared range may cover, until somebody has dealt with it or the event itself has come
+(design rule 18). So an entry outlives its body.
+"""
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 import sqlalchemy as sa
 
-from tap_newstore_fulfillment.landing.tables import quarantine
+from tap_newstore_fulfillment.errors import EventRejectedError
+from tap_newstore_fulfillment.events import check_event
+from tap_newstore_fulfillment.landing.holes import joined, timestamps_in
+from tap_newstore_fulfillment.landing.tables import (
+    ACCEPTED,
+    ANOTHER_TENANT,
+    REFUSED,
+    TAKEN_OUT,
+    fulfillment_event,
+    quarantine,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tap_newstore_fulfillment.events import FulfillmentEvent
     from tap_newstore_fulfillment.landing.database import LandingDatabase
 
 
 LONGEST_REASON = 2_000
+#: The most the receiver reads of a body. Of what is longer only the beginning is kept, to recognise it by.
+LONGEST_BODY = 10 * 2**20
+KEPT_OF_A_LONG_BODY = 1_000
+BYTES_PER_MB = 2**20
+#: How much this process may add before it looks whether the limit is passed.
+MB_BETWEEN_LOOKS = 1
 
 
-class Rejected(t.NamedTuple):
-    """A body in quarantine, without the body.
+class Entry(t.NamedTuple):
+    """An entry of the quarantine, without its body.
 
     Attributes:
         received_at: Epoch milliseconds.
-        path: The endpoint it was posted to.
-        reason: What was wrong with it.
-        size: Bytes.
+        path: The endpoint it was posted to, or the export file; empty: neither is known.
+        line: Its number in the export file, from 1.
+        reason: Why it is here.
+        size: Bytes, as it was received.
+        kind: One of the kinds in tables.py.
+        holes: Pairs of logical timestamps no range covers because of it.
     """
 
     id: int
     received_at: int
     path: str
+    line: int | None
     reason: str
     size: int
+    kind: str
+    holes: list[list[int]]
+
+
+class Holes(t.NamedTuple):
+    """What refused bodies leave open.
+
+    Attributes:
+        pairs: Logical timestamps no range may cover, from and to.
+        bodies: How many refused bodies make them.
+        since: Epoch milliseconds when the oldest of them came; None: there is none.
+        unread: Refused bodies whose logical timestamp cannot be read, and that nobody has looked at.
+        unread_since: Epoch milliseconds when the oldest of those came; None: there is none.
+    """
+
+    pairs: list[list[int]]
+    bodies: int
+    since: int | None
+    unread: int
+    unread_since: int | None
 
 
 class Quarantine:
-    """The quarantine of a landing store."""
+    """The quarantine of a landing store.
 
-    def __init__(self, database: LandingDatabase) -> None:
+    Args:
+        database: Where it is.
+        max_mb: The most its bodies may take together; beyond it the oldest are emptied. None: no limit.
+    """
+
+    def __init__(self, database: LandingDatabase, max_mb: int | None = None) -> None:
         self._database = database
+        self._max_bytes = None if max_mb is None else max_mb * BYTES_PER_MB
+        self._added = 0
 
     def add(self, body: bytes, *, path: str, reason: str, received_at: int) -> None:
-        """Keep a body.
+        """Keep a refused body.
 
         Raises:
             StoreUnavailableError: it was not kept.
         """
-        with self._database.writing() as connection:
-            row = {"received_at": received_at, "path": path, "reason": _storable(reason), "body": body}
-            connection.execute(quarantine.insert(), row)
+        self.add_rows([new_row(body, path=path, reason=reason, received_at=received_at)])
 
-    def list(self, *, after: int = 0, limit: int = 100) -> Sequence[Rejected]:
-        """Return the oldest entries whose id is greater than `after`."""
-        shown = quarantine.c
+    def add_rows(self, rows: Sequence[dict[str, t.Any]]) -> None:
+        """Keep rows made by `new_row`, in one transaction.
+
+        Raises:
+            StoreUnavailableError: none of them was kept.
+        """
+        self._added += sum(len(row["body"]) for row in rows)
+        with self._database.writing() as connection:
+            connection.execute(quarantine.insert(), rows)
+            if self._added > MB_BETWEEN_LOOKS * BYTES_PER_MB:
+                self._added = 0
+                self._empty_oldest(connection)
+
+    def forget_lines(self, path: str) -> None:
+        """Drop the refused lines of an export file, which is read again."""
+        lines = sa.and_(quarantine.c.path == path, quarantine.c.line.is_not(None))
+        with self._database.writing() as connection:
+            connection.execute(quarantine.delete().where(lines))
+
+    def list(self, *, after: int = 0, limit: int = 100) -> Sequence[Entry]:
+        """Return the oldest entries whose id is greater than `after`; what was accepted is none any more."""
+        entry = quarantine.c
+        holes = sa.case((_is_open(), entry.holes)).label("holes")
+        size = entry.bytes.label("size")
         query = (
-            sa.select(shown.id, shown.received_at, shown.path, shown.reason, sa.func.length(shown.body))
-            .where(shown.id > after)
-            .order_by(shown.id)
+            sa.select(entry.id, entry.received_at, entry.path, entry.line, entry.reason, size, entry.kind, holes)
+            .where(entry.id > after, entry.kind != ACCEPTED)
+            .order_by(entry.id)
             .limit(limit)
         )
         with self._database.reading() as connection:
-            return [Rejected(*row) for row in connection.execute(query)]
+            rows = connection.execute(query).all()
+        return [Entry(**{**row._asdict(), "holes": json.loads(row.holes or "[]")}) for row in rows]
 
-    def find(self, rejected_id: int) -> tuple[Rejected, bytes] | None:
-        """Return one entry and its body; None if there is none with this id."""
-        rows = self.list(after=rejected_id - 1, limit=1)
-        if not rows or rows[0].id != rejected_id:
+    def find(self, entry_id: int) -> tuple[Entry, bytes] | None:
+        """Return one entry and its body, empty if it was pruned; None if there is none with this id."""
+        rows = self.list(after=entry_id - 1, limit=1)
+        if not rows or rows[0].id != entry_id:
             return None
         with self._database.reading() as connection:
-            body = connection.scalar(sa.select(quarantine.c.body).where(quarantine.c.id == rejected_id))
+            body = connection.scalar(sa.select(quarantine.c.body).where(quarantine.c.id == entry_id))
         return rows[0], bytes(body or b"")
 
     def count(self) -> int:
-        """Return the number of bodies in quarantine."""
+        """Return the number of entries."""
+        return sum(self.count_by_kind().values())
+
+    def count_by_kind(self) -> dict[str, int]:
+        """Return the number of entries of each kind there is."""
+        query = sa.select(quarantine.c.kind, sa.func.count()).group_by(quarantine.c.kind)
         with self._database.reading() as connection:
-            return connection.scalar(sa.select(sa.func.count()).select_from(quarantine)) or 0
+            return {kind: count for kind, count in connection.execute(query) if kind != ACCEPTED}
 
-    def remove(self, rejected_id: int) -> None:
-        """Drop a body that has become an event."""
+    def remove(self, entry_id: int) -> None:
+        """Drop an entry, and with it its holes."""
         with self._database.writing() as connection:
-            connection.execute(quarantine.delete().where(quarantine.c.id == rejected_id))
+            connection.execute(quarantine.delete().where(quarantine.c.id == entry_id))
+
+    def note_look(self, entry_id: int) -> None:
+        """Note that somebody has looked at an entry: runs no longer warn of it."""
+        with self._database.writing() as connection:
+            entry = quarantine.update().where(quarantine.c.id == entry_id)
+            connection.execute(entry.values(looked_at=self._database.now(connection)))
+
+    def holes(self, oldest: int | None = None) -> Holes:
+        """Return what is open.
+
+        Args:
+            oldest: Leave out holes below this logical timestamp (None: leave out none).
+        """
+        entry = quarantine.c
+        query = sa.select(entry.received_at, entry.holes, entry.looked_at).where(_is_open())
+        pairs: list[list[int]] = []
+        since: list[int] = []
+        unread: list[int] = []
+        with self._database.reading() as connection:
+            for received_at, holes, looked_at in connection.execute(query):
+                found = [pair for pair in json.loads(holes or "[]") if oldest is None or pair[1] >= oldest]
+                pairs += found
+                since += [received_at] if found else []
+                unread += [received_at] if holes is None and looked_at is None else []
+        return Holes(joined(pairs), len(since), min(since, default=None), len(unread), min(unread, default=None))
+
+    def prune(self, keep_ms: int) -> int:
+        """Empty old bodies, and the oldest beyond the limit of size; drop the entries that say nothing more.
+
+        Args:
+            keep_ms: Milliseconds; younger bodies stay, unless the limit is passed.
+
+        Returns:
+            The number of bodies emptied or dropped.
+        """
+        entry = quarantine.c
+        with self._database.writing() as connection:
+            is_old = entry.received_at <= self._database.now(connection) - keep_ms
+            is_seen = sa.and_(entry.holes.is_(None), entry.looked_at.is_not(None))
+            is_done = sa.and_(entry.kind == REFUSED, sa.or_(is_seen, ~_is_open()))
+            done = sa.or_(entry.kind == ANOTHER_TENANT, is_done)
+            dropped = connection.execute(quarantine.delete().where(is_old, done)).rowcount
+            old = sa.and_(is_old, entry.kind == REFUSED, sa.func.length(entry.body) > 0)
+            emptied = connection.execute(quarantine.update().where(old).values(body=b"")).rowcount
+            return dropped + emptied + self._empty_oldest(connection)
+
+    def _empty_oldest(self, connection: sa.Connection) -> int:
+        """Empty the oldest bodies beyond the limit of size."""
+        if self._max_bytes is None:
+            return 0
+        entry = quarantine.c
+        size = sa.func.length(entry.body)
+        newer = sa.func.sum(size).over(order_by=entry.id.desc()).label("newer")
+        kept = sa.select(entry.id, newer).where(size > 0).subquery()
+        beyond = sa.select(kept.c.id).where(kept.c.newer > self._max_bytes)
+        return connection.execute(quarantine.update().where(entry.id.in_(beyond)).values(body=b"")).rowcount
 
 
-def _storable(reason: str) -> str:
-    """Return the reason in a form any database stores: it may quote the body, which may hold anything."""
-    return reason.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")[:LONGEST_REASON]
+def new_row(
+    body: bytes,
+    *,
+    path: str,
+    reason: str,
+    received_at: int,
+    kind: str = REFUSED,
+    event_id: str | None = None,
+    line: int | None = None,
+) -> dict[str, t.Any]:
+    """Return the row of a body; one that was refused says which event it would have been, and makes holes."""
+    holes: list[list[int]] = []
+    if kind == REFUSED:
+        holes = joined([at, at] for at in timestamps_in(body))
+        event_id = event_id or refused_event(body)
+    kept = body if len(body) <= LONGEST_BODY else body[:KEPT_OF_A_LONG_BODY]
+    return {
+        "received_at": received_at,
+        "path": _storable(path),
+        "reason": _storable(reason),
+        "body": kept,
+        "kind": kind,
+        "event_id": event_id,
+        "holes": json.dumps(holes) if holes else None,
+        "bytes": len(body),
+        "line": line,
+    }
+
+
+def set_aside_row(event: FulfillmentEvent, reason: str, received_at: int) -> dict[str, t.Any]:
+    """Return the row of an event of another tenant."""
+    body = event.body.encode()
+    return new_row(body, path="", reason=reason, received_at=received_at, kind=ANOTHER_TENANT, event_id=event.event_id)
+
+
+def refused_event(body: bytes) -> str | None:
+    """Return the identity of the event a refused body would have been; None if it cannot be read."""
+    try:
+        return check_event(body).event_id
+    except EventRejectedError as error:
+        return error.event_id
+    except Exception:  # noqa: BLE001 - what nobody foresaw must not keep a body out of quarantine
+        return None
+
+
+def _is_open() -> sa.ColumnElement[bool]:
+    """Return the condition that an entry was refused, and its event has not come since."""
+    event = fulfillment_event.c
+    has_come = sa.exists().where(event.event_id == quarantine.c.event_id, event.logical_timestamp > TAKEN_OUT)
+    return sa.and_(quarantine.c.kind == REFUSED, ~has_come)
+
+
+def _storable(text: str) -> str:
+    """Return a text in a form any database stores: it may quote the body, which may hold anything."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")[:LONGEST_REASON]

@@ -18,6 +18,8 @@ REPLICATION_KEY = "logical_timestamp"
 PRUNED_THROUGH = "pruned_through"
 LATE_THROUGH = "late_through"
 OLDEST = "start_logical_timestamp"
+#: Pairs of logical timestamps, from and to.
+HOLES = "holes"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,12 +111,20 @@ class ReleasePlan:
     An event at or below `start.through` that arrived after `start.position` is late: it is
     released too, although its timestamp lies below the bookmark. Events above the bookmark that are
     known to have come late, because they were released before, come after all others.
+
+    Attributes:
+        start: The last run's bookmark.
+        end: This run's bookmark.
+        oldest: Events with a lower logical timestamp are ignored.
+        late: Events above `start` that are known to be late.
+        held_from: What came from this logical timestamp on is far ahead of all others; it is not sent ahead either.
     """
 
     start: Bookmark
     end: Bookmark
     oldest: int | None = None
     late: KnownLate | None = None
+    held_from: int | None = None
 
     @property
     def through(self) -> int | None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from tap_newstore_fulfillment.events import COMPLETED
 from tap_newstore_fulfillment.landing.late_arrivals import forget_pruned
-from tap_newstore_fulfillment.landing.tables import fulfillment_event, pruning, reader
+from tap_newstore_fulfillment.landing.tables import TAKEN_OUT, fulfillment_event, pruning, reader
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,7 +107,7 @@ class Retention:
     def _note_pruned(self, connection: sa.Connection) -> int | None:
         event = fulfillment_event.c
         pruned = sa.select(sa.func.max(event.logical_timestamp)).where(
-            event.body.is_(None), event.event_name == COMPLETED
+            event.body.is_(None), event.event_name == COMPLETED, event.logical_timestamp > TAKEN_OUT
         )
         through: int | None = connection.scalar(pruned)
         connection.execute(pruning.delete())

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import collections
+import contextlib
+import itertools
 import logging
+import time
 import typing as t
 
 import msgspec
 import sqlalchemy as sa
 
+from tap_newstore_fulfillment.errors import StoreRefusedError, StoreUnavailableError
 from tap_newstore_fulfillment.landing.clock import StoreClock
 from tap_newstore_fulfillment.landing.database import WRITER_LOCK, LandingDatabase
-from tap_newstore_fulfillment.landing.late_arrivals import LateArrivals, is_known_late
 from tap_newstore_fulfillment.landing.quarantine import Quarantine
-from tap_newstore_fulfillment.landing.release import Bookmark, ReleasePlan
+from tap_newstore_fulfillment.landing.releases import Arrival, Releases
 from tap_newstore_fulfillment.landing.retention import Retention
-from tap_newstore_fulfillment.landing.settling import Settled
 from tap_newstore_fulfillment.landing.tables import fulfillment_event, landing_store
+from tap_newstore_fulfillment.landing.tenancy import Tenancy, put_back
 
 if t.TYPE_CHECKING:
-    import contextlib
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from tap_newstore_fulfillment.events import FulfillmentEvent
 
+__all__ = ["Added", "Arrival", "LandingStore"]
+
 logger = logging.getLogger("tap-newstore-fulfillment.landing")
 
-ROWS_AT_ONCE = 2_000
-RESTORED = (
-    "The landing store has been restored from an older copy since the last run: all of it is read again. Events "
-    "stored after that copy are gone; let NewStore send them again with newstore-event-receiver replay"
-)
 # A whole group goes in as one JSON text, in one statement that the database executes alone. For every
 # row passed in or out, this thread would have to wait for the GIL, which the busy event loop holds.
 INSERT_ON_SQLITE = """
@@ -47,57 +46,58 @@ INSERT INTO fulfillment_event (event_id, event_name, logical_timestamp, received
 SELECT event ->> 0, event ->> 1, (event ->> 2)::bigint,
   coalesce(%s::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint), event ->> 3
 FROM locked, json_array_elements(%s::json) WITH ORDINALITY AS events (event, number) ORDER BY number
-ON CONFLICT (event_id) DO NOTHING RETURNING event_name
+ON CONFLICT (event_id) DO NOTHING RETURNING event_name, (SELECT tenant FROM landing_store)
 """
 _encode = msgspec.json.Encoder().encode
 
 
-class Arrival(t.NamedTuple):
-    """A stored event as the tap reads it back.
+class Added(collections.Counter[str]):
+    """How many events were new, by event name.
 
     Attributes:
-        received_at: Epoch milliseconds.
-        body: As NewStore sent it.
+        set_aside: How many were not stored as events but set aside, by event name.
     """
 
-    event_id: str
-    event_name: str
-    logical_timestamp: int
-    received_at: int
-    body: str
+    def __init__(self, new: Iterable[str] = (), set_aside: Iterable[str] = ()) -> None:
+        super().__init__(new)
+        self.set_aside = collections.Counter(set_aside)
 
 
-class LandingStore:
+class LandingStore(Releases):
     """Stores events and reads them back in timestamp order.
 
     Args:
         url: SQLAlchemy URL; the schema is created if it does not exist.
+        tenant: Whose events it keeps (setting `tenant`); None: those of the first tenant an event names.
+        quarantine_max_mb: The most the bodies in quarantine may take; None: no limit.
 
     Attributes:
-        quarantine: Bodies that are not events.
+        quarantine: What is set aside: bodies that are no events, events of others.
         retention: How far each reader is, and what may be pruned.
         clock: Decides which events have settled, even if the clock is set.
         late_arrivals: Which events came late.
+        far_ahead: Which events are far ahead of all others.
 
     Raises:
         TapError: the URL cannot be opened, or another version created the schema.
     """
 
-    def __init__(self, url: str) -> None:
-        self._database = LandingDatabase(url)
+    def __init__(self, url: str, *, tenant: str | None = None, quarantine_max_mb: int | None = None) -> None:
+        super().__init__(LandingDatabase(url))
         self.was_empty = self._database.was_empty
-        self.store_id = self._database.store_id
-        self.quarantine = Quarantine(self._database)
+        self.quarantine = Quarantine(self._database, quarantine_max_mb)
         self.retention = Retention(self._database)
         self.clock = StoreClock(self._database)
-        self.late_arrivals = LateArrivals(self._database)
+        self._tenancy = Tenancy(self._database, tenant)
 
     def close(self) -> None:
         """Close all connections."""
         self._database.close()
 
-    def add(self, events: Sequence[FulfillmentEvent], received_at: int | None = None) -> collections.Counter[str]:
+    def add(self, events: Sequence[FulfillmentEvent], received_at: int | None = None) -> Added:
         """Store events in one transaction; those already stored stay as they are.
+
+        Events of another tenant, and what the database cannot hold, are set aside in quarantine.
 
         Args:
             events: Checked events, in the order they arrived.
@@ -109,20 +109,72 @@ class LandingStore:
         Raises:
             StoreUnavailableError: nothing was stored.
         """
-        text = _encode([(event.event_id, event.event_name, event.logical_timestamp, event.body) for event in events])
-        if self._database.is_postgresql:
-            rows = self._database.execute_alone(INSERT_ON_POSTGRESQL, (WRITER_LOCK, received_at, text.decode()))
-            return collections.Counter(row[0] for row in rows)
+        if not events:
+            return Added()
+        try:
+            added = self._add(events, received_at)
+        except StoreRefusedError as error:
+            return self._add_what_can_be(events, received_at, str(error))
+        with contextlib.suppress(StoreUnavailableError):
+            self.far_ahead.watch(max(event.logical_timestamp for event in events))
+        return added
+
+    def is_ours(self, event: FulfillmentEvent) -> bool:
+        """Return whether an event belongs to this store's tenant."""
+        return not self._tenancy.has_others([event])
+
+    def put_back(self, event: FulfillmentEvent) -> Added:
+        """Store an event that was set aside, or taken out; it arrives now.
+
+        Raises:
+            StoreUnavailableError: it was not stored.
+        """
+        with self._database.writing() as connection:
+            if self._tenancy.split(connection, [event])[0]:
+                put_back(connection, event, self._database.now(connection))
+                return Added([event.event_name])
+        return self.add([event])
+
+    def _add(self, events: Sequence[FulfillmentEvent], received_at: int | None) -> Added:
+        if self._database.is_postgresql and not self._tenancy.has_others(events):
+            rows = self._database.execute_alone(INSERT_ON_POSTGRESQL, (WRITER_LOCK, received_at, _rows(events)))
+            if rows:
+                self._tenancy.check_stored(rows[0][1], events)
+            return Added(row[0] for row in rows)
         with self._database.writing() as connection:
             moment = self._database.now(connection) if received_at is None else received_at
-            inserted = connection.exec_driver_sql(
-                INSERT_ON_SQLITE, (moment, text.decode()), execution_options={"preserve_rowcount": True}
+            ours, others = self._tenancy.split(connection, events)
+            self._tenancy.set_aside(connection, others, moment)
+            names = self._insert(connection, ours, moment) if ours else []
+            return Added(names, [event.event_name for event in others])
+
+    def _insert(self, connection: sa.Connection, events: Sequence[FulfillmentEvent], moment: int) -> Iterable[str]:
+        """Return the names of the events that were new."""
+        if self._database.is_postgresql:
+            rows = connection.exec_driver_sql(INSERT_ON_POSTGRESQL, (WRITER_LOCK, moment, _rows(events)))
+            return [row[0] for row in rows]
+        inserted = connection.exec_driver_sql(
+            INSERT_ON_SQLITE, (moment, _rows(events)), execution_options={"preserve_rowcount": True}
+        )
+        if inserted.rowcount == len(events):
+            return (event.event_name for event in events)
+        # The events this transaction added have the highest positions.
+        newest = sa.select(fulfillment_event.c.event_name).order_by(fulfillment_event.c.position.desc())
+        return connection.scalars(newest.limit(inserted.rowcount)).all()
+
+    def _add_what_can_be(self, events: Sequence[FulfillmentEvent], received_at: int | None, reason: str) -> Added:
+        """Store the events one by one around those the database cannot hold, which go to quarantine."""
+        if len(events) > 1:
+            half = len(events) // 2
+            parts = self.add(events[:half], received_at), self.add(events[half:], received_at)
+            return Added(
+                itertools.chain.from_iterable(part.elements() for part in parts),
+                itertools.chain.from_iterable(part.set_aside.elements() for part in parts),
             )
-            if inserted.rowcount == len(events):
-                return collections.Counter(event.event_name for event in events)
-            # The events this transaction added have the highest positions.
-            newest = sa.select(fulfillment_event.c.event_name).order_by(fulfillment_event.c.position.desc())
-            return collections.Counter(connection.scalars(newest.limit(inserted.rowcount)))
+        (event,) = events
+        logger.error("Event %s was set aside: %s", event.event_id, reason)
+        self.quarantine.add(event.body.encode(), path="", reason=reason, received_at=time.time_ns() // 1_000_000)
+        return Added(set_aside=[event.event_name])
 
     def add_rejected(self, body: bytes, *, path: str, reason: str, received_at: int) -> None:
         """Store a refused body in quarantine.
@@ -131,6 +183,20 @@ class LandingStore:
             StoreUnavailableError: it was not stored.
         """
         self.quarantine.add(body, path=path, reason=reason, received_at=received_at)
+
+    def set_aside(self) -> dict[str, float]:
+        """Return how much waits for somebody: entries of quarantine by kind, holes, and bodies nobody can date.
+
+        Raises:
+            StoreUnavailableError: the store does not answer.
+        """
+        self.far_ahead.note()
+        holes = self.quarantine.holes()
+        return {
+            **self.quarantine.count_by_kind(),
+            "holes": holes.bodies,
+            "without a logical timestamp": holes.unread,
+        }
 
     def transaction(self) -> contextlib.AbstractContextManager[sa.Connection]:
         """Open a transaction for tables that live beside the events; each database runs one at a time.
@@ -145,97 +211,9 @@ class LandingStore:
         with self._database.reading() as connection:
             connection.execute(sa.select(landing_store.c.store_id))
 
-    def plan_release(
-        self,
-        start: Bookmark,
-        *,
-        settle_ms: int = 0,
-        oldest: int | None = None,
-        now: int | None = None,
-        settled: Settled | None = None,
-    ) -> ReleasePlan:
-        """Decide what one run of the tap releases (design rules 1 and 2), and note which of it came late.
 
-        Args:
-            start: Where the last run ended.
-            settle_ms: Milliseconds an event waits; what was received more recently has not settled.
-            oldest: Ignore events with a lower logical timestamp (None: ignore none).
-            now: Epoch milliseconds; None: now, by the store's clock.
-            settled: What `clock` says for `settle_ms`; without it the wall clock is trusted.
-        """
-        event = fulfillment_event.c
-        with self._database.reading() as connection:
-            # Read the clock before the position: what is received in between must not count as settled.
-            if settled is None:
-                moment = self._database.now(connection) if now is None else now
-                settled = Settled.by_wall(moment - settle_ms)
-            position = connection.scalar(sa.select(sa.func.max(event.position))) or 0
-            by_wall = sa.and_(event.received_at <= settled.received_at, event.position <= settled.within)
-            query = (
-                sa.select(event.logical_timestamp)
-                .where(sa.or_(event.position <= settled.position, by_wall), event.position <= position)
-                .order_by(event.logical_timestamp.desc())
-            )
-            mark = connection.scalar(query.limit(1))
-            if start.is_ahead_of_store(self.store_id, position, _arrival_at(connection, start.position)):
-                logger.warning(RESTORED)
-                start = start.without_position(self.store_id)
-            arrival = _arrival_at(connection, position)
-        plan = ReleasePlan.make(
-            start, mark=mark, position=position, store_id=self.store_id, oldest=oldest, arrival=arrival
-        )
-        self.late_arrivals.note(plan, settle_ms)
-        return self.late_arrivals.look_up(plan, settle_ms)
-
-    def released(self, plan: ReleasePlan) -> Iterator[Sequence[Arrival]]:
-        """Yield all events of a plan, in batches."""
-        yield from self.released_first(plan)
-        yield from self.released_last(plan)
-
-    def released_first(self, plan: ReleasePlan) -> Iterator[Sequence[Arrival]]:
-        """Yield the late events below the start, then the settled ones, each in timestamp order."""
-        event, query = fulfillment_event.c, _arrivals(plan)
-        if plan.start.through is not None:
-            late = query.where(event.logical_timestamp <= plan.start.through)
-            yield from self._read(late.where(event.position > plan.start.position))
-            query = query.where(event.logical_timestamp > plan.start.through)
-        if plan.late:
-            query = query.where(~is_known_late(plan.late))
-        if plan.through is not None:
-            yield from self._read(query.where(event.logical_timestamp <= plan.through))
-
-    def released_last(self, plan: ReleasePlan) -> Iterator[Sequence[Arrival]]:
-        """Yield the events above the start that are known to have come late, in timestamp order."""
-        if plan.late:
-            event, query = fulfillment_event.c, _arrivals(plan).where(is_known_late(plan.late))
-            yield from self._read(query.where(event.logical_timestamp.between(plan.late.lowest, plan.through)))
-
-    def unreleased(self, plan: ReleasePlan) -> Iterator[Sequence[Arrival]]:
-        """Yield what waits above the release mark, in timestamp order, in batches."""
-        query = _arrivals(plan)
-        if plan.through is not None:
-            query = query.where(fulfillment_event.c.logical_timestamp > plan.through)
-        yield from self._read(query)
-
-    def _read(self, query: sa.Select[t.Any]) -> Iterator[Sequence[Arrival]]:
-        with self._database.reading() as connection:
-            result = connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE})
-            for rows in result.partitions():
-                yield t.cast("Sequence[Arrival]", rows)
-
-
-def _arrival_at(connection: sa.Connection, position: int) -> str | None:
-    """Return the event at a position and when it came: in a restored store it would come again at another time."""
-    event = fulfillment_event.c
-    row = connection.execute(sa.select(event.event_id, event.received_at).where(event.position == position)).first()
-    return f"{row.event_id}@{row.received_at}" if row else None
-
-
-def _arrivals(plan: ReleasePlan) -> sa.Select[t.Any]:
-    event = fulfillment_event.c
-    query = (
-        sa.select(event.event_id, event.event_name, event.logical_timestamp, event.received_at, event.body)
-        .where(event.position <= plan.position, event.body.is_not(None))
-        .order_by(event.logical_timestamp, event.position)
-    )
-    return query if plan.oldest is None else query.where(event.logical_timestamp >= plan.oldest)
+def _rows(events: Sequence[FulfillmentEvent]) -> str:
+    """Return the events as the JSON text both INSERT statements take."""
+    return _encode(
+        [(event.event_id, event.event_name, event.logical_timestamp, event.body) for event in events]
+    ).decode()

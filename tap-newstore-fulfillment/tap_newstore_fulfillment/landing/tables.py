@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+
+#: The logical timestamp of an event that was taken out of the store. Its row stays, so that its position is never given
+#: out again; it is no mark, and it is never sent.
+TAKEN_OUT = -(2**63)
+
+#: Kinds of rows in quarantine: a body that is no event (its holes stay open), an event of another tenant, an event far
+#: ahead of all others (it is also kept as an event), and one of those that somebody has accepted.
+REFUSED, ANOTHER_TENANT, FAR_AHEAD, ACCEPTED = "refused", "another tenant", "far ahead", "accepted"
 
 metadata = sa.MetaData()
 position_type = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
-#: One row: the schema's version, and an identity for bookmarks to be compared with.
+#: One row: the schema's version, an identity for bookmarks to be compared with, and whose events these are.
 landing_store = sa.Table(
     "landing_store",
     metadata,
     sa.Column("store_id", sa.Text, primary_key=True),
     sa.Column("schema_version", sa.Integer, nullable=False),
+    sa.Column("tenant", sa.Text, comment="NULL: no event has named one yet"),
 )
 
 #: One row per event of any kind; `body` is the text as NewStore sent it. Pruning empties the
@@ -32,15 +41,24 @@ fulfillment_event = sa.Table(
     sqlite_autoincrement=True,
 )
 
-#: Bodies answered 400, byte for byte, with the reason.
+#: What is set aside, byte for byte, with the reason. Pruning may empty the body; a hole stays until somebody has dealt
+#: with it, or the event itself has come.
 quarantine = sa.Table(
     "quarantine",
     metadata,
     sa.Column("id", position_type, primary_key=True, autoincrement=True),
     sa.Column("received_at", sa.BigInteger, nullable=False, comment="epoch milliseconds"),
-    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("path", sa.Text, nullable=False, comment="of the post, or of the export file"),
     sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False, comment="empty: pruned"),
+    sa.Column("kind", sa.Text, nullable=False, server_default=REFUSED),
+    sa.Column("event_id", sa.Text, comment="of the event it is, or would have been; NULL: cannot be read"),
+    sa.Column("holes", sa.Text, comment="JSON: pairs of logical timestamps no range may cover; NULL: none is known"),
+    sa.Column("bytes", sa.BigInteger, nullable=False, server_default="0", comment="of the body as it was received"),
+    sa.Column("line", sa.BigInteger, comment="its number in the export file, from 1; NULL: it was posted"),
+    sa.Column("looked_at", sa.BigInteger, comment="epoch milliseconds; NULL: nobody has looked at it"),
+    sa.Index("quarantine_by_event", "event_id"),
+    sa.Index("quarantine_by_kind", "kind"),
     sqlite_autoincrement=True,
 )
 

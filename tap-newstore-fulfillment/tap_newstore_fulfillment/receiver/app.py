@@ -1,13 +1,14 @@
 """The webhook endpoint: checks an event, stores it durably, and only then answers 200.
 
-Answers (newstore-api.md, section 4): 200 stored (duplicates too), 400 not an event (the body
+Answers (newstore-api.md, section 4): 200 stored (duplicates too), or not ours; 400 not an event (the body
 is quarantined here, because NewStore keeps only the last 30 rejected ones), 401 wrong key,
-413 too large, 503 not stored, send it again.
+413 too large, 503 not stored or not arrived whole, send it again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hmac
 import logging
 import time
@@ -15,17 +16,19 @@ import typing as t
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tap_newstore_fulfillment.errors import EventRejectedError, StoreUnavailableError
+from tap_newstore_fulfillment.errors import EventRejectedError, OtherEntityError, StoreUnavailableError
 from tap_newstore_fulfillment.events import FulfillmentEvent, check_event
+from tap_newstore_fulfillment.landing.quarantine import LONGEST_BODY
 from tap_newstore_fulfillment.receiver.group_commit import GroupCommit
 from tap_newstore_fulfillment.receiver.metrics import ReceiverMetrics
+from tap_newstore_fulfillment.receiver.plain_http import COUNT_NOT_HTTP, RETRY_AFTER_SECONDS
+from tap_newstore_fulfillment.receiver.whole_body import CutOffError, NotWholeError, read_whole_body
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from starlette.requests import Request
 
@@ -44,49 +47,67 @@ if t.TYPE_CHECKING:
 
 logger = logging.getLogger("newstore-event-receiver")
 
-MAX_BODY_BYTES = 10 * 2**20
+MAX_BODY_BYTES = LONGEST_BODY
+PATHS = ("/events", "/fulfillment_request")
+#: A body beyond it is checked beside the event loop, or all others would wait.
+LARGE_BODY = 2**18
 LARGEST_GROUP = 500
 MOST_WAITING = 10_000
-RETRY_AFTER_SECONDS = 5
+#: How many wrong paths are logged; their number is counted, however many there are.
+MOST_PATHS_LOGGED = 100
+LONGEST_PATH_LOGGED = 200
 
 
-def create_app(store: EventStore, api_keys: Sequence[str]) -> Starlette:
+def create_app(
+    store: EventStore, api_keys: Sequence[str], set_aside: Callable[[], Mapping[str, float]] | None = None
+) -> Starlette:
     """Build the receiver.
 
     Args:
         store: Where events are stored; the caller closes it.
         api_keys: Accepted bearer tokens: two while a key is being changed; without any, everybody may post.
+        set_aside: Returns how much is set aside, by what `ReceiverMetrics` calls it; None: it is not shown.
     """
-    receiver = _Receiver(store, api_keys)
-    return Starlette(
+    receiver = _Receiver(store, api_keys, set_aside)
+    app = Starlette(
         routes=[
-            Route("/events", receiver.receive, methods=["POST"]),
-            Route("/fulfillment_request", receiver.receive, methods=["POST"]),
+            *(Route(path + end, receiver.receive, methods=["POST"]) for path in PATHS for end in ("", "/")),
             Route("/healthz", receiver.health, methods=["GET"]),
             Route("/metrics", receiver.show_metrics, methods=["GET"]),
         ],
+        exception_handlers={404: receiver.refuse_path, 405: receiver.refuse_path, 500: receiver.fail},
         lifespan=receiver.lifespan,
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 class _Receiver:
-    def __init__(self, store: EventStore, api_keys: Sequence[str]) -> None:
+    def __init__(
+        self, store: EventStore, api_keys: Sequence[str], set_aside: Callable[[], Mapping[str, float]] | None
+    ) -> None:
         self._store = store
         self._api_keys = [key.encode() for key in api_keys]
+        self._set_aside = set_aside
         self._metrics = ReceiverMetrics()
         self._failing = False
+        self._paths_logged: set[tuple[str, str]] = set()
         self._events: GroupCommit[FulfillmentEvent] = GroupCommit(
             self._store_group, largest_group=LARGEST_GROUP, most_waiting=MOST_WAITING
         )
 
     @contextlib.asynccontextmanager
-    async def lifespan(self, _app: Starlette) -> t.AsyncIterator[None]:
+    async def lifespan(self, _app: Starlette) -> AsyncIterator[dict[str, t.Any]]:
         async with self._events.running():
-            yield
+            yield {COUNT_NOT_HTTP: functools.partial(self._metrics.count_answer, 503)}
 
     async def receive(self, request: Request) -> Response:
         started = time.perf_counter()
-        answer = await self._receive(request)
+        try:
+            answer = await self._receive(request)
+        except CutOffError as error:
+            self._metrics.count_cut()
+            return _send_again(str(error))
         self._metrics.count_answer(answer.status_code, time.perf_counter() - started)
         return answer
 
@@ -98,26 +119,56 @@ class _Receiver:
         return OK
 
     async def show_metrics(self, _request: Request) -> Response:
+        if self._set_aside:
+            # The counters are shown while the store is down, too.
+            with contextlib.suppress(StoreUnavailableError):
+                self._metrics.show_set_aside(await run_in_threadpool(self._set_aside))
         return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
+
+    async def refuse_path(self, request: Request, error: Exception) -> Response:
+        status: int = getattr(error, "status_code", 404)
+        self._metrics.count_answer(status)
+        called = request.method, request.url.path[:LONGEST_PATH_LOGGED]
+        if called not in self._paths_logged and len(self._paths_logged) < MOST_PATHS_LOGGED:
+            self._paths_logged.add(called)
+            fields = {"method": called[0], "path": called[1], "status": status}
+            logger.warning("Nothing is taken here; events go to %s", " or ".join(PATHS), extra={"fields": fields})
+        return _answer(status, f"nothing is taken here; POST events to {' or '.join(PATHS)}")
+
+    async def fail(self, request: Request, error: Exception) -> Response:
+        self._metrics.count_answer(500)
+        fields = {"path": request.url.path[:LONGEST_PATH_LOGGED], "error": type(error).__name__}
+        logger.error("Answered 500: an error nobody foresaw", extra={"fields": fields})
+        return _answer(500, "an error nobody foresaw; send it again")
 
     async def _receive(self, request: Request) -> Response:
         if not self._has_right_key(request):
             return _answer(401, "wrong or missing key in the Authorization header")
         try:
-            body = await _read_body(request)
-        except ClientDisconnect:
-            # Nobody reads this answer; NewStore sends the event again.
-            return _answer(400, "body: the connection was closed before the end")
-        if body is None:
-            return _answer(413, f"body: larger than {MAX_BODY_BYTES} bytes")
+            body = await read_whole_body(request)
+        except CutOffError:
+            raise
+        except NotWholeError as error:
+            return self._ask_again(request, str(error))
         try:
-            event = check_event(body)
-        except EventRejectedError as reason:
-            return await self._quarantine(request, body, str(reason))
-        try:
-            await self._events.add(event)
+            return await self._take(request, body)
         except StoreUnavailableError as error:
             return self._unavailable(error)
+
+    async def _take(self, request: Request, body: bytes) -> Response:
+        if len(body) > MAX_BODY_BYTES:
+            return await self._quarantine(request, body, f"body: larger than {MAX_BODY_BYTES} bytes", status=413)
+        try:
+            event = check_event(body) if len(body) < LARGE_BODY else await run_in_threadpool(check_event, body)
+            await self._events.add(event)
+        except OtherEntityError as other:
+            self._metrics.count_ignored(other.event_name)
+        except EventRejectedError as reason:
+            return await self._quarantine(request, body, str(reason))
+        except StoreUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - it would come again and again, and hold up the stream
+            return await self._quarantine(request, body, f"an error nobody foresaw: {type(error).__name__}")
         return OK
 
     def _store_group(self, events: Sequence[FulfillmentEvent]) -> None:
@@ -127,21 +178,18 @@ class _Receiver:
             logger.info("The landing store takes events again")
         self._metrics.count_stored(events, new, time.time())
 
-    async def _quarantine(self, request: Request, body: bytes, reason: str) -> Response:
+    async def _quarantine(self, request: Request, body: bytes, reason: str, status: int = 400) -> Response:
         path = request.url.path
 
         def add() -> None:
             self._store.add_rejected(body, path=path, reason=reason, received_at=time.time_ns() // 1_000_000)
 
-        try:
-            await run_in_threadpool(add)
-        except StoreUnavailableError as error:
-            return self._unavailable(error)
+        await run_in_threadpool(add)
         self._metrics.count_quarantined()
         # A reason names fields and types, never values.
         fields = {"path": path, "bytes": len(body), "reason": reason}
-        logger.warning("Answered 400: the body is not an event; it is in quarantine", extra={"fields": fields})
-        return _answer(400, reason)
+        logger.warning("Answered %d: the body is no event; it is in quarantine", status, extra={"fields": fields})
+        return _answer(status, reason)
 
     def _has_right_key(self, request: Request) -> bool:
         if not self._api_keys:
@@ -156,23 +204,20 @@ class _Receiver:
         if not self._failing:
             self._failing = True
             logger.error("Answering 503 until the landing store takes events again: %s", error)
-        return JSONResponse({"error": str(error)}, status_code=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
+        return _send_again(str(error))
 
-
-async def _read_body(request: Request) -> bytes | None:
-    """Return the body, or None if it is too large; never holds more than the limit."""
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            return None
-        parts.append(part)
-    return b"".join(parts)
+    def _ask_again(self, request: Request, reason: str) -> Response:
+        fields = {"path": request.url.path, "reason": reason}
+        logger.warning("Answered 503: the body did not arrive whole", extra={"fields": fields})
+        return _send_again(reason)
 
 
 def _answer(status: int, error: str | None = None) -> Response:
     return JSONResponse({"error": error} if error else {"status": "ok"}, status_code=status)
+
+
+def _send_again(reason: str) -> Response:
+    return JSONResponse({"error": reason}, status_code=503, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
 OK = _answer(200)

@@ -14,16 +14,20 @@ import uvicorn
 
 from tap_newstore_fulfillment.command import report_errors
 from tap_newstore_fulfillment.errors import ConfigurationError
-from tap_newstore_fulfillment.landing.store import LandingStore
 from tap_newstore_fulfillment.receiver import registration_command
 from tap_newstore_fulfillment.receiver.app import create_app
 from tap_newstore_fulfillment.receiver.backlog_command import backlog_command
 from tap_newstore_fulfillment.receiver.configuration import config_option, read_settings
-from tap_newstore_fulfillment.receiver.store_command import prune, quarantine
+from tap_newstore_fulfillment.receiver.plain_http import PlainHttp
+from tap_newstore_fulfillment.receiver.prune_command import prune
+from tap_newstore_fulfillment.receiver.quarantine_command import quarantine
 from tap_newstore_fulfillment.receiver.structured_log import log_to_stderr
+from tap_newstore_fulfillment.sources import open_store
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from tap_newstore_fulfillment.landing.store import LandingStore
 
 logger = logging.getLogger("newstore-event-receiver")
 
@@ -61,7 +65,7 @@ def _serve_until_stopped(settings: Mapping[str, t.Any]) -> None:
     api_keys = [settings[name] for name in names if settings.get(name)]
     if not api_keys and not _is_loopback(host):
         raise ConfigurationError(f"receiver_api_key: required when receiver_host is {host}, or anybody could post")
-    store = LandingStore(settings["landing_url"])
+    store = open_store(settings)
     try:
         _serve(store, api_keys, _listen(host, port))
     finally:
@@ -71,7 +75,9 @@ def _serve_until_stopped(settings: Mapping[str, t.Any]) -> None:
 def _serve(store: LandingStore, api_keys: Sequence[str], listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     config = uvicorn.Config(
-        create_app(store, api_keys),
+        create_app(store, api_keys, store.set_aside),
+        http=PlainHttp,
+        ws="none",
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,

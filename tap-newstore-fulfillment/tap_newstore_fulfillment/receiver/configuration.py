@@ -49,8 +49,11 @@ def read_settings(files: tuple[str, ...], *, needs_source: bool = True) -> Mappi
         ConfigurationError: a file cannot be read.
         ConfigValidationError: a setting is missing or wrong.
     """
-    context = click.get_current_context()
-    outer = context.parent.params.get("config_files", ()) if context.parent else ()
+    outer: list[str] = []
+    context = click.get_current_context().parent
+    while context:
+        outer[:0] = context.params.get("config_files", ())
+        context = context.parent
     config = _merged((*outer, *files))
     plugin = TapNewStoreFulfillment if needs_source else _WithoutSource
     return plugin(config=config, parse_env_config=True, setup_mapper=False).config

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import collections
+import re
 import typing as t
 
 import prometheus_client as prometheus
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tap_newstore_fulfillment.events import FulfillmentEvent
 
@@ -18,6 +19,11 @@ KNOWN_NAMES = frozenset(
     for name in ("assigned", "items_completed", "items_failed", "items_ready_for_handover")
 )
 OTHER = "other"
+#: Names of other entities' events that have a label of their own.
+MOST_NAMES = 100
+NAME = re.compile(r"[a-z0-9_.-]{1,80}")
+#: A publication that lies further ahead is a wrong date.
+LONGEST_LEAD_SECONDS = 3600
 LATENCY_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -30,11 +36,17 @@ class ReceiverMetrics:
         self._received = prometheus.Counter("newstore_events_received", "Events that came", names, registry=registry)
         self._stored = prometheus.Counter("newstore_events_stored", "Events that were new", names, registry=registry)
         self._duplicates = prometheus.Counter("newstore_events_duplicate", "Kept before", names, registry=registry)
+        self._ignored = prometheus.Counter(
+            "newstore_events_ignored", "Events of other entities, which are not kept", names, registry=registry
+        )
         self._quarantined = prometheus.Counter(
-            "newstore_bodies_quarantined", "Bodies answered 400 and kept", registry=registry
+            "newstore_bodies_quarantined", "Bodies answered 400 or 413 and kept", registry=registry
+        )
+        self._cut = prometheus.Counter(
+            "newstore_bodies_cut", "Connections closed before the end of a body", registry=registry
         )
         self._answers = prometheus.Counter(
-            "newstore_answers", "Answers to posts by status", ("status",), registry=registry
+            "newstore_answers", "Answers by status, but those of /healthz and /metrics", ("status",), registry=registry
         )
         self._latency = prometheus.Histogram(
             "newstore_answer_seconds",
@@ -48,9 +60,13 @@ class ReceiverMetrics:
         self._lag = prometheus.Gauge(
             "newstore_newest_event_lag_seconds", "From its publication to its storage", registry=registry
         )
+        self._set_aside = prometheus.Gauge(
+            "newstore_set_aside", "What waits for somebody in quarantine", ("kind",), registry=registry
+        )
+        self._ignored_names: set[str] = set()
         self._newest_published = 0.0
 
-    def count_stored(self, events: Sequence[FulfillmentEvent], new: t.Mapping[str, int], now: float) -> None:
+    def count_stored(self, events: Sequence[FulfillmentEvent], new: Mapping[str, int], now: float) -> None:
         """Count a committed group.
 
         Args:
@@ -58,28 +74,47 @@ class ReceiverMetrics:
             new: How many of them were new, by event name.
             now: Epoch seconds.
         """
+        set_aside: Mapping[str, int] = getattr(new, "set_aside", {})
         for name, count in collections.Counter(event.event_name for event in events).items():
             label = name if name in KNOWN_NAMES else OTHER
             self._received.labels(label).inc(count)
             self._stored.labels(label).inc(new.get(name, 0))
-            self._duplicates.labels(label).inc(count - new.get(name, 0))
+            self._duplicates.labels(label).inc(count - new.get(name, 0) - set_aside.get(name, 0))
         self._note_newest(max((event.published_at or 0.0 for event in events), default=0.0), now)
 
+    def count_ignored(self, event_name: str) -> None:
+        """Count an event of another entity; no sender can create more than MOST_NAMES labels."""
+        names = self._ignored_names
+        if event_name not in names and len(names) < MOST_NAMES and NAME.fullmatch(event_name):
+            names.add(event_name)
+        self._ignored.labels(event_name if event_name in names else OTHER).inc()
+
+    def show_set_aside(self, amounts: Mapping[str, float]) -> None:
+        """Show how much is set aside, by kind; kinds that are not named are none."""
+        self._set_aside.clear()
+        for kind, amount in amounts.items():
+            self._set_aside.labels(kind).set(amount)
+
     def count_quarantined(self) -> None:
-        """Count a body that was answered 400."""
+        """Count a body that was answered 400 or 413."""
         self._quarantined.inc()
 
-    def count_answer(self, status: int, seconds: float) -> None:
-        """Count an answer to a post."""
+    def count_cut(self) -> None:
+        """Count a body that ended before its end, with the connection."""
+        self._cut.inc()
+
+    def count_answer(self, status: int, seconds: float | None = None) -> None:
+        """Count an answer; only those to posts of events take a time."""
         self._answers.labels(str(status)).inc()
-        self._latency.observe(seconds)
+        if seconds is not None:
+            self._latency.observe(seconds)
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus's text format."""
         return prometheus.generate_latest(self._registry)
 
     def _note_newest(self, published: float, now: float) -> None:
-        if published > self._newest_published:
+        if self._newest_published < published < now + LONGEST_LEAD_SECONDS:
             self._newest_published = published
             self._newest.set(published)
             self._lag.set(max(0.0, now - published))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import typing as t
 
 import click
@@ -27,3 +28,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, 
     for row in rows:
         table.add_row(*(str(row[column]) for column in columns))
     Console().print(table)
+
+
+def iso(epoch_ms: int) -> str:
+    """Return a moment as text."""
+    return dt.datetime.fromtimestamp(epoch_ms / 1000, tz=dt.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,70 @@
+"""Lines of export files that are no events: in the landing store's quarantine, where they make holes (design rule 18).
+
+They are noted in the reject file as well, whole. When a file changes and is read again, its new lines take the place of
+its old ones.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from tap_newstore_fulfillment.landing.quarantine import new_row
+
+if t.TYPE_CHECKING:
+    from tap_newstore_fulfillment.export_files.reject_file import RejectFile
+    from tap_newstore_fulfillment.landing.store import LandingStore
+
+MOST_WAITING = 500
+MOST_BYTES_WAITING = 16 * 2**20
+
+
+class RefusedLines:
+    """Collects the refused lines of one pass over a prefix.
+
+    Args:
+        store: Whose quarantine takes them.
+        address: The prefix's address.
+        rejects: The reject file.
+        received_at: Epoch milliseconds of the pass.
+    """
+
+    def __init__(self, store: LandingStore, address: str, rejects: RejectFile, received_at: int) -> None:
+        self._quarantine = store.quarantine
+        self._address = address
+        self._rejects = rejects
+        self._received_at = received_at
+        self._rows: list[dict[str, t.Any]] = []
+        self._bytes = 0
+        #: Files whose earlier lines have been dropped in this pass.
+        self._begun: set[str] = set()
+
+    def forget(self, file: str) -> None:
+        """Drop what an earlier reading of a file left in quarantine."""
+        if file not in self._begun:
+            self._begun.add(file)
+            self._quarantine.forget_lines(f"{self._address}/{file}")
+
+    def add(self, file: str, line: int, reason: str, raw: bytes) -> None:
+        """Keep a line.
+
+        Raises:
+            StoreUnavailableError: lines could not be kept; the file must not count as read.
+        """
+        self._rejects.add(file, line, reason, raw)
+        # A tap that was killed may have left the same lines behind.
+        self.forget(file)
+        path = f"{self._address}/{file}"
+        self._rows.append(new_row(raw, path=path, line=line, reason=reason, received_at=self._received_at))
+        self._bytes += len(raw)
+        if len(self._rows) >= MOST_WAITING or self._bytes >= MOST_BYTES_WAITING:
+            self.flush()
+
+    def flush(self) -> None:
+        """Make the lines durable.
+
+        Raises:
+            StoreUnavailableError: they are not.
+        """
+        if self._rows:
+            self._quarantine.add_rows(self._rows)
+            self._rows, self._bytes = [], 0

@@ -1,0 +1,116 @@
+"""Events far ahead of all others in the landing store: held back, listed in quarantine, accepted or discarded.
+
+Such an event stays among the events, where it moves no mark (level.py decides). Its entry in quarantine
+is for people: it comes and goes with what level.py says, until somebody accepts or discards the event.
+"""
+
+from __future__ import annotations
+
+import logging
+import typing as t
+
+import sqlalchemy as sa
+
+from tap_newstore_fulfillment.landing.level import LOOKED_AT, NEAR, Arrived, Level, find_level
+from tap_newstore_fulfillment.landing.quarantine import new_row
+from tap_newstore_fulfillment.landing.sweep import take_out
+from tap_newstore_fulfillment.landing.tables import ACCEPTED, FAR_AHEAD, TAKEN_OUT, fulfillment_event, quarantine
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tap_newstore_fulfillment.landing.database import LandingDatabase
+
+logger = logging.getLogger("tap-newstore-fulfillment.landing")
+
+#: More of them are no mistake of one event; people need not see them all.
+MOST_LISTED = 10
+
+
+class FarAhead:
+    """The events of one landing store that are far ahead."""
+
+    def __init__(self, database: LandingDatabase) -> None:
+        self._database = database
+        self._highest: int | None = None
+
+    def level(self, connection: sa.Connection, settled: sa.ColumnElement[bool]) -> Level:
+        """Return how far the events have come that meet a condition."""
+        event, entry = fulfillment_event.c, quarantine.c
+        highest = (
+            sa.select(event.logical_timestamp, event.position)
+            .where(settled, event.logical_timestamp > TAKEN_OUT)
+            .order_by(event.logical_timestamp.desc())
+            .limit(LOOKED_AT)
+        )
+
+        def is_any_accepted(positions: Sequence[int]) -> bool:
+            accepted = sa.select(event.position).join(quarantine, entry.event_id == event.event_id)
+            query = accepted.where(entry.kind == ACCEPTED, event.position.in_(positions)).limit(1)
+            return connection.scalar(query) is not None
+
+        def newest_up_to(logical_timestamp: int) -> int:
+            # "+ 0" makes SQLite go back from the newest arrival instead of through all timestamps.
+            low = (event.logical_timestamp + 0).between(TAKEN_OUT + 1, logical_timestamp)
+            return connection.scalar(sa.select(event.position).where(low).order_by(event.position.desc()).limit(1)) or 0
+
+        rows = sorted(Arrived(*row) for row in connection.execute(highest))
+        return find_level(rows, is_any_accepted, newest_up_to)
+
+    def note(self) -> list[int]:
+        """List in quarantine what is far ahead now, and nothing else; return the logical timestamps."""
+        event, entry = fulfillment_event.c, quarantine.c
+        content = sa.select(event.event_id, event.logical_timestamp, event.received_at, event.body)
+        with self._database.reading() as connection:
+            ahead = self.level(connection, sa.true()).ahead[:MOST_LISTED]
+            found = connection.execute(content.where(event.position.in_([row.position for row in ahead]))).all()
+            listed = set(connection.scalars(sa.select(entry.event_id).where(entry.kind == FAR_AHEAD)))
+        events = {row.event_id: row for row in found}
+        if listed != events.keys():
+            with self._database.writing() as connection:
+                gone = sa.and_(entry.kind == FAR_AHEAD, entry.event_id.not_in(list(events)))
+                connection.execute(quarantine.delete().where(gone))
+                for event_id in events.keys() - listed:
+                    connection.execute(quarantine.insert(), _entry(events[event_id]))
+        return sorted(row.logical_timestamp for row in ahead)
+
+    def watch(self, highest: int) -> None:
+        """Look whether new arrivals are far ahead, and say so.
+
+        Args:
+            highest: Their highest logical timestamp.
+        """
+        if self._highest is None or highest > self._highest + NEAR:
+            for logical_timestamp in self.note():
+                warn_of(logical_timestamp)
+        self._highest = max(highest, self._highest or highest)
+
+    def accept(self, entry_id: int) -> None:
+        """Let an event be the level from which the sequence goes on."""
+        with self._database.writing() as connection:
+            this = quarantine.c.id == entry_id
+            connection.execute(quarantine.update().where(this).values(kind=ACCEPTED, body=b""))
+
+    def discard(self, entry_id: int) -> None:
+        """Take an event out of the store; a redelivery of it is a duplicate."""
+        entry = quarantine.c
+        with self._database.writing() as connection:
+            event_id = connection.scalar(sa.select(entry.event_id).where(entry.id == entry_id))
+            take_out(connection, fulfillment_event.c.event_id == event_id)
+            connection.execute(quarantine.delete().where(entry.id == entry_id))
+
+
+def warn_of(logical_timestamp: int) -> None:
+    """Log that an event is far ahead."""
+    logger.warning(
+        "An event of logical timestamp %d is far ahead of all others: it moves no mark and is not released until later "
+        "arrivals go on from there. See newstore-event-receiver quarantine list; accept it if it is right, else "
+        "discard it",
+        logical_timestamp,
+    )
+
+
+def _entry(row: sa.Row[t.Any]) -> dict[str, t.Any]:
+    reason = f"logical timestamp {row.logical_timestamp} is far ahead of all others; accept or discard it"
+    body = (row.body or "").encode()
+    return new_row(body, path="", reason=reason, received_at=row.received_at, kind=FAR_AHEAD, event_id=row.event_id)

@@ -1,0 +1,159 @@
+"""What leaves the landing store: which events a run releases, and the events themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import typing as t
+
+import sqlalchemy as sa
+
+from tap_newstore_fulfillment.landing.far_ahead import FarAhead
+from tap_newstore_fulfillment.landing.late_arrivals import LateArrivals, is_known_late
+from tap_newstore_fulfillment.landing.release import Bookmark, ReleasePlan
+from tap_newstore_fulfillment.landing.settling import Settled
+from tap_newstore_fulfillment.landing.tables import fulfillment_event
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tap_newstore_fulfillment.landing.database import LandingDatabase
+
+logger = logging.getLogger("tap-newstore-fulfillment.landing")
+
+ROWS_AT_ONCE = 2_000
+RESTORED = (
+    "The landing store has been restored from an older copy since the last run: all of it is read again. Events "
+    "stored after that copy are gone; let NewStore send them again with newstore-event-receiver replay"
+)
+
+
+class Arrival(t.NamedTuple):
+    """A stored event as the tap reads it back.
+
+    Attributes:
+        received_at: Epoch milliseconds.
+        body: As NewStore sent it.
+    """
+
+    event_id: str
+    event_name: str
+    logical_timestamp: int
+    received_at: int
+    body: str
+
+
+class Releases:
+    """Decides what a run releases, and reads it in timestamp order.
+
+    Args:
+        database: The landing store.
+
+    Attributes:
+        store_id: Identity of the store.
+        late_arrivals: Which events came late.
+        far_ahead: Which events are far ahead of all others.
+    """
+
+    def __init__(self, database: LandingDatabase) -> None:
+        self._database = database
+        self.store_id = database.store_id
+        self.late_arrivals = LateArrivals(database)
+        self.far_ahead = FarAhead(database)
+
+    def plan_release(
+        self,
+        start: Bookmark,
+        *,
+        settle_ms: int = 0,
+        oldest: int | None = None,
+        now: int | None = None,
+        settled: Settled | None = None,
+    ) -> ReleasePlan:
+        """Decide what one run of the tap releases (design rules 1 and 2), and note which of it came late.
+
+        Args:
+            start: Where the last run ended.
+            settle_ms: Milliseconds an event waits; what was received more recently has not settled.
+            oldest: Ignore events with a lower logical timestamp (None: ignore none).
+            now: Epoch milliseconds; None: now, by the store's clock.
+            settled: What `clock` says for `settle_ms`; without it the wall clock is trusted.
+        """
+        event = fulfillment_event.c
+        with self._database.reading() as connection:
+            # Read the clock before the position: what is received in between must not count as settled.
+            if settled is None:
+                moment = self._database.now(connection) if now is None else now
+                settled = Settled.by_wall(moment - settle_ms)
+            position = connection.scalar(sa.select(sa.func.max(event.position))) or 0
+            by_wall = sa.and_(event.received_at <= settled.received_at, event.position <= settled.within)
+            has_come = event.position <= position
+            is_settled = sa.or_(event.position <= settled.position, by_wall)
+            level = self.far_ahead.level(connection, sa.and_(has_come, is_settled))
+            ahead = self.far_ahead.level(connection, has_come).ahead
+            if start.is_ahead_of_store(self.store_id, position, _arrival_at(connection, start.position)):
+                logger.warning(RESTORED)
+                start = start.without_position(self.store_id)
+            arrival = _arrival_at(connection, position)
+        plan = ReleasePlan.make(
+            start, mark=level.mark, position=position, store_id=self.store_id, oldest=oldest, arrival=arrival
+        )
+        if ahead:
+            plan = dataclasses.replace(plan, held_from=ahead[0].logical_timestamp)
+        self.late_arrivals.note(plan, settle_ms)
+        return self.late_arrivals.look_up(plan, settle_ms)
+
+    def released(self, plan: ReleasePlan) -> Iterator[Sequence[Arrival]]:
+        """Yield all events of a plan, in batches."""
+        yield from self.released_first(plan)
+        yield from self.released_last(plan)
+
+    def released_first(self, plan: ReleasePlan) -> Iterator[Sequence[Arrival]]:
+        """Yield the late events below the start, then the settled ones, each in timestamp order."""
+        event, query = fulfillment_event.c, _arrivals(plan)
+        if plan.start.through is not None:
+            late = query.where(event.logical_timestamp <= plan.start.through)
+            yield from self._read(late.where(event.position > plan.start.position))
+            query = query.where(event.logical_timestamp > plan.start.through)
+        if plan.late:
+            query = query.where(~is_known_late(plan.late))
+        if plan.through is not None:
+            yield from self._read(query.where(event.logical_timestamp <= plan.through))
+
+    def released_last(self, plan: ReleasePlan) -> Iterator[Sequence[Arrival]]:
+        """Yield the events above the start that are known to have come late, in timestamp order."""
+        if plan.late:
+            event, query = fulfillment_event.c, _arrivals(plan).where(is_known_late(plan.late))
+            yield from self._read(query.where(event.logical_timestamp.between(plan.late.lowest, plan.through)))
+
+    def unreleased(self, plan: ReleasePlan) -> Iterator[Sequence[Arrival]]:
+        """Yield what waits above the release mark, in timestamp order, in batches; nothing that is far ahead."""
+        query = _arrivals(plan)
+        if plan.held_from is not None:
+            query = query.where(fulfillment_event.c.logical_timestamp < plan.held_from)
+        if plan.through is not None:
+            query = query.where(fulfillment_event.c.logical_timestamp > plan.through)
+        yield from self._read(query)
+
+    def _read(self, query: sa.Select[t.Any]) -> Iterator[Sequence[Arrival]]:
+        with self._database.reading() as connection:
+            result = connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE})
+            for rows in result.partitions():
+                yield t.cast("Sequence[Arrival]", rows)
+
+
+def _arrival_at(connection: sa.Connection, position: int) -> str | None:
+    """Return the event at a position and when it came: in a restored store it would come again at another time."""
+    event = fulfillment_event.c
+    row = connection.execute(sa.select(event.event_id, event.received_at).where(event.position == position)).first()
+    return f"{row.event_id}@{row.received_at}" if row else None
+
+
+def _arrivals(plan: ReleasePlan) -> sa.Select[t.Any]:
+    event = fulfillment_event.c
+    query = (
+        sa.select(event.event_id, event.event_name, event.logical_timestamp, event.received_at, event.body)
+        .where(event.position <= plan.position, event.body.is_not(None))
+        .order_by(event.logical_timestamp, event.position)
+    )
+    return query if plan.oldest is None else query.where(event.logical_timestamp >= plan.oldest)

@@ -1,0 +1,73 @@
+"""Goes through kept events and takes out what does not belong among them (design rules 15 and 18)."""
+
+from __future__ import annotations
+
+import logging
+
+import sqlalchemy as sa
+
+from tap_newstore_fulfillment.errors import EventRejectedError, OtherEntityError
+from tap_newstore_fulfillment.events import check_event
+from tap_newstore_fulfillment.landing.quarantine import new_row
+from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, REFUSED, TAKEN_OUT, fulfillment_event, quarantine
+
+logger = logging.getLogger("tap-newstore-fulfillment.landing")
+
+ROWS_AT_ONCE = 5_000
+MOVED = (
+    "%d stored events do not belong here and were taken out; those refused or of another tenant are in quarantine: "
+    "newstore-event-receiver quarantine list"
+)
+
+
+def other_tenant(tenant: str | None, ours: str) -> str:
+    """Return the reason why an event is set aside."""
+    return f"an event of tenant {tenant}; this landing store is {ours}'s (setting tenant)"
+
+
+def sweep(connection: sa.Connection, ours: str | None, *where: sa.ColumnElement[bool]) -> None:
+    """Bring kept events into today's form and set aside what is refused today, or belongs to another tenant.
+
+    The caller commits.
+
+    Args:
+        connection: The store's, in a transaction.
+        ours: The tenant whose events stay; None: all tenants'.
+        where: Which events; without conditions, all whose bodies are kept.
+    """
+    event, last, moved = fulfillment_event.c, 0, 0
+    kept = sa.select(event.position, event.received_at, event.body).where(event.body.is_not(None), *where)
+    kept = kept.order_by(event.position).limit(ROWS_AT_ONCE)
+    while rows := connection.execute(kept.where(event.position > last)).all():
+        moved += sum(_judge(connection, ours, *row) for row in rows)
+        last = rows[-1].position
+    if moved:
+        logger.warning(MOVED, moved)
+
+
+def take_out(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> None:
+    """Take events out of the store; a redelivery of them is still a duplicate."""
+    connection.execute(fulfillment_event.update().where(*where).values(body=None, logical_timestamp=TAKEN_OUT))
+
+
+def _judge(connection: sa.Connection, ours: str | None, position: int, received_at: int, body: str) -> bool:
+    """Look at one kept event; return whether it was taken out."""
+    raw, this = body.encode("utf-8", "surrogatepass"), fulfillment_event.c.position == position
+    kind, reason, event_id = REFUSED, "", None
+    try:
+        event = check_event(raw)
+    except OtherEntityError:
+        take_out(connection, this)
+        return True
+    except EventRejectedError as error:
+        reason = str(error)
+    else:
+        if ours is None or event.tenant in (None, ours):
+            if event.body != body:
+                connection.execute(fulfillment_event.update().where(this).values(body=event.body))
+            return False
+        kind, reason, event_id = ANOTHER_TENANT, other_tenant(event.tenant, ours), event.event_id
+    row = new_row(raw, path="", reason=reason, received_at=received_at, kind=kind, event_id=event_id)
+    connection.execute(quarantine.insert(), row)
+    take_out(connection, this)
+    return True

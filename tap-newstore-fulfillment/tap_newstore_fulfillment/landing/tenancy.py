@@ -1,0 +1,123 @@
+"""Whose events a landing store keeps: logical timestamps of two tenants cannot be compared (design rule 15)."""
+
+from __future__ import annotations
+
+import logging
+import typing as t
+
+import sqlalchemy as sa
+
+from tap_newstore_fulfillment.events import check_event
+from tap_newstore_fulfillment.landing.quarantine import set_aside_row
+from tap_newstore_fulfillment.landing.sweep import other_tenant, sweep
+from tap_newstore_fulfillment.landing.tables import (
+    ANOTHER_TENANT,
+    TAKEN_OUT,
+    fulfillment_event,
+    landing_store,
+    quarantine,
+)
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tap_newstore_fulfillment.events import FulfillmentEvent
+    from tap_newstore_fulfillment.landing.database import LandingDatabase
+
+    Events = Sequence[FulfillmentEvent]
+
+logger = logging.getLogger("tap-newstore-fulfillment.landing")
+
+
+class Tenancy:
+    """The tenant of one landing store: as set, else that of the first event that names one.
+
+    Args:
+        database: The landing store.
+        setting: The setting `tenant`; None or empty: the store keeps the tenant it knows.
+
+    Attributes:
+        known: The tenant; None: no event has named one yet. Another process may have changed it.
+    """
+
+    def __init__(self, database: LandingDatabase, setting: str | None) -> None:
+        self._database = database
+        with database.reading() as connection:
+            self.known = _stored(connection)
+        if setting and setting != self.known:
+            with database.writing() as connection:
+                self._change(connection, setting)
+
+    def has_others(self, events: Events) -> bool:
+        """Return whether any of the events is another tenant's, as far as this process knows."""
+        return self.known is not None and any(event.tenant not in (None, self.known) for event in events)
+
+    def split(self, connection: sa.Connection, events: Events) -> tuple[Events, Events]:
+        """Return the events that are ours and those of others. The caller commits.
+
+        The first tenant ever named is ours from then on.
+        """
+        self._learn(connection, events)
+        ours = (None, self.known)
+        others = [event for event in events if event.tenant not in ours]
+        return [event for event in events if event.tenant in ours] if others else events, others
+
+    def set_aside(self, connection: sa.Connection, events: Sequence[FulfillmentEvent], received_at: int) -> None:
+        """Keep events of another tenant in quarantine, each once. The caller commits."""
+        kind = quarantine.c.kind == ANOTHER_TENANT
+        for event in events:
+            known = sa.select(quarantine.c.id).where(kind, quarantine.c.event_id == event.event_id)
+            if connection.scalar(known) is None:
+                reason = other_tenant(event.tenant, str(self.known))
+                connection.execute(quarantine.insert(), set_aside_row(event, reason, received_at))
+                logger.warning("Set aside: %s", reason, extra={"fields": {"event_id": event.event_id}})
+
+    def check_stored(self, stored: str | None, events: Events) -> None:
+        """Take out what was stored although it is not ours: this process did not know the tenant, or no longer.
+
+        Args:
+            stored: The store's tenant when it took the events.
+            events: What was stored.
+        """
+        if stored == self.known and (stored is not None or all(event.tenant is None for event in events)):
+            return
+        with self._database.writing() as connection:
+            self._learn(connection, events)
+            if self.has_others(events):
+                sweep(connection, self.known, fulfillment_event.c.event_id.in_([event.event_id for event in events]))
+
+    def _learn(self, connection: sa.Connection, events: Events) -> None:
+        self.known = _stored(connection)
+        if self.known is None and (named := next((event.tenant for event in events if event.tenant), None)):
+            self.known = named
+            connection.execute(landing_store.update().values(tenant=named))
+
+    def _change(self, connection: sa.Connection, setting: str) -> None:
+        """Make the store another tenant's: set aside all others' events, and take back those of this one."""
+        if self.known is not None:
+            logger.warning("This landing store was %s's; from now on it is %s's (setting tenant)", self.known, setting)
+        connection.execute(landing_store.update().values(tenant=setting))
+        self.known = setting
+        sweep(connection, setting)
+        entry = quarantine.c
+        others = sa.select(entry.id, entry.body).where(entry.kind == ANOTHER_TENANT, sa.func.length(entry.body) > 0)
+        for row in connection.execute(others).all():
+            event = check_event(bytes(row.body))
+            if event.tenant == setting:
+                put_back(connection, event, self._database.now(connection))
+                connection.execute(quarantine.delete().where(entry.id == row.id))
+
+
+def put_back(connection: sa.Connection, event: FulfillmentEvent, received_at: int) -> None:
+    """Store an event that may have been taken out; it comes as if it had arrived now. The caller commits."""
+    known = fulfillment_event.c
+    connection.execute(
+        fulfillment_event.delete().where(known.event_id == event.event_id, known.logical_timestamp == TAKEN_OUT)
+    )
+    values = {name: getattr(event, name) for name in ("event_id", "event_name", "logical_timestamp", "body")}
+    if connection.scalar(sa.select(known.position).where(known.event_id == event.event_id)) is None:
+        connection.execute(fulfillment_event.insert(), {**values, "received_at": received_at})
+
+
+def _stored(connection: sa.Connection) -> str | None:
+    return connection.scalar(sa.select(landing_store.c.tenant))

@@ -1,0 +1,121 @@
+"""What stock needs of an event: the location and the products of its units. Nothing else is a reason to refuse it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import typing as t
+
+import msgspec
+
+from tap_newstore_fulfillment.errors import EventRejectedError
+
+COMPLETED = "fulfillment_request.items_completed"
+#: Events whose units move stock or allocations; of all others the items are taken where they are units.
+MOVING = frozenset({COMPLETED, "fulfillment_request.assigned", "fulfillment_request.items_failed"})
+#: NewStore's own limit for ids of products.
+LONGEST_ID = 255
+# PostgreSQL cannot store NUL, and no real id has any control character.
+CONTROL = re.compile(r"[\x00-\x1f]")
+#: Stands for bytes that are no text.
+REPLACED = "\ufffd"
+KINDS = {dict: "object", list: "array", type(None): "null"}
+ASK_NEWSTORE = (
+    "; without them nobody knows which units left which shelf: ask NewStore to send items and "
+    "fulfillment_location_id with this webhook, or to deliver through the Event Stream (newstore-event-receiver "
+    "register)"
+)
+
+Object = dict[str, t.Any]
+
+
+def described(value: t.Any) -> str:
+    """Return what an error text calls a JSON value: its type, never the value."""
+    return KINDS.get(type(value), type(value).__name__)
+
+
+def is_id(text: str) -> bool:
+    """Return whether a text can name something: 1 to 255 characters, none of them a control character."""
+    return 0 < len(text) <= LONGEST_ID and (text.isprintable() or not CONTROL.search(text))
+
+
+def as_text(value: t.Any) -> str | None:
+    """Return any JSON value as text; None stays None, and text stays as it is."""
+    return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def request_id(value: t.Any) -> str:
+    """Return the id of a fulfilment request as every database can store and index it; empty if there is none."""
+    text = CONTROL.sub(REPLACED, as_text(value) or "")
+    return text if len(text) <= LONGEST_ID else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def location_of(name: str, value: t.Any, path: str, *, is_lossy: bool) -> str | None:
+    """Return the fulfillment node of an event.
+
+    Raises:
+        EventRejectedError: a completion names none.
+    """
+    if name != COMPLETED:
+        return as_text(value)
+    if value is None or value == "":
+        raise EventRejectedError(f"{path}.fulfillment_location_id: required in {COMPLETED}{_advice(path)}")
+    return _needed(value, f"{path}.fulfillment_location_id", is_lossy=is_lossy)
+
+
+def units_of(name: str, items: t.Any, path: str, *, is_lossy: bool) -> list[t.Any] | None:
+    """Return an event's units, each with the id of its product as text; the same object if nothing changes.
+
+    Raises:
+        EventRejectedError: units that move stock or allocations are not all there.
+    """
+    if items is None:
+        if name == COMPLETED:
+            raise EventRejectedError(f"{path}: required in {COMPLETED}{_advice(path)}")
+        return None
+    if not isinstance(items, list):
+        if name in MOVING:
+            raise EventRejectedError(f"{path}: expected array, got {described(items)}")
+        return None
+    if name not in MOVING:
+        units = [item for item in items if _is_plain_unit(item)]
+        return items if len(units) == len(items) else units
+    if not is_lossy and all(map(_is_plain_unit, items)):
+        return items
+    return [_unit(item, f"{path}[{number}]", is_lossy=is_lossy) for number, item in enumerate(items)]
+
+
+def _is_plain_unit(item: t.Any) -> bool:
+    """Return whether a unit is as the stream's schema has it."""
+    if not isinstance(item, dict):
+        return False
+    product, item_id = item.get("product_id"), item.get("id")
+    return isinstance(product, str) and is_id(product) and (item_id is None or isinstance(item_id, str))
+
+
+def _unit(item: t.Any, path: str, *, is_lossy: bool) -> Object:
+    if not isinstance(item, dict):
+        raise EventRejectedError(f"{path}: expected object, got {described(item)}")
+    if "product_id" not in item:
+        raise EventRejectedError(f"{path}.product_id: required")
+    return {**item, "product_id": _needed(item["product_id"], f"{path}.product_id", is_lossy=is_lossy)} | (
+        {"id": as_text(item["id"])} if "id" in item else {}
+    )
+
+
+def _needed(value: t.Any, path: str, *, is_lossy: bool) -> str:
+    """Return an id that stock depends on."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise EventRejectedError(f"{path}: expected str, got {described(value)}")
+    text = value if isinstance(value, str) else str(as_text(value))
+    if not is_id(text):
+        raise EventRejectedError(
+            f"{path}: expected 1 to {LONGEST_ID} characters, none of them a control character; got {len(text)}"
+        )
+    if is_lossy and REPLACED in text:
+        raise EventRejectedError(f"{path}: not UTF-8")
+    return text
+
+
+def _advice(path: str) -> str:
+    return ASK_NEWSTORE if path.startswith("event.") else ""
