@@ -83,7 +83,8 @@ def check_event(raw: bytes) -> FulfillmentEvent:
     tenant = _tenant(body.get("tenant"))
     text = read.text
     is_same = tenant == body.get("tenant") and published_at == body.get("published_at")
-    if not (is_same and plain is payload and read.is_as_sent):
+    has_other = ("payload" if _is_older(body) else "event") in body
+    if not (is_same and plain is payload and read.is_as_sent) or has_other:
         text = _written({**body, "tenant": tenant, "published_at": published_at}, plain)
     return FulfillmentEvent(identity, name, at, text, seconds, tenant)
 
@@ -101,8 +102,7 @@ def _name_and_payload(body: t.Any) -> tuple[str, Object, str]:
     """Return the Event Stream's name, the payload, and the path to it in error texts."""
     if not isinstance(body, dict):
         raise EventRejectedError(f"body: expected object, got {described(body)}")
-    older = body.get("event")
-    holder, within = (older, "event.") if isinstance(older, dict) else (body, "")
+    holder, within = (body["event"], "event.") if _is_older(body) else (body, "")
     for field in ("name", "payload"):
         if field not in holder:
             raise EventRejectedError(f"{within}{field}: required")
@@ -152,7 +152,18 @@ def _tenant(value: t.Any) -> str | None:
     return as_text(value) or None
 
 
+def _is_older(body: Object) -> bool:
+    """Return whether a body has the older webhook's shape; `event` may also be an unknown field of an envelope."""
+    older, needed = body.get("event"), {"name", "payload"}
+    return isinstance(older, dict) and (not needed <= body.keys() or needed <= older.keys())
+
+
 def _written(body: Object, payload: Object) -> str:
-    older = body.get("event")
-    inner = {"event": {**older, "payload": payload}} if isinstance(older, dict) else {"payload": payload}
-    return msgspec.json.encode({**body, **inner}).decode()
+    """Return the text of a body in one of the two shapes, without a field that belongs to the other."""
+    if _is_older(body):
+        whole = {**body, "event": {**body["event"], "payload": payload}}
+        whole.pop("payload", None)
+    else:
+        whole = {**body, "payload": payload}
+        whole.pop("event", None)
+    return msgspec.json.encode(whole).decode()

@@ -119,7 +119,10 @@ def named(body: bytes) -> tuple[str, dict[str, t.Any]] | None:
         return None
     if not isinstance(value, dict):
         return None
-    holder = value["event"] if isinstance(value.get("event"), dict) else value
+    holder: t.Any = value
+    older, both = value.get("event"), {"name", "payload"}
+    if isinstance(older, dict) and (both - value.keys() or not both - older.keys()):
+        holder = older
     if not isinstance(holder.get("name"), str) or "payload" not in holder:
         return None
     payload = holder["payload"] if isinstance(holder["payload"], dict) else {}

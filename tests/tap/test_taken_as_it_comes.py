@@ -175,3 +175,9 @@ def test_an_older_completion_without_items_says_what_to_ask_for() -> None:
     del body["event"]["payload"]["items"], body["event"]["payload"]["fulfillment_location_id"]
     with pytest.raises(EventRejectedError, match=r"event\.payload\.items: required .* ask NewStore"):
         checked(body)
+
+
+@pytest.mark.parametrize("value", [*ODD, {"name": "x"}, {"payload": 1}], ids=repr)
+def test_an_envelope_may_have_a_field_that_is_called_as_the_older_webhooks_are(value: t.Any) -> None:
+    assert a_record({**an_event(12), "event": value})["logical_timestamp"] == 12
+    assert a_record({**an_older_event(12), "payload": value, "name": value})["logical_timestamp"] == 12
