@@ -35,7 +35,8 @@ class Finished:
     @property
     def messages(self) -> list[Message]:
         """The Singer messages, or the states of a target."""
-        return [json.loads(line) for line in self.output.splitlines()]
+        # Not splitlines: JSON may hold U+2028 and other ends of lines.
+        return [json.loads(line) for line in self.output.split("\n") if line]
 
     @property
     def records(self) -> list[Message]:
