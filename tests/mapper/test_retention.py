@@ -5,10 +5,11 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from mapper_newstore_stock.errors import LedgerError, OnHandError
+from mapper_newstore_stock.errors import LedgerError
 from mapper_newstore_stock.ledger.database import open_engine
 
 from tests.mapper.shop_day import ShopDay, completed
+from tests.mapper.test_held_keys import held
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -113,8 +114,12 @@ def test_what_an_earlier_version_folded_without_a_trace_is_refused(day: ShopDay)
         day.run(completed(10), completed(11))
 
 
-def test_an_erp_row_that_goes_back_before_what_was_folded_is_refused(day: ShopDay) -> None:
+def test_an_erp_row_that_goes_back_before_what_was_folded_is_stale_and_the_last_one_stands(day: ShopDay) -> None:
     a_day_with_one_unit_folded(day)
     day.erp.count(*SKU, 10, as_of=9)
-    with pytest.raises(OnHandError, match=r"fewer completions than before.*DC01/SKU-1"):
-        day.run()
+    (cut,) = day.run(completed(12))
+    assert cut.quantities == {SKU: 7}
+    assert [(product, kind) for product, kind, _ in held(day)] == [("SKU-1", "stale")]
+    day.erp.count(*SKU, 8, as_of=11)
+    assert day.run() == []
+    assert held(day) == []

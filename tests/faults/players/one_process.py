@@ -217,6 +217,7 @@ class OneProcess(Story):
             "ledger_url": f"sqlite:///{self._directory / 'ledger.db'}",
             **self._erp.settings,
             "max_cut_items": self.options.max_cut_items,
+            "ledger_keep_days": 0 if self.options.folds else 90,
         }
 
     def _receive_until(self, end: float) -> None:

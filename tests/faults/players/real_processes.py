@@ -122,6 +122,7 @@ class RealProcesses(Story):
             mapper={
                 "ledger_url": self._ledger_url,
                 "max_cut_items": self.options.max_cut_items,
+                "ledger_keep_days": 0 if self.options.folds else 90,
                 **self._erp.settings,
             },
             tap={

@@ -40,6 +40,7 @@ FAULTS = {
         "all others exact; it is never claimed, and goes out when it is mended",
     ),
     "F26": ("all events come again after products have left or units were folded", "right numbers, or a right refusal"),
+    "F29": ("a completion is refused at the door, as a body or as a line of an export file", "no range covers it"),
     "F27": ("the row of a late unit is away for a run, ignored, or changes and changes back", "still subtracted"),
 }
 

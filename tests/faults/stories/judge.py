@@ -12,6 +12,8 @@ import collections
 import dataclasses
 import typing as t
 
+from tests.faults.stories.world import FOLDED
+
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
@@ -135,12 +137,21 @@ class Judge:
 
     def events(self, kept: Mapping[str, Mapping[Key, int]]) -> None:
         """Compare the ledger's units, by event, with the events that were answered 200."""
+        folded: collections.Counter[Key] = collections.Counter()
         for event, done in self._truth.completions.items():
-            if done.arrived is not None and kept.get(event) != done.units:
-                line = f"seed {self._verdict.seed}: event {event} moved {kept.get(event)}, its units are {done.units}"
-                self._verdict.not_applied_once.append(line)
-        for event in kept.keys() - self._truth.completions.keys():
-            self._verdict.not_applied_once.append(f"seed {self._verdict.seed}: event {event} is none of NewStore's")
+            if done.arrived is None:
+                continue
+            there = kept.get(event, {})
+            folded.update({key: units for key, units in done.units.items() if key not in there})
+            if any(done.units.get(key) != units for key, units in there.items()):
+                self._find(f"event {event} moved {there}, its units are {done.units}")
+        if dict(folded) != kept.get(FOLDED, {}):
+            self._find(f"{kept.get(FOLDED)} are folded away, {dict(folded)} are not kept")
+        for event in kept.keys() - self._truth.completions.keys() - {FOLDED}:
+            self._find(f"event {event} is none of NewStore's")
+
+    def _find(self, what: str) -> None:
+        self._verdict.not_applied_once.append(f"seed {self._verdict.seed}: {what}")
 
     def _excuse(self, covered: tuple[int, int] | None, basis: Basis) -> None:
         for event in basis.overdue:

@@ -63,6 +63,7 @@ class Options:
         unknown: How many keys have no row at first.
         vanished: What a row means that is gone (`vanished_rows`); "": a list that lacks one is refused.
         has_sources: Whether the ERP has two sources, which fail on their own.
+        folds: Whether units are folded away as soon as NewStore and the ERP both contain them.
         rows_stand: Whether the rows of a source that cannot be read stand; otherwise they are too old at once.
     """
 
@@ -79,6 +80,7 @@ class Options:
     vanished: t.Literal["", "zero", "keep"] = ""
     has_sources: bool = False
     rows_stand: bool = True
+    folds: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,6 +132,7 @@ class _Maker:
             "vanished": chance.choice(["", "zero", "keep"]),
             "has_sources": chance.random() < 0.3,
             "rows_stand": chance.random() < 0.7,
+            "folds": chance.random() < 0.3,
         }
         self._options = Options(**(drawn | fixed))
         stock = {key: chance.randint(3, 12) for key in KEYS}

@@ -91,14 +91,20 @@ class World(abc.ABC):
         """Return the units the ledger has counted, by event."""
 
 
+#: Stands for the events whose units a ledger has folded away.
+FOLDED = ""
+
+
 def units_in(engine: sa.Engine) -> dict[str, dict[Key, int]]:
-    """Return the units a ledger has counted, by event."""
-    unit = tables.completed_unit.c
+    """Return the units a ledger has counted, by event; what it has folded away under `FOLDED`."""
+    unit, gone = tables.completed_unit.c, tables.folded.c
     kept: dict[str, dict[Key, int]] = {}
     with engine.connect() as connection:
         query = sa.select(unit.event_id, unit.fulfillment_node_id, unit.product_id, unit.units)
         for event, node, product, units in connection.execute(query):
             kept.setdefault(event, {})[node, product] = units
+        query = sa.select(gone.fulfillment_node_id, gone.product_id, gone.units)
+        kept[FOLDED] = {(node, product): units for node, product, units in connection.execute(query)}
     return kept
 
 

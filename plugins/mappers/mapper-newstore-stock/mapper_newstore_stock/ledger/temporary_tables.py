@@ -56,7 +56,7 @@ taken_reference = sa.Table(
 )
 
 #: The ERP's rows as they are read. `as_of`: a logical timestamp (form `column`), or epoch milliseconds (`taken_at`).
-#: Written by: erp_rows (rows of the source), source_rows (empties it)
+#: Written by: erp_rows (rows of the source), folded_rows (removes rows that went back), source_rows (empties it)
 read_row = sa.Table(
     "read_row",
     temporary,
@@ -67,7 +67,7 @@ read_row = sa.Table(
 )
 
 #: Rows of the list that give their key no number, and why.
-#: Written by: erp_rows (rows of the source), source_rows (empties it)
+#: Written by: erp_rows (rows of the source), folded_rows (rows that went back), source_rows (empties it)
 unusable_row = sa.Table(
     "unusable_row",
     temporary,

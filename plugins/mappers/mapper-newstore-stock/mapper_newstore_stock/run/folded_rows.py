@@ -9,11 +9,33 @@ import sqlalchemy as sa
 from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import folded, on_hand
+from mapper_newstore_stock.ledger.temporary_tables import read_row, unusable_row
 from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, name_keys
 from mapper_newstore_stock.run.on_hand import AS_OF, TAKEN_AT
 
 if t.TYPE_CHECKING:
     from mapper_newstore_stock.ledger.proof import Proof, Proofs
+
+
+def set_rows_below_folded_aside(connection: sa.Connection, proof: Proof) -> int:
+    """Move rows of a list that contain fewer completions than were folded to `unusable_row`, and return how many.
+
+    The last row of such a key stands.
+    """
+    read, gone = read_row.c, folded.c
+    if proof.form == "column":
+        contains = sa.and_(read.as_of.is_not(None), read.as_of >= gone.through)
+    elif proof.form == "taken_at" and proof.taken_at is None:
+        contains = sa.or_(gone.published_through.is_(None), read.as_of - proof.skew_ms > gone.published_through)
+    else:
+        return 0
+    if proof.contained_through is not None:
+        contains = sa.or_(contains, gone.through <= proof.contained_through)
+    went_back = sa.exists().where(same_key(gone, read), ~contains)
+    reason = sa.literal("its row contains fewer completions than before, some of them folded away (ledger_keep_days)")
+    keys = sa.select(read.fulfillment_node_id, read.product_id, reason).where(went_back)
+    connection.execute(unusable_row.insert().from_select(unusable_row.c.keys(), keys))
+    return connection.execute(read_row.delete().where(went_back)).rowcount
 
 
 def refuse_rows_below_folded(connection: sa.Connection, proofs: Proofs) -> None:

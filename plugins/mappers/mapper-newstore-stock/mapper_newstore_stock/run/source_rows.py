@@ -27,6 +27,7 @@ from mapper_newstore_stock.run.erp_rows import (
     set_foreign_rows_aside,
 )
 from mapper_newstore_stock.run.erp_tables import ErpTables
+from mapper_newstore_stock.run.folded_rows import set_rows_below_folded_aside
 from mapper_newstore_stock.state import Cursor
 
 if t.TYPE_CHECKING:
@@ -111,6 +112,8 @@ class SourceReader:
         with rows_by_key(connection, count):
             count -= self._set_foreign_aside(source)
             refuse_duplicates(connection)
+            below = set_rows_below_folded_aside(connection, proof)
+            count, unusable = count - below, unusable + below
             if since is None:
                 refuse_short_list(connection, source.rules, count + unusable)
                 refuse_vanished(connection, source.rules)
