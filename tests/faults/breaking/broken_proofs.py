@@ -7,8 +7,7 @@ import typing as t
 import msgspec
 import sqlalchemy as sa
 from mapper_newstore_stock.ledger import retention
-from mapper_newstore_stock.ledger.temporary_tables import read_booking
-from mapper_newstore_stock.run import booked_units, candidates, erp_inputs, source_rows, sources
+from mapper_newstore_stock.run import booked_groups, booked_units, candidates, erp_inputs, source_rows, sources
 from mapper_newstore_stock.run.erp_tables import ErpTables
 from mapper_newstore_stock.run.source_rows import SourceReader
 
@@ -64,16 +63,17 @@ def skew_is_too_small(patch: pytest.MonkeyPatch) -> None:
 
 
 def whole_group_counts_when_a_part_is_booked(patch: pytest.MonkeyPatch) -> None:
-    def broken() -> sa.Select[t.Any]:
-        row = read_booking.c
-        key = (row.reference, row.product_id, row.fulfillment_node_id)
-        return sa.select(*key, sa.cast(sa.null(), sa.BigInteger).label("units")).group_by(*key)
+    right = booked_groups._listed
 
-    patch.setattr(booked_units, "_booked_groups", broken)
+    def broken() -> sa.Select[t.Any]:
+        listed = right().subquery().c
+        return sa.select(*list(listed)[:-1], sa.cast(sa.null(), sa.BigInteger).label("units"))
+
+    patch.setattr(booked_groups, "_listed", broken)
 
 
 def units_of_another_key_prove_it(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(booked_units, "_group", lambda _source: ["reference"])
+    patch.setattr(booked_groups, "_is_apart", lambda _source, _name: False)
 
 
 def folded_units_prove_twice(patch: pytest.MonkeyPatch) -> None:

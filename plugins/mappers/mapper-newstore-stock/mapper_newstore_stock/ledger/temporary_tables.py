@@ -25,6 +25,12 @@ def _taken(name: str) -> sa.Table:
     )
 
 
+def _group_columns() -> tuple[sa.Column[str], ...]:
+    """Return what equal units have in common."""
+    names = ("reference", "product_id", "fulfillment_node_id")
+    return tuple(sa.Column(name, text, primary_key=True) for name in names)
+
+
 #: The tap's units as they come. `batch`: how many STATEs came before them; units count only once
 #: another STATE follows (design rule 3).
 #: Written by: intake (units taken)
@@ -96,6 +102,47 @@ read_booking = sa.Table(
     sa.Column("fulfillment_node_id", text, comment="NULL: not said"),
     sa.Column("units", sa.BigInteger, comment="NULL: every unit of the event"),
     prefixes=["TEMPORARY"],
+)
+
+#: The same, added up. Product or node '': not said, or all of them.
+#: Written by: booked_groups (all rows)
+listed_group = sa.Table(
+    "listed_group",
+    temporary,
+    *_group_columns(),
+    sa.Column("units", sa.BigInteger, comment="NULL: every unit of the event"),
+    prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
+)
+
+#: The units the ledger knows, added up as the ERP's bookings are: of equal units only the number counts.
+#: `booked`: how many are proven, by earlier runs; `folded`: how many of them are folded away. `first_open`: the
+#: lowest logical timestamp of a unit that is not wholly proven; `last_booked`: the highest of one that is in part.
+#: Written by: booked_groups (all rows)
+known_group = sa.Table(
+    "known_group",
+    temporary,
+    *_group_columns(),
+    sa.Column("units", sa.BigInteger, nullable=False),
+    sa.Column("booked", sa.BigInteger, nullable=False),
+    sa.Column("folded", sa.BigInteger, nullable=False),
+    sa.Column("first_open", sa.BigInteger),
+    sa.Column("last_booked", sa.BigInteger),
+    prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
+)
+
+#: Groups with other units proven than before. `booked`: how many are now, without those folded away; `units`: of how
+#: many.
+#: Written by: booked_groups (all rows)
+changed_group = sa.Table(
+    "changed_group",
+    temporary,
+    *_group_columns(),
+    sa.Column("units", sa.BigInteger, nullable=False),
+    sa.Column("booked", sa.BigInteger, nullable=False),
+    prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
 )
 
 #: Units whose proof has changed since the last run, with what is proven now.

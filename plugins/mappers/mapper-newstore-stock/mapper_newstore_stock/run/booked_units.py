@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import typing as t
 
@@ -10,7 +11,14 @@ import sqlalchemy as sa
 from mapper_newstore_stock.ledger.database import analyze, load
 from mapper_newstore_stock.ledger.retention import note_unlisted
 from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, folded_booking
-from mapper_newstore_stock.ledger.temporary_tables import newly_booked, read_booking
+from mapper_newstore_stock.ledger.temporary_tables import (
+    changed_group,
+    known_group,
+    listed_group,
+    newly_booked,
+    read_booking,
+)
+from mapper_newstore_stock.run.booked_groups import GROUP, compare_groups, group_of, is_listed_as
 from mapper_newstore_stock.run.globs import matches
 
 if t.TYPE_CHECKING:
@@ -53,9 +61,8 @@ def prove_units(
         nodes: The fulfillment nodes (`*` globs) whose units these bookings can prove; None: all.
     """
     keeps = not (source.is_reversible or anew)
-    proven = _proven(source, nodes, keeps=keeps).subquery("proven")
-    for units in (completed_unit, ahead_unit):
-        _note_changes(connection, units, proven, nodes, keeps=keeps)
+    compare_groups(connection, source, keeps=keeps)
+    _note_changes(connection, source, nodes, keeps=keeps)
     _say_what_is_odd(connection, source)
     note_unlisted(connection, *_at(folded_booking.c, nodes))
     for units in (completed_unit, ahead_unit):
@@ -69,121 +76,78 @@ def _at(key: t.Any, nodes: Sequence[str] | None) -> list[sa.ColumnElement[bool]]
     return [] if nodes is None else [sa.or_(sa.false(), *matches(key.fulfillment_node_id, nodes))]
 
 
-def _proven(source: BookingSource, nodes: Sequence[str] | None, *, keeps: bool) -> sa.Select[t.Any]:
-    """Select the units of each listed group, and how many of each are booked, the lowest timestamps first.
-
-    A unit with a lower timestamp may come later than others of its group. It then takes the proof of one of
-    them; with a proof of its own, one booking would prove two units.
-    """
-    known, booked = _known_units(source.reference), _booked_groups().subquery("booked")
-    unit = known.c
-    group = [unit[name] for name in _group(source)]
-    at_node = [*group, *({} if source.is_of_whole_events else {unit.fulfillment_node_id})]
-    if "fulfillment_node_id" in source.columns or source.is_of_whole_events:
-        elsewhere: sa.ColumnElement[int] = sa.literal(0)
-    else:
-        # What the ERP may have booked for the same order at another node proves nothing here.
-        of_group, of_node = (sa.func.sum(unit.units).over(partition_by=part) for part in (group, at_node))
-        elsewhere = of_group - of_node
-    order = [unit.logical_timestamp, unit.event_id, unit.product_id]
-    up_to_here = sa.func.sum(unit.units).over(partition_by=at_node, order_by=order)
-    count = sa.func.coalesce(booked.c.units, _EVERY) - elsewhere
-    if keeps:
-        already = sa.func.sum(unit.booked).over(partition_by=at_node)
-        count = sa.case((count < already, already), else_=count)
-    left = count - (up_to_here - unit.units)
-    units = sa.case((left <= 0, 0), (left >= unit.units, unit.units), else_=left)
-    same_group = sa.and_(*(unit[name] == booked.c[name] for name in _group(source)))
-    columns = [*(unit[name] for name in UNIT), units.label("units"), unit.is_folded]
-    return sa.select(*columns).select_from(known.join(booked, same_group)).where(*_at(unit, nodes))
-
-
-def _group(source: BookingSource) -> list[str]:
-    """Return the columns whose units are equal to each other: of them only the number counts."""
-    if source.is_of_whole_events:
-        return ["reference"]
-    at_node = ["fulfillment_node_id"] if "fulfillment_node_id" in source.columns else []
-    return ["reference", "product_id", *at_node]
-
-
-_EVERY = sa.literal(2**62, sa.BigInteger)
-
-
-def _known_units(reference: str) -> sa.Subquery:
-    """All units that can be proven; those folded away come first, because they were proven first.
-
-    They are kept when the ERP no longer lists them: a list may be cut short for a run and come back.
-    """
-    folded = folded_booking.c
-    parts = [
-        sa.select(
-            folded.fulfillment_node_id,
-            folded.product_id,
-            sa.literal(-(2**63), sa.BigInteger).label("logical_timestamp"),
-            sa.literal("").label("event_id"),
-            folded.units,
-            folded.units.label("booked"),
-            folded.reference,
-            sa.true().label("is_folded"),
-        )
-    ]
+def _note_changes(
+    connection: sa.Connection, source: BookingSource, nodes: Sequence[str] | None, *, keeps: bool
+) -> None:
+    """Fill `newly_booked` with the units whose proof is another one now."""
+    group = changed_group.c
+    note = functools.partial(newly_booked.insert().from_select, [*UNIT, "units"])
     for table in (completed_unit, ahead_unit):
         unit = table.c
-        columns = [*(unit[name] for name in UNIT), unit.units, unit.booked, unit[reference].label("reference")]
-        parts.append(sa.select(*columns, sa.false()).where(unit[reference].is_not(None)))
-    return sa.union_all(*parts).subquery("known")
+        key = [unit[name] for name in UNIT]
+        wholly = sa.select(*key, unit.units).select_from(_of_changed_groups(source, table))
+        own = wholly.where(group.booked == group.units, unit.booked != unit.units, *_at(unit, nodes))
+        connection.execute(note(own))
+        if not keeps:
+            # Proven by something that it is no longer known by.
+            unnamed = sa.select(*key, sa.literal(0)).where(unit.booked > 0, group_of(source, table)[0].is_(None))
+            connection.execute(note(unnamed.where(*_at(unit, nodes))))
+    in_part = sa.select(sa.literal(1)).where(group.booked < group.units).limit(1)
+    if connection.execute(in_part).first():
+        connection.execute(note(_shared(source, nodes)))
 
 
-def _booked_groups() -> sa.Select[t.Any]:
-    row = read_booking.c
-    key = (row.reference, row.product_id, row.fulfillment_node_id)
-    # A booking without units is of every unit of its event.
-    units = sa.case((sa.func.count(row.units) == sa.func.count(), sa.cast(sa.func.sum(row.units), sa.BigInteger)))
-    return sa.select(*key, units.label("units")).group_by(*key)
+def _of_changed_groups(source: BookingSource, units: sa.Table) -> sa.Join:
+    same_group = zip(GROUP, group_of(source, units), strict=True)
+    return units.join(changed_group, sa.and_(*(changed_group.c[name] == column for name, column in same_group)))
 
 
-def _note_changes(
-    connection: sa.Connection, units: sa.Table, proven: sa.Subquery, nodes: Sequence[str] | None, *, keeps: bool
-) -> None:
-    """Fill `newly_booked` with the units of a table whose proof is another one now."""
-    unit = units.c
-    same_unit = sa.and_(*(unit[name] == proven.c[name] for name in UNIT), ~proven.c.is_folded)
-    key = [unit[name] for name in UNIT]
-    found = sa.select(*key, proven.c.units).select_from(units.join(proven, same_unit))
-    found = found.where(proven.c.units != unit.booked)
-    connection.execute(newly_booked.insert().from_select([*UNIT, "units"], found))
-    if not keeps:
-        gone = sa.select(*key, sa.literal(0)).where(unit.booked > 0, ~sa.exists().where(same_unit), *_at(unit, nodes))
-        connection.execute(newly_booked.insert().from_select([*UNIT, "units"], gone))
+def _shared(source: BookingSource, nodes: Sequence[str] | None) -> sa.Select[t.Any]:
+    """Select the units of groups that are proven in part, the lowest timestamps first."""
+    group = changed_group.c
+    names = [f"group_{name}" for name in GROUP]
+    parts = []
+    for table in (completed_unit, ahead_unit):
+        columns = [*(table.c[name] for name in UNIT), table.c.units, table.c.booked, group.booked.label("proven")]
+        of_group = (group[name].label(label) for name, label in zip(GROUP, names, strict=True))
+        joined = _of_changed_groups(source, table)
+        parts.append(
+            sa.select(*columns, *of_group).select_from(joined).where(group.booked < group.units, *_at(table.c, nodes))
+        )
+    unit = sa.union_all(*parts).subquery("unit").c
+    order = [unit.logical_timestamp, unit.event_id, unit.product_id]
+    up_to_here = sa.func.sum(unit.units).over(partition_by=[unit[name] for name in names], order_by=order)
+    left = unit.proven - (up_to_here - unit.units)
+    share = sa.case((left <= 0, 0), (left >= unit.units, unit.units), else_=left)
+    key = (unit[name] for name in UNIT)
+    shared = sa.select(*key, unit.booked, sa.cast(share, sa.BigInteger).label("share")).subquery("shared").c
+    return sa.select(*(shared[name] for name in UNIT), shared.share).where(shared.share != shared.booked)
 
 
 def _say_what_is_odd(connection: sa.Connection, source: BookingSource) -> None:
     """Count bookings of unknown references, and name keys with more units booked than were completed."""
-    known, booked = _known_units(source.reference), _booked_groups().subquery("booked")
-    unknown = sa.select(sa.func.count()).select_from(booked)
-    count = connection.scalar(unknown.where(~sa.exists().where(known.c.reference == booked.c.reference))) or 0
+    known, listed = known_group.c, listed_group.c
+    is_known = sa.exists().where(known.reference == listed.reference)
+    count = connection.scalar(sa.select(sa.func.count()).select_from(listed_group).where(~is_known)) or 0
     if count:
         logger.info("%d bookings are of no completion the ledger knows; they prove nothing yet", count)
     if source.is_of_whole_events:
         return
-    same = sa.and_(known.c.reference == booked.c.reference, known.c.product_id == booked.c.product_id)
-    key = (known.c.fulfillment_node_id, known.c.product_id)
     more = (
-        sa.select(*key, booked.c.reference, booked.c.units, sa.func.sum(known.c.units).label("completed"))
-        .select_from(booked.join(known, same))
-        .group_by(*key, booked.c.reference, booked.c.units)
-        .having(booked.c.units > sa.func.sum(known.c.units))
-        .order_by(*key)
+        sa.select(known.fulfillment_node_id, known.product_id, listed.reference, listed.units, known.units)
+        .select_from(listed_group.join(known_group, is_listed_as(source, known)))
+        .where(listed.units > known.units)
+        .order_by(known.fulfillment_node_id, known.product_id)
     )
-    for row in connection.execute(more.limit(NAMED_KEYS)):
+    for node, product, reference, booked, completed in connection.execute(more.limit(NAMED_KEYS)):
         logger.warning(
             "%s/%s: the ERP has booked %d units of %s, %d were completed; %d count",
-            row.fulfillment_node_id,
-            row.product_id,
-            row.units,
-            row.reference,
-            row.completed,
-            row.completed,
+            node,
+            product,
+            booked,
+            reference,
+            completed,
+            completed,
         )
 
 

@@ -1,0 +1,125 @@
+"""How many units of each event, request or order the ERP's bookings prove (form `booked`).
+
+Equal units are one group: of them only the number counts. Most groups have one unit, and most were proven by an
+earlier run, so everything is added up once and compared by group; only what has changed is looked at unit by unit.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+import sqlalchemy as sa
+
+from mapper_newstore_stock.ledger.database import analyze
+from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, folded_booking
+from mapper_newstore_stock.ledger.temporary_tables import changed_group, known_group, listed_group, read_booking
+
+if t.TYPE_CHECKING:
+    from mapper_newstore_stock.run.bookings import BookingSource
+
+GROUP = ("reference", "product_id", "fulfillment_node_id")
+
+
+def compare_groups(connection: sa.Connection, source: BookingSource, *, keeps: bool) -> None:
+    """Fill the tables of groups from `read_booking`.
+
+    Args:
+        connection: The ledger's; the caller commits.
+        source: Where the bookings were read.
+        keeps: How many units of a group are proven never falls.
+    """
+    for table, rows in (
+        (listed_group, _listed()),
+        (known_group, _known(source)),
+        (changed_group, _changed(source, keeps=keeps)),
+    ):
+        connection.execute(table.delete())
+        connection.execute(table.insert().from_select(table.c.keys(), rows))
+        analyze(connection, table)
+
+
+def group_of(source: BookingSource, units: sa.Table) -> tuple[sa.ColumnElement[str], ...]:
+    """Return the group of a row of `completed_unit` or `ahead_unit`."""
+    unit = units.c
+    if source.is_of_whole_events:
+        return unit.event_id, sa.literal(""), sa.literal("")
+    return unit[source.reference], unit.product_id, unit.fulfillment_node_id
+
+
+def is_listed_as(source: BookingSource, known: t.Any) -> sa.ColumnElement[bool]:
+    """Return the condition that a row of `listed_group` is of a known group."""
+    names = [name for name in GROUP if name == "reference" or _is_apart(source, name)]
+    return sa.and_(*(listed_group.c[name] == known[name] for name in names))
+
+
+def _is_apart(source: BookingSource, name: str) -> bool:
+    """Return whether the ERP lists units apart that differ in product or node."""
+    return not source.is_of_whole_events and (name == "product_id" or name in source.columns)
+
+
+def _listed() -> sa.Select[t.Any]:
+    row = read_booking.c
+    key = (row.reference, sa.func.coalesce(row.product_id, ""), sa.func.coalesce(row.fulfillment_node_id, ""))
+    # A booking without units is of every unit of its event.
+    units = sa.case((sa.func.count(row.units) == sa.func.count(), sa.cast(sa.func.sum(row.units), sa.BigInteger)))
+    return sa.select(*key, units).group_by(*key).order_by(*key)
+
+
+def _known(source: BookingSource) -> sa.Select[t.Any]:
+    """Select the groups of all units that can be proven; those folded away were proven first.
+
+    They count as long as the ledger stands, also when the ERP no longer lists them: a list may be cut short for a
+    run and come back.
+    """
+    parts = [_units(source, table) for table in (completed_unit, ahead_unit)]
+    if not source.is_of_whole_events:
+        folded = folded_booking.c
+        columns = (folded[name] for name in GROUP)
+        nothing = sa.cast(sa.null(), sa.BigInteger)
+        parts.append(
+            sa.select(*columns, *(folded.units.label(name) for name in ("units", "booked", "folded")), nothing)
+        )
+    unit = sa.union_all(*parts).subquery("unit").c
+    key = [unit[name] for name in GROUP]
+    sums = (sa.cast(sa.func.sum(unit[name]), sa.BigInteger) for name in ("units", "booked", "folded"))
+    first_open = sa.func.min(sa.case((unit.booked < unit.units, unit.at)))
+    last_booked = sa.func.max(sa.case((unit.booked > 0, unit.at)))
+    return sa.select(*key, *sums, first_open, last_booked).group_by(*key).order_by(*key)
+
+
+def _units(source: BookingSource, table: sa.Table) -> sa.Select[t.Any]:
+    unit, key = table.c, group_of(source, table)
+    named = (column.label(name) for name, column in zip(GROUP, key, strict=True))
+    columns = (unit.units, unit.booked, sa.literal(0).label("folded"), unit.logical_timestamp.label("at"))
+    return sa.select(*named, *columns).where(key[0].is_not(None))
+
+
+def _changed(source: BookingSource, *, keeps: bool) -> sa.Select[t.Any]:
+    listed = listed_group.c
+    known = sa.select(known_group, _elsewhere(source).label("elsewhere")).subquery("known").c
+    proven = sa.func.coalesce(listed.units, known.units + known.elsewhere) - known.elsewhere
+    if not keeps:
+        proven = sa.case((listed.reference.is_(None), 0), else_=proven)
+    least = known.booked if keeps else known.folded
+    booked = sa.case((proven < least, least), (proven > known.units, known.units), else_=proven)
+    # A unit with a lower timestamp may come later than others of its group, and then takes the proof of one of them.
+    in_order = sa.func.coalesce(known.last_booked <= known.first_open, sa.true())
+    rows = sa.select(
+        *(known[name] for name in GROUP),
+        (known.units - known.folded).label("units"),
+        (booked - known.folded).label("booked"),
+    )
+    joined = sa.join(known.reference.table, listed_group, is_listed_as(source, known), isouter=not keeps)
+    return rows.select_from(joined).where(sa.or_(booked != known.booked, ~in_order))
+
+
+def _elsewhere(source: BookingSource) -> sa.ColumnElement[int]:
+    """Return the known units of the same reference and product at other nodes, unless the ERP tells nodes apart.
+
+    What it may have booked there proves nothing here.
+    """
+    if _is_apart(source, "fulfillment_node_id") or source.is_of_whole_events:
+        return sa.literal(0)
+    group = known_group.c
+    everywhere = sa.func.sum(group.units).over(partition_by=[group.reference, group.product_id])
+    return sa.cast(everywhere, sa.BigInteger) - group.units
