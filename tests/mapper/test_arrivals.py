@@ -174,6 +174,14 @@ def test_what_a_form_of_proof_goes_by_is_needed_with_that_form_alone(
     assert f"has no {', '.join(fields)}" in done.log
 
 
+def test_of_several_sources_each_names_what_its_form_goes_by(tmp_path: Path, settings: Message) -> None:
+    lists = {"on_hand_url": settings.pop("on_hand_url")}
+    sources = [{"name": "erp", "nodes": ["DC*"], **lists, "on_hand_as_of": "taken_at"}]
+    done = run(tmp_path, {**settings, "on_hand_sources": sources}, schema(without=["published_at"]), state())
+    assert (done.code, done.output) == (1, "")
+    assert "has no published_at" in done.log
+
+
 @pytest.mark.parametrize("field", ["released", "items"])
 def test_a_record_without_what_moves_stock_ends_the_run(tmp_path: Path, settings: Message, field: str) -> None:
     rest = {name: value for name, value in EVENTS[0].items() if name != field}
