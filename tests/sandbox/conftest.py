@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 import typing as t
 
 import pytest
 
-from tests.sandbox.webhook import Webhook
+from tests.sandbox.webhook import serving
 from tests.shop.newstore import NewStore
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.sandbox.webhook import Webhook
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +25,5 @@ def newstore(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewStore]:
 
 @pytest.fixture
 def webhook() -> Iterator[Webhook]:
-    with Webhook() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with serving() as server:
         yield server
-        server.shutdown()
-        thread.join()

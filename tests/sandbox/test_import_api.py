@@ -119,8 +119,45 @@ def test_a_create_call_outside_the_contract_is_400(newstore: NewStore, changes: 
     assert answer.json()["message"].startswith(f"{field}: ")
 
 
-def test_a_name_is_optional(newstore: NewStore) -> None:
-    assert newstore.call("POST", "/v0/d/import", body=a_create(name=None)).status_code == 200
+@pytest.mark.parametrize(
+    "changes", [{"name": None}, {"full": None}, {"revision": None}, {"source": "the ERP"}, {"full": None, "name": None}]
+)
+def test_what_real_integrations_leave_out_or_add_is_taken(newstore: NewStore, changes: Body) -> None:
+    item = an_item()
+    job = run(newstore, stage(newstore, zipped(a_file(item))), **changes)
+    assert (job["state"], job["full"]) == ("finished", False)
+    assert newstore.on_hand("DC01", item["product_id"]) == 5
+
+
+@pytest.mark.parametrize("member", ["availabilities-20250304T091502.json", "availabilities_1.json"])
+def test_the_member_of_the_zip_may_have_a_time_in_its_name(newstore: NewStore, member: str) -> None:
+    item = an_item()
+    assert run(newstore, stage(newstore, zipped(a_file(item), member)))["state"] == "finished"
+    assert newstore.on_hand("DC01", item["product_id"]) == 5
+
+
+def test_a_job_of_several_entities_brings_their_members_too(newstore: NewStore) -> None:
+    item = an_item()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("products.json", "[]")
+        archive.writestr("availabilities.json", json.dumps(a_file(item)))
+    both = ["products", "availabilities"]
+    job = run(newstore, stage(newstore, buffer.getvalue()), entities=both)
+    assert (job["state"], job["entities"]) == ("finished", both)
+    assert newstore.on_hand("DC01", item["product_id"]) == 5
+    assert run(newstore, stage(newstore, buffer.getvalue()))["state"] == "failed"
+
+
+def test_another_importer_may_start_a_job_first(newstore: NewStore) -> None:
+    newstore.set_faults(starts_received_jobs=True)
+    item = an_item()
+    uri = stage(newstore, zipped(a_file(item)))
+    import_id = newstore.call("POST", "/v0/d/import", body=a_create(uri)).json()["id"]
+    newstore.set_faults(starts_received_jobs=False)
+    assert ended(newstore, import_id)["state"] == "finished"
+    started = newstore.call("POST", f"/v0/d/import/{import_id}/start", body={"transformed_uri": uri})
+    assert (started.status_code, newstore.on_hand("DC01", item["product_id"])) == (409, 5)
 
 
 def test_only_a_received_job_can_be_started(newstore: NewStore) -> None:
@@ -193,6 +230,8 @@ def test_a_file_that_cannot_be_read_fails_the_job(newstore: NewStore, content: b
         (a_file(an_item(quantity="17")), "$.items[0].quantity"),
         (a_file(an_item(product_id="x" * 256)), "$.items[0].product_id"),
         (a_file(an_item(product_id="")), "$.items[0].product_id"),
+        (a_file(an_item(product_id="50%")), "$.items[0].product_id"),
+        (a_file(an_item(product_id="a=b")), "$.items[0].product_id"),
         (a_file(an_item(colour="red")), "$.items[0]"),
     ],
 )

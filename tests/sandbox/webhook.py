@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
+import threading
 import typing as t
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Webhook(http.server.ThreadingHTTPServer):
@@ -39,3 +44,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_arguments: object) -> None:
         """Log nothing."""
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[Webhook]:
+    """Yield a webhook that serves."""
+    with Webhook() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()

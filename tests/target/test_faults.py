@@ -81,6 +81,7 @@ CASES = [
     Case("poll: IP limit for ten minutes", calls({**LOOK, **LIMITED, "times": 3}), ALL),
     Case("locations: 502 and a reset", calls({**LOCATIONS, **REFUSED}, {**LOCATIONS, **RESET}), ALL),
     Case("token: 500, then a reset", calls({**TOKEN, **REFUSED, "status": 500}, {**TOKEN, **RESET}), ALL),
+    Case("start: another importer has started it", {"starts_received_jobs": True}, ALL),
     Case("job: fails with item errors", {"fail_next_import": "bad", "next_import_errors": ["x"]}, NONE, "failed: bad"),
     Case("job: finishes with item errors", {"next_import_errors": ["x"]}, NONE, "refused items"),
     Case("job: waits past the time-out", {"hold_jobs": True}, NONE, "had not begun and was failed", SHORT),

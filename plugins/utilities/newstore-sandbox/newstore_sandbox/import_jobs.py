@@ -21,8 +21,10 @@ _CREATE_FIELDS: dict[str, type | tuple[type, ...]] = {
     "revision": int,
     "entities": list,
     "full": bool,
+    "source": str,
 }
-_OPTIONAL = {"name"}
+#: Real integrations leave them out.
+_OPTIONAL = {"name", "revision", "full", "source"}
 #: Fields that the job object does not show.
 _PRIVATE = {"errors", "file"}
 
@@ -32,13 +34,13 @@ JobOrder = t.Literal["fifo", "lifo", "random"]
 
 @dataclasses.dataclass
 class Job:
-    """One import job; `revision` is epoch milliseconds."""
+    """One import job; `revision` is epoch milliseconds, None if the client gave none."""
 
     import_id: str
     provider: str
     name: str | None
     source_uri: str
-    revision: int
+    revision: int | None
     entities: list[str]
     full: bool
     received_at: str
@@ -80,9 +82,9 @@ class Jobs:
             provider=body["provider"],
             name=body.get("name"),
             source_uri=body["source_uri"],
-            revision=body["revision"],
+            revision=body.get("revision"),
             entities=body["entities"],
-            full=body["full"],
+            full=body.get("full", False),
             received_at=now(),
         )
         if sum(other.state in COUNTED for other in self.all.values()) >= OPEN_JOBS:
@@ -138,5 +140,5 @@ def _check_create(body: t.Any) -> None:
             raise CallError(400, "invalid_request", f"{field}: missing or of the wrong type")
     for field in body.keys() - _CREATE_FIELDS.keys():
         raise CallError(400, "invalid_request", f"{field}: unknown field")
-    if body["entities"] != ["availabilities"]:
-        raise CallError(400, "invalid_request", 'entities: expected ["availabilities"]')
+    if "availabilities" not in body["entities"]:
+        raise CallError(400, "invalid_request", 'entities: expected "availabilities" among them')

@@ -36,8 +36,7 @@ def routes(sandbox: Sandbox, access: Access) -> list[Route]:
         async def answer(request: Request) -> Response:
             try:
                 access.check(request.headers.get("authorization"))
-                has_body = request.method == "POST" and not request.url.path.endswith(("/_start", "/_stop"))
-                body = await read_json(request) if has_body else None
+                body = await read_json(request) if _has_body(request) else None
                 with sandbox.lock:
                     return call(request, body)
             except CallError as error:
@@ -73,6 +72,12 @@ def routes(sandbox: Sandbox, access: Access) -> list[Route]:
     ]
 
 
+def _has_body(request: Request) -> bool:
+    """Return whether a call carries JSON."""
+    is_action = request.url.path.rsplit("/", 1)[-1].startswith("_")
+    return request.method in ("POST", "PATCH") and not is_action
+
+
 def _answering(call: Callable[[Request, t.Any], t.Any], status: int) -> Callable[[Request, t.Any], Response]:
     return lambda request, body: JSONResponse(call(request, body), status_code=status)
 
@@ -83,8 +88,11 @@ class _Calls:
         self._jobs = sandbox.jobs
 
     def create_import(self, _request: Request, body: t.Any) -> Response:
-        leaves = self._sandbox.faults.create_429_leaves_job
-        return JSONResponse({"id": self._jobs.create(body, leaves_job_on_429=leaves).import_id})
+        faults = self._sandbox.faults
+        job = self._jobs.create(body, leaves_job_on_429=faults.create_429_leaves_job)
+        if faults.starts_received_jobs:
+            self._jobs.start(job.import_id, {"transformed_uri": job.source_uri})
+        return JSONResponse({"id": job.import_id})
 
     def list_imports(self, request: Request, _body: None) -> Response:
         state = request.query_params.get("filter[state]")

@@ -61,6 +61,12 @@ class Publisher:
         delivery.start()
         return delivery
 
+    def end(self, delivery: Delivery) -> None:
+        """Deliver nothing more to a sink."""
+        with self._lock:
+            self._deliveries = [entry for entry in self._deliveries if entry[0] is not delivery]
+        delivery.stop()
+
     def publish(self, name: str, payload: dict[str, t.Any]) -> None:
         """Publish a new event to every delivery that accepts it."""
         event = Published(name, payload, envelope(self._shape, self._tenant, name, payload))
@@ -97,7 +103,7 @@ class Publisher:
 
     def rejected(self) -> list[Published]:
         """Return the last events each receiver rejected."""
-        return [event for delivery in self._all() for event in delivery.sink.rejected]
+        return [rejected.event for delivery in self._all() for rejected in delivery.sink.rejected]
 
     def pending(self) -> int:
         """Return the number of deliveries still to be made."""

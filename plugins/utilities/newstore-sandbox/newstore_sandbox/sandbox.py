@@ -56,6 +56,7 @@ class Faults:
         next_import_errors: Reasons, or whole entries, of the next job's errors.
         refused_items: Keys no import changes: each `fulfillment_node_id` and `product_id`, with the `reason` and
             `entity_id` of its error if they are to be other ones.
+        starts_received_jobs: Another importer starts each job as soon as it was created.
         state_word: Shown instead of `waiting`, in jobs and lists of jobs.
         download_seconds: Extra time NewStore takes to fetch a stock file.
         download_bytes: NewStore gets only the first bytes of the next stock file.
@@ -67,6 +68,7 @@ class Faults:
     next_import_errors: list[Row] = dataclasses.field(default_factory=list)
     refused_items: list[dict[str, str]] = dataclasses.field(default_factory=list)
     create_429_leaves_job: bool = False
+    starts_received_jobs: bool = False
     hold_jobs: bool = False
     state_word: str | None = None
     download_seconds: float = 0.0
@@ -193,7 +195,8 @@ class Sandbox:
     def _run(self, job: Job) -> None:
         try:
             rows = self._take_fault(job)
-            file = stock_file.read(self._fetch(job.transformed_uri or ""))
+            has_others = len(job.entities) > 1
+            file = stock_file.read(self._fetch(job.transformed_uri or ""), has_other_entities=has_others)
             self._stopping.wait(self.options.import_seconds / 2)
             with self.lock:
                 if job.state != "running":

@@ -6,8 +6,11 @@ import collections
 import dataclasses
 import logging
 import typing as t
+import uuid
 
 import requests
+
+from newstore_sandbox.events import now
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +33,15 @@ class Published:
     status: str = "pending"
 
 
+@dataclasses.dataclass(frozen=True)
+class Rejected:
+    """An event a receiver rejected for good; the id is 36 characters."""
+
+    event: Published
+    id: str = dataclasses.field(default_factory=lambda: str(uuid.uuid4()))
+    created_at: str = dataclasses.field(default_factory=now)
+
+
 class Sink(t.Protocol):
     """A receiver of events.
 
@@ -41,10 +53,13 @@ class Sink(t.Protocol):
 
     most: int
     linger_seconds: float
-    rejected: collections.deque[Published]
+    rejected: collections.deque[Rejected]
 
     def send(self, events: Sequence[Published]) -> float | None:
         """Deliver events; return None, or the seconds to wait before the same events are sent again."""
+
+    def takes(self, event: Published) -> bool:
+        """Deliver one event outside the stream, and return whether it was accepted."""
 
 
 class WebhookSink:
@@ -61,26 +76,39 @@ class WebhookSink:
     def __init__(self, url: str, key: str | None) -> None:
         self._url, self._key = url, key
         self._session = requests.Session()
-        self.rejected: collections.deque[Published] = collections.deque(maxlen=KEPT_REJECTED)
+        self.rejected: collections.deque[Rejected] = collections.deque(maxlen=KEPT_REJECTED)
 
     def send(self, events: Sequence[Published]) -> float | None:
         """Post the event; return None, or the seconds to wait before it is sent again."""
         (event,) = events
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        try:
-            answer = self._session.post(self._url, json=event.body, headers=headers, timeout=POST_SECONDS)
-        except requests.RequestException as error:
-            logger.warning("The webhook did not answer: %s", type(error).__name__)
+        answer = self._post(event)
+        if answer is None:
             return RETRY_SECONDS
         if answer.status_code == 200:
             event.status = "accepted"
         elif answer.status_code == 400:
             event.status = "rejected"
-            self.rejected.append(event)
+            self.rejected.append(Rejected(event))
         else:
             logger.warning("The webhook answered %d", answer.status_code)
             return min(_seconds(answer.headers.get("Retry-After")), LONGEST_RETRY_SECONDS)
         return None
+
+    def takes(self, event: Published) -> bool:
+        """Post one event, and return whether the answer was 200."""
+        answer = self._post(event)
+        if answer is None or answer.status_code != 200:
+            return False
+        event.status = "accepted"
+        return True
+
+    def _post(self, event: Published) -> requests.Response | None:
+        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        try:
+            return self._session.post(self._url, json=event.body, headers=headers, timeout=POST_SECONDS)
+        except requests.RequestException as error:
+            logger.warning("The webhook did not answer: %s", type(error).__name__)
+            return None
 
 
 class ExportFileSink:
@@ -96,7 +124,7 @@ class ExportFileSink:
         self._write = write
         self.linger_seconds = seconds
         self.most = most
-        self.rejected: collections.deque[Published] = collections.deque(maxlen=KEPT_REJECTED)
+        self.rejected: collections.deque[Rejected] = collections.deque(maxlen=KEPT_REJECTED)
 
     def send(self, events: Sequence[Published]) -> float | None:
         """Write a file; after any error of the object store the same events are written again."""
@@ -108,6 +136,10 @@ class ExportFileSink:
         for event in events:
             event.status = "accepted"
         return None
+
+    def takes(self, event: Published) -> bool:
+        """Write a file with one event, and return whether it was written."""
+        return self.send([event]) is None
 
 
 def _seconds(header: str | None) -> float:

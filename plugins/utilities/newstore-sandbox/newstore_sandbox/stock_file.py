@@ -7,10 +7,12 @@ import functools
 import importlib.resources
 import io
 import json
+import re
 import typing as t
 import urllib.parse
 import zipfile
 
+import fsspec
 import jsonschema
 import requests
 
@@ -19,7 +21,8 @@ from newstore_sandbox.errors import StockFileError
 if t.TYPE_CHECKING:
     from newstore_sandbox.stock import Key
 
-MEMBER = "availabilities.json"
+#: Real integrations put a time behind it.
+MEMBER = re.compile(r"availabilities([-_.].*)?\.json")
 LARGEST_FILE = 80 * 10**6
 FETCH_SECONDS = 30
 NAMED_ERRORS = 100
@@ -52,6 +55,8 @@ class StockFile:
 def fetch(uri: str) -> bytes:
     """Return the zip, fetched as NewStore does some time after the start call."""
     parts = urllib.parse.urlsplit(uri)
+    if parts.scheme == "s3":
+        return _fetch_from_bucket(uri)
     is_local = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost")
     if parts.scheme != "https" and not is_local:
         raise StockFileError(f"transformed_uri: {parts.scheme or 'no'} scheme is not supported")
@@ -64,13 +69,25 @@ def fetch(uri: str) -> bytes:
     return answer.content
 
 
-def read(content: bytes) -> StockFile:
+def _fetch_from_bucket(uri: str) -> bytes:
+    try:
+        with fsspec.open(uri, "rb") as file:
+            return t.cast("bytes", file.read())
+    except Exception as error:
+        raise StockFileError(f"transformed_uri could not be fetched: {error or type(error).__name__}") from error
+
+
+def read(content: bytes, *, has_other_entities: bool = False) -> StockFile:
     """Read and validate a fetched zip.
+
+    Args:
+        content: The zip.
+        has_other_entities: It may have members of other entities, which are left alone.
 
     Raises:
         StockFileError: it is invalid; has a row for each error.
     """
-    document = _document(content)
+    document = _document(content, has_other_entities=has_other_entities)
     errors = sorted(_validator().iter_errors(document), key=lambda error: error.json_path)
     if errors:
         rows = [f"{error.json_path}: {error.message}" for error in errors[:NAMED_ERRORS]]
@@ -93,20 +110,24 @@ def refuse(file: StockFile, refused: list[dict[str, str]]) -> tuple[StockFile, l
     return dataclasses.replace(file, items=kept), errors
 
 
-def _document(content: bytes) -> t.Any:
+def _document(content: bytes, *, has_other_entities: bool) -> t.Any:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if archive.namelist() != [MEMBER]:
-                raise StockFileError(f"the zip must have one member, {MEMBER}; it has {archive.namelist()}")
-            if archive.getinfo(MEMBER).file_size > LARGEST_FILE:
+            members = [name for name in archive.namelist() if MEMBER.fullmatch(name)]
+            if len(members) != 1 or (len(archive.namelist()) > 1 and not has_other_entities):
+                raise StockFileError(
+                    f"the zip must have one member, availabilities.json or availabilities-….json; it has "
+                    f"{archive.namelist()}"
+                )
+            if archive.getinfo(members[0]).file_size > LARGEST_FILE:
                 raise StockFileError("the stock file is larger than 80 MB")
-            text = archive.read(MEMBER)
+            text = archive.read(members[0])
     except zipfile.BadZipFile as error:
         raise StockFileError("the file is not a zip") from error
     try:
         return json.loads(text)
     except ValueError as error:
-        raise StockFileError(f"{MEMBER} is not JSON: {error}") from error
+        raise StockFileError(f"{members[0]} is not JSON: {error}") from error
 
 
 def _check_keys(file: StockFile) -> None:

@@ -27,15 +27,60 @@ def configuration(sandbox: Sandbox) -> list[Row]:
     options = sandbox.options
     integrations = Integrations(sandbox.publisher, options.tenant, options.export_seconds)
 
-    def name(request: Request) -> str:
-        return str(request.path_params["id"])
+    return _Configuration(integrations).rows()
 
-    return [
-        ("POST", BASE, lambda _, body: integrations.register(body).public(), 201),
-        ("GET", f"{BASE}/{{id}}", lambda request, _: integrations.get(name(request)).public(), 200),
-        ("POST", f"{BASE}/{{id}}/_start", lambda request, _: integrations.start(name(request)).public(), 200),
-        ("POST", f"{BASE}/{{id}}/_stop", lambda request, _: integrations.stop(name(request)).public(), 200),
-    ]
+
+class _Configuration:
+    """The calls of the event-stream configuration API."""
+
+    def __init__(self, integrations: Integrations) -> None:
+        self._integrations = integrations
+
+    def rows(self) -> list[Row]:
+        """Return the endpoints; every answer is 200, or an error."""
+        one, rejected = f"{BASE}/{{id}}", f"{BASE}/{{id}}/rejected_events"
+        all_calls = self._integrations
+        return [
+            ("GET", BASE, lambda *_: {"integrations": [one.public() for one in all_calls.list()]}, 200),
+            ("POST", BASE, lambda _, body: all_calls.register(body).public(), 200),
+            ("PATCH", one, lambda request, body: all_calls.change(_id(request), body).public(), 200),
+            ("GET", one, lambda request, _: all_calls.get(_id(request)).public(), 200),
+            ("DELETE", one, self._delete, 200),
+            ("POST", f"{one}/_start", lambda request, _: all_calls.start(_id(request)).public(), 200),
+            ("POST", f"{one}/_stop", lambda request, _: all_calls.stop(_id(request)).public(), 200),
+            ("GET", f"{one}/logs", lambda request, _: {"entries": list(all_calls.get(_id(request)).entries)}, 200),
+            ("GET", rejected, self._list_rejected, 200),
+            ("GET", f"{rejected}/{{event_id}}", self._show_rejected, 200),
+            ("DELETE", f"{rejected}/{{event_id}}", self._delete_rejected, 200),
+            ("POST", f"{rejected}/{{event_id}}/_retry", self._retry_rejected, 200),
+        ]
+
+    def _delete(self, request: Request, _body: None) -> Body:
+        self._integrations.delete(_id(request))
+        return {}
+
+    def _list_rejected(self, request: Request, _body: None) -> Body:
+        found = self._integrations.get(_id(request)).delivery.sink.rejected
+        return {"rejected_events": [{"created_at": one.created_at, "id": one.id} for one in found]}
+
+    def _show_rejected(self, request: Request, _body: None) -> Body:
+        return self._integrations.get(_id(request)).rejected(_event_id(request)).event.body
+
+    def _delete_rejected(self, request: Request, _body: None) -> Body:
+        self._integrations.forget(_id(request), _event_id(request))
+        return {}
+
+    def _retry_rejected(self, request: Request, _body: None) -> Body:
+        self._integrations.retry(_id(request), _event_id(request))
+        return {}
+
+
+def _id(request: Request) -> str:
+    return str(request.path_params["id"])
+
+
+def _event_id(request: Request) -> str:
+    return str(request.path_params["event_id"])
 
 
 def control(sandbox: Sandbox) -> list[Row]:
