@@ -43,3 +43,16 @@ class ConfigurationError(TapError):
     """Settings that cannot be read or used."""
 
     exit_code = 2
+
+
+class NewStoreCallError(TapError):
+    """NewStore refused a call.
+
+    Args:
+        message: What it answered, in its own words.
+        status: HTTP status.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status

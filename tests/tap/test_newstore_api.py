@@ -28,6 +28,7 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.script: list[Answer] = []
+        self.tokens = 0
         self.calls: list[tuple[str, str, str | None]] = []
 
     @property
@@ -46,7 +47,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         answer = Answer(200, TOKEN)
-        if self.path != "/token":
+        if self.path == "/token":
+            self.server.tokens += 1
+        else:
             self.server.calls.append((self.command, self.path, self.headers["Authorization"]))
             answer = self.server.script.pop(0)
         self.send_response(answer.status)
@@ -85,6 +88,15 @@ def test_a_call_carries_the_token(server: Server, api: NewStoreApi) -> None:
     assert api.get("/one") == {"id": "one"}
     api.post("/one/_start")
     assert server.calls == [("GET", "/one", "Bearer t"), ("POST", "/one/_start", "Bearer t")]
+
+
+def test_a_token_is_renewed_ahead_of_its_end(server: Server) -> None:
+    now = 0.0
+    api = NewStoreApi(server.settings, clock=lambda: now)
+    server.script = [Answer(200)] * 4
+    for now, tokens in ((0.0, 1), (239.0, 1), (240.0, 2), (241.0, 2)):  # noqa: B007 - the clock reads it
+        api.get("/one")
+        assert server.tokens == tokens
 
 
 def test_a_transient_error_is_retried_with_growing_pauses(server: Server, api: NewStoreApi, waits: list[float]) -> None:

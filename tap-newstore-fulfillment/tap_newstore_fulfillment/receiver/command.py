@@ -21,6 +21,8 @@ from tap_newstore_fulfillment.receiver.configuration import config_option, read_
 from tap_newstore_fulfillment.receiver.plain_http import PlainHttp
 from tap_newstore_fulfillment.receiver.prune_command import prune
 from tap_newstore_fulfillment.receiver.quarantine_command import quarantine
+from tap_newstore_fulfillment.receiver.rejected_command import rejected
+from tap_newstore_fulfillment.receiver.replay_command import replay
 from tap_newstore_fulfillment.receiver.structured_log import log_to_stderr
 from tap_newstore_fulfillment.sources import open_store
 
@@ -48,7 +50,7 @@ def receive(context: click.Context, config_files: tuple[str, ...]) -> None:
         _serve_until_stopped(read_settings(config_files))
 
 
-for command in (*registration_command.COMMANDS, backlog_command, prune, quarantine):
+for command in (*registration_command.COMMANDS, replay, rejected, backlog_command, prune, quarantine):
     receive.add_command(command)
 
 

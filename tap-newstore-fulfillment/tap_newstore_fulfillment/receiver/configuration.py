@@ -38,11 +38,11 @@ class _WithoutSource(TapNewStoreFulfillment):
 def read_settings(files: tuple[str, ...], *, needs_source: bool = True) -> Mapping[str, t.Any]:
     """Read and check the tap's settings: the files in order, then environment variables.
 
-    A file given to `newstore-event-receiver` itself counts for its subcommands too; one given
-    to the subcommand overrides it.
+    A file given to `newstore-event-receiver` itself, or to a group of its commands, counts for the command too;
+    one given to the command overrides it.
 
     Args:
-        files: Those given to the subcommand.
+        files: Those given to the command.
         needs_source: Whether the command uses the landing store or export files.
 
     Raises:

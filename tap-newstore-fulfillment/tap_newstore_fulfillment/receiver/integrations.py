@@ -12,11 +12,15 @@ from tap_newstore_fulfillment.errors import ConfigurationError
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
-PATH = "/api/v1/org/integrations/eventstream"
 DEFAULT_ID = "newstore-stock-sync"
 ENTITIES = ("fulfillment_request",)
 SECRET = re.compile(r"secret|password|token|api_key|access_key", re.IGNORECASE)
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+#: NewStore's limits.
+ID = re.compile(r"[a-z0-9-]{1,50}")
+EVENT_ID = re.compile(r"[A-Za-z0-9-]{36}")
+KEY_PREFIX = re.compile(r"[a-zA-Z0-9\-/_.]{0,63}[a-zA-Z0-9\-_.]")
+LONGEST_KEY = 1024
 
 Body = dict[str, t.Any]
 
@@ -37,6 +41,8 @@ def webhook_parameters(url: str, api_key: str | None) -> Body:
         raise ConfigurationError(f"--callback-url {url}: expected https://")
     if not api_key and not is_local:
         raise ConfigurationError("receiver_api_key: required to register a webhook, or anybody could post to it")
+    if api_key and len(api_key) > LONGEST_KEY:
+        raise ConfigurationError(f"receiver_api_key: NewStore takes up to {LONGEST_KEY} characters")
     key = {"api_key": api_key} if api_key else {}
     return {"callback_parameters": {"callback_url": url, **key}}
 
@@ -54,15 +60,45 @@ def s3_parameters(bucket: str, prefix: str, region: str | None, key_id: str | No
     }
     if missing := [name for name, value in given.items() if not value]:
         raise ConfigurationError(f"{', '.join(missing)}: required for an S3 sink")
-    return {
-        "s3_parameters": {
-            "aws_access_key_id": key_id,
-            "aws_secret_access_key": secret,
-            "aws_region": region,
-            "bucket": bucket,
-            "key_prefix": prefix,
-        }
-    }
+    if prefix and not KEY_PREFIX.fullmatch(prefix):
+        raise ConfigurationError(
+            f"--s3-prefix {prefix}: NewStore takes up to 64 of a-z, A-Z, 0-9, -, /, _ and ., without a / at the end"
+        )
+    keys = {"aws_access_key_id": key_id, "aws_secret_access_key": secret, "aws_region": region, "bucket": bucket}
+    return {"s3_parameters": {**keys, "key_prefix": prefix} if prefix else keys}
+
+
+def checked_id(text: str) -> str:
+    """Return an integration's id.
+
+    Raises:
+        ValueError: NewStore would not take it.
+    """
+    if ID.fullmatch(text):
+        return text
+    raise ValueError(f"{text!r}: expected 1 to 50 characters of a-z, 0-9 and -")
+
+
+def checked_event_id(text: str) -> str:
+    """Return the id of a rejected event.
+
+    Raises:
+        ValueError: NewStore gives no such id.
+    """
+    if EVENT_ID.fullmatch(text):
+        return text
+    raise ValueError(f"{text!r}: expected the 36 characters that `rejected list` shows")
+
+
+def replay_id(starts_at: dt.datetime, ends_at: dt.datetime) -> str:
+    """Return the id of a temporary integration for a period."""
+    starts, ends = (f"{time.astimezone(dt.UTC):%Y%m%dt%H%M%S}" for time in (starts_at, ends_at))
+    return f"stock-replay-{starts}-{ends}"
+
+
+def changes(sink: Mapping[str, t.Any] | None, *, filters: bool) -> Body:
+    """Return what changes an integration: its sink, its filter, or both."""
+    return {**(sink or {}), **({"filter_conditions": _filter()} if filters else {})}
 
 
 def permanent(integration_id: str, sink: Mapping[str, t.Any]) -> Body:
@@ -102,8 +138,11 @@ def without_secrets(value: t.Any) -> t.Any:
 
 
 def _registration(integration_id: str, kind: str, sink: Mapping[str, t.Any]) -> Body:
-    conditions = {"entity_filter": list(ENTITIES)}
-    return {"id": integration_id, "integration_type": kind, "filter_conditions": conditions, **sink}
+    return {"id": integration_id, "integration_type": kind, "filter_conditions": _filter(), **sink}
+
+
+def _filter() -> Body:
+    return {"entity_filter": list(ENTITIES)}
 
 
 def _rfc3339(time: dt.datetime) -> str:

@@ -12,7 +12,7 @@ import typing as t
 
 import requests
 
-from tap_newstore_fulfillment.errors import ConfigurationError, TapError
+from tap_newstore_fulfillment.errors import ConfigurationError, NewStoreCallError, TapError
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,23 +23,32 @@ CALL_SECONDS = 30
 #: Seconds before each retry, unless NewStore sends Retry-After.
 PAUSES = (0.5, 1.0, 2.0)
 LONGEST_PAUSE = 60.0
+#: A token is renewed after this share of its life, and soon if NewStore does not say how long it lives.
+USED_SHARE = 0.8
+SHORTEST_TOKEN_SECONDS = 60
 REQUIRED_SETTINGS = ("tenant", "client_id", "client_secret")
 #: Fields of an error body that are shown.
 ERROR_FIELDS = ("error_code", "message", "request_id", "type", "title", "detail", "error_description", "error")
 
 
 class NewStoreApi:
-    """A client of NewStore's API. It fetches one token: a command ends before the token expires.
+    """A client of NewStore's API. It renews its token ahead of the end.
 
     Args:
         settings: `tenant`, `client_id`, `client_secret`, and `api_url`, `auth_url` where they differ from the tenant's.
         sleep: Waits the given number of seconds.
+        clock: Returns seconds that never go back.
 
     Raises:
         ConfigurationError: settings are missing; the text names them.
     """
 
-    def __init__(self, settings: Mapping[str, t.Any], sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, t.Any],
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         if missing := [name for name in REQUIRED_SETTINGS if not settings.get(name)]:
             raise ConfigurationError(f"{', '.join(missing)}: required to call NewStore")
         tenant = settings["tenant"]
@@ -53,7 +62,9 @@ class NewStoreApi:
             "client_secret": settings["client_secret"],
         }
         self._sleep = sleep
+        self._clock = clock
         self._token: str | None = None
+        self._renew_at = 0.0
 
     def get(self, path: str) -> t.Any:
         """GET; retried on transient errors."""
@@ -63,8 +74,16 @@ class NewStoreApi:
         """POST a call that is safe to repeat; retried on transient errors."""
         return self._call("POST", path, None, is_repeatable=True)
 
-    def create(self, path: str, body: Mapping[str, t.Any]) -> t.Any:
-        """POST a new resource; retried only when NewStore certainly did not create it."""
+    def patch(self, path: str, body: Mapping[str, t.Any]) -> t.Any:
+        """PATCH; retried on transient errors, because the same change twice is one."""
+        return self._call("PATCH", path, body, is_repeatable=True)
+
+    def delete(self, path: str) -> t.Any:
+        """DELETE; retried on transient errors."""
+        return self._call("DELETE", path, None, is_repeatable=True)
+
+    def create(self, path: str, body: Mapping[str, t.Any] | None) -> t.Any:
+        """POST what must not happen twice; retried only when NewStore certainly did not do it."""
         return self._call("POST", path, body, is_repeatable=False)
 
     def _call(self, method: str, path: str, body: object, *, is_repeatable: bool) -> t.Any:
@@ -78,22 +97,26 @@ class NewStoreApi:
             self._sleep(seconds)
             answer = self._call_once(method, path, body)
         if not answer.ok:
-            raise TapError(f"{method} {path}: NewStore answered {answer.status_code}: {_message(answer)}")
+            said = f"{method} {path}: NewStore answered {answer.status_code}: {_message(answer)}"
+            raise NewStoreCallError(said, answer.status_code)
         return _json(answer)
 
     def _call_once(self, method: str, path: str, body: object) -> requests.Response:
         return self._send(method, self._api_url + path, json=body, headers={"Authorization": self._bearer()})
 
     def _bearer(self) -> str:
-        if self._token is None:
+        if self._token is None or self._clock() >= self._renew_at:
             answer = self._send("POST", self._auth_url, data=self._form)
-            token = _json(answer).get("access_token") if answer.ok else None
+            given = _json(answer) if answer.ok else {}
+            token, seconds = given.get("access_token"), given.get("expires_in")
             if not token:
                 raise TapError(
                     f"NewStore gives no token for this client_id and client_secret ({self._auth_url}, status "
                     f"{answer.status_code}): {_message(answer)}"
                 )
             self._token = str(token)
+            lifetime = seconds if isinstance(seconds, int | float) else SHORTEST_TOKEN_SECONDS
+            self._renew_at = self._clock() + lifetime * USED_SHARE
         return f"Bearer {self._token}"
 
     def _send(self, method: str, url: str, **kwargs: t.Any) -> requests.Response:

@@ -1,0 +1,108 @@
+"""`newstore-event-receiver replay`: have NewStore deliver a past period again."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+import click
+
+from tap_newstore_fulfillment.errors import TapError
+from tap_newstore_fulfillment.receiver import integrations
+from tap_newstore_fulfillment.receiver.configuration import config_option
+from tap_newstore_fulfillment.receiver.event_stream import STOPPED
+from tap_newstore_fulfillment.receiver.registration_options import (
+    an_id,
+    described,
+    event_stream,
+    needed_sink,
+    now,
+    registration_settings,
+    sink_options,
+    time_option,
+)
+
+if t.TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable
+
+    from tap_newstore_fulfillment.receiver.event_stream import EventStream
+
+FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.5, 15.0
+LOOK_GROWTH = 1.5
+
+
+@click.command()
+@time_option("--from", "starts_at", required=True, help="Replay events published from this time on (RFC 3339).")
+@time_option("--to", "ends_at", help="Replay events published up to this time; default: now.")
+@an_id(help="The temporary integration's id; made from the period by default.")
+@click.option(
+    "--wait-minutes",
+    type=click.IntRange(min=0),
+    default=60,
+    show_default=True,
+    help="How long to wait for the end; 0 returns at once and leaves the integration to be deleted.",
+)
+@config_option
+@sink_options
+def replay(
+    config_files: tuple[str, ...],
+    integration_id: str | None,
+    starts_at: dt.datetime,
+    ends_at: dt.datetime | None,
+    wait_minutes: int,
+    **sink_arguments: str | None,
+) -> None:
+    """Have NewStore deliver past events again; those already kept change nothing.
+
+    The temporary integration is deleted when it is done. Exits with 1 if it is not done in time, or if the receiver
+    rejected events: then it stays, and with it what was rejected.
+    """
+    settings = registration_settings(config_files)
+    sink = needed_sink(settings, sink_arguments)
+    ends_at = ends_at or now()
+    integration_id = integration_id or integrations.replay_id(starts_at, ends_at)
+    body = integrations.temporary(integration_id, sink, starts_at, ends_at)
+    stream = event_stream(settings)
+    stream.register(body)
+    click.echo(f"{integration_id}: replays {body['starts_at']} to {body['ends_at']}, {described(sink)}")
+    if not wait_minutes:
+        return
+    wait_for_end(stream, integration_id, wait_minutes * 60)
+    if rejected := stream.rejected(integration_id):
+        raise TapError(
+            f"{integration_id}: done, but the receiver rejected {len(rejected)} events: `newstore-event-receiver "
+            f"rejected list --id {integration_id}` shows them. Delete the integration when you have looked"
+        )
+    stream.delete(integration_id)
+    click.echo(f"{integration_id}: done and deleted")
+
+
+def wait_for_end(
+    stream: EventStream,
+    integration_id: str,
+    seconds: float,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Wait until a temporary integration has delivered its period: NewStore stops it then.
+
+    Args:
+        stream: Calls NewStore.
+        integration_id: Of the integration.
+        seconds: How long to wait.
+        sleep: Waits this many seconds.
+        clock: Returns seconds that never go back.
+
+    Raises:
+        TapError: it has not ended in time; it stays.
+    """
+    deadline, pause = clock() + seconds, FIRST_LOOK_SECONDS
+    while stream.get(integration_id).get("status") != STOPPED:
+        if clock() >= deadline:
+            raise TapError(
+                f"{integration_id}: not done after {seconds / 60:g} minutes, NewStore goes on delivering. When "
+                f"`status` shows that it is stopped, delete it: newstore-event-receiver delete --id {integration_id}"
+            )
+        sleep(pause)
+        pause = min(pause * LOOK_GROWTH, LONGEST_LOOK_SECONDS)
