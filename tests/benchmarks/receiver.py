@@ -1,7 +1,7 @@
 """Durable events per second, beside the same server with the same decoding but no storage.
 
 32 connections post as fast as they are answered. Then the latency is measured at half of the
-durable rate. Load generator and server share the machine.
+durable rate, and what it costs if one event of ten is not ours. Load generator and server share the machine.
 """
 
 from __future__ import annotations
@@ -33,6 +33,15 @@ WANTED_RATIO = 0.8
 WANTED_P99_MS = 25.0
 WARM_UP_SECONDS = 1
 LATENCY_SECONDS = 5
+DUPLICATE = "a duplicate"
+#: What every tenth event may be; by number.
+TENTHS: dict[str, Callable[[int], dict[str, t.Any]]] = {
+    DUPLICATE: lambda _: an_event(0, request="fr-0"),
+    "of another entity": lambda number: an_event(number, name="order.created", request=f"fr-{number}"),
+    "of another tenant": lambda number: an_event(number, request=f"fr-{number}") | {"tenant": "other"},
+}
+#: Of those, what costs no more than a duplicate; to set an event aside takes a write of its own.
+CHEAP = "of another entity"
 
 
 def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
@@ -45,7 +54,8 @@ def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
             "SQLite": lambda: f"sqlite:///{Path(tempfile.mkdtemp(dir=directory)) / 'landing.db'}",
             "PostgreSQL": postgresql.new_database,
         }
-        ways = {name: functools.partial(_post_all, new_url, events, directory) for name, new_url in stores.items()}
+        posts = [_request(an_event(number, f"SKU-{number % 500}", request=f"fr-{number}")) for number in range(events)]
+        ways = {name: functools.partial(_post_all, new_url, posts, directory) for name, new_url in stores.items()}
         measured = in_turns(ways, rounds)
         required = {(name, NO_STORAGE): WANTED_RATIO for name in stores if name != NO_STORAGE}
         report.add("receiver, durable", events, measured, required)
@@ -54,19 +64,35 @@ def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
             p99 = statistics.median(_latency_at(new_url(), rate, directory) for _ in range(max(rounds, 3)))
             what = f"{name}, p99 in ms at {rate:,.0f}/s (wanted: below {WANTED_P99_MS:g})"
             report.figures.append(Figure("receiver, latency", what, events, p99))
+        del stores[NO_STORAGE]
+        for name, new_url in stores.items():
+            tenths = _tenths(name, new_url, posts, directory)
+            wanted = {(f"{name}, every tenth {CHEAP}", f"{name}, every tenth {DUPLICATE}"): 1.0}
+            report.add("receiver, not ours", events, in_turns(tenths, rounds), wanted)
 
 
-def _post_all(new_url: Callable[[], str], events: int, directory: Path) -> Measured:
-    requests = [_request(number) for number in range(events)]
+def _tenths(
+    store: str, new_url: Callable[[], str], posts: Sequence[bytes], directory: Path
+) -> dict[str, Callable[[], Measured]]:
+    """Return what measures the receiver with every tenth event replaced, by what replaces it."""
+    ways: dict[str, Callable[[], Measured]] = {}
+    for kind, tenth in TENTHS.items():
+        mixed = [post if number % 10 else _request(tenth(number)) for number, post in enumerate(posts)]
+        ways[f"{store}, every tenth {kind}"] = functools.partial(_post_all, new_url, mixed, directory)
+    return ways
+
+
+def _post_all(new_url: Callable[[], str], posts: Sequence[bytes], directory: Path) -> Measured:
     with _Server(new_url(), directory) as server:
         begun = time.perf_counter()
-        server.load(requests, None)
+        server.load(posts, None)
         return Measured(time.perf_counter() - begun, 0.0)
 
 
 def _latency_at(url: str, per_second: float, directory: Path) -> float:
     """Return the 99th percentile of the answers' latency in milliseconds, once the server is warm."""
-    requests = [_request(number) for number in range(int(per_second * (WARM_UP_SECONDS + LATENCY_SECONDS)))]
+    numbers = range(int(per_second * (WARM_UP_SECONDS + LATENCY_SECONDS)))
+    requests = [_request(an_event(number, f"SKU-{number % 500}", request=f"fr-{number}")) for number in numbers]
     first = int(per_second * WARM_UP_SECONDS)
     with _Server(url, directory) as server:
         server.load(requests[:first], per_second)
@@ -105,6 +131,6 @@ class _Server:
             gc.enable()
 
 
-def _request(number: int) -> bytes:
-    body = json.dumps(an_event(number, f"SKU-{number % 500}", request=f"fr-{number}")).encode()
+def _request(event: dict[str, t.Any]) -> bytes:
+    body = json.dumps(event).encode()
     return b"POST /events HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body

@@ -7,21 +7,24 @@ import typing as t
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tap_newstore_fulfillment.landing.level import NEAR, Arrived, find_level
+from tap_newstore_fulfillment.landing.level import NEAR, Arrived, far_ahead
 
 FAR = 10**12
 
 
 def level(arrived: t.Sequence[int], *, unsettled: t.Sequence[int] = (), accepted: t.Collection[int] = ()) -> t.Any:
     """Return the mark and what is held ahead, for timestamps in the order they arrived."""
-    everything = [Arrived(at, position) for position, at in enumerate([*arrived, *unsettled], start=1)]
+    everything = [
+        Arrived(at, position, position <= len(arrived)) for position, at in enumerate([*arrived, *unsettled], start=1)
+    ]
 
     def newest_up_to(at: int) -> int:
         return max((row.position for row in everything if row.logical_timestamp <= at), default=0)
 
     positions = {row.position for row in everything if row.logical_timestamp in accepted}
-    found = find_level(sorted(everything[: len(arrived)]), lambda ahead: not positions.isdisjoint(ahead), newest_up_to)
-    return found.mark, [row.logical_timestamp for row in found.ahead]
+    found = far_ahead(sorted(everything), lambda ahead: not positions.isdisjoint(ahead), newest_up_to)
+    ordinary = [row.logical_timestamp for row in everything[: len(arrived)] if row not in found]
+    return max(ordinary, default=None), [row.logical_timestamp for row in found]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +63,11 @@ def test_later_arrivals_that_go_on_from_its_level_make_it_a_mark(arrived: list[i
 
 
 def test_an_arrival_that_has_not_settled_confirms_nothing() -> None:
-    assert level([10, 11, FAR], unsettled=[FAR + 1]) == (11, [FAR])
+    assert level([10, 11, FAR], unsettled=[FAR + 1]) == (11, [FAR, FAR + 1])
+
+
+def test_an_arrival_that_has_not_settled_shows_what_is_ordinary() -> None:
+    assert level([FAR], unsettled=[10]) == (None, [FAR])
 
 
 def test_two_timestamps_far_ahead_are_no_level_while_arrivals_below_go_on() -> None:

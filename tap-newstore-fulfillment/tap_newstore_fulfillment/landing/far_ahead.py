@@ -11,7 +11,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from tap_newstore_fulfillment.landing.level import LOOKED_AT, NEAR, Arrived, Level, find_level
+from tap_newstore_fulfillment.landing.level import LOOKED_AT, NEAR, Arrived, far_ahead
 from tap_newstore_fulfillment.landing.quarantine import new_row
 from tap_newstore_fulfillment.landing.sweep import take_out
 from tap_newstore_fulfillment.landing.tables import ACCEPTED, FAR_AHEAD, TAKEN_OUT, fulfillment_event, quarantine
@@ -34,12 +34,19 @@ class FarAhead:
         self._database = database
         self._highest: int | None = None
 
-    def level(self, connection: sa.Connection, settled: sa.ColumnElement[bool]) -> Level:
-        """Return how far the events have come that meet a condition."""
+    def find(self, connection: sa.Connection, position: int | None, settled: sa.ColumnElement[bool]) -> list[Arrived]:
+        """Return the events that are far ahead, in timestamp order.
+
+        Args:
+            connection: The store's.
+            position: Consider arrivals up to this position only (None: all).
+            settled: The condition that an event has settled; only such events show that a sequence goes on.
+        """
         event, entry = fulfillment_event.c, quarantine.c
+        here = [event.logical_timestamp > TAKEN_OUT, *([] if position is None else [event.position <= position])]
         highest = (
-            sa.select(event.logical_timestamp, event.position)
-            .where(settled, event.logical_timestamp > TAKEN_OUT)
+            sa.select(event.logical_timestamp, event.position, sa.case((settled, 1), else_=0))
+            .where(*here)
             .order_by(event.logical_timestamp.desc())
             .limit(LOOKED_AT)
         )
@@ -51,18 +58,18 @@ class FarAhead:
 
         def newest_up_to(logical_timestamp: int) -> int:
             # "+ 0" makes SQLite go back from the newest arrival instead of through all timestamps.
-            low = (event.logical_timestamp + 0).between(TAKEN_OUT + 1, logical_timestamp)
+            low = sa.and_(*here, event.logical_timestamp + 0 <= logical_timestamp)
             return connection.scalar(sa.select(event.position).where(low).order_by(event.position.desc()).limit(1)) or 0
 
-        rows = sorted(Arrived(*row) for row in connection.execute(highest))
-        return find_level(rows, is_any_accepted, newest_up_to)
+        rows = sorted(Arrived(at, place, bool(is_settled)) for at, place, is_settled in connection.execute(highest))
+        return list(far_ahead(rows, is_any_accepted, newest_up_to))
 
     def note(self) -> list[int]:
         """List in quarantine what is far ahead now, and nothing else; return the logical timestamps."""
         event, entry = fulfillment_event.c, quarantine.c
         content = sa.select(event.event_id, event.logical_timestamp, event.received_at, event.body)
         with self._database.reading() as connection:
-            ahead = self.level(connection, sa.true()).ahead[:MOST_LISTED]
+            ahead = self.find(connection, None, sa.true())[:MOST_LISTED]
             found = connection.execute(content.where(event.position.in_([row.position for row in ahead]))).all()
             listed = set(connection.scalars(sa.select(entry.event_id).where(entry.kind == FAR_AHEAD)))
         events = {row.event_id: row for row in found}

@@ -12,7 +12,7 @@ from tap_newstore_fulfillment.landing.far_ahead import FarAhead
 from tap_newstore_fulfillment.landing.late_arrivals import LateArrivals, is_known_late
 from tap_newstore_fulfillment.landing.release import Bookmark, ReleasePlan
 from tap_newstore_fulfillment.landing.settling import Settled
-from tap_newstore_fulfillment.landing.tables import fulfillment_event
+from tap_newstore_fulfillment.landing.tables import TAKEN_OUT, fulfillment_event
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,19 +87,18 @@ class Releases:
                 settled = Settled.by_wall(moment - settle_ms)
             position = connection.scalar(sa.select(sa.func.max(event.position))) or 0
             by_wall = sa.and_(event.received_at <= settled.received_at, event.position <= settled.within)
-            has_come = event.position <= position
             is_settled = sa.or_(event.position <= settled.position, by_wall)
-            level = self.far_ahead.level(connection, sa.and_(has_come, is_settled))
-            ahead = self.far_ahead.level(connection, has_come).ahead
+            ahead = self.far_ahead.find(connection, position, is_settled)
+            held_from = ahead[0].logical_timestamp if ahead else None
+            mark = connection.scalar(_highest(position, held_from).where(is_settled))
             if start.is_ahead_of_store(self.store_id, position, _arrival_at(connection, start.position)):
                 logger.warning(RESTORED)
                 start = start.without_position(self.store_id)
             arrival = _arrival_at(connection, position)
         plan = ReleasePlan.make(
-            start, mark=level.mark, position=position, store_id=self.store_id, oldest=oldest, arrival=arrival
+            start, mark=mark, position=position, store_id=self.store_id, oldest=oldest, arrival=arrival
         )
-        if ahead:
-            plan = dataclasses.replace(plan, held_from=ahead[0].logical_timestamp)
+        plan = dataclasses.replace(plan, held_from=held_from)
         self.late_arrivals.note(plan, settle_ms)
         return self.late_arrivals.look_up(plan, settle_ms)
 
@@ -147,6 +146,15 @@ def _arrival_at(connection: sa.Connection, position: int) -> str | None:
     event = fulfillment_event.c
     row = connection.execute(sa.select(event.event_id, event.received_at).where(event.position == position)).first()
     return f"{row.event_id}@{row.received_at}" if row else None
+
+
+def _highest(position: int, held_from: int | None) -> sa.Select[tuple[int]]:
+    """Select the highest logical timestamp up to a position, below those that are far ahead."""
+    event = fulfillment_event.c
+    here = [event.position <= position, event.logical_timestamp > TAKEN_OUT]
+    if held_from is not None:
+        here.append(event.logical_timestamp < held_from)
+    return sa.select(event.logical_timestamp).where(*here).order_by(event.logical_timestamp.desc()).limit(1)
 
 
 def _arrivals(plan: ReleasePlan) -> sa.Select[t.Any]:

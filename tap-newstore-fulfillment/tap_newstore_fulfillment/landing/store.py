@@ -144,7 +144,8 @@ class LandingStore(Releases):
         with self._database.writing() as connection:
             moment = self._database.now(connection) if received_at is None else received_at
             ours, others = self._tenancy.split(connection, events)
-            self._tenancy.set_aside(connection, others, moment)
+            if others:
+                self._tenancy.set_aside(connection, others, moment)
             names = self._insert(connection, ours, moment) if ours else []
             return Added(names, [event.event_name for event in others])
 

@@ -29,6 +29,10 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger("tap-newstore-fulfillment.landing")
 
 
+#: Of how many other tenants the log speaks once, in one go.
+MOST_NAMED = 10
+
+
 class Tenancy:
     """The tenant of one landing store: as set, else that of the first event that names one.
 
@@ -42,6 +46,8 @@ class Tenancy:
 
     def __init__(self, database: LandingDatabase, setting: str | None) -> None:
         self._database = database
+        #: Other tenants the log has named.
+        self._named: set[str | None] = set()
         with database.reading() as connection:
             self.known = _stored(connection)
         if setting and setting != self.known:
@@ -62,15 +68,20 @@ class Tenancy:
         others = [event for event in events if event.tenant not in ours]
         return [event for event in events if event.tenant in ours] if others else events, others
 
-    def set_aside(self, connection: sa.Connection, events: Sequence[FulfillmentEvent], received_at: int) -> None:
+    def set_aside(self, connection: sa.Connection, events: Events, received_at: int) -> None:
         """Keep events of another tenant in quarantine, each once. The caller commits."""
-        kind = quarantine.c.kind == ANOTHER_TENANT
-        for event in events:
-            known = sa.select(quarantine.c.id).where(kind, quarantine.c.event_id == event.event_id)
-            if connection.scalar(known) is None:
-                reason = other_tenant(event.tenant, str(self.known))
-                connection.execute(quarantine.insert(), set_aside_row(event, reason, received_at))
-                logger.warning("Set aside: %s", reason, extra={"fields": {"event_id": event.event_id}})
+        new = {event.event_id: event for event in events}
+        entry = quarantine.c
+        known = sa.select(entry.event_id).where(entry.event_id.in_(list(new)), entry.kind == ANOTHER_TENANT)
+        for event_id in connection.scalars(known):
+            new.pop(event_id, None)
+        if new:
+            reasons = {event.tenant: other_tenant(event.tenant, str(self.known)) for event in new.values()}
+            rows = [set_aside_row(event, reasons[event.tenant], received_at) for event in new.values()]
+            connection.execute(quarantine.insert(), rows)
+            for tenant in reasons.keys() - self._named:
+                logger.warning("Set aside from now on: %s", reasons[tenant])
+            self._named.update(list(reasons)[:MOST_NAMED])
 
     def check_stored(self, stored: str | None, events: Events) -> None:
         """Take out what was stored although it is not ours: this process did not know the tenant, or no longer.
