@@ -133,6 +133,16 @@ class CountedEachTime(Ledger):
     quantities_class = _CountsEachTime
 
 
+class _FoldsWithoutATrace(Quantities):
+    def fold(self, acknowledged: int) -> None:
+        super().fold(acknowledged)
+        self.folded.clear()
+
+
+class FoldedCountedAgain(Ledger):
+    quantities_class = _FoldsWithoutATrace
+
+
 class SentOnce(Ledger):
     def pending(self, acknowledged: Acknowledged) -> list[Unit]:
         return [unit for unit in super().pending(acknowledged) if unit.cut is None]
@@ -222,6 +232,7 @@ BROKEN: dict[str, Parts] = {
     "5: changes of the ERP alone are not sent": _with(OnlyEvents),
     "5: a run without events declares what the ERP contains": _with(RangeOfTheErp),
     "6: the same event counts each time it comes": _with(CountedEachTime),
+    "6: what was folded counts again when all is read again": _with(FoldedCountedAgain),
     "6: what was planned once is not repeated": _with(SentOnce),
     "7: what was planned counts as imported": _with(PlannedIsImported),
     "7: the state goes out before the import ends": _with(StateBeforeTheEnd),

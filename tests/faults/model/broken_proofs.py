@@ -12,7 +12,7 @@ from tests.faults.model.shop import Parts, Shop
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.faults.model.erp import Booking, Erp, Rows
+    from tests.faults.model.erp import Booking, Erp, Row, Rows
     from tests.faults.model.proofs import Group
     from tests.faults.model.quantities import Unit
     from tests.faults.model.readings import Form, Key, Readings, Step
@@ -41,6 +41,12 @@ class _HighestBooked(BooksAndSaysUpToWhere):
 
 class TooSmallASkew(TakenAt):
     skew = 0
+
+
+class RowsGoBack(TakenAt):
+    def is_denied_by(self, key: Key, row: Row) -> bool:
+        del key, row
+        return False
 
 
 class WholeGroups(BookedByRequest):
@@ -102,6 +108,7 @@ BROKEN_PROOFS: dict[str, Variant] = {
     ),
     "a file is taken for current": Variant(_With(erp=WritesLists), "current"),
     "the skew is too small": Variant(WithProof(TooSmallASkew), "taken_at"),
+    "a row counts that goes back before what was folded": Variant(WithProof(RowsGoBack), "taken_at", {"folds": True}),
     "a whole request counts when a part is booked": Variant(WithProof(WholeGroups), "booked by request"),
     "units of another key prove it": Variant(WithProof(OtherKeys), "booked by request"),
     "a folded unit proves another one": Variant(WithProof(FoldedForgotten), "booked by request", {"folds": True}),

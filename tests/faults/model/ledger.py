@@ -29,10 +29,6 @@ class Refused(Exception):  # noqa: N818 - the mapper's refusal, not an error of 
     """The ledger is older than the Singer state."""
 
 
-class RowsRefused(Exception):  # noqa: N818
-    """A row no longer contains units the ledger has folded away."""
-
-
 @dataclasses.dataclass(frozen=True)
 class PlannedCut:
     """A cut as it is sent.
@@ -106,14 +102,8 @@ class Ledger:
         self._taken.append(taken)
 
     def plan(self, rows: Rows, acknowledged: Acknowledged, lowest_number: int) -> list[PlannedCut]:
-        """Return the cuts of this run.
-
-        Raises:
-            RowsRefused: a row contains less than before, and the ledger no longer knows what.
-        """
+        """Return the cuts of this run."""
         self.known.read(rows)
-        if any(self.known.proof.is_denied_by(key, row) for key, row in rows.items()):
-            raise RowsRefused
         mark = highest(acknowledged.mark, acknowledged.end)
         self.known.move_mark(self.pending(acknowledged), mark, self._seen)
         pending = sorted(self.pending(acknowledged), key=_timestamp)

@@ -10,7 +10,7 @@ from target_newstore_stock.errors import IncompleteCutError
 from target_newstore_stock.records import CutProgress, StockRecord, head_of
 
 from tests.faults.model.judge import Judge, WrongNumberError
-from tests.faults.model.ledger import Ledger, PlannedCut, Refused, RowsRefused
+from tests.faults.model.ledger import Ledger, PlannedCut, Refused
 from tests.faults.model.newstore import Job, NewStore
 from tests.faults.model.readings import KEYS, OPENING, Ending, Readings, Step
 
@@ -111,10 +111,7 @@ class Pipeline:
         if not end.complete:
             self.state = unchanged
             return []
-        try:
-            cuts = self.ledger.plan(self.read_erp(meanwhile), acknowledged, said.cut)
-        except RowsRefused:
-            return []
+        cuts = self.ledger.plan(self.read_erp(meanwhile), acknowledged, said.cut)
         if dies:
             return []
         if not cuts:

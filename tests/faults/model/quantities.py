@@ -53,7 +53,7 @@ class Quantities:
         seen_through: The highest bookmark of the tap.
         mark: The highest timestamp ever declared, or tried to.
         run: Number of the run.
-        horizon: Which units up to it are known, the ledger can no longer tell.
+        folded: Units that were folded away; they do not count a second time.
     """
 
     def __init__(self, proof: Proof) -> None:
@@ -65,7 +65,7 @@ class Quantities:
         self.seen_through: int | None = None
         self.mark: int | None = None
         self.run = 0
-        self.horizon: int | None = None
+        self.folded: set[tuple[str, Key]] = set()
 
     def copied(self) -> t.Self:
         """Return a copy, as a backup."""
@@ -73,18 +73,17 @@ class Quantities:
         other.proof = self.proof.copied()
         other.units = {name: copy.copy(unit) for name, unit in self.units.items()}
         other.ahead = {name: copy.copy(unit) for name, unit in self.ahead.items()}
-        other.rows, other.changed_run = dict(self.rows), dict(self.changed_run)
+        other.rows, other.changed_run, other.folded = dict(self.rows), dict(self.changed_run), set(self.folded)
         return other
 
     def take(self, sent: Iterable[Sent], through: int | None) -> None:
         """Take what one run's tap sent."""
-        seen, horizon = self.seen_through, self.horizon
+        seen = self.seen_through
         for sale, is_released, is_late in sent:
             late = is_late or (seen is not None and sale.at <= seen)
             for key, count in sale.units:
                 name = (sale.event_id, key)
-                if name in self.units or (horizon is not None and sale.at <= horizon):
-                    # The mapper refuses unknown units below the horizon; its user lets the tap begin beyond it.
+                if name in self.units or name in self.folded:
                     continue
                 known = self.ahead.pop(name, None) if is_released else self.ahead.get(name)
                 if is_released:
@@ -98,12 +97,14 @@ class Quantities:
         return Unit(sale.event_id, key, sale.at, count, sale.published, sale.request, late, self.run)
 
     def read(self, rows: Rows) -> None:
-        """Take the ERP's rows."""
+        """Take the ERP's rows; instead of one that no longer contains what was folded, the last one stands."""
         for key, row in rows.items():
             kept = self.rows.get(key)
+            if self.folded and self.proof.is_denied_by(key, row):
+                continue
             if kept is None or (kept.quantity, kept.says) != (row.quantity, row.says):
                 self.changed_run[key] = self.run
-        self.rows = rows
+            self.rows[key] = row
         for unit in self.units.values():
             if unit.cut is None:
                 # A run that died took it; it has not been weighed against the ERP's rows before.
@@ -154,7 +155,7 @@ class Quantities:
             is_old = unit.run < self.run - KEEP_RUNS and unit.cut is not None and unit.cut <= acknowledged
             if is_old and self.contained(unit) == unit.units:
                 self.proof.fold(unit)
-                self.horizon = highest(self.horizon, unit.at)
+                self.folded.add(name)
                 del self.units[name]
 
 

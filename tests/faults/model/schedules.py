@@ -43,8 +43,8 @@ def readings_of(seed: int, form: Form, scope: Scope) -> Readings:
         emit_unreleased=bits[2],
         books=bits[3],
         lists_less=bits[3] and form.startswith("booked by"),
-        # What comes later than promised may be older than what was folded; then its user must decide.
-        folds=not bits[1] and seed % 5 < 2 and form != "booked, reversible",
+        # Of what may be taken back nothing is folded.
+        folds=seed % 5 < 2 and form != "booked, reversible",
         clock_error=seed % 3 - 1,
         max_items=(1, 2, 3, 100)[seed % 7 % 4],
     )
