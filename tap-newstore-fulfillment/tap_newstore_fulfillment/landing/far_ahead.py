@@ -68,17 +68,19 @@ class FarAhead:
         """List in quarantine what is far ahead now, and nothing else; return the logical timestamps."""
         event, entry = fulfillment_event.c, quarantine.c
         content = sa.select(event.event_id, event.logical_timestamp, event.received_at, event.body)
+        listed = sa.select(entry.event_id).where(entry.kind == FAR_AHEAD)
         with self._database.reading() as connection:
             ahead = self.find(connection, None, sa.true())[:MOST_LISTED]
             found = connection.execute(content.where(event.position.in_([row.position for row in ahead]))).all()
-            listed = set(connection.scalars(sa.select(entry.event_id).where(entry.kind == FAR_AHEAD)))
-        events = {row.event_id: row for row in found}
-        if listed != events.keys():
+            is_listed = set(connection.scalars(listed)) == {row.event_id for row in found}
+        if not is_listed:
             with self._database.writing() as connection:
-                gone = sa.and_(entry.kind == FAR_AHEAD, entry.event_id.not_in(list(events)))
+                gone = sa.and_(entry.kind == FAR_AHEAD, entry.event_id.not_in([row.event_id for row in found]))
                 connection.execute(quarantine.delete().where(gone))
-                for event_id in events.keys() - listed:
-                    connection.execute(quarantine.insert(), _entry(events[event_id]))
+                known = set(connection.scalars(listed))
+                for row in found:
+                    if row.event_id not in known:
+                        connection.execute(quarantine.insert(), _entry(row))
         return sorted(row.logical_timestamp for row in ahead)
 
     def watch(self, highest: int) -> None:
