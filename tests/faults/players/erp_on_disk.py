@@ -114,8 +114,6 @@ class SourcesOnDisk:
         settings = self._sources[name].settings
         if is_failing:
             settings = settings | {"on_hand_url": "sqlite:////nowhere/erp.db", "on_hand_table": "stock"}
-            settings.pop("booked_table", None)
-            settings["on_hand_as_of"] = "column"
         elif not settings["on_hand_url"].endswith(".csv"):
             settings = settings | {"max_on_hand_age_minutes": self._minutes}
         age = {"max_on_hand_age_minutes": self._minutes} if is_failing else {}

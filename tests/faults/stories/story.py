@@ -254,7 +254,9 @@ class Story(World):
         # The numbers must also be right for an ERP that stays behind.
         behind = 0 if self.options.erp == "lists" else self.schedule.seed % 2 * 3
         self.pass_time(2 * self.promise)
-        for changes in (set(), self.truth.late_keys()):
+        late = self.truth.late_keys()
+        # A row may happen to be as it was when a late event came; then it counts until the row changes once more.
+        for changes in (set(), late, late):
             for key in KEYS:
                 # A late event at or below a row's as-of counts until the row changes (design rule 4).
                 self._move(key, int(key in changes))
