@@ -41,6 +41,13 @@ def postgresql() -> Iterator[PostgreSql]:
         yield server
 
 
+@pytest.fixture
+def own_postgresql() -> Iterator[PostgreSql]:
+    """Yield a PostgreSQL server that a test may stop: no other test uses it."""
+    with PostgreSql() as server:
+        yield server
+
+
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[MariaDb]:
     """Yield the MariaDB server of this test run."""

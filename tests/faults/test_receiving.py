@@ -63,14 +63,14 @@ def test_f1_sigkill_of_the_receiver_in_a_burst_loses_nothing(tmp_path: Path, dat
 
 
 @pytest.mark.fault("F2")
-def test_f2_a_database_restarted_under_load_loses_nothing(tmp_path: Path, postgresql: PostgreSql) -> None:
-    url = postgresql.new_database()
+def test_f2_a_database_restarted_under_load_loses_nothing(tmp_path: Path, own_postgresql: PostgreSql) -> None:
+    url = own_postgresql.new_database()
     with Receiver(tmp_path, landing_url=url) as receiver:
         sender = Sender(receiver.events_url)
         sender.send(range(400))
         for accepted in (50, 150):
             wait_until(lambda: len(sender.accepted) > accepted, "events accepted before a restart")  # noqa: B023
-            postgresql.restart()
+            own_postgresql.restart()
         sender.finish()
     assert emitted(tmp_path, url) == list(range(400))
 

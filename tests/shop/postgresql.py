@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import subprocess
 import tempfile
 import typing as t
 import uuid
@@ -17,10 +18,11 @@ import psycopg
 import sqlalchemy as sa
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
 LOG_FILES = 6
+STARTS = 5
 
 
 class PostgreSql:
@@ -33,7 +35,7 @@ class PostgreSql:
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory or _new_directory()
         with _may_make_its_user():
-            self._server = _package().get_server(self._directory, cleanup_mode="stop")
+            self._server = _in_time(lambda: _package().get_server(self._directory, cleanup_mode="stop"))
 
     def __enter__(self) -> t.Self:
         return self
@@ -88,7 +90,15 @@ class PostgreSql:
 
     def start(self) -> None:
         """Start the server after `stop`."""
-        self._server.start()
+        _in_time(self._server.start)
+
+
+def _in_time(start: Callable[[], t.Any]) -> t.Any:
+    """Start a server; the wheel gives it ten seconds, which on a busy machine are not always enough."""
+    for _ in range(STARTS):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return start()
+    return start()
 
 
 def _new_directory() -> Path:

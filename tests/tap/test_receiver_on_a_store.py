@@ -86,17 +86,19 @@ def test_both_keys_are_accepted_while_a_key_is_changed(tmp_path: Path) -> None:
         assert receiver.post(an_event(10), key="new-keyold-key").status_code == 401
 
 
-def test_a_store_that_is_down_is_answered_503_and_recovers_by_itself(tmp_path: Path, postgresql: PostgreSql) -> None:
-    url = postgresql.new_database()
+def test_a_store_that_is_down_is_answered_503_and_recovers_by_itself(
+    tmp_path: Path, own_postgresql: PostgreSql
+) -> None:
+    url = own_postgresql.new_database()
     with Receiver(tmp_path, landing_url=url) as receiver:
         assert receiver.post(an_event(10)).status_code == 200
-        postgresql.stop()
+        own_postgresql.stop()
         try:
             refused = receiver.post(an_event(11))
             health = requests.get(f"{receiver.url}/healthz", timeout=CALL_SECONDS)
             malformed = receiver.post(b"temp")
         finally:
-            postgresql.start()
+            own_postgresql.start()
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
         assert (health.status_code, malformed.status_code) == (503, 503)
         assert receiver.post(an_event(11)).status_code == 200

@@ -130,7 +130,8 @@ def late_events_cut_goes_below_the_mark(patch: pytest.MonkeyPatch) -> None:
 
 
 def what_the_erp_contains_is_ignored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Proof, "units_missing", lambda _, units: units.c.units)
+    for proof in (Proof, Proofs):
+        patch.setattr(proof, "units_missing", lambda _, units: units.c.units)
 
 
 def units_ahead_are_added_back_to_any_row(patch: pytest.MonkeyPatch) -> None:
