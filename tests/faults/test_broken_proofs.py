@@ -16,7 +16,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mapper_newstore_stock.run.erp_tables import Found
+    from mapper_newstore_stock.run.csv_lists import Found
 
 #: Usually one of the first catches it.
 SEEDS = range(60)

@@ -33,9 +33,12 @@ class SqlErp:
             "CREATE TABLE booked (event_id TEXT, request TEXT, order_id TEXT, sku TEXT, node TEXT, qty INTEGER);"
         )
 
-    def count(self, node: str, product: str, quantity: int, taken_at: str = "") -> None:
-        self._execute("DELETE FROM stock WHERE fulfillment_node_id = ? AND product_id = ?", node, product)
+    def count(self, node: str, product: str, quantity: int | str, taken_at: str = "") -> None:
+        self.remove(node, product)
         self._execute("INSERT INTO stock VALUES (?, ?, ?, ?)", node, product, quantity, taken_at)
+
+    def remove(self, node: str, product: str) -> None:
+        self._execute("DELETE FROM stock WHERE fulfillment_node_id = ? AND product_id = ?", node, product)
 
     def book(self, event_id: str = "", request: str = "", order: str = "", sku: str = "SKU-1", units: int = 1) -> None:
         self._execute("INSERT INTO booked VALUES (?, ?, ?, ?, 'DC01', ?)", event_id, request, order, sku, units)

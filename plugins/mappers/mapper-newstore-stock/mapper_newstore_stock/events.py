@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import datetime as dt
 import typing as t
 
@@ -114,16 +113,12 @@ def completed_units(events: Iterable[Event], ignore_before: int | None = None) -
     for event in events:
         if event.event_name != COMPLETED or not event.items:
             continue
-        node, items = node_of(event), event.items
-        if ignore_before is not None:
-            for product, units in units_here(items, ignore_before).items():
-                yield node, product, event.logical_timestamp, event.event_id, units
+        node, event_id, items = node_of(event), as_kept(event.event_id), event.items
+        if ignore_before is None and len(items) == 1:
+            yield node, as_kept(items[0].product_id), event.logical_timestamp, event_id, 1
             continue
-        if len(items) == 1:
-            yield node, items[0].product_id, event.logical_timestamp, event.event_id, 1
-            continue
-        for product, units in collections.Counter(item.product_id for item in items).items():
-            yield node, product, event.logical_timestamp, event.event_id, units
+        for product, units in units_here(items, ignore_before).items():
+            yield node, product, event.logical_timestamp, event_id, units
 
 
 def units_here(items: Iterable[Item], ignore_before: int | None) -> dict[str, int]:
@@ -137,7 +132,8 @@ def units_here(items: Iterable[Item], ignore_before: int | None) -> dict[str, in
     for item in items:
         shipped_at = None if ignore_before is None else _epoch_ms(item.shipped_at)
         is_old = ignore_before is not None and shipped_at is not None and shipped_at < ignore_before
-        units[item.product_id] = units.get(item.product_id, 0) + (not is_old)
+        product = as_kept(item.product_id)
+        units[product] = units.get(product, 0) + (not is_old)
     return units
 
 
@@ -145,7 +141,14 @@ def references(events: Iterable[Event]) -> Iterator[Reference]:
     """Yield what completions can be proven by."""
     for event in events:
         if event.event_name == COMPLETED and event.items:
-            yield event.event_id, _epoch_ms(event.published_at), event.fulfillment_request_id, event.order_id
+            ids = (event.fulfillment_request_id, event.order_id)
+            kept = [None if reference is None else as_kept(reference) for reference in ids]
+            yield as_kept(event.event_id), _epoch_ms(event.published_at), kept[0], kept[1]
+
+
+def as_kept(text: str) -> str:
+    """Return a text as every ledger can keep it: PostgreSQL takes no NUL, and no key of the ERP has one either."""
+    return text.replace("\0", "\ufffd")
 
 
 def node_of(event: Event) -> str:
@@ -157,7 +160,7 @@ def node_of(event: Event) -> str:
     if not event.fulfillment_location_id:
         doing = "completes units" if event.event_name == COMPLETED else "moves units"
         raise MapperError(f"event {event.event_id} {doing} but names no fulfillment_location_id")
-    return event.fulfillment_location_id
+    return as_kept(event.fulfillment_location_id)
 
 
 def _epoch_ms(published_at: str | None) -> int | None:

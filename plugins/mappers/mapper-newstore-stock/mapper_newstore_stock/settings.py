@@ -9,6 +9,7 @@ from singer_sdk import typing as th
 from mapper_newstore_stock.ledger.retention import DEFAULT_KEEP_DAYS
 from mapper_newstore_stock.run.rules import DEFAULT_MAX_CUT_ITEMS
 from mapper_newstore_stock.sources_setting import sources_setting
+from mapper_newstore_stock.written_settings import WRITTEN
 
 DEFAULT_SKEW_SECONDS = 120
 STOCK, ALLOCATIONS = "stock", "allocations"
@@ -114,6 +115,7 @@ _FLAT: dict[str, t.Any] = th.PropertiesList(
         title="Done marker",
         description="Ending of a second file the ERP writes when a list is whole, such as `.done`",
     ),
+    *WRITTEN,
     th.Property(
         "newstore_clock_url",
         th.StringType,

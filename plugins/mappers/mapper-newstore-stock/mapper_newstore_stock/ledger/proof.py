@@ -13,7 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from mapper_newstore_stock.ledger.quantities import same_key
-from mapper_newstore_stock.ledger.tables import completed_unit, late_unit, on_hand, source
+from mapper_newstore_stock.ledger.tables import completed_unit, is_absent, late_unit, on_hand, source, standing_unit
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,13 +46,15 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     def units_in(self, units: sa.Table) -> sa.ColumnElement[int]:
         """Return how many units of a row of `completed_unit` or `ahead_unit` are in the number of its `on_hand` row."""
         unit = units.c
+        if self.form in ("column", "taken_at"):
+            contained = self._taken_at(unit) if self.form == "taken_at" else self._column(units)
+            return sa.case((sa.or_(contained, self._is_old(unit)), unit.units), else_=0)
+        proven: sa.ColumnElement[int] = unit.booked
         if self.form == "current":
-            return unit.units if self.known_run is None else sa.case((self._was_known(unit), unit.units), else_=0)
-        if self.form == "booked":
-            proven: sa.ColumnElement[int] = unit.booked
-            return proven if self.contained_through is None else sa.case((self._is_old(unit), unit.units), else_=proven)
-        contained = self._taken_at(unit) if self.form == "taken_at" else self._column(units)
-        return sa.case((sa.or_(contained, self._is_old(unit)), unit.units), else_=0)
+            proven = unit.units if self.known_run is None else sa.case((self._was_known(unit), unit.units), else_=0)
+        # The form speaks of rows that were read; another one proves what it did when it was.
+        of_row = sa.case((is_absent, _standing(unit)), else_=proven)
+        return of_row if self.contained_through is None else sa.case((self._is_old(unit), unit.units), else_=of_row)
 
     def units_missing(self, units: sa.Table) -> sa.ColumnElement[int]:
         """Return how many units of a row are not proven to be in the number of its `on_hand` row."""
@@ -105,6 +107,15 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
         return sa.and_(unit.published_at.is_not(None), unit.published_at < self.proven_before())
 
 
+def _standing(unit: t.Any) -> sa.ColumnElement[int]:
+    """Return how many units the last row of a key contained that today's list lacks."""
+    kept = standing_unit.c
+    same_unit = sa.and_(
+        same_key(kept, unit), kept.logical_timestamp == unit.logical_timestamp, kept.event_id == unit.event_id
+    )
+    return sa.func.coalesce(sa.select(kept.units).where(same_unit).correlate_except(standing_unit).scalar_subquery(), 0)
+
+
 def _row_has_not_changed_since(unit: t.Any) -> sa.ColumnElement[bool]:
     """Return the condition that the row is what it was when a late unit came: the ERP cannot have counted it."""
     row, late = on_hand.c, late_unit.c
@@ -124,9 +135,11 @@ class Proofs:
 
     Attributes:
         by_source: A proof for each source's name.
+        has_absent: There are rows in the ledger that today's lists lack.
     """
 
     by_source: Mapping[str, Proof] = dataclasses.field(default_factory=lambda: {"": Proof()})
+    has_absent: bool = True
 
     def units_in(self, units: sa.Table) -> sa.ColumnElement[int]:
         """Return how many units of a row of `completed_unit` or `ahead_unit` are in the number of its `on_hand` row."""
@@ -142,7 +155,7 @@ class Proofs:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every number contains every completion that is known."""
+        """Whether every number that was read contains every completion that is known."""
         return all(proof.is_complete for proof in self.by_source.values())
 
     @property

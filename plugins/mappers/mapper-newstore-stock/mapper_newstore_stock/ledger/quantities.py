@@ -32,7 +32,7 @@ def completed_since(mark: int, proofs: Proofs, *, skips: bool = False) -> sa.Col
         proofs: How the rows prove what they contain.
         skips: Some timestamps below the mark were never declared.
     """
-    if proofs.is_complete:
+    if proofs.is_complete and not proofs.has_absent:
         return sa.literal(0, sa.BigInteger)
     unit = completed_unit.c
     counts = sa.and_(same_key(unit, on_hand.c), unit.logical_timestamp <= mark)

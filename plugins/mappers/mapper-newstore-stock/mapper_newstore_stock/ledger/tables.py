@@ -126,6 +126,19 @@ late_unit = sa.Table(
     sqlite_with_rowid=False,
 )
 
+#: How many of a key's units its last row contained when the list lacked the key for the first time: so much the row
+#: proves until there is another one (forms `current` and `booked`, which say it of all rows at once).
+#: Written by: standing_rows (all rows)
+standing_unit = sa.Table(
+    "standing_unit",
+    metadata,
+    *key_columns(),
+    sa.Column("logical_timestamp", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("event_id", text, primary_key=True),
+    sa.Column("units", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 #: Units known ahead of the tap's release mark, since `run`. They count in no mark and no range. They become
 #: completed units when they are released or when the mark reaches them.
 #: Written by: intake (new units; removes completed ones), booked_units (booked)
@@ -199,7 +212,8 @@ unknown_past = sa.Table("unknown_past", metadata, sa.Column("through", sa.BigInt
 #: in which the row may have changed since rows were last read. `sent_quantity`, `sent_cut`: NULL until the
 #: key is first sent. `source`: whose row it is. `absence`: why the last list read has no usable row of the key
 #: ("": it has one).
-#: Written by: erp_rows (rows as read), absent_rows (absence), cut_writer (sent_quantity, sent_cut)
+#: Written by: erp_rows (rows as read), absent_rows (absence), standing_rows (taken_at), cut_writer (sent_quantity,
+#: sent_cut)
 on_hand = sa.Table(
     "on_hand",
     metadata,

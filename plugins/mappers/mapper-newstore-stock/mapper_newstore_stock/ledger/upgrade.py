@@ -23,6 +23,7 @@ from mapper_newstore_stock.ledger.tables import (
     ledger,
     on_hand,
     source,
+    standing_unit,
     unclaimed,
 )
 
@@ -61,7 +62,7 @@ def _from_3(connection: sa.Connection) -> None:
         for name in names:
             definition = sa.schema.CreateColumn(table.c[name]).compile(dialect=connection.dialect)
             connection.exec_driver_sql(f'ALTER TABLE "{table.name}" ADD COLUMN {definition}')
-    for table in (folded_booking, folded_unit, source, late_unit, unclaimed, held_key):
+    for table in (folded_booking, folded_unit, source, late_unit, standing_unit, unclaimed, held_key):
         connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
     for index in on_hand.indexes:
         connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))

@@ -18,9 +18,12 @@ from mapper_newstore_stock.ledger.tables import is_absent, is_present, on_hand
 from mapper_newstore_stock.ledger.temporary_tables import read_row, unusable_row
 from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, name_keys
 from mapper_newstore_stock.run.globs import matches, matches_none
+from mapper_newstore_stock.run.standing_rows import keep_what_rows_prove
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from mapper_newstore_stock.run.standing_rows import LastRead
 
 logger = logging.getLogger("mapper-newstore-stock.on-hand")
 
@@ -99,7 +102,7 @@ def refuse_vanished(connection: sa.Connection, rules: ListRules) -> None:
             raise OnHandError(f"{said}. Nothing was sent. Put them back, or set vanished_rows to zero or keep")
 
 
-def mark_absent(connection: sa.Connection, rules: ListRules, count: int, run: int) -> None:
+def mark_absent(connection: sa.Connection, rules: ListRules, count: int, run: int, last: LastRead | None) -> None:
     """Mark the keys a whole list has no usable row of, and name those that vanished; the caller commits.
 
     Args:
@@ -107,13 +110,30 @@ def mark_absent(connection: sa.Connection, rules: ListRules, count: int, run: in
         rules: What it may lack.
         count: How many usable rows it has.
         run: The first run in which a row may have vanished.
+        last: When rows were read before.
     """
     here = on_hand.c.source == rules.source
     _mark(connection, rules, sa.and_(here, is_absent, on_hand.c.absence != _why(rules)), run)
     known = sa.select(sa.func.count()).select_from(on_hand).where(here, is_present)
     if connection.scalar(known) != count:
         gone = sa.and_(here, is_present, ~sa.exists().where(same_key(read_row.c, on_hand.c)))
+        keep_what_rows_prove(connection, last, gone)
         _mark(connection, rules, gone, run)
+
+
+def mark_unusable(connection: sa.Connection, rules: ListRules, run: int, last: LastRead | None) -> None:
+    """Mark the keys whose changed rows cannot be used; the caller commits.
+
+    Args:
+        connection: The ledger's; `unusable_row` holds them.
+        rules: Whose rows they are.
+        run: The first run in which a row may have changed.
+        last: When rows were read before.
+    """
+    is_unusable = sa.exists().where(same_key(unusable_row.c, on_hand.c))
+    bad = sa.and_(on_hand.c.source == rules.source, is_present, is_unusable)
+    keep_what_rows_prove(connection, last, bad)
+    _mark(connection, rules, bad, run)
 
 
 def _why(rules: ListRules) -> sa.ColumnElement[str]:

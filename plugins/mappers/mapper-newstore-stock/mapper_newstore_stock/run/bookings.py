@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 import typing as t
 
-from mapper_newstore_stock.errors import ConfigurationError, OnHandError
-from mapper_newstore_stock.run.on_hand import INT64_MAX
+from mapper_newstore_stock.errors import ConfigurationError
+from mapper_newstore_stock.events import as_kept
+from mapper_newstore_stock.run.csv_hints import hint
+from mapper_newstore_stock.run.csv_lists import is_blank
+from mapper_newstore_stock.run.identities import identity
+from mapper_newstore_stock.run.row_problems import RowProblems
+from mapper_newstore_stock.run.whole_numbers import NumberReader
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,8 +28,6 @@ if t.TYPE_CHECKING:
 REFERENCES = ("event_id", "fulfillment_request_id", "order_id")
 #: What else a booking may say.
 DETAILS = ("product_id", "units", "fulfillment_node_id")
-
-_WHOLE_NUMBER = re.compile(r"(\d+)(\.0+)?", re.ASCII)
 
 #: Reference, product, fulfillment node (None: not said), units (None: all of the event).
 Booking = tuple[str, str | None, str | None, int | None]
@@ -40,14 +42,16 @@ class BookingSource:
         columns: The source's names for `event_id`, `fulfillment_request_id` or `order_id`, and for `product_id`,
             `units` and `fulfillment_node_id`. Which of them are named says what a booking is known by.
         is_reversible: A booking may be taken back: then only what is listed now is proven.
+        numbers: Reads whole numbers.
     """
 
     place: Place
     columns: Mapping[str, str]
     is_reversible: bool = False
+    numbers: NumberReader = dataclasses.field(default_factory=NumberReader)
 
     @classmethod
-    def found(cls, place: Place, names: Sequence[str], *, is_reversible: bool = False) -> t.Self:
+    def found(cls, place: Place, names: Sequence[str], **options: t.Any) -> t.Self:
         """Return the source whose columns are called what they are, known by the most precise reference it has.
 
         Raises:
@@ -57,9 +61,9 @@ class BookingSource:
         if reference is None:
             raise ConfigurationError(
                 f"booked_columns: {place.name} has no column {', '.join(REFERENCES[:-1])} or {REFERENCES[-1]} "
-                f"({', '.join(names)}). Name the one a booking is known by"
+                f"({', '.join(names)}). Name the one a booking is known by{_hint(place, names)}"
             )
-        return cls(place, {name: name for name in (reference, *DETAILS) if name in names}, is_reversible)
+        return cls(place, {name: name for name in (reference, *DETAILS) if name in names}, **options)
 
     @property
     def reference(self) -> str:
@@ -96,7 +100,7 @@ class BookingSource:
         """Read the bookings.
 
         Raises:
-            OnHandError: the source cannot be read, or a row is not usable; names row and column.
+            OnHandError: the source cannot be read, or rows cannot be used; names them.
         """
         wanted = self._wanted
         names = [self.columns.get(name, name) for name in wanted]
@@ -105,37 +109,65 @@ class BookingSource:
         without_units = None if self.reference == "event_id" else 1
         product, node, units = (places.get(name) for name in ("product_id", "fulfillment_node_id", "units"))
         texts = len(wanted) - (units is not None)
-        for position, values in erp.rows(self.place, names):
-            is_plain = all(type(value) is str and value and value == value.strip() for value in values[:texts])
+        problems = RowProblems()
+
+        def damaged(position: int, _values: Sequence[t.Any], wrong: str) -> None:
+            problems.add(f"{self.place.name}, line {position}: {wrong}")
+
+        for position, values in erp.rows(self.place, names, damaged):
+            is_plain = all(
+                type(value) is str and value.isprintable() and value.strip() == value != "" for value in values[:texts]
+            )
             if not is_plain or (units is not None and not (type(values[units]) is int and values[units] >= 0)):
-                values = self._examined(position, values, names, units)  # noqa: PLW2901 - the same row, as it should be
+                if is_blank(values):
+                    continue
+                try:
+                    values = self._examined(values, names, units)  # noqa: PLW2901 - the same row, as it should be
+                except ValueError as error:
+                    problems.add(f"{self.place.row(position, *values[:2])}: {error}")
+                    continue
             yield (
                 values[0],
                 None if product is None else values[product],
                 None if node is None else values[node],
                 without_units if units is None else values[units],
             )
+        problems.refuse()
 
-    def _examined(self, position: int, values: Sequence[t.Any], names: Sequence[str], units: int | None) -> list[t.Any]:
-        """Return a row whose values are not plain, and say what is wrong with it."""
-        where = self.place.row(position, *values[:2])
+    def _examined(self, values: Sequence[t.Any], names: Sequence[str], units: int | None) -> list[t.Any]:
+        """Return a row whose values are not plain.
+
+        Raises:
+            ValueError: it cannot be used; says why.
+        """
         read: list[t.Any] = []
         for number, (name, value) in enumerate(zip(names, values, strict=True)):
-            text = "" if value is None else str(value).strip()
-            if text == "":
-                raise OnHandError(f"{where}: {name} is empty")
-            if number == units:
-                read.append(_units(text, where, name))
-            elif isinstance(value, (bytes, float, bool)):
-                raise OnHandError(f"{where}: {name} is of type {type(value).__name__}, expected text")
-            else:
-                read.append(text)
+            try:
+                read.append(self._units(value) if number == units else _text(value, is_reference=number == 0))
+            except ValueError as error:
+                raise ValueError(f"{name} {error}") from error
         return read
 
+    def _units(self, value: object) -> int:
+        units = self.numbers.read(value)
+        if units is None:
+            raise ValueError("is empty")
+        if units < 0:
+            raise ValueError(f"is '{units}', expected a whole number, not negative")
+        return units
 
-def _units(text: str, where: str, name: str) -> int:
-    # A decimal column gives its zeros too.
-    whole = _WHOLE_NUMBER.fullmatch(text)
-    if not whole or int(whole[1]) > INT64_MAX:
-        raise OnHandError(f"{where}: {name} is {text!r}, expected a whole number, not negative")
-    return int(whole[1])
+
+def _hint(place: Place, names: Sequence[str]) -> str:
+    """Return what to do about a header row without a reference; "" when nobody knows."""
+    if place.is_sql:
+        return ""
+    return next(filter(None, (hint(names, name, place.setting, place.layout.delimiter) for name in REFERENCES)), "")
+
+
+def _text(value: object, *, is_reference: bool) -> str:
+    if is_reference and isinstance(value, (bytes, bytearray, memoryview)):
+        raise ValueError(f"is of type {type(value).__name__}, expected text: NewStore's ids are texts")
+    text = as_kept(identity(value))
+    if text == "":
+        raise ValueError("is empty")
+    return text

@@ -12,6 +12,7 @@ from mapper_newstore_stock.ledger.proof import Proof
 from mapper_newstore_stock.run.bookings import BookingSource
 from mapper_newstore_stock.run.clocks import newstore_difference, refuse_difference
 from mapper_newstore_stock.run.erp_tables import ErpTables, Place, has_snapshots, is_sql
+from mapper_newstore_stock.run.layouts import csv_format, number_reader
 from mapper_newstore_stock.run.list_files import ListFile, ListFiles
 from mapper_newstore_stock.run.moments import MomentReader
 from mapper_newstore_stock.run.on_hand import TAKEN_AT, OnHandSource
@@ -67,11 +68,14 @@ class ErpInputs:
             updated_column=config.get("on_hand_updated_column"),
             zone=config["taken_at_timezone"],
             latest=self._latest,
+            numbers=number_reader(config),
         )
 
     @property
     def _place(self) -> Place:
-        return Place("on_hand", self._list.url, self._config.get("on_hand_table"), self._config.get("on_hand_query"))
+        config = self._config
+        layout = csv_format(config, is_marked_whole=bool(config.get("on_hand_done_marker")))
+        return Place("on_hand", self._list.url, config.get("on_hand_table"), config.get("on_hand_query"), layout)
 
     @functools.cached_property
     def _columns(self) -> Mapping[str, str]:
@@ -137,12 +141,13 @@ class ErpInputs:
         if self._form != "booked":
             return None
         config = self._config
-        place = Place("booked", booked_url(config), config.get("booked_table"), config.get("booked_query"))
-        is_reversible: bool = config["booked_reversible"]
+        table, query = config.get("booked_table"), config.get("booked_query")
+        place = Place("booked", booked_url(config), table, query, csv_format(config))
+        options = {"is_reversible": config["booked_reversible"], "numbers": number_reader(config)}
         if config["booked_columns"]:
-            return BookingSource(place, config["booked_columns"], is_reversible)
+            return BookingSource(place, config["booked_columns"], **options)
         with ErpTables() as erp:
-            return BookingSource.found(place, erp.columns(place), is_reversible=is_reversible)
+            return BookingSource.found(place, erp.columns(place), **options)
 
     def proof(self, erp: ErpTables) -> Proof:
         """Return how the numbers prove what they contain.
@@ -200,6 +205,8 @@ def check_source(config: Mapping[str, t.Any]) -> None:
     Raises:
         ConfigurationError: they do not; says which settings to change.
     """
+    csv_format(config)
+    number_reader(config)
     form, url = config["on_hand_as_of"], config["on_hand_url"]
     table, query = config.get("on_hand_table"), config.get("on_hand_query")
     if table and query:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import operator
 import typing as t
 
 import fsspec
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import ConfigurationError, OnHandError
+from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.ledger.database import STREAMED, address, open_engine, short
 from mapper_newstore_stock.run.clocks import database_difference
+from mapper_newstore_stock.run.csv_lists import CsvFile, CsvFormat, shown_url
+from mapper_newstore_stock.run.sql_tables import column_names, select
 
 if t.TYPE_CHECKING:
-    import _csv
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mapper_newstore_stock.run.clocks import Difference
+    from mapper_newstore_stock.run.csv_lists import Found
 
-#: A line or row number, and the values in the order they were asked for.
-Found = tuple[int, "Sequence[t.Any]"]
+SHOWN_CHARACTERS = 60
 #: Databases that show one moment to all statements of a transaction, and how a transaction asks for that.
 SNAPSHOTS = {"postgresql": "REPEATABLE READ", "mysql": "REPEATABLE READ", "mariadb": "REPEATABLE READ", "sqlite": None}
 
@@ -34,12 +33,14 @@ class Place(t.NamedTuple):
         url: SQLAlchemy URL, or path or fsspec URL of a CSV with a header row.
         table: Table to read from a SQL source (`schema.table` works).
         query: Query to read from a SQL source instead of a table.
+        layout: How a CSV is written.
     """
 
     setting: str
     url: str
     table: str | None = None
     query: str | None = None
+    layout: CsvFormat = CsvFormat()
 
     @property
     def is_sql(self) -> bool:
@@ -49,13 +50,18 @@ class Place(t.NamedTuple):
     @property
     def name(self) -> str:
         """What errors call it."""
-        return (self.table or f"{self.setting}_query") if self.is_sql else self.url
+        return (self.table or f"{self.setting}_query") if self.is_sql else shown_url(self.url)
+
+    @property
+    def csv(self) -> CsvFile:
+        """The CSV that it is."""
+        return CsvFile(self.setting, self.url, self.layout)
 
     def row(self, position: int, *key: object) -> str:
         """Say which row of it is meant."""
         if self.is_sql:
-            return f"{self.name}, row {position} ({', '.join(map(str, key))})"
-        return f"{self.name}, line {position}"
+            return f"{self.name}, row {position} ({', '.join(map(_named, key))})"
+        return f"{self.name}, {'/'.join(map(_named, key))} in line {position}"
 
 
 class ErpTables:
@@ -75,12 +81,19 @@ class ErpTables:
     def __exit__(self, *_error: object) -> None:
         self._resources.close()
 
-    def rows(self, place: Place, names: Sequence[str], where: sa.ColumnElement[bool] | None = None) -> Iterator[Found]:
+    def rows(
+        self,
+        place: Place,
+        names: Sequence[str],
+        damaged: Callable[[int, Sequence[t.Any], str], None],
+        where: sa.ColumnElement[bool] | None = None,
+    ) -> Iterator[Found]:
         """Yield the rows of a table, some in memory at a time.
 
         Args:
             place: Where it is.
-            names: Its columns.
+            names: Its columns; "": none, None in its place.
+            damaged: Takes each line of a CSV that is no row: its number, its values as far as they go, what is wrong.
             where: Which rows, of a SQL source.
 
         Raises:
@@ -88,12 +101,12 @@ class ErpTables:
             ConfigurationError: the settings do not fit the source.
         """
         if not place.is_sql:
-            yield from _csv_rows(place, names)
+            yield from place.csv.rows(names, damaged)
             return
         with _explained(place):
-            select = _select(place, names)
             connection = self.connection(place)
-            found = connection.execute(select if where is None else select.where(where), execution_options=STREAMED)
+            wanted = select(connection, place, names)
+            found = connection.execute(wanted if where is None else wanted.where(where), execution_options=STREAMED)
             yield from enumerate(found, start=1)
 
     def columns(self, place: Place) -> list[str]:
@@ -103,11 +116,9 @@ class ErpTables:
             OnHandError, ConfigurationError: as `rows`.
         """
         if not place.is_sql:
-            with _csv_lines(place) as (header, _):
-                return header
+            return place.csv.header()
         with _explained(place):
-            select = sa.select(sa.text("*")).select_from(_from(place)).where(sa.false())
-            return list(self.connection(place).execute(select).keys())
+            return column_names(self.connection(place), place)
 
     def connection(self, place: Place) -> sa.Connection:
         """Return the open transaction on a SQL source.
@@ -141,6 +152,10 @@ class ErpTables:
             return bool(connection.scalar(sa.select(sa.func.pg_is_in_recovery())))
 
 
+def _named(value: object) -> str:
+    return repr(str(value)[:SHOWN_CHARACTERS])[1:-1]
+
+
 def is_sql(url: str) -> bool:
     """Return whether a URL names a SQL database rather than a CSV."""
     scheme = url.partition("://")[0].partition("+")[0]
@@ -158,52 +173,3 @@ def _explained(place: Place) -> Iterator[None]:
         yield
     except (sa.exc.SQLAlchemyError, ImportError) as error:
         raise OnHandError(f"{place.setting}_url: cannot read {place.name}: {short(error)}") from error
-
-
-def _select(place: Place, names: Sequence[str]) -> sa.Select[t.Any]:
-    columns: list[sa.ColumnClause[t.Any]] = [sa.column(name) for name in names]
-    return sa.select(*columns).select_from(_from(place, *columns))
-
-
-def _from(place: Place, *columns: sa.ColumnClause[t.Any]) -> sa.FromClause | sa.TextClause:
-    if place.query:
-        # Without AS, which Oracle does not know here.
-        return sa.text(f"({place.query}) {place.setting}_query")
-    if place.table:
-        schema, _, name = place.table.rpartition(".")
-        return sa.table(name, *columns, schema=schema or None)
-    raise ConfigurationError(
-        f"{place.setting}_table or {place.setting}_query: one of them is required with a SQL {place.setting}_url"
-    )
-
-
-@contextlib.contextmanager
-def _csv_lines(place: Place) -> Iterator[tuple[list[str], _csv.Reader]]:
-    """Open a CSV; its header row, and a reader of the others."""
-    url = place.url
-    try:
-        with fsspec.open(url, "rt", encoding="utf-8-sig", newline="", compression="infer") as file:
-            reader = csv.reader(file, strict=True)
-            yield next(reader, []), reader
-    except (OSError, UnicodeError, csv.Error, ImportError, ValueError) as error:
-        raise OnHandError(f"{place.setting}_url: cannot read {url}: {error}") from error
-
-
-def _csv_rows(place: Place, names: Sequence[str]) -> Iterator[Found]:
-    url = place.url
-    with _csv_lines(place) as (header, reader):
-        places = [_find(header, name, url) for name in names]
-        pick = operator.itemgetter(*places) if len(places) > 1 else lambda row: (row[places[0]],)
-        width = len(header)
-        for row in reader:
-            if len(row) == width:
-                yield reader.line_num, pick(row)
-            elif row:
-                raise OnHandError(f"{url}, line {reader.line_num}: {len(row)} values under {width} column names")
-
-
-def _find(header: Sequence[str], name: str, url: str) -> int:
-    if header.count(name) != 1:
-        found = "twice" if name in header else "not"
-        raise OnHandError(f"{url}: column {name} is {found} in the header row ({', '.join(header)})")
-    return header.index(name)

@@ -9,6 +9,7 @@ import typing as t
 import fsspec
 
 from mapper_newstore_stock.errors import ConfigurationError, OnHandError
+from mapper_newstore_stock.run.csv_lists import named, shown_url
 
 if t.TYPE_CHECKING:
     from mapper_newstore_stock.run.moments import MomentReader
@@ -63,7 +64,7 @@ class ListFiles:
         try:
             filesystem, path = fsspec.core.url_to_fs(self.url)
         except (ImportError, ValueError) as error:
-            raise ConfigurationError(f"on_hand_url: {error}") from error
+            raise ConfigurationError(f"on_hand_url: {named(error, self.url)}") from error
         try:
             paths = filesystem.glob(path) if is_pattern else [path]
             whole = [path for path in paths if not self.done_marker or filesystem.exists(path + self.done_marker)]
@@ -73,7 +74,7 @@ class ListFiles:
         except OnHandError:
             raise
         except Exception as error:  # each store's client raises its own kinds
-            raise OnHandError(f"on_hand_url: cannot look at {self.url}: {error or type(error).__name__}") from error
+            raise OnHandError(f"on_hand_url: cannot look at {shown_url(self.url)}: {named(error, self.url)}") from error
         taken_at, path = max(found)
         return ListFile(str(filesystem.unstrip_protocol(path)) if "://" in self.url else path, taken_at)
 
@@ -90,6 +91,7 @@ class ListFiles:
         return int((modified if modified.tzinfo else modified.replace(tzinfo=dt.UTC)).timestamp() * 1000) - self.lag_ms
 
     def _nothing(self, paths: list[str]) -> str:
+        url = shown_url(self.url)
         if paths:
-            return f"on_hand_url: none of the {len(paths)} files at {self.url} has a {self.done_marker} beside it yet"
-        return f"on_hand_url: no file matches {self.url}"
+            return f"on_hand_url: none of the {len(paths)} files at {url} has a {self.done_marker} beside it yet"
+        return f"on_hand_url: no file matches {url}"

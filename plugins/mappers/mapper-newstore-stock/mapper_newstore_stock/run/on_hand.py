@@ -6,21 +6,24 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
-import re
 import typing as t
 
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import ConfigurationError, OnHandError
-from mapper_newstore_stock.run.globs import matcher
 from mapper_newstore_stock.run.moments import MomentReader
+from mapper_newstore_stock.run.row_reading import RowReader, UnusableRow
+from mapper_newstore_stock.run.whole_numbers import INT64_MAX, NumberReader
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mapper_newstore_stock.ledger.proof import Form
-    from mapper_newstore_stock.run.erp_tables import ErpTables, Found, Place
+    from mapper_newstore_stock.run.csv_lists import Found
+    from mapper_newstore_stock.run.erp_tables import ErpTables, Place
     from mapper_newstore_stock.state import Cursor
+
+__all__ = ["OnHandRow", "OnHandSource", "UnusableRow"]
 
 #: What every source must provide, in this order; `on_hand_columns` maps them to its own names.
 COLUMNS = ("fulfillment_node_id", "product_id", "quantity")
@@ -32,21 +35,11 @@ ADVICE = {
     "taken_at, booked and current need none (docs/design.md, the forms of proof)",
     TAKEN_AT: "on_hand_columns: name the column for taken_at, which says when each number was taken",
 }
-INT64_MAX = 2**63 - 1
-_WHOLE_NUMBER = re.compile(r"[+-]?\d+(\.0+)?", re.ASCII)
 
 #: fulfillment_node_id, product_id, quantity, and by the form of proof: the logical timestamp up to which the number
 #: contains every completion (`column`; None: it contains none yet), or the moment it was taken in epoch
 #: milliseconds (`taken_at`), or None.
 OnHandRow = tuple[str, str, int, int | None]
-
-
-class UnusableRow(t.NamedTuple):
-    """A row of the list that gives its key no number; `reason` is one line for people."""
-
-    fulfillment_node_id: str
-    product_id: str
-    reason: str
 
 
 @dataclasses.dataclass
@@ -62,6 +55,7 @@ class OnHandSource:
         updated_column: Column of a SQL source that grows whenever a row changes.
         zone: Of moments that name none (`taken_at`).
         latest: Epoch milliseconds; a number cannot have been taken later.
+        numbers: Reads whole numbers.
         cursor: The highest value of `updated_column` read.
     """
 
@@ -73,6 +67,7 @@ class OnHandSource:
     updated_column: str | None = None
     zone: str = "UTC"
     latest: int = INT64_MAX
+    numbers: NumberReader = dataclasses.field(default_factory=NumberReader)
     cursor: Cursor | None = None
 
     @property
@@ -90,95 +85,60 @@ class OnHandSource:
 
     @property
     def names(self) -> list[str]:
-        """The columns that are read, by the source's own names."""
-        wanted = [*COLUMNS, AS_OF] if self.form == "column" else [*COLUMNS, TAKEN_AT] if self.says_when else COLUMNS
-        names = [self.columns.get(column, column) for column in wanted]
-        return [*names, self.updated_column] if self.updated_column else names
+        """The source's own names of node, product, quantity, and of what the form of proof asks for ("": nothing)."""
+        asked = AS_OF if self.form == "column" else TAKEN_AT if self.says_when else ""
+        return [self.columns.get(column, column) for column in (*COLUMNS, asked)]
+
+    @property
+    def moments(self) -> MomentReader:
+        """Reads what rows say of when they were taken."""
+        return MomentReader.of(self.zone)
+
+    def said(self, value: object) -> int | None:
+        """Return what a row says of the completions it contains.
+
+        Raises:
+            ValueError: it cannot be used as it is.
+        """
+        if not self.says_when:
+            return self.numbers.read(value)
+        moment = self.moments.read(value)
+        if moment > self.latest:
+            raise ValueError(f"is {value}, in the future")
+        return moment
 
     def rows(
         self, erp: ErpTables, since: Cursor | None = None, unusable: Callable[[UnusableRow], None] | None = None
     ) -> Iterator[OnHandRow]:
-        """Read the rows, one at a time.
+        """Read the rows, one at a time; whether all can be used shows only at the end.
 
         Args:
             erp: Reads tables.
             since: Leave out rows whose `updated_column` is lower.
-            unusable: Takes rows that give their key no number; None: they are an error.
+            unusable: Takes rows of which only the key can be used, and reading goes on; None: they are an error.
 
         Raises:
-            OnHandError: the source cannot be read, or a row cannot be used; names row and column.
+            OnHandError: the source cannot be read, has no row at all, or has rows that cannot be used; names them.
             ConfigurationError: the settings do not fit the source.
         """
-        del unusable
         self.cursor = since
-        names = self.names
-        found = erp.rows(self.place, names, self._changed_since(since))
-        if self.updated_column:
-            found = self._watching(found)
-        read = self._read_dated if self.says_when else _plain if self.form == "column" else _plain_number
-        ignored = _matcher(self.ignored_nodes, self.ignored_products)
-        try:
-            for position, values in found:
-                row = read(*values[:4]) or self._examine(position, values, names)
-                if ignored is None or not ignored(row[0], row[1]):
-                    yield row
-        except OnHandError as error:
-            raise self._with_advice(error) from error
+        reader = RowReader(self, unusable, is_whole=since is None)
+        names = [*self.names, self.updated_column] if self.updated_column else self.names
+        found = erp.rows(self.place, names, reader.damaged, self._changed_since(since))
+        return reader.rows(self._watching(found) if self.updated_column else found)
 
-    def _with_advice(self, error: OnHandError) -> OnHandError:
-        """Say what to do when the column is missing that the form of proof asks for."""
+    def with_advice(self, error: OnHandError) -> OnHandError:
+        """Return an error of reading that also says what to do when the form of proof misses its column."""
         column = {"column": AS_OF, "taken_at": TAKEN_AT}.get(self.form, "")
-        name, is_of_row = self.columns.get(column, column), str(error).startswith(f"{self.place.name}, ")
-        return OnHandError(f"{error}. {ADVICE[column]}") if name and name in str(error) and not is_of_row else error
-
-    def _read_dated(self, node: object, product: object, quantity: object, taken_at: object) -> OnHandRow | None:
-        row = _plain(node, product, quantity, None)
-        moment = self._moments.known(taken_at) if row else None
-        return None if row is None or moment is None or moment > self.latest else (*row[:3], moment)
-
-    def _examine(self, position: int, values: Sequence[t.Any], names: Sequence[str]) -> OnHandRow:
-        """Read a row that is not plain.
-
-        Raises:
-            OnHandError: a value cannot be used.
-        """
-        node, product, quantity = values[:3]
-        where = self.place.row(position, node, product)
-        for name, value in zip(names, (node, product), strict=False):
-            if value is None or str(value).strip() == "":
-                raise OnHandError(f"{where}: {name} is empty")
-        amount = _integer(quantity, where, names[2])
-        if amount is None:
-            raise OnHandError(f"{where}: {names[2]} is empty; write 0 for none")
-        says = None
-        if self.form == "column":
-            says = _integer(values[3], where, names[3])
-        elif self.says_when:
-            says = self._moment(values[3], where, names[3])
-        return str(node).strip(), str(product).strip(), amount, says
-
-    def _moment(self, value: object, where: str, name: str) -> int:
-        try:
-            moment = self._moments.read(value)
-        except ValueError as error:
-            raise OnHandError(f"{where}: {name} is {value!r}: {error}") from error
-        if moment > self.latest:
-            raise OnHandError(
-                f"{where}: {name} is {value}, in the future. Correct the ERP's clock, or set taken_at_timezone to the "
-                f"zone its times are written in"
-            )
-        return moment
-
-    @property
-    def _moments(self) -> MomentReader:
-        return MomentReader.of(self.zone)
+        name, said = self.columns.get(column, column), str(error)
+        is_missing = f"column {name} is not" in said or (said.startswith("on_hand_url: ") and name in said)
+        return OnHandError(f"{error}. {ADVICE[column]}") if name and is_missing else error
 
     def _watching(self, found: Iterator[Found]) -> Iterator[Found]:
-        place = len(self.names) - 1
         for position, values in found:
-            if values[place] is not None:
-                self._advance(_as_json(values[place]))
-            yield position, values[:place]
+            if values[-1] is not None:
+                self._advance(_as_json(values[-1]))
+            yield position, values
 
     def _advance(self, value: Cursor) -> None:
         if self.cursor is None or value > self.cursor:  # type: ignore[operator]
@@ -194,59 +154,6 @@ class OnHandSource:
         # Untyped, so that the database compares it as what the column holds.
         moment: sa.BindParameter[t.Any] = sa.bindparam("since", since, type_=sa.types.NullType())
         return sa.or_(column >= moment, column.is_(None))
-
-
-def _matcher(nodes: Sequence[str], products: Sequence[str]) -> Callable[[str, str], object] | None:
-    if not nodes and not products:
-        return None
-    node, product = matcher(nodes), matcher(products)
-    return lambda node_id, product_id: (node and node(node_id)) or (product and product(product_id))
-
-
-def _plain(node: object, product: object, quantity: object, as_of: object) -> OnHandRow | None:
-    """Return a row whose values are as they should be (None: it needs a closer look).
-
-    Called for every row of the ERP, so it does as little as possible.
-    """
-    if type(node) is not str or type(product) is not str or not node or not product:
-        return None
-    if node != node.strip() or product != product.strip():
-        return None
-    if type(quantity) is not int:
-        quantity = _plain_integer(quantity)
-    if as_of is not None and type(as_of) is not int:
-        moment = None if as_of == "" else _plain_integer(as_of)
-        if moment is None and as_of != "":
-            return None
-        as_of = moment
-    if quantity is None or not -INT64_MAX <= quantity <= INT64_MAX:
-        return None
-    if as_of is not None and not -INT64_MAX <= as_of <= INT64_MAX:
-        return None
-    return node, product, quantity, as_of
-
-
-def _plain_number(node: object, product: object, quantity: object) -> OnHandRow | None:
-    return _plain(node, product, quantity, None)
-
-
-def _plain_integer(value: object) -> int | None:
-    if type(value) is str and len(value) < 19 and value.isascii() and value.isdigit():
-        return int(value)
-    return None
-
-
-def _integer(value: object, where: str, name: str) -> int | None:
-    """Read a whole number; a fraction is an error and never truncated."""
-    text = "" if value is None else str(value).strip()
-    if text == "":
-        return None
-    if not _WHOLE_NUMBER.fullmatch(text) or isinstance(value, bool):
-        raise OnHandError(f"{where}: {name} is {text!r}, expected a whole number")
-    result = int(text.partition(".")[0])
-    if not -(2**63) <= result <= INT64_MAX:
-        raise OnHandError(f"{where}: {name} is {text}, beyond 64 bits")
-    return result
 
 
 def _as_json(value: object) -> Cursor:

@@ -23,7 +23,7 @@ from mapper_newstore_stock.ledger.quantities import (
     not_negative,
     same_key,
 )
-from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, cut, is_absent, on_hand, unclaimed
+from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, cut, on_hand, unclaimed
 from mapper_newstore_stock.ledger.temporary_tables import moved, planned, without_row
 from mapper_newstore_stock.run.absent_rows import VANISHED
 from mapper_newstore_stock.run.candidates import Candidates
@@ -155,11 +155,7 @@ class Planner:
     def _usable_rows(self) -> list[sa.ColumnElement[bool]]:
         """Return the conditions for rows that give their keys a number; of a usual list all do."""
         is_one_list = list(self._rules.proofs.by_source) == [""] and not self._rules.unusable
-        return [] if is_one_list and not self._has_absent_rows() else [usable(self._rules)]
-
-    def _has_absent_rows(self) -> bool:
-        absent = sa.select(on_hand.c.absence).where(is_absent)
-        return self._connection.execute(absent.limit(1)).first() is not None
+        return [] if is_one_list and not self._rules.proofs.has_absent else [usable(self._rules)]
 
     def _proven_otherwise(self) -> list[str]:
         """Return the sources whose rows prove what they contain in another way than in the last plan."""
@@ -186,7 +182,7 @@ class Planner:
 
     def _is_zeroed(self) -> sa.ColumnElement[bool]:
         """Return the condition that a key has vanished from its list and is sent as 0."""
-        if not self._rules.zeroed or not self._has_absent_rows():
+        if not self._rules.zeroed or not self._rules.proofs.has_absent:
             return sa.false()
         return sa.and_(on_hand.c.absence == VANISHED, on_hand.c.source.in_(self._rules.zeroed))
 

@@ -13,10 +13,10 @@ from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.ledger.database import insert, undone_if_it_fails
 from mapper_newstore_stock.ledger.proof import Proof, Proofs, last_proofs
 from mapper_newstore_stock.ledger.quantities import same_key
-from mapper_newstore_stock.ledger.tables import is_present, on_hand
+from mapper_newstore_stock.ledger.tables import is_absent, is_present, on_hand
 from mapper_newstore_stock.ledger.tables import source as source_table
 from mapper_newstore_stock.ledger.temporary_tables import foreign_row, newly_booked, read_row, unusable_row
-from mapper_newstore_stock.run.absent_rows import mark_absent, refuse_short_list, refuse_vanished
+from mapper_newstore_stock.run.absent_rows import mark_absent, mark_unusable, refuse_short_list, refuse_vanished
 from mapper_newstore_stock.run.booked_units import load_bookings, prove_units
 from mapper_newstore_stock.run.erp_rows import (
     apply_rows,
@@ -28,6 +28,7 @@ from mapper_newstore_stock.run.erp_rows import (
 )
 from mapper_newstore_stock.run.erp_tables import ErpTables
 from mapper_newstore_stock.run.folded_rows import set_rows_below_folded_aside
+from mapper_newstore_stock.run.standing_rows import LastRead, forget_rows_that_are_back
 from mapper_newstore_stock.state import Cursor
 
 if t.TYPE_CHECKING:
@@ -118,9 +119,14 @@ class SourceReader:
                 refuse_short_list(connection, source.rules, count + unusable)
                 refuse_vanished(connection, source.rules)
             # A run that died may have taken units younger than a change it did not read.
-            apply_rows(connection, source.name, proof.form, self._ledger.unread_since)
+            run = self._ledger.unread_since
+            apply_rows(connection, source.name, proof.form, run)
+            forget_rows_that_are_back(connection)
+            last = self._last_read(source)
             if since is None:
-                mark_absent(connection, source.rules, count, self._ledger.unread_since)
+                mark_absent(connection, source.rules, count, run, last)
+            elif unusable:
+                mark_unusable(connection, source.rules, run, last)
         if inputs.bookings:
             self._prove(source, proof)
             logger.info("%d bookings read%s", booked, _of(source))
@@ -128,6 +134,11 @@ class SourceReader:
         connection.execute(read_row.delete())
         taken_at = inputs.list_taken_at or now_ms
         return SourceRead(proof=proof, taken_at=taken_at, cursor=inputs.on_hand.cursor)
+
+    def _last_read(self, source: Source) -> LastRead | None:
+        query = sa.select(source_table.c.read_run).where(source_table.c.name == source.name)
+        run, proof = self._connection.scalar(query), self._last_proofs.get(source.name)
+        return None if run is None or proof is None else LastRead(proof, run)
 
     def _since(self, source: Source) -> Cursor | None:
         """Return how far changes have been read if ledger and state both say so; None: read all rows."""
@@ -229,9 +240,11 @@ def remember_sources(ledger: Ledger, sources: Sources, found: Mapping[str, Sourc
         ledger.connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
 
 
-def proofs_of(found: Mapping[str, SourceRead]) -> Proofs:
+def proofs_of(connection: sa.Connection, found: Mapping[str, SourceRead]) -> Proofs:
     """Return how the rows of all sources prove what they contain."""
-    return Proofs({name: read.proof for name, read in found.items()})
+    absent = sa.select(on_hand.c.absence).where(is_absent)
+    has_absent = connection.execute(absent.limit(1)).first() is not None
+    return Proofs({name: read.proof for name, read in found.items()}, has_absent=has_absent)
 
 
 def _of(source: Source) -> str:

@@ -162,9 +162,9 @@ class StockRun:
             return
         reader = SourceReader(self._ledger, self._sources, self._acknowledged.cursors)
         found = reader.read()
-        proofs = proofs_of(found)
-        refuse_rows_of_unknown_past(self._ledger.connection, proofs)
-        planner = Planner(self._ledger, self._acknowledged, self._rules(found), self._intake.holes)
+        rules = self._rules(found)
+        refuse_rows_of_unknown_past(self._ledger.connection, rules.proofs)
+        planner = Planner(self._ledger, self._acknowledged, rules, self._intake.holes)
         cuts = planner.plan(self._intake, first_number)
         self._counts.update(planner.counts)
         remember_sources(self._ledger, self._sources, found)
@@ -203,7 +203,7 @@ class StockRun:
             max_cut_items=config["max_cut_items"],
             ignored_nodes=config["ignored_nodes"],
             ignored_products=config["ignored_products"],
-            proofs=proofs_of(found),
+            proofs=proofs_of(self._ledger.connection, found),
             zeroed=[source.name for source in self._sources if source.rules.vanished_rows == "zero"],
             unusable=[source.name for source in too_old],
             unusable_nodes=[glob for source in too_old for glob in source.nodes or ("*",)],

@@ -1,0 +1,49 @@
+"""What a CSV that does not fit its settings looks like, and which setting fits it."""
+
+from __future__ import annotations
+
+import typing as t
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DELIMITERS = {",": ",", ";": ";", "\t": "tab", "|": "|"}
+#: A byte order mark of UTF-8 read as a Western encoding.
+MISREAD_BOM = "ï»¿"
+UTF_16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+UTF_16 = "it looks like UTF-16: set csv_encoding to utf-16"
+
+
+def hint(header: Sequence[str], name: str, setting: str, delimiter: str) -> str:
+    """Return what to do about a column that is not in a header row, to follow the error; "" when nobody knows.
+
+    Args:
+        header: The names that are there.
+        name: The one that is not.
+        setting: Which settings say where the file is: `on_hand` or `booked`.
+        delimiter: What the header row was split at.
+    """
+    text = delimiter.join(header)
+    if "\0" in text:
+        return f": {UTF_16}"
+    if text.startswith(MISREAD_BOM):
+        return ": it looks like UTF-8: leave csv_encoding at its default"
+    for mark, called in DELIMITERS.items():
+        if mark != delimiter and name.casefold() in [part.strip('" ').casefold() for part in text.split(mark)]:
+            return f": it looks split by {called!r}: set csv_delimiter to {called!r}"
+    alike = [other for other in header if other.strip().casefold() == name.strip().casefold()]
+    if alike and name not in header:
+        return f": it has {alike[0]!r}, and names must be the same letter by letter: name it in {setting}_columns"
+    return ""
+
+
+def not_decoded(error: UnicodeError) -> str:
+    """Return what a decoding error means, and what to do."""
+    if not isinstance(error, UnicodeDecodeError):
+        return f"it cannot be decoded ({error}): set csv_encoding to what the ERP writes"
+    if error.object[:2] in UTF_16_BOMS:
+        return UTF_16
+    if error.reason in ("unexpected end of data", "truncated data"):
+        return "the file ends inside a character: it was cut, or is still being written. Let the ERP write it again"
+    wrong = error.object[error.start : error.start + 1].hex()
+    return f"byte 0x{wrong} is not {error.encoding}: set csv_encoding to what the ERP writes, such as cp1252 or utf-16"

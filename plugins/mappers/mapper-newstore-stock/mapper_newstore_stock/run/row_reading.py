@@ -1,0 +1,174 @@
+"""Reads the rows of one on-hand list: plain ones fast, the others one by one."""
+
+from __future__ import annotations
+
+import logging
+import typing as t
+
+from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.events import as_kept
+from mapper_newstore_stock.run.csv_lists import is_blank
+from mapper_newstore_stock.run.examined_rows import FutureError, NoKeyError, examined
+from mapper_newstore_stock.run.globs import matcher
+from mapper_newstore_stock.run.identities import MAX_CHARACTERS, readable
+from mapper_newstore_stock.run.remembered import REMEMBERED, Remembered
+from mapper_newstore_stock.run.row_problems import RowProblems
+from mapper_newstore_stock.run.whole_numbers import INT64_MAX
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from mapper_newstore_stock.run.csv_lists import Found
+    from mapper_newstore_stock.run.on_hand import OnHandRow, OnHandSource
+
+logger = logging.getLogger("mapper-newstore-stock.on-hand")
+
+#: Digits of a number that is certainly within 64 bits.
+SAFE_DIGITS = 18
+
+
+class UnusableRow(t.NamedTuple):
+    """A row of which only the key can be used.
+
+    Attributes:
+        fulfillment_node_id: As the ledger keeps it.
+        product_id: As the ledger keeps it.
+        reason: One line: file or table, row, column, what was read and what to do.
+    """
+
+    fulfillment_node_id: str
+    product_id: str
+    reason: str
+
+
+class RowReader:
+    """Reads the rows of one list, once.
+
+    Args:
+        source: Where they are.
+        unusable: Takes rows of which only the key can be used; None: they refuse the list.
+        is_whole: All rows are asked for, not only those changed since another reading.
+    """
+
+    def __init__(
+        self, source: OnHandSource, unusable: Callable[[UnusableRow], None] | None, *, is_whole: bool = True
+    ) -> None:
+        self._source = source
+        self._is_whole = is_whole
+        self._names = source.names
+        self._unusable = unusable
+        self._problems = RowProblems()
+        self._ignores_node, self._ignores_product = matcher(source.ignored_nodes), matcher(source.ignored_products)
+        #: Nodes that are as they should be, and whether they are managed here.
+        self._nodes: dict[str, bool] = {}
+        #: The last row that needed a closer look; how errors call it if it may be a total line.
+        self._last_examined = 0
+        self._total = ""
+
+    def rows(self, found: Iterator[Found]) -> Iterator[OnHandRow]:
+        """Yield the rows that can be used of those found: node, product, quantity, what the form of proof asks for.
+
+        Nearly all rows are as they should be. They pass here, with as little done as possible for each.
+
+        Raises:
+            OnHandError: rows cannot be used, and nobody took them; names them. Or there is no row at all.
+        """
+        nodes, ignores_product, last = self._nodes, self._ignores_product, 0
+        amounts, sayings = Remembered(self._source.numbers.read), Remembered(self._source.said)
+        is_dated = self._source.says_when
+        try:
+            for position, values in found:
+                node, product, quantity, says = values[:4]
+                try:
+                    if not nodes[node] or (ignores_product is not None and ignores_product(product)):
+                        last = position
+                        continue
+                    if type(quantity) is not int:
+                        quantity = amounts[quantity]
+                    if is_dated or (says is not None and type(says) is not int):
+                        is_short = not is_dated and len(says) <= SAFE_DIGITS and says.isascii() and says.isdigit()
+                        says = int(says) if is_short else sayings[says]
+                    is_plain = (
+                        product.isprintable()
+                        and (" " not in product or product == product.strip())
+                        and 0 < len(product) <= MAX_CHARACTERS
+                        and "=" not in product
+                        and "%" not in product
+                        and -INT64_MAX <= quantity <= INT64_MAX
+                        and (says is None or -INT64_MAX <= says <= INT64_MAX)
+                    )
+                except (KeyError, TypeError, AttributeError):
+                    # A node not met before, or a key that is no text.
+                    is_plain = False
+                if is_plain:
+                    last = position
+                    yield node, product, quantity, says
+                elif row := self._examined(position, values):
+                    yield row
+        except OnHandError as error:
+            raise self._source.with_advice(error) from error
+        self._finish(last)
+
+    def _finish(self, last: int) -> None:
+        """Refuse the list if rows cannot be used and nobody took them, or if there are none.
+
+        Args:
+            last: The last row that was as it should be or is to be left out; 0: there was none.
+
+        Raises:
+            OnHandError: names the rows.
+        """
+        if self._total and last < self._last_examined:
+            self._problems.forget_last()
+            logger.warning("%s: it names no product; taken for a total line and left out", self._total)
+        self._problems.refuse()
+        if self._is_whole and not (last or self._last_examined):
+            place = self._source.place
+            raise OnHandError(
+                f"{place.name}: there is no row in it, as if nothing were on hand anywhere. Nothing was sent. Let the "
+                f"ERP write it again, or correct on_hand_{'query' if place.query else 'url'}"
+            )
+
+    def damaged(self, position: int, values: Sequence[t.Any], wrong: str) -> None:
+        """Note a line that is no row, unless it is to be left out."""
+        self._last_examined, self._total = position, ""
+        if not self._is_ignored(values[0], readable(values[0]), readable(values[1])):
+            self._problems.add(f"{self._source.place.name}, line {position}: {wrong}")
+
+    def _examined(self, position: int, values: Sequence[t.Any]) -> OnHandRow | None:
+        """Read a row that is not plain; None when it is blank, to be left out, or cannot be used."""
+        node, product = readable(values[0]), readable(values[1])
+        if not (node or product) and is_blank(values[:4]):
+            return None
+        self._last_examined, self._total = position, ""
+        if self._is_ignored(values[0], node, product):
+            return None
+        try:
+            row = examined(self._source, self._names, values)
+        except ValueError as error:
+            self._give_up(error, (node, product), position, values)
+            return None
+        self._remember(values[0], node, is_managed=True)
+        return row
+
+    def _give_up(self, error: ValueError, key: tuple[str, str], position: int, values: Sequence[t.Any]) -> None:
+        node, product = key
+        where = self._source.place.row(position, *values[:2])
+        if self._unusable is not None and not isinstance(error, (NoKeyError, FutureError)):
+            self._unusable(UnusableRow(as_kept(node), as_kept(product), f"{where}: {error}"))
+            return
+        self._problems.add(f"{where}: {error}")
+        # Excel writes the sum of a column below it; no row of a shop has a node to itself and no product.
+        if not (self._source.place.is_sql or product or node in self._nodes) and node and is_blank(values[3:4]):
+            self._total = where
+
+    def _is_ignored(self, value: object, node: str, product: str) -> bool:
+        """Return whether a row is to be left out, whatever else it says."""
+        if self._ignores_node is not None and self._ignores_node(node):
+            self._remember(value, node, is_managed=False)
+            return True
+        return self._ignores_product is not None and bool(self._ignores_product(product))
+
+    def _remember(self, value: object, node: str, *, is_managed: bool) -> None:
+        if value == node and len(self._nodes) < REMEMBERED:
+            self._nodes[node] = is_managed

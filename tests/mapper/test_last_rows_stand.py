@@ -1,0 +1,135 @@
+"""The last row of a key stands, and proves what it proved when it was read (design rules 12 and 13)."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+import pytest
+
+from tests.mapper.shop_day import ShopDay
+from tests.mapper.sql_erp import NOON, SHOES, SKU, SqlErp, a_completion, a_day, at, booked_by
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+FORMS: dict[str, dict[str, t.Any]] = {
+    "current": {"on_hand_as_of": "current"},
+    "booked": booked_by("fulfillment_request_id", "product_id"),
+    "taken_at": {
+        "on_hand_as_of": "taken_at",
+        "on_hand_columns": {"taken_at": "counted_at"},
+        "clock_skew_seconds": 0,
+    },
+}
+
+
+@pytest.fixture
+def erp(tmp_path: Path) -> SqlErp:
+    erp = SqlErp(tmp_path / "sql.db")
+    erp.count(*SKU, 9, at(12))
+    erp.count(*SHOES, 5, at(0))
+    book(erp, 11)
+    return erp
+
+
+@pytest.fixture(params=FORMS)
+def day(request: pytest.FixtureRequest, tmp_path: Path, database_url: str, erp: SqlErp) -> ShopDay:
+    policy = {"vanished_rows": "keep", "max_vanished_percent": 50}
+    day = a_day(tmp_path, database_url, erp, **policy, **FORMS[request.param])
+    (cut,) = day.run(a_completion(11))
+    assert cut.quantities == {SKU: 9, SHOES: 5}
+    return day
+
+
+@pytest.fixture(params=["vanishes", "cannot be used"])
+def gone(request: pytest.FixtureRequest, erp: SqlErp) -> Callable[[], None]:
+    """Return what takes the row out of the list, or makes it one that cannot be used."""
+    return lambda: erp.remove(*SKU) if request.param == "vanishes" else erp.count(*SKU, "many", at(99))
+
+
+def book(erp: SqlErp, timestamp: int) -> None:
+    erp.book(a_completion(timestamp)["event_id"], f"fr-{timestamp}", f"order-{timestamp}")
+
+
+def test_what_is_completed_since_is_subtracted(day: ShopDay, erp: SqlErp, gone: Callable[[], None]) -> None:
+    book(erp, 13)
+    gone()
+    (cut,) = day.run(a_completion(13))
+    assert (cut.quantities, cut.range) == ({SKU: 8}, (13, 13))
+    assert day.run() == []
+
+
+def test_what_is_booked_later_is_not_in_it(tmp_path: Path, erp: SqlErp, gone: Callable[[], None]) -> None:
+    day = a_day(tmp_path, f"sqlite:///{tmp_path / 'ledger.db'}", erp, **FORMS["booked"])
+    day.settings.update(vanished_rows="keep", max_vanished_percent=50)
+    (cut,) = day.run(a_completion(11), a_completion(13))
+    assert cut.quantities[SKU] == 8
+    book(erp, 13)
+    gone()
+    assert day.run() == []
+
+
+def test_a_unit_ahead_of_the_mark_is_added_back_to_no_row_that_was_read_before_it(
+    day: ShopDay, erp: SqlErp, gone: Callable[[], None]
+) -> None:
+    book(erp, 13)
+    gone()
+    assert day.run(a_completion(13, released=False)) == []
+    (cut,) = day.run(a_completion(13))
+    assert (cut.quantities, cut.range) == ({SKU: 8}, (13, 13))
+
+
+def test_its_number_counts_again_when_it_is_back(day: ShopDay, erp: SqlErp, gone: Callable[[], None]) -> None:
+    book(erp, 13)
+    gone()
+    day.run(a_completion(13))
+    erp.count(*SKU, 8, at(14))
+    assert day.run() == []
+    erp.count(*SKU, 20, at(14))
+    (cut,) = day.run()
+    assert cut.quantities == {SKU: 20}
+
+
+def test_it_may_be_gone_for_a_second_time(day: ShopDay, erp: SqlErp, gone: Callable[[], None]) -> None:
+    for left, completion in ((8, 13), (7, 15)):
+        book(erp, completion)
+        gone()
+        (cut,) = day.run(a_completion(completion))
+        assert cut.quantities == {SKU: left}
+        erp.count(*SKU, left, at(completion + 1))
+        assert day.run() == []
+
+
+@pytest.mark.parametrize("form", ["current", "booked"])
+def test_a_changed_row_that_cannot_be_used_lets_the_last_one_stand(
+    tmp_path: Path, database_url: str, erp: SqlErp, form: str
+) -> None:
+    day = a_day(tmp_path, database_url, erp, on_hand_updated_column="counted_at", **FORMS[form])
+    day.run(a_completion(11))
+    book(erp, 13)
+    erp.count(*SKU, "many", at(13))
+    (cut,) = day.run(a_completion(13))
+    assert (cut.quantities, cut.range) == ({SKU: 8}, (13, 13))
+    erp.count(*SKU, 8, at(14))
+    assert day.run() == []
+    (cut,) = day.run(a_completion(15))
+    assert cut.quantities == {SKU: 8 if form == "current" else 7}
+
+
+def test_a_row_of_a_dated_list_is_as_old_as_that_list(tmp_path: Path, database_url: str) -> None:
+    day = ShopDay(
+        tmp_path, ledger_url=database_url, on_hand_as_of="taken_at", vanished_rows="keep", max_vanished_percent=50
+    )
+    for key in (SKU, SHOES):
+        day.erp.count(*key, 9)
+    os.utime(day.erp.path, (NOON.timestamp(),) * 2)
+    day.run()
+    day.erp.remove(*SKU)
+    os.utime(day.erp.path, (NOON.timestamp() + 3600,) * 2)
+    (cut,) = day.run(a_completion(13), a_completion(14, "SHOES"))
+    assert cut.quantities == {SKU: 8, SHOES: 9}
+    day.erp.count(*SKU, 8)
+    os.utime(day.erp.path, (NOON.timestamp() + 7200,) * 2)
+    assert day.run() == []
