@@ -5,7 +5,14 @@ from __future__ import annotations
 import typing as t
 import uuid
 
-from tap_newstore_fulfillment.landing.release import HOLES, LATE_THROUGH, OLDEST, PRUNED_THROUGH, Bookmark
+from tap_newstore_fulfillment.landing.release import (
+    HOLES,
+    LATE_THROUGH,
+    OLDEST,
+    PRUNED_POSITION,
+    PRUNED_THROUGH,
+    Bookmark,
+)
 from tap_newstore_fulfillment.records import read_record
 from tap_newstore_fulfillment.sent import SENT, Sent
 from tap_newstore_fulfillment.sources import waiting_time
@@ -54,7 +61,7 @@ class ReleaseRun:
         self.holes = store.quarantine.holes(settings.get("start_logical_timestamp"))
         if is_incremental:
             self._set_holes()
-            self._set_pruned_through()
+            self._set_pruned()
             self._set_oldest()
 
     def events(self, emit_state: Callable[[], None]) -> Iterator[list[EventRecord]]:
@@ -106,12 +113,13 @@ class ReleaseRun:
             settled=self._store.clock.settled(settle_ms, ready_at),
         )
 
-    def _set_pruned_through(self) -> None:
-        """Note in the state up to which timestamp completions are gone, if the run reads that far back."""
-        through, oldest = self._store.retention.pruned_through(), self._settings.get("start_logical_timestamp")
-        self._state.pop(PRUNED_THROUGH, None)
-        if through is not None and (oldest is None or through >= oldest):
-            self._state[PRUNED_THROUGH] = through
+    def _set_pruned(self) -> None:
+        """Note in the state up to where completions are gone, if the run reads that far back."""
+        pruned, oldest = self._store.retention.pruned(), self._settings.get("start_logical_timestamp")
+        for name in (PRUNED_THROUGH, PRUNED_POSITION):
+            self._state.pop(name, None)
+        if pruned is not None and (oldest is None or pruned.through >= oldest):
+            self._state |= {PRUNED_THROUGH: pruned.through, PRUNED_POSITION: pruned.position}
 
     def _set_holes(self) -> None:
         """Note in the state which logical timestamps no range may cover, because their events were refused."""

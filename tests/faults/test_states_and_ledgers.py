@@ -261,6 +261,38 @@ def test_f17_a_new_ledger_leaves_out_a_late_event_that_the_erps_row_does_not_con
         assert shop.newstore.on_hand("DC01", "A") == 998
 
 
+@pytest.mark.fault("F17")
+@pytest.mark.fault("F14")
+def test_f17_a_restored_ledger_is_refused_when_a_late_event_it_never_took_is_pruned(
+    tmp_path: Path, database_url: str, backups: Backups
+) -> None:
+    with ForkedShop(tmp_path, database_url) as shop:
+        shop.stock("A", 1000)
+        ledger = shop.settings[MAPPER]["ledger_url"] = backups.new()
+        first = shop.sell("A")
+        shop.newstore.pause_delivery()
+        late = shop.newstore.sell("DC01", "A")
+        pass_by(shop, first, late + 100)
+        assert shop.run().codes == (0, 0, 0)
+        shop.erp.count("DC01", "A", 999, as_of=late + 100)
+        yesterday = backups.copy(ledger)
+        shop.newstore.resume_delivery()
+        shop.newstore.wait_for_delivery()
+        for _ in range(2):
+            assert shop.run().codes == (0, 0, 0)
+        shop.assert_in_sync()
+        prune(shop)
+        shop.settings[MAPPER]["ledger_url"], shop.state = yesterday, None
+        run = shop.run()
+        assert run.codes == (0, 1, 0)
+        assert "the landing store has pruned completions up to logical timestamp" in run.log
+        shop.assert_never_oversold()
+        # A row that says more than was known by then has been written since.
+        shop.erp.count("DC01", "A", 998, as_of=late + 101)
+        assert shop.run().codes == (0, 0, 0)
+        shop.assert_in_sync()
+
+
 def pass_by(shop: ForkedShop, known: int, at: int) -> None:
     """Deliver an event without units, above every event that is under way."""
     (body,) = (event["body"] for event in shop.newstore.events() if event["payload"]["logical_timestamp"] == known)

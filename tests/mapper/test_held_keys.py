@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import pytest
@@ -171,3 +172,29 @@ def test_holes_the_tap_knows_are_covered_by_no_range(day: ShopDay) -> None:
     }
     cuts = day.run(completed(10, "A"), completed(12, "A"))
     assert said(cuts) == [({"A": 8}, (10, 10)), ({"A": 8, "B": 20}, (12, 12))]
+
+
+def test_rows_that_cannot_be_used_are_named_and_hold_their_keys(day: ShopDay, caplog: pytest.LogCaptureFixture) -> None:
+    day.run()
+    day.erp.count("DC01", "A", "ten")  # type: ignore[arg-type]
+    day.erp.count("DC01", "NEW", "1.000")  # type: ignore[arg-type]
+    assert said(day.run(completed(10, "A"), completed(11, "NEW"))) == [({"A": 9}, (10, 10))]
+    assert "DC01/A in line 2: quantity is 'ten', expected a whole number; its last row stands" in caplog.text
+    assert "DC01/NEW in line 4: quantity is '1.000', expected a whole number" in caplog.text
+    assert "the key is held, nothing is sent for it" in caplog.text
+    assert [line[:2] for line in held(day)] == [("A", "stale"), ("NEW", "held")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"max_held_percent": 10}, "1 on-hand rows cannot be used, more than max_held_percent (10): "),
+        ({"held_keys": "fail"}, "1 on-hand rows cannot be used: "),
+    ],
+)
+def test_too_many_rows_that_cannot_be_used_stop_the_run(day: ShopDay, settings: dict[str, t.Any], message: str) -> None:
+    day.erp.count("DC01", "B", "ten")  # type: ignore[arg-type]
+    day.settings.update(settings)
+    with pytest.raises(QuantityError, match=re.escape(message)) as caught:
+        day.run()
+    assert "DC01/B in line 3: quantity is 'ten', expected a whole number" in str(caught.value)

@@ -153,7 +153,7 @@ def test_positions_are_not_given_out_again_when_events_are_taken_out(store: Land
     plan = store.plan_release(bookmark, now=2**42)
     assert (plan.start.position, plan.position) == (bookmark.position, bookmark.position + 1)
     store.retention.note(plan.end)
-    assert store.retention.pruned_through() is None
+    assert store.retention.pruned() is None
 
 
 def test_an_events_tenant_is_checked_by_the_receiver(tmp_path: Path, database_url: str) -> None:

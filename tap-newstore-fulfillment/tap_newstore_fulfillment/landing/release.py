@@ -16,6 +16,7 @@ if t.TYPE_CHECKING:
 
 REPLICATION_KEY = "logical_timestamp"
 PRUNED_THROUGH = "pruned_through"
+PRUNED_POSITION = "pruned_position"
 LATE_THROUGH = "late_through"
 OLDEST = "start_logical_timestamp"
 #: Pairs of logical timestamps, from and to.

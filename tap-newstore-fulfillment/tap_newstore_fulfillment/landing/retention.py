@@ -36,6 +36,18 @@ class Reader(t.NamedTuple):
     seen_at: int
 
 
+class Pruned(t.NamedTuple):
+    """How far completions have been pruned.
+
+    Attributes:
+        through: The highest logical timestamp among them.
+        position: The highest arrival position among them.
+    """
+
+    through: int
+    position: int
+
+
 class Retention:
     """The readers of a landing store, and the pruning of what they no longer need."""
 
@@ -94,22 +106,23 @@ class Retention:
             forget_pruned(connection)
             return count
 
-    def pruned_through(self) -> int | None:
-        """Return the highest logical timestamp of a completion that has been pruned; None: none has."""
+    def pruned(self) -> Pruned | None:
+        """Return how far completions have been pruned; None: none has."""
         with self._database.reading() as connection:
-            row = connection.execute(sa.select(pruning.c.completed_through)).first()
+            row = connection.execute(sa.select(pruning.c.completed_through, pruning.c.completed_position)).first()
         if row is None:
             # An older version may have pruned: scan the store once.
             with self._database.writing() as connection:
                 return self._note_pruned(connection)
-        return t.cast("int | None", row.completed_through)
+        return None if row.completed_through is None else Pruned(*row)
 
-    def _note_pruned(self, connection: sa.Connection) -> int | None:
+    def _note_pruned(self, connection: sa.Connection) -> Pruned | None:
         event = fulfillment_event.c
-        pruned = sa.select(sa.func.max(event.logical_timestamp)).where(
+        highest = sa.select(sa.func.max(event.logical_timestamp), sa.func.max(event.position)).where(
             event.body.is_(None), event.event_name == COMPLETED, event.logical_timestamp > TAKEN_OUT
         )
-        through: int | None = connection.scalar(pruned)
+        through, position = connection.execute(highest).one()
         connection.execute(pruning.delete())
-        connection.execute(pruning.insert(), {"id": 1, "completed_through": through})
-        return through
+        row = {"id": 1, "completed_through": through, "completed_position": position}
+        connection.execute(pruning.insert(), row)
+        return None if through is None else Pruned(through, position)

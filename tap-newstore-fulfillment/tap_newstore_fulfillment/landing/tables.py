@@ -73,13 +73,15 @@ reader = sa.Table(
     sa.Column("seen_at", sa.BigInteger, nullable=False, comment="epoch milliseconds of its last run"),
 )
 
-#: At most one row: the highest logical timestamp of a completion that has been pruned (NULL: none).
+#: At most one row: the highest logical timestamp and the highest position of completions that have been pruned
+#: (NULL: none).
 #: No row: nobody has looked yet.
 pruning = sa.Table(
     "pruning",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("completed_through", sa.BigInteger),
+    sa.Column("completed_position", sa.BigInteger),
 )
 
 #: Which events came late, by position: a run that waited `waited_ms` had released a higher logical

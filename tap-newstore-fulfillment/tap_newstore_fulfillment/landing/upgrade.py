@@ -14,7 +14,13 @@ from tap_newstore_fulfillment.errors import OtherEntityError, TapError
 from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.quarantine import new_row
 from tap_newstore_fulfillment.landing.sweep import ROWS_AT_ONCE, sweep
-from tap_newstore_fulfillment.landing.tables import SCHEMA_VERSION, fulfillment_event, landing_store, quarantine
+from tap_newstore_fulfillment.landing.tables import (
+    SCHEMA_VERSION,
+    fulfillment_event,
+    landing_store,
+    pruning,
+    quarantine,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +38,7 @@ ADDED = (
     quarantine.c.bytes,
     quarantine.c.line,
     quarantine.c.looked_at,
+    pruning.c.completed_position,
 )
 
 
@@ -54,6 +61,8 @@ def upgrade(connection: sa.Connection, version: int) -> None:
     for column in ADDED:
         added = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
         connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {added}")
+    # Looked at anew: the earlier version kept no position.
+    connection.execute(pruning.delete())
     for index in quarantine.indexes:
         index.create(connection)
     _judge_refused_again(connection)

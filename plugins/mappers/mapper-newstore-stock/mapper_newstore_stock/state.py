@@ -94,6 +94,7 @@ class Taken:
         store_id: The landing store that gave the position.
         complete: The tap's run has sent all it releases (None: this tap does not say).
         pruned_through: Completions up to this logical timestamp may be missing from a replay.
+        pruned_position: So may completions that arrived up to this position.
         late_through: Events this run of the tap sends from here on, up to this logical timestamp, came late.
         oldest: The tap leaves out events with a lower logical timestamp.
         holes: Timestamps, in ranges, of events that were refused on their way (design rule 18).
@@ -104,6 +105,7 @@ class Taken:
     store_id: str | None = None
     complete: bool | None = None
     pruned_through: int | None = None
+    pruned_position: int | None = None
     late_through: int | None = None
     oldest: int | None = None
     holes: tuple[TimestampRange, ...] = ()
@@ -122,6 +124,7 @@ class Taken:
             store_id=bookmark.get("store_id"),
             complete=bookmark.get("complete"),
             pruned_through=_integer(bookmark, stream, "pruned_through"),
+            pruned_position=_integer(bookmark, stream, "pruned_position"),
             late_through=_integer(bookmark, stream, "late_through"),
             oldest=_integer(bookmark, stream, "start_logical_timestamp"),
             holes=_holes(bookmark, stream),

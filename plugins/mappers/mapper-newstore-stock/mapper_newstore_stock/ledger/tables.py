@@ -27,14 +27,18 @@ def key_columns(*, primary_key: bool = True) -> list[sa.Column[str]]:
     ]
 
 
-def unit_columns() -> list[sa.Column[str] | sa.Column[int]]:
-    """Return a unit's columns, the key first: the units of one key are then stored together, in timestamp order."""
+def unit_key_columns() -> list[sa.Column[str] | sa.Column[int]]:
+    """Return what tells units apart, the key first: those of one key are then stored together, in timestamp order."""
     return [
         *key_columns(),
         sa.Column("logical_timestamp", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("event_id", text, primary_key=True),
-        sa.Column("units", sa.Integer, nullable=False),
     ]
+
+
+def unit_columns() -> list[sa.Column[str] | sa.Column[int]]:
+    """Return a unit's columns."""
+    return [*unit_key_columns(), sa.Column("units", sa.Integer, nullable=False)]
 
 
 def reference_columns() -> list[sa.Column[str] | sa.Column[int]]:
@@ -118,9 +122,7 @@ completed_unit = sa.Table(
 late_unit = sa.Table(
     "late_unit",
     metadata,
-    *key_columns(),
-    sa.Column("logical_timestamp", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("event_id", text, primary_key=True),
+    *unit_key_columns(),
     sa.Column("quantity", sa.BigInteger),
     sa.Column("as_of_logical_timestamp", sa.BigInteger),
     sqlite_with_rowid=False,
@@ -132,9 +134,7 @@ late_unit = sa.Table(
 standing_unit = sa.Table(
     "standing_unit",
     metadata,
-    *key_columns(),
-    sa.Column("logical_timestamp", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("event_id", text, primary_key=True),
+    *unit_key_columns(),
     sa.Column("units", sa.BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -203,9 +203,15 @@ folded_booking = sa.Table(
 )
 
 #: At most one row: the landing store had pruned completions up to `through` before this ledger took
-#: any of them. An ERP row must contain them. Older ledgers get the table when they are opened.
+#: all of them. An ERP row must contain them. `some_late`: late ones may be among them, so the row must say more than
+#: was known by then. Older ledgers get the table when they are opened.
 #: Written by: pruned_past (the row)
-unknown_past = sa.Table("unknown_past", metadata, sa.Column("through", sa.BigInteger, nullable=False))
+unknown_past = sa.Table(
+    "unknown_past",
+    metadata,
+    sa.Column("through", sa.BigInteger, nullable=False),
+    sa.Column("some_late", sa.Boolean, nullable=False, server_default=sa.false()),
+)
 
 #: The ERP's rows as last read, and what was last sent for them. `as_of_logical_timestamp`: the
 #: timestamp up to which the number contains every completion (NULL: none). `changed_run`: the first run

@@ -25,6 +25,7 @@ from mapper_newstore_stock.ledger.tables import (
     source,
     standing_unit,
     unclaimed,
+    unknown_past,
 )
 
 if t.TYPE_CHECKING:
@@ -37,6 +38,7 @@ _ADDED_BY_4 = {
     folded: ("published_through",),
     on_hand: ("taken_at", "source", "absence"),
     cut_item: ("vanished",),
+    unknown_past: ("some_late",),
 }
 
 

@@ -32,8 +32,9 @@ def set_rows_below_folded_aside(connection: sa.Connection, proof: Proof) -> int:
     if proof.contained_through is not None:
         contains = sa.or_(contains, gone.through <= proof.contained_through)
     went_back = sa.exists().where(same_key(gone, read), ~contains)
-    reason = sa.literal("its row contains fewer completions than before, some of them folded away (ledger_keep_days)")
-    keys = sa.select(read.fulfillment_node_id, read.product_id, reason).where(went_back)
+    key = (read.fulfillment_node_id, read.product_id)
+    reason = key[0] + "/" + key[1] + ": the row contains fewer completions than before, some of them folded away"
+    keys = sa.select(*key, reason + " (ledger_keep_days)").where(went_back)
     connection.execute(unusable_row.insert().from_select(unusable_row.c.keys(), keys))
     return connection.execute(read_row.delete().where(went_back)).rowcount
 

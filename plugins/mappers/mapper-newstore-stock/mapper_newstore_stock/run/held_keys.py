@@ -57,8 +57,7 @@ def find_keys_without_row(connection: sa.Connection, rules: Rules, pending: sa.C
         key.touched, ~has_row
     )
     connection.execute(without_row.insert().from_select(without_row.c.keys(), query))
-    counted = sa.select(sa.func.count()).select_from(without_row).where(without_row.c.is_held)
-    return connection.scalar(counted) or 0
+    return _count(connection, without_row, without_row.c.is_held)
 
 
 def held_timestamps(connection: sa.Connection, rules: Rules, pending: sa.ColumnElement[bool]) -> list[int]:
@@ -84,24 +83,39 @@ def needs_no_row(connection: sa.Connection) -> sa.ColumnElement[bool]:
 def refuse_too_many(connection: sa.Connection, rules: Rules, count: int) -> None:
     """Refuse to hold keys, if the user will not have it or they are too many.
 
+    Args:
+        connection: The ledger's; `without_row` and `unusable_row` are filled.
+        rules: The user's settings.
+        count: How many keys are held for want of a row.
+
     Raises:
-        QuantityError: names the keys.
+        QuantityError: names the keys, or says what is wrong with the first rows.
     """
-    if not count:
-        return
-    if not rules.holds_keys:
+    bad = unusable_row.c
+    unusable = _count(connection, unusable_row, ~sa.exists().where(same_key(without_row.c, bad), without_row.c.is_held))
+    if not rules.holds_keys and count:
         raise QuantityError(f"no on-hand row for keys with completed units: {_named(connection)}. {_ADVICE}")
     percent, at_least = rules.max_held_percent, 0
     if percent is None:
         percent, at_least = DEFAULT_MAX_HELD_PERCENT, ALWAYS_HELD
-    own = sa.select(sa.func.count()).select_from(without_row).where(without_row.c.is_held, ~_of_unusable(rules))
-    held = connection.scalar(own) or 0
-    total = held + (connection.scalar(sa.select(sa.func.count()).select_from(on_hand)) or 0)
+    held = _count(connection, without_row, without_row.c.is_held, ~_of_unusable(rules))
+    total = held + _count(connection, on_hand)
+    if unusable and (not rules.holds_keys or held + unusable > max(total * percent / 100, at_least)):
+        reasons = connection.scalars(sa.select(bad.reason).order_by(bad.fulfillment_node_id, bad.product_id).limit(3))
+        too_many = f", more than max_held_percent ({percent:g})" if rules.holds_keys else ""
+        raise QuantityError(
+            f"{unusable} on-hand rows cannot be used{too_many}: {'; '.join(reasons)}. Nothing was sent. Correct them "
+            f"in the on-hand source"
+        )
     if held > max(total * percent / 100, at_least):
         raise QuantityError(
             f"{held} of {total} keys have completed units and no on-hand row, more than max_held_percent "
             f"({percent:g}): {_named(connection)}. {_ADVICE}"
         )
+
+
+def _count(connection: sa.Connection, table: sa.Table, *conditions: sa.ColumnElement[bool]) -> int:
+    return connection.scalar(sa.select(sa.func.count()).select_from(table).where(*conditions)) or 0
 
 
 _ADVICE = (
@@ -127,14 +141,27 @@ def note_keys(connection: sa.Connection, rules: Rules, now: dt.datetime) -> coll
     connection.execute(held_key.insert().from_select(held_key.c.keys(), new))
     counted = sa.select(held_key.c.kind, sa.func.count()).group_by(held_key.c.kind)
     counts = collections.Counter(dict(connection.execute(counted).tuples().all()))
-    if counts[HELD]:
+    _say_which(connection)
+    return counts
+
+
+def _say_which(connection: sa.Connection) -> None:
+    """Name the keys that are held or stale because of their rows, and why."""
+    if count := _count(connection, without_row, without_row.c.is_held):
         logger.warning(
             "%d keys are held, nothing is sent for them and no range covers their completions: %s. Add them to the "
             "on-hand source",
-            counts[HELD],
+            count,
             _named(connection),
         )
-    return counts
+    bad = unusable_row.c
+    key = (bad.fulfillment_node_id, bad.product_id)
+    has_row = sa.exists().where(same_key(on_hand.c, bad))
+    rows = connection.execute(sa.select(bad.reason, has_row.label("has_row")).order_by(*key).limit(NAMED_KEYS)).all()
+    for reason, stands in rows:
+        logger.warning("%s; %s", reason, "its last row stands" if stands else "the key is held, nothing is sent for it")
+    if (total := _count(connection, unusable_row)) > len(rows):
+        logger.warning("%d more rows cannot be used: see newstore-stock-ledger held", total - len(rows))
 
 
 def _fill_noticed(connection: sa.Connection, rules: Rules) -> None:

@@ -120,7 +120,7 @@ class Intake:
                 taken_store_id=self._covered.store_id,
             )
         )
-        note_unknown_past(self._connection, self._covered, self._ledger.seen_through)
+        note_unknown_past(self._connection, self._covered, self._ledger.run)
         self._connection.commit()
 
     def release_up_to(self, mark: int, cut: int) -> None:

@@ -1,8 +1,8 @@
 """Completions the landing store had pruned before this ledger took them.
 
-A new ledger is filled by a replay, and a replay lacks what has been pruned. NewStore no longer
-subtracts those units, so a number that still counts them would oversell. Only the ERP's row can say
-that it has already left them out.
+A new ledger is filled by a replay, and a replay lacks what has been pruned; a ledger restored from a backup lacks
+what came late after it and has been pruned since. NewStore no longer subtracts those units, so a number that still
+counts them would oversell. Only the ERP's row can say that it has already left them out.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import OnHandError
-from mapper_newstore_stock.ledger.tables import on_hand, unknown_past
+from mapper_newstore_stock.ledger.tables import on_hand, run, unknown_past
 from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, name_keys
 
 if t.TYPE_CHECKING:
@@ -20,19 +20,37 @@ if t.TYPE_CHECKING:
     from mapper_newstore_stock.state import Taken
 
 
-def note_unknown_past(connection: sa.Connection, taken: Taken, seen_through: int | None) -> None:
+def note_unknown_past(connection: sa.Connection, taken: Taken, this_run: int) -> None:
     """Note what was pruned before this ledger took it; the caller commits.
 
     Args:
         connection: The ledger's.
         taken: The tap's bookmark.
-        seen_through: How far the ledger had taken the tap's events before this run.
+        this_run: The run that takes it; only what earlier ones took is known.
     """
     pruned = taken.pruned_through
-    if pruned is None or (seen_through is not None and seen_through >= pruned):
+    if pruned is None:
         return
+    earlier = run.c.run < this_run
+    if not _is_any(connection, earlier, run.c.taken_through >= pruned):
+        _note(connection, pruned, some_late=False)
+        return
+    of_store = sa.and_(earlier, run.c.taken_store_id == taken.store_id)
+    position = taken.pruned_position
+    if position is None or not _is_any(connection, of_store):
+        # Positions of another store say nothing.
+        return
+    if not _is_any(connection, of_store, run.c.taken_through >= pruned, run.c.taken_position >= position):
+        _note(connection, max(pruned, taken.through or pruned), some_late=True)
+
+
+def _is_any(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> bool:
+    return connection.execute(sa.select(run.c.run).where(*conditions).limit(1)).first() is not None
+
+
+def _note(connection: sa.Connection, through: int, *, some_late: bool) -> None:
     connection.execute(unknown_past.delete())
-    connection.execute(unknown_past.insert().values(through=pruned))
+    connection.execute(unknown_past.insert().values(through=through, some_late=some_late))
 
 
 def refuse_rows_of_unknown_past(connection: sa.Connection, proofs: Proofs) -> None:
@@ -43,15 +61,19 @@ def refuse_rows_of_unknown_past(connection: sa.Connection, proofs: Proofs) -> No
     Raises:
         OnHandError: names the keys.
     """
-    through = connection.scalar(sa.select(unknown_past.c.through))
-    known = proofs.contained_through
-    if through is None or proofs.is_complete or (known is not None and known >= through):
+    unknown = connection.execute(sa.select(unknown_past)).first()
+    if unknown is None or proofs.is_complete:
         return
+    through, known = unknown.through, proofs.contained_through
+    if known is not None and known >= through:
+        return
+    # A row that says no more than was known when a late one came need not contain it.
+    least = through + 1 if unknown.some_late else through
     key = (on_hand.c.fulfillment_node_id, on_hand.c.product_id)
     as_of = on_hand.c.as_of_logical_timestamp
     says_less = [
         sa.and_(
-            on_hand.c.source == name, sa.or_(as_of.is_(None), as_of < through) if proof.form == "column" else sa.true()
+            on_hand.c.source == name, sa.or_(as_of.is_(None), as_of < least) if proof.form == "column" else sa.true()
         )
         for name, proof in proofs.by_source.items()
         if not proof.is_complete
@@ -61,6 +83,6 @@ def refuse_rows_of_unknown_past(connection: sa.Connection, proofs: Proofs) -> No
         raise OnHandError(
             f"the landing store has pruned completions up to logical timestamp {through}, this ledger has never taken "
             f"them, and these on-hand rows do not say that they contain them: {name_keys(rows)}. Nothing was sent. "
-            f"Restore the ledger that has taken them, or provide rows whose as_of_logical_timestamp is {through} or "
+            f"Restore the ledger that has taken them, or provide rows whose as_of_logical_timestamp is {least} or "
             f"more, or set contained_through to {through} if every number contains what was completed up to it"
         )
