@@ -8,7 +8,7 @@ import json
 import typing as t
 
 import sqlalchemy as sa
-from mapper_newstore_stock.ledger import tables
+from mapper_newstore_stock.ledger import past_tables, tables
 from tap_newstore_fulfillment.events import event_id
 
 if t.TYPE_CHECKING:
@@ -97,7 +97,7 @@ FOLDED = ""
 
 def units_in(engine: sa.Engine) -> dict[str, dict[Key, int]]:
     """Return the units a ledger has counted, by event; what it has folded away under `FOLDED`."""
-    unit, gone = tables.completed_unit.c, tables.folded.c
+    unit, gone = tables.completed_unit.c, past_tables.folded.c
     kept: dict[str, dict[Key, int]] = {}
     with engine.connect() as connection:
         query = sa.select(unit.event_id, unit.fulfillment_node_id, unit.product_id, unit.units)

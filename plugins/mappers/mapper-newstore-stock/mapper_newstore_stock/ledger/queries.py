@@ -12,6 +12,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.ledger.past_tables import folded
 from mapper_newstore_stock.ledger.proof import Proof, Proofs, last_proofs
 from mapper_newstore_stock.ledger.quantities import not_negative, same_key
 from mapper_newstore_stock.ledger.tables import (
@@ -20,7 +21,6 @@ from mapper_newstore_stock.ledger.tables import (
     completed_unit,
     cut,
     cut_item,
-    folded,
     held_key,
     ledger,
     on_hand,

@@ -13,19 +13,9 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.ledger.database import insert, load
+from mapper_newstore_stock.ledger.past_tables import folded, folded_booking, folded_unit
 from mapper_newstore_stock.ledger.quantities import same_key
-from mapper_newstore_stock.ledger.tables import (
-    completed_unit,
-    cut,
-    cut_item,
-    folded,
-    folded_booking,
-    folded_unit,
-    late_unit,
-    ledger,
-    on_hand,
-    run,
-)
+from mapper_newstore_stock.ledger.tables import completed_unit, cut, cut_item, late_unit, ledger, on_hand, run
 from mapper_newstore_stock.ledger.temporary_tables import hashed_unit, read_booking
 
 if t.TYPE_CHECKING:

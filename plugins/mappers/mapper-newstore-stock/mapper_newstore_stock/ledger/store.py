@@ -14,7 +14,7 @@ import uuid
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import LedgerError
-from mapper_newstore_stock.ledger import lock, tables, temporary_tables, views
+from mapper_newstore_stock.ledger import lock, past_tables, tables, temporary_tables, views
 from mapper_newstore_stock.ledger.database import open_ledger_engine, short
 from mapper_newstore_stock.ledger.upgrade import is_older, upgrade
 
@@ -181,7 +181,7 @@ def open_schema(connection: sa.Connection) -> str:
             f"the ledger has schema version {version}, this program knows {tables.SCHEMA_VERSION}; "
             f"use the version of mapper-newstore-stock that made it"
         )
-    connection.execute(sa.schema.CreateTable(tables.unknown_past, if_not_exists=True))
+    connection.execute(sa.schema.CreateTable(past_tables.unknown_past, if_not_exists=True))
     for table in temporary_tables.temporary.sorted_tables:
         connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
         connection.execute(table.delete())

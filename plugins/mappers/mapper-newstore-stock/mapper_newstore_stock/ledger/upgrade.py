@@ -8,6 +8,7 @@ import msgspec
 import sqlalchemy as sa
 
 from mapper_newstore_stock.ledger import views
+from mapper_newstore_stock.ledger.past_tables import folded, folded_booking, folded_unit, unknown_past
 from mapper_newstore_stock.ledger.proof import Proof
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import (
@@ -15,9 +16,6 @@ from mapper_newstore_stock.ledger.tables import (
     ahead_unit,
     completed_unit,
     cut_item,
-    folded,
-    folded_booking,
-    folded_unit,
     held_key,
     late_unit,
     ledger,
@@ -25,7 +23,6 @@ from mapper_newstore_stock.ledger.tables import (
     source,
     standing_unit,
     unclaimed,
-    unknown_past,
 )
 
 if t.TYPE_CHECKING:

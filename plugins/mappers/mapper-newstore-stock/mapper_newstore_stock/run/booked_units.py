@@ -9,8 +9,9 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.ledger.database import analyze, load
+from mapper_newstore_stock.ledger.past_tables import folded_booking
 from mapper_newstore_stock.ledger.retention import note_unlisted
-from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, folded_booking
+from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit
 from mapper_newstore_stock.ledger.temporary_tables import (
     changed_group,
     known_group,

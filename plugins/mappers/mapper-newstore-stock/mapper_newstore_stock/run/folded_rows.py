@@ -7,8 +7,9 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.ledger.past_tables import folded
 from mapper_newstore_stock.ledger.quantities import same_key
-from mapper_newstore_stock.ledger.tables import folded, on_hand
+from mapper_newstore_stock.ledger.tables import on_hand
 from mapper_newstore_stock.ledger.temporary_tables import read_row, unusable_row
 from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, name_keys
 from mapper_newstore_stock.run.on_hand import AS_OF, TAKEN_AT

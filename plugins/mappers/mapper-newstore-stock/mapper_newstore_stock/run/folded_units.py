@@ -7,8 +7,9 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.ledger.past_tables import folded, folded_unit
 from mapper_newstore_stock.ledger.retention import hash_units
-from mapper_newstore_stock.ledger.tables import completed_unit, folded, folded_unit, ledger
+from mapper_newstore_stock.ledger.tables import completed_unit, ledger
 from mapper_newstore_stock.ledger.temporary_tables import hashed_unit
 
 UNIT = ("fulfillment_node_id", "product_id", "logical_timestamp", "event_id")

@@ -12,7 +12,8 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import OnHandError
-from mapper_newstore_stock.ledger.tables import on_hand, run, unknown_past
+from mapper_newstore_stock.ledger.past_tables import unknown_past
+from mapper_newstore_stock.ledger.tables import on_hand, run
 from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, name_keys
 
 if t.TYPE_CHECKING:
