@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from tests.mapper.oracle import Oracle, OracleNewStore
 from tests.mapper.shop_day import STREAM, Ledgers, SentCut, ShopDay, completed
 
-EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "2000"))
+EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "1000"))
 #: Independent of each other, so that they can run in several processes.
 SHARDS = 4
 STEPS = 7
