@@ -176,8 +176,8 @@ def test_holes_the_tap_knows_are_covered_by_no_range(day: ShopDay) -> None:
 
 def test_rows_that_cannot_be_used_are_named_and_hold_their_keys(day: ShopDay, caplog: pytest.LogCaptureFixture) -> None:
     day.run()
-    day.erp.count("DC01", "A", "ten")  # type: ignore[arg-type]
-    day.erp.count("DC01", "NEW", "1.000")  # type: ignore[arg-type]
+    day.erp.count("DC01", "A", "ten")
+    day.erp.count("DC01", "NEW", "1.000")
     assert said(day.run(completed(10, "A"), completed(11, "NEW"))) == [({"A": 9}, (10, 10))]
     assert "DC01/A in line 2: quantity is 'ten', expected a whole number; its last row stands" in caplog.text
     assert "DC01/NEW in line 4: quantity is '1.000', expected a whole number" in caplog.text
@@ -193,7 +193,7 @@ def test_rows_that_cannot_be_used_are_named_and_hold_their_keys(day: ShopDay, ca
     ],
 )
 def test_too_many_rows_that_cannot_be_used_stop_the_run(day: ShopDay, settings: dict[str, t.Any], message: str) -> None:
-    day.erp.count("DC01", "B", "ten")  # type: ignore[arg-type]
+    day.erp.count("DC01", "B", "ten")
     day.settings.update(settings)
     with pytest.raises(QuantityError, match=re.escape(message)) as caught:
         day.run()

@@ -8,6 +8,7 @@ import sqlite3
 import typing as t
 
 if t.TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 HEADER = ("fulfillment_node_id", "product_id", "quantity", "as_of_logical_timestamp")
@@ -22,7 +23,7 @@ class Erp:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._rows: dict[tuple[str, str], tuple[int, int | None]] = {}
+        self._rows: dict[tuple[str, str], tuple[int | str, int | None]] = {}
         self._write()
 
     @property
@@ -30,12 +31,12 @@ class Erp:
         """The mapper's settings that lead here."""
         return {"on_hand_url": str(self.path)}
 
-    def count(self, node: str, product: str, quantity: int, as_of: int | None = None) -> None:
+    def count(self, node: str, product: str, quantity: int | str, as_of: int | None = None) -> None:
         """Set a number; `as_of` is the highest logical timestamp it contains (None: none)."""
         self.count_later(node, product, quantity, as_of)
         self._write()
 
-    def count_later(self, node: str, product: str, quantity: int, as_of: int | None = None) -> None:
+    def count_later(self, node: str, product: str, quantity: int | str, as_of: int | None = None) -> None:
         """Set a number, to be written with the next change."""
         self._rows[node, product] = (quantity, as_of)
 
@@ -44,7 +45,7 @@ class Erp:
         del self._rows[node, product]
         self._write()
 
-    def replace(self, rows: dict[tuple[str, str], tuple[int, int | None]]) -> None:
+    def replace(self, rows: Mapping[tuple[str, str], tuple[int | str, int | None]]) -> None:
         """Replace all numbers; keys not given are removed."""
         self._rows = dict(rows)
         self._write()

@@ -6,7 +6,7 @@ import typing as t
 
 import msgspec
 import sqlalchemy as sa
-from mapper_newstore_stock.ledger import retention
+from mapper_newstore_stock.ledger import proof, retention
 from mapper_newstore_stock.run import booked_groups, booked_units, candidates, erp_inputs, source_rows, sources
 from mapper_newstore_stock.run.erp_tables import ErpTables
 from mapper_newstore_stock.run.source_rows import SourceReader
@@ -104,6 +104,10 @@ def completions_of_held_keys_are_claimed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(candidates, "held_timestamps", lambda *_: [])
 
 
+def rows_that_stand_prove_what_others_do(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(proof, "_standing", lambda unit: unit.booked)
+
+
 #: What stories in one process catch, with the ERP that shows it.
 BY_STORIES: dict[str, tuple[t.Callable[[pytest.MonkeyPatch], None], dict[str, t.Any]]] = {
     "the highest booked timestamp is taken for a low-water mark": (
@@ -119,6 +123,10 @@ BY_STORIES: dict[str, tuple[t.Callable[[pytest.MonkeyPatch], None], dict[str, t.
     "a dead source's rows are taken for fresh": (
         rows_of_a_dead_source_are_fresh,
         {"erp": "current", "has_sources": True, "rows_stand": True},
+    ),
+    "a row read earlier proves what is booked now": (
+        rows_that_stand_prove_what_others_do,
+        {"erp": "books", "erp_reverses": False, "vanished": "keep"},
     ),
     "a completion of a key without a row is claimed": (
         completions_of_held_keys_are_claimed,

@@ -42,7 +42,8 @@ class ErpOnDisk:
     def write(self, rows: Rows, failing: frozenset[str]) -> None:
         """Replace the table; it can always be read."""
         del failing
-        self._erp.replace({key: (row.quantity, row.as_of) for key, row in rows.items()})
+        listed = {key: row for key, row in rows.items() if row.is_listed}
+        self._erp.replace({key: (row.quantity, row.as_of) for key, row in listed.items()})
 
 
 class BookingsOnDisk(ErpOnDisk):
@@ -86,6 +87,8 @@ class ListsOnDisk(ErpOnDisk):
             writer = csv.writer(file)
             writer.writerow(("fulfillment_node_id", "product_id", "quantity", "counted_at"))
             for key, row in rows.items():
+                if not row.is_listed:
+                    continue
                 taken_at = dt.datetime.fromtimestamp(row.taken_at or 0, tz=dt.UTC)
                 writer.writerow((*key, row.quantity, taken_at.isoformat()))
         new.replace(self._path)

@@ -55,10 +55,6 @@ class ErpOfStory(abc.ABC):
     def write(self, keys: Iterable[Key], behind: int, moment: Moment) -> None:
         """Bring the rows of some keys up to date; `behind` says how far it lags, 0: not at all."""
 
-    def drop(self, key: Key) -> None:
-        """Lose a row until it is written again."""
-        self.rows.pop(key, None)
-
     def units_left(self) -> bool:
         """Take note that units have left the shelf; return whether a row has changed by it."""
         return False

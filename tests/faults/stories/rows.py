@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import typing as t
 
 from tests.faults.stories.steps import SOURCES
@@ -18,32 +19,49 @@ if t.TYPE_CHECKING:
     Rows = dict[Key, ErpRow]
 
 
+#: What stands in place of a quantity that cannot be used.
+NO_NUMBER = "1.000"
+
+
 class ErpRows:
     """What of an ERP's rows is there, and what can be read.
 
     Attributes:
         unknown: Keys the ERP has no row of yet.
         failing: Sources that cannot be read.
+        lost: Keys whose rows are not in the list (False) or cannot be used (True) until they are written again.
     """
 
     def __init__(self, erp: ErpOfStory, unknown: Iterable[Key]) -> None:
         self._erp = erp
         self.unknown = set(unknown)
         self.failing: set[str] = set()
+        self.lost: dict[Key, bool] = {}
 
     def there(self) -> Rows:
-        """Return the rows that are there."""
-        return {key: row for key, row in self._erp.rows.items() if key not in self.unknown}
+        """Return the rows that are there, and what the ERP has booked of those that are not in the list."""
+        rows = {key: row for key, row in self._erp.rows.items() if key not in self.unknown}
+        for key, is_there in self.lost.items():
+            if key in rows:
+                rows[key] = dataclasses.replace(rows[key], quantity=NO_NUMBER, is_listed=is_there)
+        return rows
 
     def readable(self) -> Rows:
-        """Return the rows a run can read."""
+        """Return the rows a run can read and use."""
         unreadable = {node for source in self.failing for node in SOURCES[source]}
-        return {key: row for key, row in self.there().items() if key[0] not in unreadable}
+        there = self.there().items()
+        return {key: row for key, row in there if key[0] not in unreadable and key not in self.lost}
+
+    def note_written(self, keys: Iterable[Key]) -> None:
+        """Note that the ERP has written rows."""
+        for key in keys:
+            self.lost.pop(key, None)
 
     def mend(self) -> None:
         """Let all rows be there, and be read."""
         self.unknown.clear()
         self.failing.clear()
+        self.lost.clear()
 
 
 class LastRead:

@@ -108,7 +108,7 @@ def _sensible(options: Options) -> Options:
     return dataclasses.replace(
         options,
         folds=options.folds and not goes_back,
-        has_sources=options.has_sources and not options.breaks_the_promise,
+        has_sources=options.has_sources,
     )
 
 
@@ -157,6 +157,8 @@ class _Maker:
     def _some_steps(self) -> list[Step]:
         if self._options.breaks_the_promise and self._chance.random() < 0.04:
             return self._late_event()
+        if self._options.vanished and self._chance.random() < 0.03:
+            return self._sale_of_a_lost_row()
         step = self._step()
         return [] if step is None else [step]
 
@@ -174,6 +176,13 @@ class _Maker:
             Wait(self._chance.choice([0.1, 1.2, 2.4])),
             self._run(),
         ]
+
+    def _sale_of_a_lost_row(self) -> list[Step]:
+        """A unit is sold, booked, and completed while the row of its key cannot be read."""
+        sale = self._order()
+        key = (sale.node, sale.products[0])
+        is_there = self._chance.random() < 0.5
+        return [self._run(), sale, Ship(sale.order, 3, (0.0,)), ErpDrops(key, is_there), Wait(1.2), self._run()]
 
     def _step(self) -> Step | None:
         steps: dict[t.Callable[[], Step | None], float] = {
@@ -240,7 +249,7 @@ class _Maker:
         return ErpWrites(tuple(sorted(keys)), self._chance.choice([0, 0, 1, 3, 9]))
 
     def _erp_drops(self) -> ErpDrops:
-        return ErpDrops(self._key())
+        return ErpDrops(self._key(), is_there=self._chance.random() < 0.5)
 
     def _erp_learns(self) -> ErpLearns:
         return ErpLearns(self._chance.choice(unknown_keys(self._options)))

@@ -90,9 +90,14 @@ class ErpFails:
 
 @dataclasses.dataclass(frozen=True)
 class ErpDrops:
-    """A row is missing from the ERP until it is written again."""
+    """A row is missing from the ERP's list until it is written again, or cannot be used; it has been booked on first.
+
+    Attributes:
+        is_there: The row is there, and its quantity is no number.
+    """
 
     key: Key
+    is_there: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

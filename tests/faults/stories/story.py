@@ -204,7 +204,8 @@ class Story(World):
         self._write_rows(step.keys, step.behind)
 
     def _erp_drops(self, step: ErpDrops) -> None:
-        self._erp_of_story.drop(step.key)
+        self._write_rows((step.key,), 0)
+        self._erp_rows.lost[step.key] = step.is_there
         self._write_erp()
 
     def _erp_learns(self, step: ErpLearns) -> None:
@@ -272,6 +273,8 @@ class Story(World):
     def _write_rows(self, keys: Iterable[Key], behind: int) -> None:
         moment = Moment(self.time_of_day(), self.now() - self.settle, self._last, self.skew)
         self._erp_of_story.write(keys, behind, moment)
+        # A list is written as a whole.
+        self._erp_rows.note_written(KEYS if self.options.erp == "lists" else keys)
         self._write_erp()
 
     def _publish(self, deliveries: Deliveries) -> None:

@@ -123,14 +123,16 @@ class ErpRow:
         claimed: Completions that its as-of claims but that had not arrived when it was written.
         bookings: What the ERP says its number contains.
         taken_at: When the ERP says it was taken (seconds).
+        is_listed: It is in the list; what the ERP has booked is listed in any case.
     """
 
-    quantity: int
+    quantity: int | str
     as_of: int | None
     level: int
     claimed: frozenset[str] = frozenset()
     bookings: tuple[Booking, ...] = ()
     taken_at: float | None = None
+    is_listed: bool = True
 
 
 def row_following_the_tap(truth: Truth, key: Key, settled: float) -> ErpRow:
