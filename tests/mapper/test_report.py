@@ -151,6 +151,18 @@ def test_imports_ranges_and_late_completions_are_shown(database_url: str, tmp_pa
     assert "ERP: 10 became 19, as of 10" in page.text
 
 
+def test_keys_without_a_number_of_their_own_are_shown_with_the_reason(day: ShopDay, tmp_path: Path) -> None:
+    day.settings["max_vanished_percent"] = 100
+    day.erp.remove("DC01", EVIL)
+    day.erp.count("DC01", "SKU-1", "many")
+    day.run(completed(15, "NEW"))
+    page = written(day, tmp_path)
+    assert "no longer in the on-hand list" in page.text
+    assert "quantity is 'many', expected a whole number" in page.text
+    assert "no row in the on-hand list" in page.text
+    assert all(kind in page.text for kind in ("held", "stale", "vanished"))
+
+
 def test_the_page_names_the_options_for_what_was_not_asked(day: ShopDay, tmp_path: Path) -> None:
     page = written(day, tmp_path)
     for option in ("--events", "--api-url", "--receiver-url"):

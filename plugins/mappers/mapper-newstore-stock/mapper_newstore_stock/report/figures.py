@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import LedgerError
 from mapper_newstore_stock.ledger.queries import acknowledged_cut
-from mapper_newstore_stock.ledger.tables import completed_unit, cut, cut_item, run
+from mapper_newstore_stock.ledger.tables import completed_unit, cut, cut_item, held_key, run
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,7 @@ if t.TYPE_CHECKING:
 SHOWN_CUTS = 200
 SHOWN_KEYS = 6
 SHOWN_LATE = 100
+SHOWN_HELD = 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +78,17 @@ class Late:
 
 
 @dataclasses.dataclass(frozen=True)
+class HeldKey:
+    """A key without a number of its own as of the last run; `kind` is `held`, `stale` or `vanished`."""
+
+    node: str
+    product: str
+    kind: str
+    reason: str
+    since: str
+
+
+@dataclasses.dataclass(frozen=True)
 class LedgerFigures:
     """The ledger's part of the report; lists end with the newest."""
 
@@ -85,6 +97,8 @@ class LedgerFigures:
     histories: list[KeyHistory]
     late: list[Late]
     all_late: int
+    held: list[HeldKey]
+    all_held: int
     last_run_at: str | None
     taken_through: int | None
 
@@ -106,6 +120,8 @@ def read_ledger(connection: sa.Connection, keys: Sequence[Key]) -> LedgerFigures
         histories=[_history(connection, key) for key in keys or _busiest_keys(connection)],
         late=_late(connection),
         all_late=connection.scalar(sa.select(sa.func.count()).where(completed_unit.c.late)) or 0,
+        held=_held(connection),
+        all_held=connection.scalar(sa.select(sa.func.count()).select_from(held_key)) or 0,
         last_run_at=last.started_at if last else None,
         taken_through=connection.scalar(sa.select(sa.func.max(run.c.taken_through))),
     )
@@ -173,3 +189,10 @@ def _late(connection: sa.Connection) -> list[Late]:
         .order_by(unit.run.desc(), unit.logical_timestamp.desc())
     )
     return [Late(*row) for row in reversed(connection.execute(query.limit(SHOWN_LATE)).all())]
+
+
+def _held(connection: sa.Connection) -> list[HeldKey]:
+    key = held_key.c
+    columns = (key.fulfillment_node_id, key.product_id, key.kind, key.reason, key.since)
+    query = sa.select(*columns).order_by(key.since, key.fulfillment_node_id, key.product_id)
+    return [HeldKey(*row) for row in connection.execute(query.limit(SHOWN_HELD))]

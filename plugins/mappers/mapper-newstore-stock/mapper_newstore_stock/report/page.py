@@ -21,6 +21,7 @@ SHOWN_DIFFERENCES = 200
 SECTIONS = {
     "imports": "Imports",
     "keys": "Keys over logical time",
+    "held": "Keys without a number of their own",
     "differences": "Keys that differ from NewStore",
     "lag": "Lag of events",
     "exceptions": "Late and quarantined events",
@@ -56,7 +57,7 @@ class Report:
 def page(report: Report) -> str:
     """Return the page."""
     style = importlib.resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8")
-    parts = [_imports(report), _keys(report), _differences(report), _lag(report), _exceptions(report)]
+    parts = [part(report) for part in (_imports, _keys, _held, _differences, _lag, _exceptions)]
     sections = [
         element("section", element("h2", title, id=f"{name}-title"), *part, id=name, aria_labelledby=f"{name}-title")
         for (name, title), part in zip(SECTIONS.items(), parts, strict=True)
@@ -88,6 +89,7 @@ def _header(report: Report) -> Markup:
         "Imports": ledger.all_cuts,
         "Not confirmed yet": unconfirmed,
         "Late events": ledger.all_late,
+        "Held, stale, vanished": ledger.all_held,
     }
     shown = element(
         "dl", *(element("div", element("dt", name), element("dd", value)) for name, value in figures.items())
@@ -141,6 +143,22 @@ def _key(report: Report, history: KeyHistory) -> Markup:
         _folded("As a table", table(f"Numbers sent for {name}", columns, rows)),
     )
     return joined((element("h3", name), *parts))
+
+
+def _held(report: Report) -> list[Markup]:
+    held = report.ledger.held
+    if not held:
+        return [_note("Every key with completions has a row in the ERP's list that can be used.")]
+    rows = [(f"{key.node}/{key.product}", key.kind, charts.moment(key.since), key.reason) for key in held]
+    left_out = report.ledger.all_held - len(held)
+    return [
+        _note(
+            "Held: nothing is sent, and no import answers for its completions. Stale: the last row stands. Vanished: 0 "
+            "was sent."
+        ),
+        table("Keys, the longest first", ("key", "kind", "since (UTC)", "reason"), rows),
+        _note(f"{left_out} more keys are not shown.") if left_out else Markup(""),
+    ]
 
 
 def _differences(report: Report) -> list[Markup]:
