@@ -7,6 +7,7 @@ import typing as t
 from singer_sdk import typing as th
 
 from mapper_newstore_stock.ledger.retention import DEFAULT_KEEP_DAYS
+from mapper_newstore_stock.reading_settings import READING
 from mapper_newstore_stock.run.rules import DEFAULT_MAX_CUT_ITEMS
 from mapper_newstore_stock.sources_setting import sources_setting
 from mapper_newstore_stock.written_settings import WRITTEN
@@ -92,7 +93,8 @@ _FLAT: dict[str, t.Any] = th.PropertiesList(
         th.IntegerType(minimum=0),
         default=DEFAULT_SKEW_SECONDS,
         title="Clock skew (seconds)",
-        description="How far the clocks of NewStore and the ERP may differ (form `taken_at`)",
+        description="How far the clocks of NewStore and the ERP may differ (form `taken_at`), and those of whoever "
+        "fills `on_hand_updated_column`",
     ),
     th.Property(
         "taken_at_timezone",
@@ -196,36 +198,7 @@ _FLAT: dict[str, t.Any] = th.PropertiesList(
         title="Negative quantities",
         description="`zero`: send 0 and warn; `fail`: stop the run",
     ),
-    th.Property(
-        "on_hand_updated_column",
-        th.StringType,
-        title="On-hand updated column",
-        description="Column of a SQL source that grows whenever a row changes: a run reads only what changed since",
-    ),
-    th.Property(
-        "vanished_rows",
-        th.StringType,
-        allowed_values=["zero", "keep", "fail"],
-        default="zero",
-        title="Vanished rows",
-        description="What a key means that the ERP's list no longer has. `zero`: 0 is sent; `keep`: its last row "
-        "stands; `fail`: stop the run",
-    ),
-    th.Property(
-        "max_vanished_percent",
-        th.NumberType(minimum=0, maximum=100),
-        default=5,
-        title="Most vanished rows (percent)",
-        description="A list that is shorter than the last one by more is not whole, and refused",
-    ),
-    th.Property(
-        "max_on_hand_age_minutes",
-        th.NumberType(minimum=0),
-        title="Oldest on-hand (minutes)",
-        description="A list older than this is refused. While the source cannot be read its last rows stand this "
-        "long, then its keys are held. Default: any age, and a source that cannot be read stops the run; of "
-        "several sources 1440",
-    ),
+    *READING,
     th.Property(
         "held_keys",
         th.StringType,

@@ -30,6 +30,7 @@ OF_A_SOURCE = (
     "booked_columns",
     "booked_reversible",
     "on_hand_updated_column",
+    "full_read_hours",
     "vanished_rows",
     "max_vanished_percent",
     "max_on_hand_age_minutes",

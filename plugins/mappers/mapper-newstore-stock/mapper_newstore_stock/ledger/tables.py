@@ -69,15 +69,17 @@ ledger = sa.Table(
 #: A source of the ERP's rows, as it was last read; the only one of a flat configuration has the name "".
 #: `proof`: how its rows prove what they contain; when that changes, every number is computed anew. `read_run`: the
 #: run that read them. `taken_at`: when its numbers were taken, as far as that is known, else when they were read.
+#: `cursor`: how far its changes had been read then (changed_rows.Kept). `full_read_at`: when all its rows were read.
 #: Written by: source_rows (a row per source), upgrade (the row of earlier versions)
 source = sa.Table(
     "source",
     metadata,
     sa.Column("name", text, primary_key=True),
     sa.Column("proof", sa.Text, comment="JSON"),
-    sa.Column("cursor", sa.Text, comment="JSON: highest value of on_hand_updated_column read"),
+    sa.Column("cursor", sa.Text, comment="JSON: values of on_hand_updated_column"),
     sa.Column("read_run", number),
     sa.Column("taken_at", sa.BigInteger, comment="epoch milliseconds"),
+    sa.Column("full_read_at", sa.BigInteger, comment="epoch milliseconds"),
 )
 
 #: One row per run of the mapper: who it is, how far it has taken the tap's events, and which

@@ -30,6 +30,26 @@ UTC_NOW = {
     "mssql": "SELECT SYSUTCDATETIME()",
     "oracle": "SELECT SYS_EXTRACT_UTC(SYSTIMESTAMP) FROM dual",
 }
+#: What gives the time of each database's session, without a zone, as a column without one would be filled there.
+LOCAL_NOW = {
+    "postgresql": "SELECT clock_timestamp()::timestamp",
+    "mysql": "SELECT SYSDATE(6)",
+    "mariadb": "SELECT SYSDATE(6)",
+    "mssql": "SELECT SYSDATETIME()",
+    "oracle": "SELECT CAST(SYSTIMESTAMP AS TIMESTAMP) FROM dual",
+}
+
+
+class Now(t.NamedTuple):
+    """What time it is where rows are written.
+
+    Attributes:
+        utc_ms: Epoch milliseconds.
+        local: The same without a zone, as a column that has none would be filled there.
+    """
+
+    utc_ms: int
+    local: dt.datetime
 
 
 class Difference(t.NamedTuple):
@@ -63,15 +83,21 @@ def measured(read: Callable[[], int], precision_ms: int = 0) -> Difference:
 
 def database_difference(connection: sa.Connection) -> Difference | None:
     """Compare a database's clock with this host's; None: it cannot be asked, or is this host's own."""
-    query = UTC_NOW.get(connection.dialect.name)
-    if query is None:
-        return None
+    return measured(lambda: _utc_ms(connection)) if connection.dialect.name in UTC_NOW else None
 
-    def read() -> int:
-        moment: dt.datetime = connection.exec_driver_sql(query).scalar_one()
-        return int(moment.replace(tzinfo=dt.UTC).timestamp() * 1000)
 
-    return measured(read)
+def database_now(connection: sa.Connection) -> Now:
+    """Return the time by a database's clock; by this host's where it cannot be asked."""
+    if connection.dialect.name not in UTC_NOW:
+        return host_now()
+    local: dt.datetime = connection.exec_driver_sql(LOCAL_NOW[connection.dialect.name]).scalar_one()
+    return Now(_utc_ms(connection), local.replace(tzinfo=None))
+
+
+def host_now() -> Now:
+    """Return the time by this host's clock."""
+    now = dt.datetime.now(tz=dt.UTC)
+    return Now(int(now.timestamp() * 1000), now.astimezone().replace(tzinfo=None))
 
 
 def newstore_difference(url: str) -> Difference:
@@ -91,6 +117,11 @@ def newstore_difference(url: str) -> Difference:
             raise OnHandError(f"newstore_clock_url: {url} does not tell NewStore's time: {name}") from error
 
     return measured(read, SECOND_MS)
+
+
+def _utc_ms(connection: sa.Connection) -> int:
+    moment: dt.datetime = connection.exec_driver_sql(UTC_NOW[connection.dialect.name]).scalar_one()
+    return int(moment.replace(tzinfo=dt.UTC).timestamp() * 1000)
 
 
 def refuse_difference(newstore: Difference | None, erp: Difference | None, skew_seconds: float) -> None:

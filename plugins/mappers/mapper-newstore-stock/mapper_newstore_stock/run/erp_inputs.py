@@ -67,6 +67,7 @@ class ErpInputs:
             ignored_products=config["ignored_products"],
             updated_column=config.get("on_hand_updated_column"),
             zone=config["taken_at_timezone"],
+            skew_ms=self._skew_ms,
             latest=self._latest,
             numbers=number_reader(config),
         )

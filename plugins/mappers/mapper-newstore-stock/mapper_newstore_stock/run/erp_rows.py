@@ -18,9 +18,9 @@ if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mapper_newstore_stock.ledger.proof import Form
+    from mapper_newstore_stock.run.changed_rows import ChangedRows
     from mapper_newstore_stock.run.erp_tables import ErpTables
     from mapper_newstore_stock.run.on_hand import OnHandSource, UnusableRow
-    from mapper_newstore_stock.state import Cursor
 
 NAMED_KEYS = 20
 #: More rows than this that cannot be used are a broken list.
@@ -32,21 +32,23 @@ INDEXED_ROWS = 1_000
 _KEY = (read_row.c.fulfillment_node_id, read_row.c.product_id)
 
 
-def load_rows(connection: sa.Connection, source: OnHandSource, erp: ErpTables, since: Cursor | None) -> tuple[int, int]:
+def load_rows(
+    connection: sa.Connection, source: OnHandSource, erp: ErpTables, changed: ChangedRows | None
+) -> tuple[int, int]:
     """Read the rows of a source into `read_row`, those that cannot be used into `unusable_row`; return how many each.
 
     Args:
         connection: The ledger's.
         source: Its rows may come in any order.
         erp: Reads tables.
-        since: Read only rows updated since then. None: read all.
+        changed: Which rows to read; None: all.
 
     Raises:
         OnHandError: the source cannot be read.
     """
     connection.execute(read_row.delete())
     unusable: list[UnusableRow] = []
-    count = load(connection, read_row, source.rows(erp, since, unusable.append))
+    count = load(connection, read_row, source.rows(erp, changed, unusable.append))
     if len(unusable) > MOST_UNUSABLE:
         raise OnHandError(f"{len(unusable)} rows cannot be used, the first: {unusable[0].reason}")
     load(connection, unusable_row, unusable)

@@ -10,15 +10,17 @@ import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.ledger.database import STREAMED, address, open_engine, short
-from mapper_newstore_stock.run.clocks import database_difference
+from mapper_newstore_stock.run.clocks import database_difference, database_now, host_now
 from mapper_newstore_stock.run.csv_lists import CsvFile, CsvFormat, shown_url
 from mapper_newstore_stock.run.sql_tables import column_names, select
+from mapper_newstore_stock.run.under_way import changes_under_way
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from mapper_newstore_stock.run.clocks import Difference
+    from mapper_newstore_stock.run.clocks import Difference, Now
     from mapper_newstore_stock.run.csv_lists import Found
+    from mapper_newstore_stock.run.under_way import UnderWay
 
 SHOWN_CHARACTERS = 60
 #: Databases that show one moment to all statements of a transaction, and how a transaction asks for that.
@@ -73,6 +75,7 @@ class ErpTables:
 
     def __init__(self) -> None:
         self._connections: dict[str, sa.Connection] = {}
+        self._asking: dict[str, sa.Connection] = {}
         self._resources = contextlib.ExitStack()
 
     def __enter__(self) -> t.Self:
@@ -127,16 +130,38 @@ class ErpTables:
             sqlalchemy.exc.SQLAlchemyError, ImportError: it cannot be opened.
         """
         if place.url not in self._connections:
-            engine = open_engine(place.url)
-            self._resources.callback(engine.dispose)
-            connection = self._resources.enter_context(engine.connect())
-            if level := SNAPSHOTS.get(engine.dialect.name):
+            connection = self._new_connection(place)
+            if level := SNAPSHOTS.get(connection.dialect.name):
                 connection = connection.execution_options(isolation_level=level)
-            elif engine.dialect.name == "sqlite":
+            elif connection.dialect.name == "sqlite":
                 # Its driver begins a transaction only before something is written.
                 connection.exec_driver_sql("BEGIN")
             self._connections[place.url] = connection
         return self._connections[place.url]
+
+    def under_way(self, place: Place) -> UnderWay:
+        """Ask a SQL source what is under way now, whatever the open transaction sees."""
+        with _explained(place):
+            return changes_under_way(self._outside(place))
+
+    def now(self, place: Place) -> Now:
+        """Return the time where rows of a SQL source are written; a file of SQLite is written on this host."""
+        if address(place.url).get_backend_name() == "sqlite":
+            return host_now()
+        with _explained(place):
+            return database_now(self._outside(place))
+
+    def _outside(self, place: Place) -> sa.Connection:
+        """Return a connection beside the open transaction, for questions about this moment."""
+        if place.url not in self._asking:
+            connection = self._new_connection(place).execution_options(isolation_level="AUTOCOMMIT")
+            self._asking[place.url] = connection
+        return self._asking[place.url]
+
+    def _new_connection(self, place: Place) -> sa.Connection:
+        engine = open_engine(place.url)
+        self._resources.callback(engine.dispose)
+        return self._resources.enter_context(engine.connect())
 
     def clock_difference(self, place: Place) -> Difference | None:
         """Compare the clock of a SQL source with this host's; None: it cannot be asked."""

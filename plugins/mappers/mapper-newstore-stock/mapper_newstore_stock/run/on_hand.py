@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import hashlib
 import json
 import typing as t
 
-import sqlalchemy as sa
-
-from mapper_newstore_stock.errors import ConfigurationError, OnHandError
+from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.run.moments import MomentReader
 from mapper_newstore_stock.run.row_reading import RowReader, UnusableRow
 from mapper_newstore_stock.run.whole_numbers import INT64_MAX, NumberReader
@@ -19,9 +16,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mapper_newstore_stock.ledger.proof import Form
-    from mapper_newstore_stock.run.csv_lists import Found
+    from mapper_newstore_stock.run.changed_rows import ChangedRows
     from mapper_newstore_stock.run.erp_tables import ErpTables, Place
-    from mapper_newstore_stock.state import Cursor
 
 __all__ = ["OnHandRow", "OnHandSource", "UnusableRow"]
 
@@ -53,10 +49,10 @@ class OnHandSource:
         ignored_nodes: Fulfillment nodes to leave out (`*` globs).
         ignored_products: Products to leave out (`*` globs).
         updated_column: Column of a SQL source that grows whenever a row changes.
-        zone: Of moments that name none (`taken_at`).
+        zone: Of moments that name none.
+        skew_ms: How far the clocks of those who write rows may differ.
         latest: Epoch milliseconds; a number cannot have been taken later.
         numbers: Reads whole numbers.
-        cursor: The highest value of `updated_column` read.
     """
 
     place: Place
@@ -66,9 +62,9 @@ class OnHandSource:
     ignored_products: Sequence[str] = ()
     updated_column: str | None = None
     zone: str = "UTC"
+    skew_ms: int = 0
     latest: int = INT64_MAX
     numbers: NumberReader = dataclasses.field(default_factory=NumberReader)
-    cursor: Cursor | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -108,24 +104,28 @@ class OnHandSource:
         return moment
 
     def rows(
-        self, erp: ErpTables, since: Cursor | None = None, unusable: Callable[[UnusableRow], None] | None = None
+        self,
+        erp: ErpTables,
+        changed: ChangedRows | None = None,
+        unusable: Callable[[UnusableRow], None] | None = None,
     ) -> Iterator[OnHandRow]:
         """Read the rows, one at a time; whether all can be used shows only at the end.
 
         Args:
             erp: Reads tables.
-            since: Leave out rows whose `updated_column` is lower.
+            changed: Which rows to read; None: all.
             unusable: Takes rows of which only the key can be used, and reading goes on; None: they are an error.
 
         Raises:
             OnHandError: the source cannot be read, has no row at all, or has rows that cannot be used; names them.
             ConfigurationError: the settings do not fit the source.
         """
-        self.cursor = since
-        reader = RowReader(self, unusable, is_whole=since is None)
-        names = [*self.names, self.updated_column] if self.updated_column else self.names
-        found = erp.rows(self.place, names, reader.damaged, self._changed_since(since))
-        return reader.rows(self._watching(found) if self.updated_column else found)
+        reader = RowReader(self, unusable, is_whole=changed is None or changed.since is None)
+        if changed is None:
+            return reader.rows(erp.rows(self.place, self.names, reader.damaged))
+        names = [*self.names, changed.column]
+        found = erp.rows(self.place, names, reader.damaged, changed.condition)
+        return reader.rows(changed.watching(found, reader.refuse))
 
     def with_advice(self, error: OnHandError) -> OnHandError:
         """Return an error of reading that also says what to do when the form of proof misses its column."""
@@ -133,34 +133,3 @@ class OnHandSource:
         name, said = self.columns.get(column, column), str(error)
         is_missing = f"column {name} is not" in said or (said.startswith("on_hand_url: ") and name in said)
         return OnHandError(f"{error}. {ADVICE[column]}") if name and is_missing else error
-
-    def _watching(self, found: Iterator[Found]) -> Iterator[Found]:
-        for position, values in found:
-            if values[-1] is not None:
-                self._advance(_as_json(values[-1]))
-            yield position, values
-
-    def _advance(self, value: Cursor) -> None:
-        if self.cursor is None or value > self.cursor:  # type: ignore[operator]
-            self.cursor = value
-
-    def _changed_since(self, since: Cursor | None) -> sa.ColumnElement[bool] | None:
-        if not self.updated_column or since is None:
-            return None
-        if not self.place.is_sql:
-            raise ConfigurationError("on_hand_updated_column: it needs a database as on_hand_url; a CSV is read whole")
-        column: sa.ColumnClause[t.Any] = sa.column(self.updated_column)
-        # Inclusive: another row may have got the same moment after it was read.
-        # Untyped, so that the database compares it as what the column holds.
-        moment: sa.BindParameter[t.Any] = sa.bindparam("since", since, type_=sa.types.NullType())
-        return sa.or_(column >= moment, column.is_(None))
-
-
-def _as_json(value: object) -> Cursor:
-    if isinstance(value, dt.datetime):
-        return value.isoformat(sep=" ", timespec="microseconds")
-    if isinstance(value, dt.date):
-        return value.isoformat()
-    if isinstance(value, (int, str)) and not isinstance(value, bool):
-        return value
-    raise OnHandError(f"on_hand_updated_column holds {value!r}; it must hold whole numbers, times or texts")

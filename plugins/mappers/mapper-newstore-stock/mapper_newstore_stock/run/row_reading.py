@@ -135,6 +135,11 @@ class RowReader:
         if not self._is_ignored(values[0], readable(values[0]), readable(values[1])):
             self._problems.add(f"{self._source.place.name}, line {position}: {wrong}")
 
+    def refuse(self, position: int, values: Sequence[t.Any], wrong: str) -> None:
+        """Refuse the list for a row, unless the row is to be left out."""
+        if not self._is_ignored(values[0], readable(values[0]), readable(values[1])):
+            self._problems.add(f"{self._source.place.row(position, *values[:2])}: {wrong}")
+
     def _examined(self, position: int, values: Sequence[t.Any]) -> OnHandRow | None:
         """Read a row that is not plain; None when it is blank, to be left out, or cannot be used."""
         node, product = readable(values[0]), readable(values[1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import typing as t
 
@@ -18,6 +17,7 @@ from mapper_newstore_stock.ledger.tables import source as source_table
 from mapper_newstore_stock.ledger.temporary_tables import foreign_row, newly_booked, read_row, unusable_row
 from mapper_newstore_stock.run.absent_rows import mark_absent, mark_unusable, refuse_short_list, refuse_vanished
 from mapper_newstore_stock.run.booked_units import load_bookings, prove_units
+from mapper_newstore_stock.run.changed_rows import ChangedRows, Kept, LastReading
 from mapper_newstore_stock.run.erp_rows import (
     apply_rows,
     load_rows,
@@ -29,13 +29,13 @@ from mapper_newstore_stock.run.erp_rows import (
 from mapper_newstore_stock.run.erp_tables import ErpTables
 from mapper_newstore_stock.run.folded_rows import set_rows_below_folded_aside
 from mapper_newstore_stock.run.standing_rows import LastRead, forget_rows_that_are_back
-from mapper_newstore_stock.state import Cursor
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mapper_newstore_stock.ledger.store import Ledger
     from mapper_newstore_stock.run.sources import Source, Sources
+    from mapper_newstore_stock.state import Cursor
 
 logger = logging.getLogger("mapper-newstore-stock.on-hand")
 
@@ -47,7 +47,8 @@ class SourceRead(msgspec.Struct, frozen=True, kw_only=True):
         proof: How its rows prove what they contain.
         is_live: It was read; otherwise its last rows stand.
         taken_at: When its numbers were taken, as far as known, else when they were read; epoch milliseconds.
-        cursor: The highest value of its `on_hand_updated_column`.
+        kept: How far its changes have been read (`on_hand_updated_column`).
+        full_read_at: When all its rows were read, epoch milliseconds.
         why: Why it could not be read.
         is_too_old: Its rows may not be used any more.
     """
@@ -55,9 +56,15 @@ class SourceRead(msgspec.Struct, frozen=True, kw_only=True):
     proof: Proof
     is_live: bool = True
     taken_at: int | None = None
-    cursor: Cursor | None = None
+    kept: Kept | None = None
+    full_read_at: int | None = None
     why: str = ""
     is_too_old: bool = False
+
+    @property
+    def cursor(self) -> Cursor | None:
+        """Where the next reading of its changes begins."""
+        return self.kept.cursor if self.kept else None
 
 
 class SourceReader:
@@ -102,14 +109,16 @@ class SourceReader:
 
     def _read_live(self, source: Source, now_ms: int) -> SourceRead:
         inputs, connection = source.inputs, self._connection
+        last = self._last_reading(source)
+        since, which = last.since(now_ms, source.full_read_ms) if last else (None, "")
         with ErpTables() as erp:
+            changed = ChangedRows.begin(inputs.on_hand, erp, last, since) if last else None
             proof = inputs.proof(erp)
             if source.is_too_old(inputs.list_taken_at or now_ms, now_ms):
                 raise OnHandError(f"{inputs.on_hand.place.name} is older than max_on_hand_age_minutes")
             # Bookings that are read after the numbers would prove units that are not in them.
             booked = load_bookings(connection, inputs.bookings, erp) if inputs.bookings else 0
-            since = self._since(source)
-            count, unusable = load_rows(connection, inputs.on_hand, erp, since)
+            count, unusable = load_rows(connection, inputs.on_hand, erp, changed)
         with rows_by_key(connection, count):
             count -= self._set_foreign_aside(source)
             refuse_duplicates(connection)
@@ -122,33 +131,38 @@ class SourceReader:
             run = self._ledger.unread_since
             apply_rows(connection, source.name, proof.form, run)
             forget_rows_that_are_back(connection)
-            last = self._last_read(source)
+            proven = self._last_read(source)
             if since is None:
-                mark_absent(connection, source.rules, count, run, last)
+                mark_absent(connection, source.rules, count, run, proven)
             elif unusable:
-                mark_unusable(connection, source.rules, run, last)
+                mark_unusable(connection, source.rules, run, proven)
         if inputs.bookings:
             self._prove(source, proof)
             logger.info("%d bookings read%s", booked, _of(source))
-        logger.info("%d on-hand rows read%s%s", count, _of(source), "" if since is None else f", changed since {since}")
+        logger.info("%d on-hand rows read%s%s", count, _of(source), which and f", {which}")
         connection.execute(read_row.delete())
         taken_at = inputs.list_taken_at or now_ms
-        return SourceRead(proof=proof, taken_at=taken_at, cursor=inputs.on_hand.cursor)
+        full_read_at = now_ms if since is None else last and last.full_read_at
+        return SourceRead(
+            proof=proof, taken_at=taken_at, kept=changed.kept() if changed else None, full_read_at=full_read_at
+        )
 
     def _last_read(self, source: Source) -> LastRead | None:
         query = sa.select(source_table.c.read_run).where(source_table.c.name == source.name)
         run, proof = self._connection.scalar(query), self._last_proofs.get(source.name)
         return None if run is None or proof is None else LastRead(proof, run)
 
-    def _since(self, source: Source) -> Cursor | None:
-        """Return how far changes have been read if ledger and state both say so; None: read all rows."""
+    def _last_reading(self, source: Source) -> LastReading | None:
+        """Return what is known of earlier readings of a source; None: it is always read whole."""
         if not source.inputs.on_hand.updated_column:
             return None
-        kept = self._connection.scalar(sa.select(source_table.c.cursor).where(source_table.c.name == source.name))
-        fingerprint, known = json.loads(kept) if kept else (None, None)
-        since = self._cursors.get(source.name)
-        is_known = fingerprint == source.inputs.on_hand.fingerprint and known is not None
-        return since if is_known and type(known) is type(since) else None
+        row = source_table.c
+        found = self._connection.execute(sa.select(row.cursor, row.full_read_at).where(row.name == source.name)).first()
+        if found is None or found.cursor is None:
+            return LastReading()
+        kept = msgspec.json.decode(found.cursor, type=Kept)
+        is_of_these_rows = kept.fingerprint == source.inputs.on_hand.fingerprint
+        return LastReading(kept if is_of_these_rows else None, self._cursors.get(source.name), found.full_read_at)
 
     def _set_foreign_aside(self, source: Source) -> int:
         """Take the rows of nodes the source does not own out of the list, and return how many there were."""
@@ -231,9 +245,8 @@ def remember_sources(ledger: Ledger, sources: Sources, found: Mapping[str, Sourc
         read = found[source.name]
         values: dict[str, t.Any] = {"name": source.name, "proof": msgspec.json.encode(read.proof).decode()}
         if read.is_live:
-            values |= {"read_run": ledger.run, "taken_at": read.taken_at, "cursor": None}
-            if read.cursor is not None:
-                values["cursor"] = json.dumps([source.inputs.on_hand.fingerprint, read.cursor])
+            values |= {"read_run": ledger.run, "taken_at": read.taken_at, "full_read_at": read.full_read_at}
+            values["cursor"] = None if read.kept is None else msgspec.json.encode(read.kept).decode()
         elif not read.taken_at:
             continue
         row = statement.values(values)

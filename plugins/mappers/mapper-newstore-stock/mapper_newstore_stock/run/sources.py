@@ -19,6 +19,7 @@ PLACES = ("on_hand_url", "on_hand_table", "on_hand_query", "booked_url", "booked
 MAX_AGE = "max_on_hand_age_minutes"
 #: How long the rows of one of several sources stand when it cannot be read, unless it says so itself.
 DEFAULT_MAX_AGE_MINUTES = 1440
+MS_PER_HOUR = 3_600_000
 
 
 class Source:
@@ -44,6 +45,8 @@ class Source:
             ignored_nodes=config["ignored_nodes"],
             ignored_products=config["ignored_products"],
         )
+        #: How often all its rows are read, milliseconds.
+        self.full_read_ms = int(config["full_read_hours"] * MS_PER_HOUR)
         minutes = config.get(MAX_AGE, DEFAULT_MAX_AGE_MINUTES if name else None)
         #: How old its numbers may be, milliseconds; None: any age, but each run must read them.
         self.max_age_ms = None if minutes is None else int(minutes * 60_000)
