@@ -3,8 +3,7 @@
 The mapper's lock on its ledger ends with the mapper, before the target's last imports. A second run
 could then import newer numbers between two of them, and the first would overwrite these with older
 ones. On one machine a lock keeps the second run out. It belongs to the process and ends with it, so a
-killed run blocks nobody. Runs on two machines see each other's files in the staging place: a run that
-finds that another has begun since gives way, because its own numbers are older.
+killed run blocks nobody. Runs on two machines: other_runs.py.
 """
 
 from __future__ import annotations
@@ -14,17 +13,11 @@ import hashlib
 import os
 import socket
 import tempfile
-import typing as t
 from pathlib import Path
 
 import filelock
 
 from target_newstore_stock.errors import SecondRunError
-
-if t.TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from target_newstore_stock.staged_names import OwnNames
 
 
 class RunLock:
@@ -68,29 +61,3 @@ class RunLock:
 
     def _holder(self) -> str:
         return self._path.read_text(encoding="utf-8").strip() or "its name is not written down yet"
-
-
-class OtherRuns:
-    """Tells from the staging place whether another run has begun since this one.
-
-    Args:
-        own: Tells our files from others.
-        names: The file names there when this run began.
-    """
-
-    def __init__(self, own: OwnNames, names: Iterable[str]) -> None:
-        self._own = own
-        self._known = set(names)
-
-    def add_own(self, name: str) -> None:
-        """Note a file of this run."""
-        self._known.add(name)
-
-    def refuse(self, names: Iterable[str]) -> None:
-        """Raise SecondRunError if there is a stock file of another run that began later."""
-        others = sorted(name for name in names if name not in self._known and self._own.is_earlier_file(name))
-        if others:
-            raise SecondRunError(
-                f"another run has begun since: it has staged {others[0]}. Its numbers are newer, so this run imports "
-                f"nothing more; the next one goes on from what NewStore has"
-            )

@@ -11,7 +11,7 @@ if t.TYPE_CHECKING:
     from target_newstore_stock.records import CutHead
 
 TIME = "%Y%m%dT%H%M%S.%fZ"
-ZIP, NOTE = ".zip", ".job"
+ZIP, NOTE, CLAIM = ".zip", ".job", ".claim"
 DRY = "dry-run"
 
 
@@ -51,6 +51,27 @@ class StagedName:
         return f"{owner}-{self.now.strftime(TIME)}-{kind}{_slug(self.label)}-{self.unique}"
 
 
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """What a run says before it does anything else: which cut of which ledger it is about to import.
+
+    Attributes:
+        at: When it said so; UTC.
+        ledger: The mapper's ledger.
+        cut: The cut's number; a run that planned later has higher ones.
+        unique: As in the name of the stock file.
+    """
+
+    at: dt.datetime
+    ledger: str
+    cut: int
+    unique: str
+
+    def file(self, owner: str) -> str:
+        """Return the file name."""
+        return f"{owner}-{self.at.strftime(TIME)}-claim-{self.ledger}-{self.cut}-{self.unique}{CLAIM}"
+
+
 class OwnNames:
     """Tells the files of a provider and tenant from all other files in the staging place.
 
@@ -62,13 +83,26 @@ class OwnNames:
     def __init__(self, provider: str, tenant: str) -> None:
         self.owner = f"{_slug(provider)}-{_slug(tenant)}"
         self._pattern = re.compile(
-            rf"{re.escape(self.owner)}-(?P<at>\d{{8}}T\d{{6}}\.\d{{6}}Z)-.+-[0-9a-f]{{12}}(?P<kind>\{ZIP}|\{NOTE})"
+            rf"{re.escape(self.owner)}-(?P<at>\d{{8}}T\d{{6}}\.\d{{6}}Z)-.+-[0-9a-f]{{12}}(?P<kind>\{ZIP}|\{NOTE}|\{CLAIM})"
+        )
+        self._claim = re.compile(
+            rf"{re.escape(self.owner)}-(?P<at>\d{{8}}T\d{{6}}\.\d{{6}}Z)-claim-(?P<ledger>[0-9a-f]+)-(?P<cut>\d+)"
+            rf"-(?P<unique>[0-9a-f]{{12}})\{CLAIM}"
         )
 
     def written_at(self, name: str) -> dt.datetime | None:
         """Return when a file of ours was written; None for any other file."""
         found = self._pattern.fullmatch(name)
-        return dt.datetime.strptime(found["at"], TIME).replace(tzinfo=dt.UTC) if found else None
+        return _time(found["at"]) if found else None
+
+    def claim(self, name: str) -> Claim | None:
+        """Return the claim that a file of ours is; None for any other file."""
+        found = self._claim.fullmatch(name)
+        return found and Claim(_time(found["at"]), found["ledger"], int(found["cut"]), found["unique"])
+
+    def unique(self, name: str) -> str:
+        """Return the part of the name of a file of ours that is used once."""
+        return name.rpartition(".")[0][-12:]
 
     def is_note(self, name: str) -> bool:
         """Return whether this is the note of one of our jobs."""
@@ -79,6 +113,10 @@ class OwnNames:
         """Return whether this is a stock file of ours that was made to be imported, not by a dry run."""
         found = self._pattern.fullmatch(name)
         return found is not None and found["kind"] == ZIP and f"Z-{DRY}-" not in name
+
+
+def _time(text: str) -> dt.datetime:
+    return dt.datetime.strptime(text, TIME).replace(tzinfo=dt.UTC)
 
 
 def _slug(text: str) -> str:

@@ -56,9 +56,7 @@ class Staging:
         """
         path = self._path(name)
         try:
-            if isinstance(self._filesystem, LocalFileSystem):
-                # On an object store this would create a bucket from a typing error.
-                self._filesystem.makedirs(self._root, exist_ok=True)
+            self._make_directory()
             with self._filesystem.open(path, "wb", block_size=BLOCK_BYTES) as file:
                 write(file)
             return self._link_to(path, name)
@@ -74,9 +72,18 @@ class Staging:
         Raises:
             StagingError: it could not be written.
         """
-        path = self._path(name + NOTE)
+        self.note(name + NOTE, import_id)
+
+    def note(self, name: str, text: str = "") -> None:
+        """Write a small file.
+
+        Raises:
+            StagingError: it could not be written.
+        """
+        path = self._path(name)
         try:
-            self._filesystem.pipe_file(path, import_id.encode())
+            self._make_directory()
+            self._filesystem.pipe_file(path, text.encode())
         except Exception as error:
             raise StagingError(f"staging_url: cannot write {path}: {error or type(error).__name__}") from error
 
@@ -140,6 +147,11 @@ class Staging:
                 continue
             except Exception as error:  # noqa: BLE001 - each store's driver has errors of its own
                 logger.warning("staging_url: cannot remove %s: %s", self._path(name), error or type(error).__name__)
+
+    def _make_directory(self) -> None:
+        # On an object store this would create a bucket from a typing error.
+        if isinstance(self._filesystem, LocalFileSystem):
+            self._filesystem.makedirs(self._root, exist_ok=True)
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"

@@ -16,9 +16,9 @@ from target_newstore_stock.errors import ApiError, SecondRunError, TargetError, 
 from target_newstore_stock.import_api import NAME_PREFIX, OPEN_STATES
 from target_newstore_stock.import_jobs import ImportJobs
 from target_newstore_stock.locations import LocationCheck
+from target_newstore_stock.other_runs import OtherRuns
 from target_newstore_stock.refused_items import find_refused
 from target_newstore_stock.reports import ImportOutcome, ImportReport
-from target_newstore_stock.run_lock import OtherRuns
 from target_newstore_stock.staged_names import ZIP, OwnNames, StagedName, utc_now
 from target_newstore_stock.staging import Staging
 from target_newstore_stock.stock_file import BYTES_PER_MB, checked_size, make_head
@@ -30,6 +30,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from target_newstore_stock.import_api import JobError
+    from target_newstore_stock.other_runs import CutsOf
     from target_newstore_stock.records import CutHead
     from target_newstore_stock.settings import Settings
     from target_newstore_stock.stock_file import StockFile
@@ -47,6 +48,7 @@ class StockImport:
         sleep: Waits this many seconds.
         clock: Returns seconds that never go back.
         now: Returns the time of day.
+        cuts_of: Where the cuts come from; None: nobody says.
     """
 
     def __init__(
@@ -56,6 +58,8 @@ class StockImport:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], dt.datetime] = utc_now,
+        *,
+        cuts_of: CutsOf | None = None,
     ) -> None:
         self._settings = settings
         self._counts = counts
@@ -90,7 +94,7 @@ class StockImport:
             creates_stores=settings.create_stores,
             leaves_out=settings.unknown_locations == "leave_out",
         )
-        self._other_runs = OtherRuns(self._own, ())
+        self._other_runs = OtherRuns(self._own, self._staging, cuts_of)
         self._last_start: float | None = None
 
     def run(self, cut: CutHead, file: StockFile) -> None:
@@ -102,6 +106,7 @@ class StockImport:
         name = StagedName(self._now(), cut, uuid.uuid4().hex[:12])
         outcome = ImportOutcome(name, file.items, 0, self._clock(), name.file(self._own.owner) + ZIP)
         try:
+            self._other_runs.claim(name)
             self._leave_out_unknown(outcome, file)
             if not file.items:
                 self._report.write(outcome.row("left_out", self._clock() - outcome.begun))
@@ -134,9 +139,8 @@ class StockImport:
         head = self._head(outcome.name.cut, file)
         outcome.bytes = checked_size(file, head, self._settings.max_file_mb)
         if is_first:
-            self._other_runs = OtherRuns(self._own, self._staging.names())
             self._clear_the_way()
-        self._other_runs.refuse(self._staging.names())
+        self._other_runs.refuse()
         if (percent := self._settings.max_zeroed_percent) is not None:
             refuse_emptying(file, percent, self._atp)
         expected = [] if self._settings.verify == "off" else self._verification.before(file)
@@ -158,7 +162,7 @@ class StockImport:
     def _give_way(self, outcome: ImportOutcome) -> None:
         """Look for another run once our own file is staged, so that of two runs at least one sees the other."""
         try:
-            self._other_runs.refuse(self._staging.names())
+            self._other_runs.refuse()
         except SecondRunError:
             self._staging.remove([outcome.file])
             raise
@@ -169,6 +173,8 @@ class StockImport:
         def remember(import_id: str) -> None:
             outcome.import_id = import_id
             self._staging.remember(stem, import_id)
+            # The last look before the job is started: from here on a newer run finds it and waits for it.
+            self._other_runs.refuse()
 
         def judge(said: str, errors: Sequence[JobError]) -> None:
             refused = find_refused(errors, file, self._atp)

@@ -18,6 +18,7 @@ from target_newstore_stock.errors import ConfigurationError, TargetError
 from target_newstore_stock.fast_path import FastPath
 from target_newstore_stock.intake import Intake
 from target_newstore_stock.messages import MessageReader
+from target_newstore_stock.other_runs import CutsOf
 from target_newstore_stock.run_lock import RunLock
 from target_newstore_stock.run_summary import RunSummary
 from target_newstore_stock.settings import SETTINGS, read_settings
@@ -66,6 +67,7 @@ class TargetNewStoreStock(Target):
         self._summary = RunSummary(self._counts)
         self.intake = Intake(self, self.settings.max_file_mb)
         self._held_state: dict[str, t.Any] | None = None
+        self._cuts_of: CutsOf | None = None
 
     def run(self, cut: CutHead, file: StockFile) -> None:
         """Import a stock file. NewStore is not called before there is one."""
@@ -74,8 +76,9 @@ class TargetNewStoreStock(Target):
     @functools.cached_property
     def importer(self) -> Importer:
         """Imports the files, or only writes them in a dry run."""
-        kind = DryRun if self.settings.dry_run else StockImport
-        return kind(self.settings, self._counts)
+        if self.settings.dry_run:
+            return DryRun(self.settings, self._counts)
+        return StockImport(self.settings, self._counts, cuts_of=self._cuts_of)
 
     def take(self, record: StockRecord) -> None:
         """Take a record from the fast path; `count_taken` counts it later."""
@@ -120,6 +123,7 @@ class TargetNewStoreStock(Target):
             self._run_lock.acquire()
         super()._process_schema_message(message_dict)
         stream = message_dict["stream"]
+        self._cuts_of = CutsOf.of_schema(message_dict["schema"]) or self._cuts_of
         self._fast_path.open_or_close(stream, self.mapper.stream_maps.get(stream, []), self.get_sink)
 
     def get_sink_class(self, stream_name: str) -> type[Sink]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import json
 import logging
@@ -74,6 +75,22 @@ class Ended:
         return [state["bookmarks"]["stock"]["cut"] for state in self.states]
 
 
+class TargetOnClock(TargetNewStoreStock):
+    """The target on a clock.
+
+    Attributes:
+        clock: The clock.
+    """
+
+    clock: Clock
+
+    @functools.cached_property
+    def importer(self) -> StockImport:
+        """Imports the files."""
+        clock = self.clock
+        return StockImport(self.settings, self._counts, sleep=clock.sleep, clock=clock, cuts_of=self._cuts_of)
+
+
 def run_here(
     newstore: NewStore,
     clock: Clock,
@@ -84,9 +101,8 @@ def run_here(
     """Run the target to its end, with the settings a process would have."""
     logging.getLogger("target-newstore-stock").setLevel(logging.CRITICAL)
     patient = {"import_timeout_seconds": 3600}
-    target = TargetNewStoreStock(config={**newstore.target_settings, **patient, **settings})
-    importer = StockImport(target.settings, target._counts, sleep=clock.sleep, clock=clock)
-    target.importer = importer
+    target = TargetOnClock(config={**newstore.target_settings, **patient, **settings})
+    target.clock = clock
     error = ""
     capsys.readouterr()
     try:
@@ -96,5 +112,5 @@ def run_here(
     finally:
         target.intake.close()
         # The sandbox would wait for open connections when it stops.
-        importer._client._session.close()
+        target.importer._client._session.close()
     return Ended(error, [json.loads(line) for line in capsys.readouterr().out.splitlines()])

@@ -10,6 +10,7 @@ import contextlib
 import datetime as dt
 import functools
 import io
+import json
 import logging
 import os
 import tempfile
@@ -23,6 +24,7 @@ from newstore_sandbox.errors import CallError
 from newstore_sandbox.sandbox import Faults, Options
 from tap_newstore_fulfillment.events import check_event
 from target_newstore_stock.errors import TargetError
+from target_newstore_stock.other_runs import CutsOf
 from target_newstore_stock.stock_import import StockImport
 
 from tests.faults.breaking.death import Died
@@ -276,7 +278,11 @@ class OneProcess(Story):
     def _import(self, lines: list[bytes]) -> list[State]:
         """Run the target on the mapper's lines; return the STATEs it wrote until it ended or died."""
         target = TargetHere(config=TARGET)
-        importer = StockImport(target.settings, target._counts, self._sleep, self.now, self._time_of_day)
+        schemas = (json.loads(line)["schema"] for line in lines if line.startswith(b'{"type":"SCHEMA"'))
+        cuts_of = next((found for schema in schemas if (found := CutsOf.of_schema(schema))), None)
+        importer = StockImport(
+            target.settings, target._counts, self._sleep, self.now, self._time_of_day, cuts_of=cuts_of
+        )
         session: t.Any = SessionHere(self._newstore, self._around_call)
         importer._client._session = session
         target.importer = importer

@@ -98,20 +98,6 @@ def unknown_keys(options: Options) -> tuple[Key, ...]:
     return (*KEYS[1::3], *KEYS[::3])[: options.unknown]
 
 
-def _sensible(options: Options) -> Options:
-    """Return options without what the judge cannot tell apart.
-
-    Rows that go back before what was folded are set aside, and the judge does not know which row stands then. Late
-    events and sources that fail are told in separate shops.
-    """
-    goes_back = options.erp in ("ships", "lists")
-    return dataclasses.replace(
-        options,
-        folds=options.folds and not goes_back,
-        has_sources=options.has_sources,
-    )
-
-
 def make_schedule(seed: int, steps: int = STEPS, **options: t.Any) -> Schedule:
     """Return the schedule of a seed.
 
@@ -148,7 +134,7 @@ class _Maker:
             "rows_stand": chance.random() < 0.7,
             "folds": chance.random() < 0.3,
         }
-        self._options = _sensible(Options(**(drawn | fixed)))
+        self._options = Options(**(drawn | fixed))
         stock = {key: chance.randint(3, 12) for key in KEYS}
         first = [self._order() for _ in range(4)]
         rest = [step for _ in range(self._count) for step in self._some_steps()]

@@ -39,6 +39,9 @@ if t.TYPE_CHECKING:
 
 __all__ = ["STREAM", "StockRun"]
 
+#: In the SCHEMA: which ledger numbers the cuts, and when these were planned. A target that imports elsewhere than this
+#: machine needs it to know that another run has overtaken this one (design rule 9).
+CUTS_OF = "x-cuts-of"
 STOCK_SCHEMA = th.PropertiesList(
     th.Property("fulfillment_node_id", th.StringType, required=True),
     th.Property("product_id", th.StringType, required=True),
@@ -177,7 +180,7 @@ class StockRun:
             yield self._state_message(read_through)
             return
         yield singer.SchemaMessage(
-            STOCK, STOCK_SCHEMA, ["fulfillment_node_id", "product_id"], ["logical_timestamp_end"]
+            STOCK, self._schema(), ["fulfillment_node_id", "product_id"], ["logical_timestamp_end"]
         )
         for cut in cuts:
             self._logger.info("Cut %d: %d records, %s, mark %s", cut.number, cut.size, _range(cut), cut.mark)
@@ -185,6 +188,11 @@ class StockRun:
             read = cursors if cut is cuts[-1] else self._acknowledged.cursors
             yield self._state_message(Acknowledged(cut.number, cut.end, cut.mark, self._ledger.identity, read))
         self._counts.update(cuts=len(cuts), records=sum(cut.size for cut in cuts))
+
+    def _schema(self) -> dict[str, t.Any]:
+        """Return the schema with what tells an older run of this ledger from a newer one."""
+        planned_at = dt.datetime.now(tz=dt.UTC).isoformat()
+        return {**STOCK_SCHEMA, CUTS_OF: {"ledger": self._ledger.ledger_id, "planned_at": planned_at}}
 
     def _forget_old(self, found: Mapping[str, SourceRead]) -> None:
         days = self._config["ledger_keep_days"]

@@ -1,0 +1,39 @@
+"""An older run never lands on a newer one, wherever it stood still (fault F15, design rule 9)."""
+
+from __future__ import annotations
+
+import shutil
+import typing as t
+
+import pytest
+
+from tests.faults.players.forked_shop import MAPPER, TAP, TARGET, ForkedShop
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[ForkedShop]:
+    with ForkedShop(tmp_path, f"sqlite:///{tmp_path / 'database.db'}") as shop:
+        shop.stock("A", 10)
+        assert shop.run().codes == (0, 0, 0)
+        yield shop
+
+
+@pytest.mark.fault("F15")
+def test_f15_a_target_that_stood_still_before_its_input_gives_way_to_a_newer_run(shop: ForkedShop) -> None:
+    shop.sell("A")
+    messages, older = shop.directory / f"{MAPPER}.out", shop.directory / "older.jsonl"
+    for part in (TAP, MAPPER):
+        assert shop.run_part(part) == 0
+    shutil.copy(messages, older)
+    for _ in range(2):
+        shop.sell("A")
+    assert shop.run().codes == (0, 0, 0)
+    shop.assert_in_sync()
+    shutil.copy(older, messages)
+    assert shop.run_part(TARGET) == 1
+    assert "another run has overtaken this one" in (shop.directory / "run.log").read_text(encoding="utf-8")
+    shop.assert_in_sync()

@@ -1,0 +1,133 @@
+"""Two runs that do not see each other's lock: the older one gives way (design rule 9)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+import typing as t
+
+import pytest
+from requests.adapters import HTTPAdapter
+from target_newstore_stock.other_runs import OtherRuns
+
+from tests.target.runs import Clock, Ended, run_here
+from tests.target.stock_messages import a_cut, a_schema, a_state
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import requests
+
+    from tests.shop.newstore import NewStore
+    from tests.target.stock_messages import Message
+
+LEDGER = "0123456789abcdef"
+NOW = dt.datetime.now(tz=dt.UTC)
+KEY = ("DC01", "SKU-1")
+
+
+class Run(t.NamedTuple):
+    """A run on a host of its own.
+
+    Attributes:
+        newstore: Where it imports.
+        host: Stands for its temporary directory.
+        patch: Moves this process there.
+        capsys: Reads its states.
+    """
+
+    newstore: NewStore
+    host: Path
+    patch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+
+    def of(self, cut: int, quantity: int, planned_at: dt.datetime = NOW, ledger: str = LEDGER) -> Ended:
+        self.host.mkdir(exist_ok=True)
+        with self.patch.context() as here:
+            here.setattr(tempfile, "tempdir", str(self.host))
+            messages = [schema(planned_at, ledger), *a_cut(cut, {"SKU-1": quantity}, (cut, cut)), a_state(cut)]
+            return run_here(self.newstore, Clock(self.newstore), messages, self.capsys)
+
+
+def schema(planned_at: dt.datetime, ledger: str) -> Message:
+    message = a_schema()
+    message["schema"] = {**message["schema"], "x-cuts-of": {"ledger": ledger, "planned_at": planned_at.isoformat()}}
+    return message
+
+
+@pytest.fixture
+def older(newstore: NewStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: t.Any) -> Run:
+    return Run(newstore, tmp_path / "older", monkeypatch, capsys)
+
+
+@pytest.fixture
+def newer(newstore: NewStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: t.Any) -> Run:
+    return Run(newstore, tmp_path / "newer", monkeypatch, capsys)
+
+
+def at_call(patch: pytest.MonkeyPatch, call: str, then: Callable[[], object]) -> list[str]:
+    """Do something once, right before a call, given as its method and the end of its path; return its URL."""
+    send, done = HTTPAdapter.send, list[str]()
+    method, _, ending = call.partition(" ")
+
+    def stops(adapter: HTTPAdapter, request: requests.PreparedRequest, **rest: t.Any) -> requests.Response:
+        url = str(request.url).partition("?")[0]
+        if not done and str(request.method).startswith(method) and url.endswith(ending):
+            done.append(url)
+            then()
+        return send(adapter, request, **rest)
+
+    patch.setattr(HTTPAdapter, "send", stops)
+    return done
+
+
+@pytest.mark.parametrize("call", ["GET /v0/locations", "GET /import", "POST /import", "POST /start"])
+def test_the_older_run_gives_way_wherever_it_stood_still(
+    older: Run, newer: Run, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    newer_ended: list[Ended] = []
+    done = at_call(monkeypatch, call, lambda: newer_ended.append(newer.of(2, 6)))
+    ended = older.of(1, 8)
+    assert done
+    assert (newer_ended[0].error, newer_ended[0].acknowledged) == ("", [2])
+    assert ended.acknowledged == []
+    assert older.newstore.on_hand(*KEY) == 6
+
+
+def test_without_a_look_before_the_job_the_older_run_would_land(
+    older: Run, newer: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the test above would not notice proves nothing."""
+    monkeypatch.setattr(OtherRuns, "refuse", lambda _runs: None)
+    at_call(monkeypatch, "POST /import", lambda: newer.of(2, 6))
+    assert older.of(1, 8).acknowledged == [1]
+    assert older.newstore.on_hand(*KEY) == 8
+
+
+def test_a_ledger_restored_from_a_backup_uses_numbers_again_and_goes_on(newstore: NewStore, newer: Run) -> None:
+    assert newer.of(7, 6).error == ""
+    assert newer.of(3, 5, planned_at=NOW + dt.timedelta(minutes=10)).error == ""
+    assert newstore.on_hand(*KEY) == 5
+
+
+def test_an_older_plan_does_not_begin_after_a_newer_one(newstore: NewStore, newer: Run) -> None:
+    assert newer.of(7, 6).error == ""
+    said = newer.of(3, 8).error
+    assert said.startswith("another run has overtaken this one: it imports cut 7 of the same ledger, and this is cut 3")
+    assert newstore.on_hand(*KEY) == 6
+
+
+def test_another_ledgers_numbers_say_nothing(newstore: NewStore, newer: Run) -> None:
+    assert newer.of(7, 6, ledger="fedcba98").error == ""
+    assert newer.of(3, 8).error == ""
+    assert newstore.on_hand(*KEY) == 8
+
+
+def test_the_run_claims_before_any_call_to_newstore(
+    newstore: NewStore, newer: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims: list[int] = []
+    at_call(monkeypatch, "", lambda: claims.append(len(list(newstore.staging.glob("*.claim")))))
+    assert newer.of(7, 6).error == ""
+    assert claims == [1]
