@@ -44,6 +44,13 @@ SETTINGS: dict[str, t.Any] = {
             "required when `source` is `export_files`",
         ),
         th.Property(
+            "export_files_start_date",
+            th.DateTimeType,
+            title="Oldest export file",
+            description="Export files whose names, which begin with a time, are older than this moment, such as "
+            "`2026-01-01T00:00:00Z`, are not read; on S3 they are not listed either",
+        ),
+        th.Property(
             "export_rejects_path",
             th.StringType,
             title="Export rejects",

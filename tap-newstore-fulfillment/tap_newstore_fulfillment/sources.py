@@ -15,12 +15,16 @@ from tap_newstore_fulfillment.export_files.prefix import ExportPrefix
 from tap_newstore_fulfillment.export_files.read_files import ReadFiles
 from tap_newstore_fulfillment.export_files.reject_file import RejectFile, reject_path
 from tap_newstore_fulfillment.landing.store import LandingStore
+from tap_newstore_fulfillment.moments import read_moment
 from tap_newstore_fulfillment.settings import EXPORT_FILES
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
 logger = logging.getLogger("tap-newstore-fulfillment.export")
+
+#: The digits of the epoch milliseconds that the names of export files begin with, until the year 2286.
+NAME_DIGITS = 13
 
 
 def with_landing_url(settings: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
@@ -65,7 +69,7 @@ def waiting_time(settings: Mapping[str, t.Any]) -> int:
 
 
 def _read_export_files(settings: Mapping[str, t.Any], now: int) -> None:
-    prefix = ExportPrefix(settings["export_files_url"])
+    prefix = ExportPrefix(settings["export_files_url"], _first_name(settings.get("export_files_start_date"), now))
     own = _own_store(settings)
     if settings["landing_url"] == f"sqlite:///{own}":
         _make_directory(own)
@@ -75,6 +79,25 @@ def _read_export_files(settings: Mapping[str, t.Any], now: int) -> None:
         Ingestion(prefix, store, read_files, RejectFile(reject_path(settings))).run(now)
     finally:
         store.close()
+
+
+def _first_name(start_date: str | None, now: int) -> str:
+    """Return what the name of a file of this moment begins with; names that sort before it are older.
+
+    Args:
+        start_date: The setting.
+        now: Epoch milliseconds.
+    """
+    if start_date is None:
+        return ""
+    _, seconds = read_moment(start_date)
+    if seconds is None:
+        raise ConfigurationError(
+            f"export_files_start_date: expected a moment such as 2026-01-01T00:00:00Z, got {start_date!r}"
+        )
+    if seconds * 1000 > now:
+        raise ConfigurationError(f"export_files_start_date: {start_date} lies ahead, so no file would be read")
+    return f"{int(seconds * 1000):0{NAME_DIGITS}}"
 
 
 def _own_store(settings: Mapping[str, t.Any]) -> pathlib.Path:

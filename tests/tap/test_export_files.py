@@ -57,6 +57,26 @@ def test_empty_files_empty_lines_and_temp_lines_are_ignored(exports: ExportDirec
     assert tap.rejected() == []
 
 
+@pytest.mark.parametrize("start", ["2023-11-14T22:18:20Z", "2023-11-14 23:18:20+01:00"])
+def test_files_from_before_the_start_date_are_not_read(tmp_path: Path, exports: ExportDirectory, start: str) -> None:
+    tap = ExportTap(tmp_path, exports.path, export_files_start_date=start)
+    exports.put("1700000299999-data-a.export", an_event(10))
+    exports.put("1700000300000-data-b.export", an_event(11))
+    exports.put("1700000300001-data-c.export", an_event(12))
+    exports.put("backfill.export", an_event(13))
+    assert timestamps(tap.run()) == [11, 12, 13]
+    del tap.settings["export_files_start_date"]
+    assert timestamps(tap.run()) == [10]
+
+
+def test_a_file_whose_name_is_no_text_stops_nothing(exports: ExportDirectory, tap: ExportTap) -> None:
+    exports.put("1-data-a.export", an_event(10))
+    exports.put("\udcff.export", an_event(11))
+    done = tap.run()
+    assert timestamps(done) == [10]
+    assert r"demo/\udcff.export' is not read: its name is no text" in done.log
+
+
 def test_other_files_are_ignored(exports: ExportDirectory, tap: ExportTap) -> None:
     exports.put("notes.txt", b"not an export file")
     exports.put("1-data-a.export", an_event(10))
@@ -230,6 +250,14 @@ def test_without_a_landing_url_the_events_are_kept_in_a_store_of_their_own(
         ({"source": "export_files"}, "'export_files_url' is a required property"),
         ({"source": "landing", "export_files_url": "s3://bucket"}, "'landing_url' is a required property"),
         ({"source": "export_files", "export_files_url": "gopher://x"}, "export_files_url: Protocol not known: gopher"),
+        (
+            {"source": "export_files", "export_files_url": "/", "export_files_start_date": "last week"},
+            "export_files_start_date: expected a moment such as 2026-01-01T00:00:00Z, got 'last week'",
+        ),
+        (
+            {"source": "export_files", "export_files_url": "/", "export_files_start_date": "2999-01-01"},
+            "export_files_start_date: 2999-01-01 lies ahead",
+        ),
     ],
 )
 def test_bad_settings_end_with_2_and_one_line(tmp_path: Path, settings: dict[str, t.Any], message: str) -> None:
@@ -248,10 +276,10 @@ def test_an_interrupted_listing_is_an_error_not_an_empty_prefix(monkeypatch: pyt
         raise FileNotFoundError
 
     prefix = ExportPrefix("memory://breaks-off")
-    assert [file.name for file in prefix.list()] == ["demo/1-data-a.export"]
+    assert [file.name for file in prefix.files()] == ["demo/1-data-a.export"]
     monkeypatch.setattr(type(filesystem), "walk", walk)
     with pytest.raises(TapError, match="there is no directory or bucket memory://"):
-        prefix.list()
+        list(prefix.files())
 
 
 def test_a_missing_directory_exits_with_1(tmp_path: Path) -> None:

@@ -58,6 +58,22 @@ def test_a_prefix_may_have_more_files_than_a_page_of_the_listing(object_store: O
     assert "1021 export files below" in done.log
     assert ", 1021 read, 1 new" in done.log
     assert ", 0 read, 0 new" in tap.run().log
+    tap.settings["export_files_start_date"] = "2023-01-01T00:00:00Z"
+    assert "1 export files below" in tap.run().log
+
+
+def test_a_lifecycle_rule_may_remove_what_has_been_read(object_store: ObjectStore, tap: ExportTap) -> None:
+    old = "events/demo/1700000000000-data-a.export"
+    object_store.put(old, an_export(an_event(10), b"bad"))
+    object_store.put("events/demo/1700000300000-data-b.export", an_export(an_event(11)))
+    assert timestamps(tap.run()) == [10, 11]
+    object_store.client.delete_object(Bucket=object_store.bucket, Key=old)
+    done = tap.run()
+    assert timestamps(done) == []
+    assert "1 export files below" in done.log
+    tap.state = {}
+    assert timestamps(tap.run()) == [10, 11]
+    assert len(tap.rejected()) == 1
 
 
 def test_an_empty_prefix_releases_nothing(object_store: ObjectStore, tap: ExportTap) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import typing as t
 import uuid
@@ -11,6 +12,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from tap_newstore_fulfillment.errors import TapError
 from tap_newstore_fulfillment.export_files.ingestion import Ingestion, received_at
+from tap_newstore_fulfillment.export_files.listing import Listing
 from tap_newstore_fulfillment.export_files.prefix import ExportFile, ExportPrefix
 from tap_newstore_fulfillment.export_files.read_files import ReadFiles
 from tap_newstore_fulfillment.export_files.reject_file import RejectFile
@@ -46,7 +48,9 @@ class Reader:
 
     def unread(self) -> list[str]:
         prefix = ExportPrefix(f"memory:/{self.root}")
-        return [file.name for file in ReadFiles(self.store, prefix.address).unread(prefix.list())]
+        with contextlib.closing(Listing(prefix.files())) as listing:
+            ReadFiles(self.store, prefix.address).compare(listing)
+            return [file.name for file in listing.unread()]
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from tap_newstore_fulfillment.errors import ConfigurationError, TapError
+from tap_newstore_fulfillment.export_files.pages import is_s3, listed
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -40,11 +41,15 @@ class ExportFile(t.NamedTuple):
         name: Path below the prefix.
         version: Changes whenever the content does.
         modified_at: Epoch milliseconds by the store's clock; None if the store does not say.
+        size: Bytes; None if the store does not say.
+        has_changed: It was read in an earlier version.
     """
 
     name: str
     version: str
     modified_at: int | None
+    size: int | None = None
+    has_changed: bool = False
 
 
 class ExportPrefix:
@@ -55,21 +60,24 @@ class ExportPrefix:
 
     Args:
         url: fsspec URL of a directory or prefix; `{tenant}/` is below it or part of it.
+        first: Files whose names, without their directory, sort before it do not count. NewStore's names begin
+            with the epoch milliseconds, in 13 digits.
 
     Raises:
         ConfigurationError: unknown kind of store, or its package is not installed.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, first: str = "") -> None:
         try:
             self._filesystem, root = fsspec.core.url_to_fs(url)
         except (ImportError, ValueError) as error:
             raise ConfigurationError(f"export_files_url: {error}") from error
         self._root = root.rstrip("/")
+        self._first = first
         self.address = str(self._filesystem.unstrip_protocol(self._root))
 
-    def list(self) -> list[ExportFile]:
-        """Return all export files, in the order of their names.
+    def files(self) -> Iterator[ExportFile]:
+        """Yield all export files, in any order.
 
         Raises:
             TapError: the store did not return the whole listing.
@@ -77,12 +85,13 @@ class ExportPrefix:
         self._filesystem.invalidate_cache()
         with _explained(f"cannot list {self.address}"):
             try:
-                return sorted(self._walk())
+                for info in listed(self._filesystem, self._root, self._first):
+                    if self._counts(info["name"]):
+                        yield _export_file(info, info["name"].removeprefix(self._root).lstrip("/"))
             except FileNotFoundError as error:
                 if not self._is_only_empty():
                     raise TapError(f"export_files_url: there is no directory or bucket {self.address}") from error
-        logger.warning("export_files_url: nothing is stored below %s", self.address)
-        return []
+                logger.warning("export_files_url: nothing is stored below %s", self.address)
 
     def open(self, files: Iterable[ExportFile]) -> Iterator[tuple[ExportFile, io.RawIOBase | None]]:
         """Yield the files open for reading, each until the next; None for a file deleted since it was listed.
@@ -111,14 +120,16 @@ class ExportPrefix:
             with _explained(what):
                 opened = opening.result()
         except FileNotFoundError:
-            logger.warning("%s is gone since it was listed", file.name)
             yield file, None
             return
         with opened:
             yield file, _Explained(opened, what)
 
     def _open(self, file: ExportFile) -> t.IO[bytes]:
-        opened: t.IO[bytes] = self._filesystem.open(f"{self._root}/{file.name}", "rb", block_size=BLOCK_BYTES)
+        # S3 would be asked once more for the size. If the file changes now, the next listing shows it.
+        size = {"size": file.size} if is_s3(self._filesystem) else {}
+        path = f"{self._root}/{file.name}"
+        opened: t.IO[bytes] = self._filesystem.open(path, "rb", block_size=BLOCK_BYTES, **size)
         opened.read(1)  # Fetches the first block, so that it is in memory.
         opened.seek(0)
         return opened
@@ -129,18 +140,22 @@ class ExportPrefix:
             return False
         return bool(self._filesystem.exists(self._root.split("/")[0]))
 
-    def _walk(self) -> Iterator[ExportFile]:
-        # By default a directory that cannot be listed is silently left out.
-        for _, _, files in self._filesystem.walk(self._root, detail=True, on_error="raise"):
-            for info in files.values():
-                if EXPORT_FILE.search(info["name"]):
-                    yield _export_file(info, info["name"].removeprefix(self._root).lstrip("/"))
+    def _counts(self, path: str) -> bool:
+        """Return whether a file is an export file, and not too old."""
+        name = path.rpartition("/")[2]
+        if not EXPORT_FILE.search(name) or name < self._first:
+            return False
+        if path.isascii() or path.encode(errors="replace").decode() == path:
+            return True
+        logger.warning("%a is not read: its name is no text", path)
+        return False
 
 
 def _export_file(info: Mapping[str, t.Any], name: str) -> ExportFile:
     modified_at = next((_epoch_ms(info[key]) for key in MODIFIED if info.get(key)), None)
     checksum = next((info[key] for key in CHECKSUMS if info.get(key)), "")
-    return ExportFile(name, f"{info.get('size')}:{modified_at}:{checksum}".replace('"', ""), modified_at)
+    size = info.get("size")
+    return ExportFile(name, f"{size}:{modified_at}:{checksum}".replace('"', ""), modified_at, size)
 
 
 def _epoch_ms(time: dt.datetime | str | float) -> int:

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from tap_newstore_fulfillment.landing.tables import metadata
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
+    from tap_newstore_fulfillment.export_files.listing import Listing
     from tap_newstore_fulfillment.export_files.prefix import ExportFile
     from tap_newstore_fulfillment.landing.store import LandingStore
 
@@ -38,36 +39,28 @@ class ReadFiles:
     Args:
         store: Where their events are.
         prefix: The prefix's address.
-
-    Attributes:
-        changed: The names of files that had been read, and have changed since; known after `unread`.
     """
 
     def __init__(self, store: LandingStore, prefix: str) -> None:
         self._store = store
         self._prefix = prefix
-        self.changed: set[str] = set()
         with store.transaction() as connection:
             export_file.create(connection, checkfirst=True)
 
-    def unread(self, listed: Iterable[ExportFile]) -> list[ExportFile]:
-        """Return the files that are new or have changed, in the order listed; forget those that are gone.
+    def compare(self, listing: Listing) -> None:
+        """Take out of a listing what has been read; forget what is not listed any more.
 
         A name may be new although it sorts before files read long ago.
         """
-        unread = {file.name: file for file in listed}
-        gone = []
-        known = sa.select(export_file.c.name, export_file.c.version).where(export_file.c.prefix == self._prefix)
-        with self._store.transaction() as connection:
-            for name, version in connection.execute(known, execution_options={"yield_per": ROWS_AT_ONCE}):
-                if name not in unread:
-                    gone.append(name)
-                elif unread[name].version == version:
-                    del unread[name]
-                else:
-                    self.changed.add(name)
-            self._delete(connection, gone)
-        return list(unread.values())
+        file, last = export_file.c, ""
+        query = sa.select(file.name, file.version).where(file.prefix == self._prefix).order_by(file.name)
+        while True:
+            with self._store.transaction() as connection:
+                rows = connection.execute(query.where(file.name > last).limit(ROWS_AT_ONCE)).all()
+                if not rows:
+                    return
+                last = rows[-1].name
+                self._delete(connection, listing.take_out([(row.name, row.version) for row in rows]))
 
     def add(self, files: Sequence[ExportFile]) -> None:
         """Note files as read; their events must be durable already.

@@ -35,13 +35,13 @@ class RefusedLines:
         self._received_at = received_at
         self._rows: list[dict[str, t.Any]] = []
         self._bytes = 0
-        #: Files whose earlier lines have been dropped in this pass.
-        self._begun: set[str] = set()
+        #: The file whose earlier lines were dropped last: each is read once in a pass.
+        self._begun = ""
 
     def forget(self, file: str) -> None:
         """Drop what an earlier reading of a file left in quarantine."""
-        if file not in self._begun:
-            self._begun.add(file)
+        if file != self._begun:
+            self._begun = file
             self._quarantine.forget_lines(f"{self._address}/{file}")
 
     def add(self, file: str, line: int, reason: str, raw: bytes) -> None:

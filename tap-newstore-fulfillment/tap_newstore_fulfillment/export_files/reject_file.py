@@ -38,7 +38,8 @@ class RejectFile:
 
     def __init__(self, path: pathlib.Path) -> None:
         self._path = path
-        self._logged: dict[str, int] = {}
+        self._file = ""
+        self._logged = 0
 
     def add(self, file: str, line: int, reason: str, raw: bytes) -> None:
         """Keep a line. If that fails, the run goes on: the export file still has the line."""
@@ -51,10 +52,11 @@ class RejectFile:
             logger.error("export_rejects_path: cannot write %s: %s", self._path, error.strerror)
 
     def _log(self, file: str, line: int, reason: str) -> None:
-        count = self._logged[file] = self._logged.get(file, 0) + 1
-        if count <= LOGGED_PER_FILE:
+        self._logged = self._logged + 1 if file == self._file else 1
+        self._file = file
+        if self._logged <= LOGGED_PER_FILE:
             logger.warning("%s, line %d is not an event, kept in %s: %s", file, line, self._path, reason)
-        elif count == LOGGED_PER_FILE + 1:
+        elif self._logged == LOGGED_PER_FILE + 1:
             logger.warning("%s has more such lines; all are in %s", file, self._path)
 
 
