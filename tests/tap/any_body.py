@@ -55,6 +55,9 @@ PATHS: list[tuple[str | int, ...]] = [
 #: Replaced in the text, because no JSON writer would write them.
 ODD_TEXTS = ["1e400", "-1e400", "NaN", "Infinity", "1" * 5_000, '"\\ud800"', '"a\tb"', "[" * 60 + "]" * 60, "{}{}", '"']
 
+#: JSON is UTF-8; the others are seen, too.
+ENCODINGS = [*["utf-8"] * 6, "utf-8-sig", "utf-16", "utf-16-le", "utf-32"]
+
 
 @st.composite
 def changed_events(draw: st.DrawFn) -> bytes:
@@ -71,7 +74,7 @@ def changed_events(draw: st.DrawFn) -> bytes:
     raw = json.dumps(body)
     if draw(st.integers(0, 9)) == 0:
         raw = raw.replace('"STANDARD"', draw(st.sampled_from(ODD_TEXTS)))
-    return raw.encode()
+    return raw.encode(draw(st.sampled_from(ENCODINGS)))
 
 
 def _change(holder: t.Any, path: tuple[str | int, ...], draw: st.DrawFn) -> None:
@@ -159,5 +162,5 @@ def has_all_stock_needs(body: bytes) -> bool:
 def _names(value: t.Any) -> bool:
     """Return whether a value names a location or a product."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return math.isfinite(value) and len(str(value)) <= 255
+        return (isinstance(value, int) or math.isfinite(value)) and len(str(value)) <= 255
     return isinstance(value, str) and re.fullmatch(r"[^\x00-\x1f\ud800-\udfff]{1,255}", value) is not None
