@@ -161,15 +161,19 @@ def test_what_was_acknowledged_once_needs_no_row_to_be_repeated(day: ShopDay) ->
     assert (cut.range, cut.quantities) == ((10, 11), {A: 9, B: 20, NEW: 0})
 
 
-def test_holes_the_tap_knows_are_covered_by_no_range(day: ShopDay) -> None:
-    day.bookmark = {
+def bookmark_with(*holes: int) -> dict[str, t.Any]:
+    return {
         "replication_key": "logical_timestamp",
         "replication_key_value": 12,
         "position": 3,
         "store_id": "store",
         "complete": True,
-        "holes": [[11, 11]],
+        "holes": [[hole, hole] for hole in holes],
     }
+
+
+def test_holes_the_tap_knows_are_covered_by_no_range(day: ShopDay) -> None:
+    day.bookmark = bookmark_with(11)
     cuts = day.run(completed(10, "A"), completed(12, "A"))
     assert said(cuts) == [({"A": 8}, (10, 10)), ({"A": 8, "B": 20}, (12, 12))]
 
@@ -198,3 +202,10 @@ def test_too_many_rows_that_cannot_be_used_stop_the_run(day: ShopDay, settings: 
     with pytest.raises(QuantityError, match=re.escape(message)) as caught:
         day.run()
     assert "DC01/B in line 3: quantity is 'ten', expected a whole number" in str(caught.value)
+
+
+def test_holes_below_everything_a_run_declares_stop_nothing(day: ShopDay) -> None:
+    """A refused body stays a hole for as long as nobody looks at it, and all later runs begin above it."""
+    day.bookmark = bookmark_with(9, 7)
+    (cut,) = day.run(completed(10, "A"), completed(12, "A"))
+    assert said([cut]) == [({"A": 8, "B": 20}, (10, 12))]

@@ -96,6 +96,8 @@ class Candidates:
         if lowest is None or not barred:
             return
         self.claims = claims_around(self._connection, pending, barred, lowest)
+        if not self.claims.are_partial:
+            return
         unit = completed_unit.c
         self._fill_touched()
         beyond = sa.select(unit.fulfillment_node_id, unit.product_id).distinct()

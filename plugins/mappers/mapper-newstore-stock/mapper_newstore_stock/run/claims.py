@@ -59,6 +59,8 @@ def claims_around(
         lowest: The lowest timestamp of a pending completion.
     """
     gaps = [gap for gap in _merged(barred) if gap.end >= lowest]
+    if not gaps:
+        return Claims()
     looked_at = gaps[:_LOOKED_AT]
     at = completed_unit.c.logical_timestamp
     arms: list[tuple[sa.ColumnElement[bool], int]] = []
