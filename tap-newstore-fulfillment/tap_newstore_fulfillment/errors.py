@@ -56,3 +56,9 @@ class NewStoreCallError(TapError):
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+class CouldNotAuditError(TapError):
+    """An audit says nothing about what was lost; 1 would say that something was."""
+
+    exit_code = 3

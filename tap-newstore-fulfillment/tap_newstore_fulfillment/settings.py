@@ -114,6 +114,21 @@ SETTINGS: dict[str, t.Any] = {
             description="Port newstore-event-receiver listens on; 0 takes any free one",
         ),
         th.Property(
+            "audit_on_loss",
+            th.BooleanType,
+            default=True,
+            title="Audit on loss",
+            description="A receiver that sees its landing store go back, or hears so from the tap, has NewStore "
+            "deliver again what may be gone; for that it needs `tenant`, `client_id` and `client_secret`",
+        ),
+        th.Property(
+            "audit_callback_url",
+            th.StringType,
+            title="Callback URL of audits",
+            description="The receiver as NewStore reaches it, for audits: `https://…/events`; default: where the "
+            "integration `newstore-stock-sync` delivers",
+        ),
+        th.Property(
             "tenant",
             th.StringType,
             title="Tenant",

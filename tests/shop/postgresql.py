@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 import typing as t
 import uuid
 import warnings
@@ -69,6 +70,20 @@ class PostgreSql:
     def url_of(self, url: str) -> str:
         """Return the URL here of a database that was made on the server this one follows."""
         return str(self._server.get_uri(database=sa.make_url(url).database, driver="psycopg"))
+
+    def stop_following(self) -> None:
+        """Let a standby lag from now on: what it has is all it gets."""
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET primary_conninfo = ''")
+            connection.execute("SELECT pg_reload_conf()")
+            received = "SELECT count(*) FROM pg_stat_wal_receiver"
+            while (row := connection.execute(received).fetchone()) and row[0]:
+                time.sleep(0.01)
+
+    def promote(self) -> None:
+        """Make a standby a server that takes writes."""
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute("SELECT pg_promote()")
 
     def make_write_ahead_log(self) -> None:
         """Create write-ahead log files, which a server that has run for a while reuses."""

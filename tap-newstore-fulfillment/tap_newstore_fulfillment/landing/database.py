@@ -8,6 +8,7 @@ commit after a higher one.
 from __future__ import annotations
 
 import contextlib
+import pathlib
 import time
 import typing as t
 import uuid
@@ -56,6 +57,7 @@ class LandingDatabase:
             self.was_empty = not sa.inspect(self._engine).has_table(landing_store.name)
             with self._begin() as connection:
                 self.store_id = _open_schema(connection)
+            self._file = self._identity()
         except sa.exc.SQLAlchemyError as error:
             self.close()
             raise TapError(f"landing_url: cannot open the landing store: {_short(error)}") from error
@@ -67,6 +69,15 @@ class LandingDatabase:
         """Close all connections."""
         self._engine.dispose()
         self._alone.dispose()
+
+    def reopen_if_replaced(self) -> bool:
+        """Let go of a SQLite file that another one has taken the place of, and return whether that is so."""
+        found = self._identity()
+        if found is None or found == self._file:
+            return False
+        self._file = found
+        self.close()
+        return True
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sa.Connection]:
@@ -120,6 +131,16 @@ class LandingDatabase:
             return time.time_ns() // 1_000_000
         milliseconds = sa.func.extract("epoch", sa.func.clock_timestamp()) * 1000
         return int(connection.scalar(sa.select(sa.cast(milliseconds, sa.BigInteger))) or 0)
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Return which file on disk a SQLite store is; None: it is no file, or not there."""
+        if self.is_postgresql or not self._engine.url.database:
+            return None
+        try:
+            found = pathlib.Path(self._engine.url.database).stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _execute_once(self, statement: str, parameters: tuple[t.Any, ...]) -> list[t.Any]:
         """Run a statement through the driver: SQLAlchemy would keep the event loop waiting three times as long.

@@ -89,6 +89,16 @@ class Bookmark:
         has_lost = self.position > position or self.arrival not in (None, arrival)
         return self.store_id == store_id and has_lost
 
+    def evidence(self) -> tuple[str, int]:
+        """Return the event that a store without it has lost, and when it was stored, in epoch milliseconds.
+
+        A bookmark of an earlier version names none: then it may be any, stored at any time.
+        """
+        event_id, _, stored_at = (self.arrival or "").rpartition("@")
+        if event_id and stored_at.isdigit():
+            return event_id, int(stored_at)
+        return f"position {self.position} of {self.reader_id}", 0
+
 
 @dataclasses.dataclass(frozen=True)
 class KnownLate:

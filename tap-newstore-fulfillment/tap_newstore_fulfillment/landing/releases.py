@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from tap_newstore_fulfillment.landing.far_ahead import FarAhead
 from tap_newstore_fulfillment.landing.late_arrivals import LateArrivals, is_known_late
+from tap_newstore_fulfillment.landing.losses import Losses
 from tap_newstore_fulfillment.landing.release import Bookmark, ReleasePlan
 from tap_newstore_fulfillment.landing.settling import Settled
 from tap_newstore_fulfillment.landing.tables import TAKEN_OUT, fulfillment_event
@@ -24,7 +25,7 @@ logger = logging.getLogger("tap-newstore-fulfillment.landing")
 ROWS_AT_ONCE = 2_000
 RESTORED = (
     "The landing store has been restored from an older copy since the last run: all of it is read again. Events "
-    "stored after that copy are gone; let NewStore send them again with newstore-event-receiver replay"
+    "stored after that copy are gone; let NewStore send them again with newstore-event-receiver audit"
 )
 
 
@@ -53,11 +54,13 @@ class Releases:
         store_id: Identity of the store.
         late_arrivals: Which events came late.
         far_ahead: Which events are far ahead of all others.
+        losses: Which acknowledged events are known to be gone.
     """
 
     def __init__(self, database: LandingDatabase) -> None:
         self._database = database
         self.store_id = database.store_id
+        self.losses = Losses(database)
         self.late_arrivals = LateArrivals(database)
         self.far_ahead = FarAhead(database)
 
@@ -80,6 +83,7 @@ class Releases:
             settled: What `clock` says for `settle_ms`; without it the wall clock is trusted.
         """
         event = fulfillment_event.c
+        lost: Bookmark | None = None
         with self._database.reading() as connection:
             # Read the clock before the position: what is received in between must not count as settled.
             if settled is None:
@@ -93,8 +97,10 @@ class Releases:
             mark = connection.scalar(_highest(position, held_from).where(is_settled))
             if start.is_ahead_of_store(self.store_id, position, _arrival_at(connection, start.position)):
                 logger.warning(RESTORED)
-                start = start.without_position(self.store_id)
+                lost, start = start, start.without_position(self.store_id)
             arrival = _arrival_at(connection, position)
+        if lost is not None:
+            self.losses.note(*lost.evidence())
         plan = ReleasePlan.make(
             start, mark=mark, position=position, store_id=self.store_id, oldest=oldest, arrival=arrival
         )

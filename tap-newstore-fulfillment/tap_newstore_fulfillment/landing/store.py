@@ -13,6 +13,7 @@ import msgspec
 import sqlalchemy as sa
 
 from tap_newstore_fulfillment.errors import StoreRefusedError, StoreUnavailableError
+from tap_newstore_fulfillment.landing.audits import AuditFigures, Audits
 from tap_newstore_fulfillment.landing.clock import StoreClock
 from tap_newstore_fulfillment.landing.database import WRITER_LOCK, LandingDatabase
 from tap_newstore_fulfillment.landing.quarantine import Quarantine
@@ -77,6 +78,8 @@ class LandingStore(Releases):
         clock: Decides which events have settled, even if the clock is set.
         late_arrivals: Which events came late.
         far_ahead: Which events are far ahead of all others.
+        losses: Which acknowledged events are known to be gone.
+        audits: What NewStore delivered again, compared with what was known.
 
     Raises:
         TapError: the URL cannot be opened, or another version created the schema.
@@ -88,6 +91,7 @@ class LandingStore(Releases):
         self.quarantine = Quarantine(self._database, quarantine_max_mb)
         self.retention = Retention(self._database)
         self.clock = StoreClock(self._database)
+        self.audits = Audits(self._database)
         self._tenancy = Tenancy(self._database, tenant)
 
     def close(self) -> None:
@@ -115,8 +119,27 @@ class LandingStore(Releases):
             added = self._add(events, received_at)
         except StoreRefusedError as error:
             return self._add_what_can_be(events, received_at, str(error))
-        with contextlib.suppress(StoreUnavailableError):
-            self.far_ahead.watch(max(event.logical_timestamp for event in events))
+        self._look_after(events, added)
+        return added
+
+    def add_audited(self, deliveries: Sequence[tuple[str, FulfillmentEvent]]) -> Added:
+        """Store events that came for audits like any other, and note which of them were known before.
+
+        Args:
+            deliveries: The audit's integration, and a checked event.
+
+        Raises:
+            StoreUnavailableError: nothing was stored.
+        """
+        events = [event for _, event in deliveries]
+        try:
+            with self._database.writing() as connection:
+                known = self.audits.known(connection, events)
+                added = self._store(connection, events, self._database.now(connection))
+                self.audits.note(connection, deliveries, known)
+        except StoreRefusedError:
+            return self.add(events)
+        self._look_after(events, added)
         return added
 
     def is_ours(self, event: FulfillmentEvent) -> bool:
@@ -143,11 +166,21 @@ class LandingStore(Releases):
             return Added(row[0] for row in rows)
         with self._database.writing() as connection:
             moment = self._database.now(connection) if received_at is None else received_at
-            ours, others = self._tenancy.split(connection, events)
-            if others:
-                self._tenancy.set_aside(connection, others, moment)
-            names = self._insert(connection, ours, moment) if ours else []
-            return Added(names, [event.event_name for event in others])
+            return self._store(connection, events, moment)
+
+    def _store(self, connection: sa.Connection, events: Sequence[FulfillmentEvent], moment: int) -> Added:
+        ours, others = self._tenancy.split(connection, events)
+        if others:
+            self._tenancy.set_aside(connection, others, moment)
+        names = self._insert(connection, ours, moment) if ours else []
+        return Added(names, [event.event_name for event in others])
+
+    def _look_after(self, events: Sequence[FulfillmentEvent], added: Added) -> None:
+        """Do what stored events call for."""
+        if not added.set_aside:
+            self.losses.remember(events)
+        with contextlib.suppress(StoreUnavailableError):
+            self.far_ahead.watch(max(event.logical_timestamp for event in events))
 
     def _insert(self, connection: sa.Connection, events: Sequence[FulfillmentEvent], moment: int) -> Iterable[str]:
         """Return the names of the events that were new."""
@@ -185,6 +218,14 @@ class LandingStore(Releases):
         """
         self.quarantine.add(body, path=path, reason=reason, received_at=received_at)
 
+    def add_rejected_once(self, audit: str, body: bytes, *, path: str, reason: str, received_at: int) -> None:
+        """Store a refused body that came for an audit, unless it is in quarantine.
+
+        Raises:
+            StoreUnavailableError: it was not stored.
+        """
+        self.audits.add_refused(audit, body, path=path, reason=reason, received_at=received_at)
+
     def set_aside(self) -> dict[str, float]:
         """Return how much waits for somebody: entries of quarantine by kind, holes, and bodies nobody can date.
 
@@ -198,6 +239,14 @@ class LandingStore(Releases):
             "holes": holes.bodies,
             "without a logical timestamp": holes.unread,
         }
+
+    def audit_figures(self) -> AuditFigures:
+        """Return what audits have found, and how often the store went back.
+
+        Raises:
+            StoreUnavailableError: the store does not answer.
+        """
+        return self.audits.figures(self.losses.count())
 
     def transaction(self) -> contextlib.AbstractContextManager[sa.Connection]:
         """Open a transaction for tables that live beside the events; each database runs one at a time.

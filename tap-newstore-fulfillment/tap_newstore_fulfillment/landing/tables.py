@@ -111,3 +111,43 @@ clock_check = sa.Table(
     sa.Index("clock_check_by_host", "clock", "boot_id", "boot_ms"),
     sqlite_autoincrement=True,
 )
+
+#: One row per replay that an audit asked NewStore for (design rule 16). Older programs ignore this table and those
+#: below.
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("integration_id", sa.Text, primary_key=True, comment="of the temporary integration"),
+    sa.Column("starts_at", sa.BigInteger, nullable=False, comment="epoch milliseconds of publication"),
+    sa.Column("ends_at", sa.BigInteger, nullable=False, comment="epoch milliseconds of publication"),
+    sa.Column("position", sa.BigInteger, nullable=False, comment="the last arrival before it began"),
+    sa.Column("beat_at", sa.BigInteger, nullable=False, comment="epoch milliseconds: its process was alive then"),
+    sa.Column("ended_at", sa.BigInteger, comment="epoch milliseconds; NULL: it runs, or was killed"),
+    sa.Column("is_whole", sa.Integer, comment="1: all that was known of the period came again; NULL: it has not ended"),
+    sa.Column("lost", sa.BigInteger, comment="how many events came that were not known; NULL: it has not ended"),
+)
+
+#: What NewStore delivered again to an audit that has not ended, each event once.
+audited_event = sa.Table(
+    "audited_event",
+    metadata,
+    sa.Column("number", position_type, primary_key=True, autoincrement=True),
+    sa.Column("integration_id", sa.Text, nullable=False),
+    sa.Column("event_id", sa.Text, nullable=False, comment="a hash, for a refused body that names none"),
+    sa.Column("logical_timestamp", sa.BigInteger, comment="NULL: a refused body without one"),
+    sa.Column("was_known", sa.Integer, nullable=False, comment="0: it had been lost"),
+    sa.UniqueConstraint("integration_id", "event_id"),
+    sqlite_autoincrement=True,
+)
+
+#: One row per time that somebody saw acknowledged events gone.
+loss = sa.Table(
+    "loss",
+    metadata,
+    sa.Column("evidence", sa.Text, primary_key=True, comment="the event that was seen gone"),
+    sa.Column("seen_at", sa.BigInteger, nullable=False, comment="epoch milliseconds"),
+    sa.Column(
+        "since", sa.BigInteger, nullable=False, comment="epoch milliseconds: what was published later may be gone"
+    ),
+    sa.Column("audited_at", sa.BigInteger, comment="epoch milliseconds; NULL: no audit has gone back that far yet"),
+)

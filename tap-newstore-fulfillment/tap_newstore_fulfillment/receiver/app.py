@@ -23,14 +23,17 @@ from tap_newstore_fulfillment.errors import EventRejectedError, OtherEntityError
 from tap_newstore_fulfillment.events import FulfillmentEvent, check_event
 from tap_newstore_fulfillment.landing.quarantine import LONGEST_BODY
 from tap_newstore_fulfillment.receiver.group_commit import GroupCommit
+from tap_newstore_fulfillment.receiver.integrations import AUDIT, ID
 from tap_newstore_fulfillment.receiver.metrics import ReceiverMetrics
 from tap_newstore_fulfillment.receiver.plain_http import COUNT_NOT_HTTP, RETRY_AFTER_SECONDS
 from tap_newstore_fulfillment.receiver.whole_body import CutOffError, NotWholeError, read_whole_body
 
 if t.TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from starlette.requests import Request
+
+    from tap_newstore_fulfillment.landing.audits import AuditFigures
 
     class EventStore(t.Protocol):
         """What the receiver needs of the landing store; its methods raise StoreUnavailableError."""
@@ -43,6 +46,21 @@ if t.TYPE_CHECKING:
 
         def check(self) -> None:
             """Return if the store answers."""
+
+    class AuditedStore(t.Protocol):
+        """What a store does for audits and metrics; its methods raise StoreUnavailableError."""
+
+        def add_audited(self, deliveries: Sequence[tuple[str, FulfillmentEvent]]) -> Mapping[str, int]:
+            """Store events like `add`, each of which came for the audit named first."""
+
+        def add_rejected_once(self, audit: str, body: bytes, *, path: str, reason: str, received_at: int) -> None:
+            """Store a refused body that came for an audit, unless it is there."""
+
+        def set_aside(self) -> Mapping[str, float]:
+            """Return how much is set aside, by what `ReceiverMetrics` calls it."""
+
+        def audit_figures(self) -> AuditFigures:
+            """Return what audits have found."""
 
 
 logger = logging.getLogger("newstore-event-receiver")
@@ -58,17 +76,15 @@ MOST_PATHS_LOGGED = 100
 LONGEST_PATH_LOGGED = 200
 
 
-def create_app(
-    store: EventStore, api_keys: Sequence[str], set_aside: Callable[[], Mapping[str, float]] | None = None
-) -> Starlette:
+def create_app(store: EventStore, api_keys: Sequence[str], audited: AuditedStore | None = None) -> Starlette:
     """Build the receiver.
 
     Args:
         store: Where events are stored; the caller closes it.
         api_keys: Accepted bearer tokens: two while a key is being changed; without any, everybody may post.
-        set_aside: Returns how much is set aside, by what `ReceiverMetrics` calls it; None: it is not shown.
+        audited: The same store, for audits and what it shows in `/metrics`; None: it knows of neither.
     """
-    receiver = _Receiver(store, api_keys, set_aside)
+    receiver = _Receiver(store, api_keys, audited)
     app = Starlette(
         routes=[
             *(Route(path + end, receiver.receive, methods=["POST"]) for path in PATHS for end in ("", "/")),
@@ -83,22 +99,24 @@ def create_app(
 
 
 class _Receiver:
-    def __init__(
-        self, store: EventStore, api_keys: Sequence[str], set_aside: Callable[[], Mapping[str, float]] | None
-    ) -> None:
+    def __init__(self, store: EventStore, api_keys: Sequence[str], audited: AuditedStore | None) -> None:
         self._store = store
         self._api_keys = [key.encode() for key in api_keys]
-        self._set_aside = set_aside
+        self._audited = audited
         self._metrics = ReceiverMetrics()
         self._failing = False
         self._paths_logged: set[tuple[str, str]] = set()
         self._events: GroupCommit[FulfillmentEvent] = GroupCommit(
             self._store_group, largest_group=LARGEST_GROUP, most_waiting=MOST_WAITING
         )
+        #: What comes for an audit, beside the events themselves: live events do not wait for it.
+        self._deliveries: GroupCommit[tuple[str, FulfillmentEvent]] = GroupCommit(
+            self._store_audited, largest_group=LARGEST_GROUP, most_waiting=MOST_WAITING
+        )
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncIterator[dict[str, t.Any]]:
-        async with self._events.running():
+        async with self._events.running(), self._deliveries.running():
             yield {COUNT_NOT_HTTP: functools.partial(self._metrics.count_answer, 503)}
 
     async def receive(self, request: Request) -> Response:
@@ -119,10 +137,11 @@ class _Receiver:
         return OK
 
     async def show_metrics(self, _request: Request) -> Response:
-        if self._set_aside:
+        if self._audited:
             # The counters are shown while the store is down, too.
             with contextlib.suppress(StoreUnavailableError):
-                self._metrics.show_set_aside(await run_in_threadpool(self._set_aside))
+                self._metrics.show_set_aside(await run_in_threadpool(self._audited.set_aside))
+                self._metrics.show_audits(await run_in_threadpool(self._audited.audit_figures))
         return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
 
     async def refuse_path(self, request: Request, error: Exception) -> Response:
@@ -160,7 +179,8 @@ class _Receiver:
             return await self._quarantine(request, body, f"body: larger than {MAX_BODY_BYTES} bytes", status=413)
         try:
             event = check_event(body) if len(body) < LARGE_BODY else await run_in_threadpool(check_event, body)
-            await self._events.add(event)
+            audit = self._audit_of(request)
+            await (self._deliveries.add((audit, event)) if audit else self._events.add(event))
         except OtherEntityError as other:
             self._metrics.count_ignored(other.event_name)
         except EventRejectedError as reason:
@@ -172,24 +192,36 @@ class _Receiver:
         return OK
 
     def _store_group(self, events: Sequence[FulfillmentEvent]) -> None:
-        new = self._store.add(events)
+        self._count(events, self._store.add(events))
+
+    def _store_audited(self, deliveries: Sequence[tuple[str, FulfillmentEvent]]) -> None:
+        if self._audited:
+            self._count([event for _, event in deliveries], self._audited.add_audited(deliveries))
+
+    def _count(self, events: Sequence[FulfillmentEvent], new: Mapping[str, int]) -> None:
         if self._failing:
             self._failing = False
             logger.info("The landing store takes events again")
         self._metrics.count_stored(events, new, time.time())
 
     async def _quarantine(self, request: Request, body: bytes, reason: str, status: int = 400) -> Response:
-        path = request.url.path
-
-        def add() -> None:
-            self._store.add_rejected(body, path=path, reason=reason, received_at=time.time_ns() // 1_000_000)
-
-        await run_in_threadpool(add)
+        path, audit = request.url.path, self._audit_of(request)
+        add = functools.partial(self._audited.add_rejected_once, audit) if self._audited and audit else None
+        await run_in_threadpool(
+            add or self._store.add_rejected, body, path=path, reason=reason, received_at=time.time_ns() // 1_000_000
+        )
         self._metrics.count_quarantined()
         # A reason names fields and types, never values.
         fields = {"path": path, "bytes": len(body), "reason": reason}
         logger.warning("Answered %d: the body is no event; it is in quarantine", status, extra={"fields": fields})
         return _answer(status, reason)
+
+    def _audit_of(self, request: Request) -> str | None:
+        """Return the audit that a delivery comes for: NewStore posts to the URL it was given, query and all."""
+        if not (request.scope["query_string"] and self._audited):
+            return None
+        given = request.query_params.get(AUDIT, "")
+        return given if ID.fullmatch(given) else None
 
     def _has_right_key(self, request: Request) -> bool:
         if not self._api_keys:

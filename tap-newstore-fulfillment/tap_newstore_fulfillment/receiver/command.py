@@ -16,8 +16,10 @@ from tap_newstore_fulfillment.command import report_errors
 from tap_newstore_fulfillment.errors import ConfigurationError
 from tap_newstore_fulfillment.receiver import registration_command
 from tap_newstore_fulfillment.receiver.app import create_app
+from tap_newstore_fulfillment.receiver.audit_command import audit
 from tap_newstore_fulfillment.receiver.backlog_command import backlog_command
 from tap_newstore_fulfillment.receiver.configuration import config_option, read_settings
+from tap_newstore_fulfillment.receiver.loss_watch import LossWatch
 from tap_newstore_fulfillment.receiver.plain_http import PlainHttp
 from tap_newstore_fulfillment.receiver.prune_command import prune
 from tap_newstore_fulfillment.receiver.quarantine_command import quarantine
@@ -50,7 +52,7 @@ def receive(context: click.Context, config_files: tuple[str, ...]) -> None:
         _serve_until_stopped(read_settings(config_files))
 
 
-for command in (*registration_command.COMMANDS, replay, rejected, backlog_command, prune, quarantine):
+for command in (*registration_command.COMMANDS, replay, audit, rejected, backlog_command, prune, quarantine):
     receive.add_command(command)
 
 
@@ -69,15 +71,15 @@ def _serve_until_stopped(settings: Mapping[str, t.Any]) -> None:
         raise ConfigurationError(f"receiver_api_key: required when receiver_host is {host}, or anybody could post")
     store = open_store(settings)
     try:
-        _serve(store, api_keys, _listen(host, port))
+        _serve(store, api_keys, _listen(host, port), LossWatch(store, settings))
     finally:
         store.close()
 
 
-def _serve(store: LandingStore, api_keys: Sequence[str], listener: socket.socket) -> None:
+def _serve(store: LandingStore, api_keys: Sequence[str], listener: socket.socket, watch: LossWatch) -> None:
     host, port = listener.getsockname()[:2]
     config = uvicorn.Config(
-        create_app(store, api_keys, store.set_aside),
+        create_app(store, api_keys, store),
         http=PlainHttp,
         ws="none",
         log_config=None,
@@ -90,7 +92,7 @@ def _serve(store: LandingStore, api_keys: Sequence[str], listener: socket.socket
     gc.collect()
     gc.freeze()
     click.echo(f"newstore-event-receiver listening on http://{host}:{port}")
-    with store.clock.checking():
+    with store.clock.checking(), watch.watching():
         uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -21,6 +21,8 @@ ID = re.compile(r"[a-z0-9-]{1,50}")
 EVENT_ID = re.compile(r"[A-Za-z0-9-]{36}")
 KEY_PREFIX = re.compile(r"[a-zA-Z0-9\-/_.]{0,63}[a-zA-Z0-9\-_.]")
 LONGEST_KEY = 1024
+#: The parameter of a callback URL by which the receiver knows what comes for an audit.
+AUDIT = "audit"
 
 Body = dict[str, t.Any]
 
@@ -94,6 +96,29 @@ def replay_id(starts_at: dt.datetime, ends_at: dt.datetime) -> str:
     """Return the id of a temporary integration for a period."""
     starts, ends = (f"{time.astimezone(dt.UTC):%Y%m%dt%H%M%S}" for time in (starts_at, ends_at))
     return f"stock-replay-{starts}-{ends}"
+
+
+def audit_prefix(store_id: str) -> str:
+    """Return how the ids of a landing store's audits begin."""
+    return f"stock-audit-{store_id.replace('-', '')[:8]}-"
+
+
+def audit_id(store_id: str, now: dt.datetime, number: str) -> str:
+    """Return the id of the temporary integration of an audit.
+
+    Args:
+        store_id: Identity of the landing store.
+        now: When it begins.
+        number: Hexadecimal digits that tell it from others of the same second.
+    """
+    return f"{audit_prefix(store_id)}{now.astimezone(dt.UTC):%Y%m%dt%H%M%S}-{number}"
+
+
+def audited_url(url: str, integration_id: str) -> str:
+    """Return a receiver's URL, such that it knows what comes there for this audit."""
+    parts = urllib.parse.urlsplit(url)
+    query = "&".join([*([parts.query] if parts.query else []), f"{AUDIT}={integration_id}"])
+    return urllib.parse.urlunsplit(parts._replace(query=query))
 
 
 def changes(sink: Mapping[str, t.Any] | None, *, filters: bool) -> Body:

@@ -12,6 +12,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tap_newstore_fulfillment.events import FulfillmentEvent
+    from tap_newstore_fulfillment.landing.audits import AuditFigures
 
 #: Event names with a label of their own; all others share OTHER, so that no sender can create labels.
 KNOWN_NAMES = frozenset(
@@ -63,6 +64,15 @@ class ReceiverMetrics:
         self._set_aside = prometheus.Gauge(
             "newstore_set_aside", "What waits for somebody in quarantine", ("kind",), registry=registry
         )
+        self._lost = prometheus.Gauge(
+            "newstore_audit_lost_events", "Events that audits found to have been lost", registry=registry
+        )
+        self._audited = prometheus.Gauge(
+            "newstore_last_audit_timestamp_seconds", "End of the last whole audit; 0: there was none", registry=registry
+        )
+        self._went_back = prometheus.Gauge(
+            "newstore_store_went_back", "Times that acknowledged events were seen gone", registry=registry
+        )
         self._ignored_names: set[str] = set()
         self._newest_published = 0.0
 
@@ -94,6 +104,12 @@ class ReceiverMetrics:
         self._set_aside.clear()
         for kind, amount in amounts.items():
             self._set_aside.labels(kind).set(amount)
+
+    def show_audits(self, figures: AuditFigures) -> None:
+        """Show what audits have found: the store knows it, so that every receiver shows the same."""
+        self._lost.set(figures.lost)
+        self._audited.set((figures.ended_at or 0) / 1000)
+        self._went_back.set(figures.went_back)
 
     def count_quarantined(self) -> None:
         """Count a body that was answered 400 or 413."""
