@@ -25,6 +25,9 @@ if t.TYPE_CHECKING:
     from tap_newstore_fulfillment.records import EventRecord, ItemRecord
 
 
+MS_PER_MINUTE = 60_000
+
+
 class ReleaseRun:
     """One run of a stream over the landing store (design rules 1 and 2).
 
@@ -111,7 +114,16 @@ class ReleaseRun:
             settle_ms=settle_ms,
             oldest=self._settings.get("start_logical_timestamp"),
             settled=self._store.clock.settled(settle_ms, ready_at),
+            **self._patience(settle_ms, ready_at),
         )
+
+    def _patience(self, settle_ms: int, ready_at: int | None) -> dict[str, t.Any]:
+        """Return how long the release waits at holes; nothing if it does not."""
+        wait_ms = self._settings["hole_wait_minutes"] * MS_PER_MINUTE
+        if not wait_ms:
+            return {}
+        passed = self._store.clock.settled(settle_ms + wait_ms, ready_at)
+        return {"passed": passed, "refused": self._store.quarantine.holes().pairs}
 
     def _set_pruned(self) -> None:
         """Note in the state up to where completions are gone, if the run reads that far back."""

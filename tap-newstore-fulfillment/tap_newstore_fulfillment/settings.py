@@ -65,6 +65,14 @@ SETTINGS: dict[str, t.Any] = {
             description="How long a timestamp waits for lower ones; NewStore promises 15 minutes",
         ),
         th.Property(
+            "hole_wait_minutes",
+            th.IntegerType(minimum=0),
+            default=0,
+            title="Wait at a hole (minutes)",
+            description="Where logical timestamps have proven dense, how much longer than `settle_seconds` the release "
+            "waits at most for one that is missing; 0: not at all",
+        ),
+        th.Property(
             "start_logical_timestamp",
             th.IntegerType,
             title="Oldest logical timestamp",

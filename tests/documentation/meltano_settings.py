@@ -14,6 +14,19 @@ if t.TYPE_CHECKING:
     from tests.documentation.plugins import Plugin
 
 SETTINGS_KEY = "    settings:\n"
+#: The receiver as a utility, for jobs: it has some of the tap's settings, in the tap's own variables.
+RECEIVER, RECEIVER_OF = "event-receiver", "tap-newstore-fulfillment"
+RECEIVER_SETTINGS = (
+    "landing_url",
+    "settle_seconds",
+    "receiver_api_key",
+    "audit_callback_url",
+    "tenant",
+    "client_id",
+    "client_secret",
+    "api_url",
+    "auth_url",
+)
 #: A setting, and everything that belongs to it.
 ENTRY_LINE = re.compile(r"    - |     ")
 
@@ -22,9 +35,18 @@ def with_settings(meltano_yml: str, plugins: Iterable[Plugin]) -> str:
     """Return the text of meltano.yml with the settings of these plugins written anew; all else stays as it is."""
     for plugin in plugins:
         before, after = _around_settings(meltano_yml, plugin.name)
-        entries = (_entry(name, schema) for name, schema in plugin.settings().items())
+        settings = plugin.settings()
+        entries = (_entry(name, schema) for name, schema in settings.items())
         meltano_yml = "".join([before, *entries, after])
+        if plugin.name == RECEIVER_OF:
+            before, after = _around_settings(meltano_yml, RECEIVER)
+            shared = (_entry(name, settings[name], env=_variable(plugin.name, name)) for name in RECEIVER_SETTINGS)
+            meltano_yml = "".join([before, *shared, after])
     return meltano_yml
+
+
+def _variable(plugin: str, setting: str) -> str:
+    return f"{plugin}_{setting}".upper().replace("-", "_")
 
 
 def _around_settings(text: str, plugin: str) -> tuple[str, str]:
@@ -37,13 +59,15 @@ def _around_settings(text: str, plugin: str) -> tuple[str, str]:
     return text[:begin], "".join(lines[length:])
 
 
-def _entry(name: str, schema: Mapping[str, t.Any]) -> str:
+def _entry(name: str, schema: Mapping[str, t.Any], env: str | None = None) -> str:
     lines = [f"- name: {name}", f"  kind: {_kind(schema)}", f"  label: {_plain(schema['title'])}"]
     lines.append(f"  description: {json.dumps(schema['description'], ensure_ascii=False)}")
     if "enum" in schema:
         lines.append("  options:")
         for value in schema["enum"]:
             lines += [f"  - label: {_plain(value)}", f"    value: {_plain(value)}"]
+    if env:
+        lines.append(f"  env: {env}")
     if schema.get("secret"):
         lines.append("  sensitive: true")
     return "".join(f"    {line}\n" for line in lines)

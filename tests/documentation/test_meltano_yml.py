@@ -50,7 +50,8 @@ def test_names_that_users_rely_on_stay(project: dict[str, t.Any]) -> None:
     assert jobs["newstore-stock-sync"] == ["tap-newstore-fulfillment newstore-stock target-newstore-stock"]
     assert jobs["newstore-erp-sync"][0] == "tap-newstore-fulfillment newstore-allocations target-postgres"
     assert jobs["newstore-both-ways"] == jobs["newstore-stock-sync"] + jobs["newstore-erp-sync"]
-    assert {schedule["job"] for schedule in project["schedules"]} == {"newstore-both-ways"}
+    assert jobs["newstore-event-audit"] == ["event-receiver:audit"]
+    assert {schedule["job"] for schedule in project["schedules"]} == {"newstore-both-ways", "newstore-event-audit"}
     assert project["default_environment"] == "sandbox"
     assert [environment["name"] for environment in project["environments"]] == ["sandbox", "production"]
     assert project["send_anonymous_usage_stats"] is False

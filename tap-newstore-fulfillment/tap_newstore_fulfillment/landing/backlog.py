@@ -6,6 +6,8 @@ import typing as t
 
 import sqlalchemy as sa
 
+from tap_newstore_fulfillment.landing.missing import list_missing
+from tap_newstore_fulfillment.landing.quarantine import Quarantine
 from tap_newstore_fulfillment.landing.tables import TAKEN_OUT, fulfillment_event, reader
 
 if t.TYPE_CHECKING:
@@ -26,16 +28,32 @@ class Waiting(t.NamedTuple):
     oldest_ms: int | None
 
 
+class Hole(t.NamedTuple):
+    """Logical timestamps of which no event has come.
+
+    Attributes:
+        first: The first of them.
+        last: The last of them.
+        age_ms: Milliseconds since the first event above them came.
+    """
+
+    first: int
+    last: int
+    age_ms: int | None
+
+
 class Backlog(t.NamedTuple):
     """How long the store has been silent, and what waits in it; ages are by the store's clock.
 
     Attributes:
         silence_ms: Milliseconds since the newest event was received; None: there is none.
         waiting: One entry per pipeline that has come back with a bookmark; if none has, one for the whole store.
+        holes: What is missing where the sequence has proven dense, the highest first.
     """
 
     silence_ms: int | None
     waiting: tuple[Waiting, ...]
+    holes: tuple[Hole, ...] = ()
 
 
 def backlog(database: LandingDatabase) -> Backlog:
@@ -46,6 +64,7 @@ def backlog(database: LandingDatabase) -> Backlog:
     """
     event = fulfillment_event.c
     newest = sa.select(event.received_at).order_by(event.position.desc()).limit(1)
+    refused = Quarantine(database).holes().pairs
     with database.reading() as connection:
         now = database.now(connection)
         silence = _age(now, connection.scalar(newest))
@@ -56,7 +75,9 @@ def backlog(database: LandingDatabase) -> Backlog:
             )
             for row in readers
         ]
-        return Backlog(silence, tuple(waiting or [_waiting(connection, now, "", sa.true())]))
+        found = list_missing(connection, refused)
+        holes = tuple(Hole(row.first, row.last, _age(now, row.since)) for row in found)
+        return Backlog(silence, tuple(waiting or [_waiting(connection, now, "", sa.true())]), holes)
 
 
 def _waiting(connection: sa.Connection, now: int, reader_id: str, *beyond: sa.ColumnElement[bool]) -> Waiting:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from tap_newstore_fulfillment.landing.far_ahead import FarAhead
 from tap_newstore_fulfillment.landing.late_arrivals import LateArrivals, is_known_late
 from tap_newstore_fulfillment.landing.losses import Losses
+from tap_newstore_fulfillment.landing.missing import Patience, mark_before_hole
 from tap_newstore_fulfillment.landing.release import Bookmark, ReleasePlan
 from tap_newstore_fulfillment.landing.settling import Settled
 from tap_newstore_fulfillment.landing.tables import TAKEN_OUT, fulfillment_event
@@ -72,6 +73,8 @@ class Releases:
         oldest: int | None = None,
         now: int | None = None,
         settled: Settled | None = None,
+        passed: Settled | None = None,
+        refused: Sequence[Sequence[int]] = (),
     ) -> ReleasePlan:
         """Decide what one run of the tap releases (design rules 1 and 2), and note which of it came late.
 
@@ -81,6 +84,9 @@ class Releases:
             oldest: Ignore events with a lower logical timestamp (None: ignore none).
             now: Epoch milliseconds; None: now, by the store's clock.
             settled: What `clock` says for `settle_ms`; without it the wall clock is trusted.
+            passed: What `clock` says for `settle_ms` and the longest wait at a hole together; None: no hole is
+                waited at.
+            refused: Pairs of logical timestamps that are not waited for, because their events were refused.
         """
         event = fulfillment_event.c
         lost: Bookmark | None = None
@@ -90,11 +96,12 @@ class Releases:
                 moment = self._database.now(connection) if now is None else now
                 settled = Settled.by_wall(moment - settle_ms)
             position = connection.scalar(sa.select(sa.func.max(event.position))) or 0
-            by_wall = sa.and_(event.received_at <= settled.received_at, event.position <= settled.within)
-            is_settled = sa.or_(event.position <= settled.position, by_wall)
+            is_settled = _has_settled(settled)
             ahead = self.far_ahead.find(connection, position, is_settled)
             held_from = ahead[0].logical_timestamp if ahead else None
             mark = connection.scalar(_highest(position, held_from).where(is_settled))
+            if passed and mark is not None:
+                mark = _waiting(connection, mark, position, start, Patience(_has_settled(passed), refused))
             if start.is_ahead_of_store(self.store_id, position, _arrival_at(connection, start.position)):
                 logger.warning(RESTORED)
                 lost, start = start, start.without_position(self.store_id)
@@ -145,6 +152,22 @@ class Releases:
             result = connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE})
             for rows in result.partitions():
                 yield t.cast("Sequence[Arrival]", rows)
+
+
+def _has_settled(limits: Settled) -> sa.ColumnElement[bool]:
+    event = fulfillment_event.c
+    by_wall = sa.and_(event.received_at <= limits.received_at, event.position <= limits.within)
+    return sa.or_(event.position <= limits.position, by_wall)
+
+
+def _waiting(connection: sa.Connection, mark: int, position: int, start: Bookmark, patience: Patience) -> int:
+    """Return the mark before the first hole that is waited at, and say so."""
+    before = mark_before_hole(connection, mark, position, start.through, patience)
+    if before < mark:
+        logger.info(
+            "The release waits at logical timestamp %d, of which no event has come (hole_wait_minutes)", before + 1
+        )
+    return before
 
 
 def _arrival_at(connection: sa.Connection, position: int) -> str | None:

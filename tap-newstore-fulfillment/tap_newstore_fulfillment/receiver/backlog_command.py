@@ -27,7 +27,9 @@ MS_PER_MINUTE = 60_000
 def backlog_command(
     config_files: tuple[str, ...], max_silence_minutes: int | None, max_wait_minutes: int | None, output_format: str
 ) -> None:
-    """Show how long ago the newest event came, and what each pipeline has not confirmed.
+    """Show how long ago the newest event came, what each pipeline has not confirmed, and what is missing.
+
+    Missing are logical timestamps of which no event has come, where 1,000 below them are all known: holes.
 
     Exits with 1 if a limit is exceeded. A pipeline has confirmed what its last run started from.
     """
@@ -40,13 +42,16 @@ def backlog_command(
         {"reader_id": row.reader_id or "-", "events": row.events, "oldest_minutes": _minutes(row.oldest_ms)}
         for row in found.waiting
     ]
+    holes = [{"from": row.first, "to": row.last, "minutes": _minutes(row.age_ms)} for row in found.holes]
     silence = _minutes(found.silence_ms)
     if output_format == "json":
-        click.echo(json.dumps({"silence_minutes": silence, "waiting": rows}))
+        click.echo(json.dumps({"silence_minutes": silence, "waiting": rows, "holes": holes}))
     else:
         click.echo("No event yet" if silence is None else f"The newest event came {silence} minutes ago")
         shown = [{name: "-" if value is None else value for name, value in row.items()} for row in rows]
         print_table("Not confirmed", ("reader_id", "events", "oldest_minutes"), shown)
+        if holes:
+            print_table("Logical timestamps of which no event has come", ("from", "to", "minutes"), holes)
     if exceeded := _exceeded(found, max_silence_minutes, max_wait_minutes):
         raise TapError("; ".join(exceeded))
 
