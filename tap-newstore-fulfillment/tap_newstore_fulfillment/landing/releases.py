@@ -84,8 +84,7 @@ class Releases:
             oldest: Ignore events with a lower logical timestamp (None: ignore none).
             now: Epoch milliseconds; None: now, by the store's clock.
             settled: What `clock` says for `settle_ms`; without it the wall clock is trusted.
-            passed: What `clock` says for `settle_ms` and the longest wait at a hole together; None: no hole is
-                waited at.
+            passed: What `clock` says for `settle_ms` and the longest wait at a hole together; None: no wait.
             refused: Pairs of logical timestamps that are not waited for, because their events were refused.
         """
         event = fulfillment_event.c
@@ -93,8 +92,7 @@ class Releases:
         with self._database.reading() as connection:
             # Read the clock before the position: what is received in between must not count as settled.
             if settled is None:
-                moment = self._database.now(connection) if now is None else now
-                settled = Settled.by_wall(moment - settle_ms)
+                settled = self._settled_by_wall(connection, now, settle_ms)
             position = connection.scalar(sa.select(sa.func.max(event.position))) or 0
             is_settled = _has_settled(settled)
             ahead = self.far_ahead.find(connection, position, is_settled)
@@ -114,6 +112,9 @@ class Releases:
         plan = dataclasses.replace(plan, held_from=held_from)
         self.late_arrivals.note(plan, settle_ms)
         return self.late_arrivals.look_up(plan, settle_ms)
+
+    def _settled_by_wall(self, connection: sa.Connection, now: int | None, settle_ms: int) -> Settled:
+        return Settled.by_wall((self._database.now(connection) if now is None else now) - settle_ms)
 
     def released(self, plan: ReleasePlan) -> Iterator[Sequence[Arrival]]:
         """Yield all events of a plan, in batches."""
