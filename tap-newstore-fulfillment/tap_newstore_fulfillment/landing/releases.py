@@ -109,7 +109,10 @@ class Releases:
         plan = ReleasePlan.make(
             start, mark=mark, position=position, store_id=self.store_id, oldest=oldest, arrival=arrival
         )
-        plan = dataclasses.replace(plan, held_from=held_from)
+        return self._with_late_arrivals(dataclasses.replace(plan, held_from=held_from), settle_ms)
+
+    def _with_late_arrivals(self, plan: ReleasePlan, settle_ms: int) -> ReleasePlan:
+        """Note which events of a plan come late, and return the plan with all that do."""
         self.late_arrivals.note(plan, settle_ms)
         return self.late_arrivals.look_up(plan, settle_ms)
 
