@@ -15,7 +15,7 @@ import uuid
 
 import sqlalchemy as sa
 
-from tap_newstore_fulfillment.errors import StoreRefusedError, StoreUnavailableError, TapError
+from tap_newstore_fulfillment.errors import ConfigurationError, StoreRefusedError, StoreUnavailableError, TapError
 from tap_newstore_fulfillment.landing.tables import SCHEMA_VERSION, landing_store, metadata
 from tap_newstore_fulfillment.landing.upgrade import upgrade
 
@@ -42,6 +42,7 @@ class LandingDatabase:
 
     Raises:
         TapError: the URL cannot be opened, or another version created the schema.
+        ConfigurationError: the database's locks are none.
     """
 
     def __init__(self, url: str) -> None:
@@ -56,6 +57,7 @@ class LandingDatabase:
         try:
             self.was_empty = not sa.inspect(self._engine).has_table(landing_store.name)
             with self._begin() as connection:
+                self._refuse_stubs()
                 self.store_id = _open_schema(connection)
             self._file = self._identity()
         except sa.exc.SQLAlchemyError as error:
@@ -131,6 +133,21 @@ class LandingDatabase:
             return time.time_ns() // 1_000_000
         milliseconds = sa.func.extract("epoch", sa.func.clock_timestamp()) * 1000
         return int(connection.scalar(sa.select(sa.cast(milliseconds, sa.BigInteger))) or 0)
+
+    def _refuse_stubs(self) -> None:
+        """Refuse a database that gives another session the lock this one holds.
+
+        Raises:
+            ConfigurationError: it does.
+        """
+        if not self.is_postgresql:
+            return
+        with self._alone.connect() as other:
+            if other.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(WRITER_LOCK))):
+                raise ConfigurationError(
+                    "landing_url: this database gives one lock to two sessions, so positions would not be in commit "
+                    "order. Use PostgreSQL itself"
+                )
 
     def _identity(self) -> tuple[int, int] | None:
         """Return which file on disk a SQLite store is; None: it is no file, or not there."""

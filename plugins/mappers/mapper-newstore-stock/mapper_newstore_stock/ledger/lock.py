@@ -19,6 +19,7 @@ from pathlib import Path
 import filelock
 import sqlalchemy as sa
 
+from mapper_newstore_stock.errors import ConfigurationError
 from mapper_newstore_stock.ledger.database import is_postgresql
 
 if t.TYPE_CHECKING:
@@ -58,6 +59,7 @@ def acquire(connection: sa.Connection, me: Holder) -> Callable[[], None]:
 
     Raises:
         LedgerHeld: another process or session has it.
+        ConfigurationError: the database's locks are none.
     """
     if is_postgresql(connection):
         return _lock_schema(connection, me)
@@ -90,7 +92,22 @@ def _lock_schema(connection: sa.Connection, me: Holder) -> Callable[[], None]:
     connection.commit()
     if not taken:
         raise LedgerHeld(holder or UNKNOWN)
+    _refuse_stubs(connection, key)
     return functools.partial(_unlock_schema, connection, key)
+
+
+def _refuse_stubs(connection: sa.Connection, key: int) -> None:
+    """Refuse a database that gives another session the lock this one holds.
+
+    Raises:
+        ConfigurationError: it does.
+    """
+    with connection.engine.connect() as other:
+        if other.scalar(sa.select(sa.func.pg_try_advisory_lock(sa.literal(key, sa.BigInteger)))):
+            raise ConfigurationError(
+                "ledger_url: this database gives one lock to two sessions, so two runs could write the ledger at once. "
+                "Use PostgreSQL itself, and not through a pooler that shares sessions (pgbouncer: pool_mode session)"
+            )
 
 
 def _unlock_schema(connection: sa.Connection, key: int) -> None:
