@@ -69,21 +69,32 @@ def test_a_host_just_booted_does_not_trust_earlier_wall_clock_times() -> None:
     assert decide(dataclasses.replace(started, boot_ms=SETTLE), before).received_at == 5 * HOUR - SETTLE
 
 
+def test_a_host_put_back_to_a_snapshot_of_its_memory_settles_nothing_early() -> None:
+    """Its time since boot goes back; checks made before show more of it than it has now."""
+    before = [a_check(0, position=5), a_check(2 * SETTLE, position=8)]
+    back = [a_check(SETTLE // 2, wall=5 * HOUR, position=9), a_check(SETTLE // 2 + 1000, wall=5 * HOUR, position=20)]
+    assert decide(a_check(SETTLE // 2 + 2000, wall=5 * HOUR, position=21), *before, *back).position == 0
+    assert decide(a_check(SETTLE + 1, wall=5 * HOUR, position=21), *before, *back).position == 5
+    assert decide(a_check(SETTLE + SETTLE // 2, wall=5 * HOUR, position=21), *before, *back).position == 9
+
+
 @dataclasses.dataclass
 class Story:
     """A host over time, and the truth about each event.
 
     Attributes:
+        behind: How much time since boot was taken back when the host was put back to snapshots of its memory.
         stamps: For each event, in order of arrival: when it really came, and when by the clock.
     """
 
     offset: int = 0
     at: int = 0
+    behind: int = 0
     stamps: list[tuple[int, int]] = dataclasses.field(default_factory=list)
     checks: list[ClockCheck] = dataclasses.field(default_factory=list)
 
     def check(self) -> ClockCheck:
-        check = a_check(self.at, wall=self.at + self.offset, position=len(self.stamps))
+        check = a_check(self.at - self.behind, wall=self.at + self.offset, position=len(self.stamps))
         self.checks.append(check)
         return check
 
@@ -104,6 +115,7 @@ STEPS = st.lists(
         st.tuples(st.just("time"), st.integers(1, SETTLE)),
         st.tuples(st.just("event"), st.just(0)),
         st.tuples(st.just("run"), st.just(0)),
+        st.tuples(st.just("snapshot"), st.integers(1, 5 * HOUR)),
     ),
     max_size=40,
 )
@@ -123,6 +135,11 @@ def test_f18_no_event_settles_early_and_none_waits_forever_however_the_clock_jum
         if step == "jump":
             story.check()
             story.offset += value
+            story.check()
+        elif step == "snapshot":
+            # Its wall clock goes on from then, until it is set.
+            story.behind += value
+            story.offset -= value
             story.check()
         elif step == "time":
             story.at += value

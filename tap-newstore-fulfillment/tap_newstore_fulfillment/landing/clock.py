@@ -124,18 +124,16 @@ def _last_position(connection: sa.Connection) -> int:
 def _recent(connection: sa.Connection, milliseconds: int) -> Sequence[ClockCheck]:
     """Return, for each clock and each boot of a host, the checks of its last `milliseconds`."""
     check = clock_check.c
-    last = (
-        sa.select(check.clock, check.boot_id, sa.func.max(check.boot_ms).label("boot_ms"))
-        .group_by(check.clock, check.boot_id)
-        .subquery()
+    newest = (
+        sa.select(sa.func.max(check.check_id).label("check_id")).group_by(check.clock, check.boot_id).subquery("newest")
     )
-    query = sa.select(check.clock, check.boot_id, check.boot_ms, check.wall_ms, check.position).join(
-        last,
-        sa.and_(
-            last.c.clock == check.clock,
-            last.c.boot_id == check.boot_id,
-            check.boot_ms >= last.c.boot_ms - milliseconds,
-        ),
+    last = clock_check.alias("last")
+    query = (
+        sa.select(check.clock, check.boot_id, check.boot_ms, check.wall_ms, check.position)
+        .join(last, sa.and_(last.c.clock == check.clock, last.c.boot_id == check.boot_id))
+        .join(newest, newest.c.check_id == last.c.check_id)
+        .where(check.boot_ms >= last.c.boot_ms - milliseconds)
+        .order_by(check.check_id)
     )
     return [ClockCheck(*row) for row in connection.execute(query)]
 

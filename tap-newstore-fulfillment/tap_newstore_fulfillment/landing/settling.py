@@ -32,7 +32,7 @@ class ClockCheck:
     Attributes:
         clock: Which wall clock; times of different clocks cannot be compared.
         boot_id: The boot of a host that `boot_ms` counts from.
-        boot_ms: Milliseconds since boot; they only increase.
+        boot_ms: Milliseconds since boot; they only increase, unless the host is put back to a snapshot of its memory.
         wall_ms: Epoch milliseconds by the wall clock.
         position: Everything up to this arrival position had been stored by then.
     """
@@ -88,13 +88,13 @@ def settled(
 
     Args:
         now: A check made now.
-        earlier: Stored checks, in any order.
+        earlier: Stored checks, those of one host in the order in which they were stored.
         settle_ms: Milliseconds an event waits.
         is_local: The wall clock is this host's own, so that what was stamped before its boot is older than that.
         is_stamped_on_arrival: Events are stamped with the time they are stored, not with an earlier one.
     """
     hosts = _by_host([*earlier, now])
-    position = max((_old_enough(checks, settle_ms).position for checks in hosts), default=0)
+    position = max((_settled_position(checks, settle_ms) for checks in hosts), default=0)
     if is_local and now.boot_ms < settle_ms and any(check.boot_id != now.boot_id for check in earlier):
         # The clock may have been set while the host was off, unseen.
         return Settled(position)
@@ -105,20 +105,29 @@ def settled(
 
 
 def _by_host(checks: Sequence[ClockCheck]) -> list[list[ClockCheck]]:
-    """Return the checks of each boot of a host and each clock, in order."""
+    """Return the checks of each boot of a host and each clock, in the order in which they were stored.
+
+    The newest one is the one stored last, even if earlier ones show more time since boot: then the host was put back to
+    a snapshot of its memory.
+    """
     hosts: dict[tuple[str, str], list[ClockCheck]] = {}
-    for check in sorted(checks, key=lambda check: check.boot_ms):
+    for check in checks:
         hosts.setdefault((check.clock, check.boot_id), []).append(check)
     return list(hosts.values())
 
 
-def _old_enough(checks: Sequence[ClockCheck], settle_ms: int) -> ClockCheck:
-    """Return the last check that is at least that old; without one, a check at position 0."""
-    old = [check for check in checks if checks[-1].boot_ms - check.boot_ms >= settle_ms]
-    return old[-1] if old else dataclasses.replace(checks[0], position=0)
+def _old_enough(checks: Sequence[ClockCheck], settle_ms: int) -> int | None:
+    """Return which check is the last that is at least that old; None: none is."""
+    newest = checks[-1].boot_ms
+    return max((place for place, check in enumerate(checks) if newest - check.boot_ms >= settle_ms), default=None)
+
+
+def _settled_position(checks: Sequence[ClockCheck], settle_ms: int) -> int:
+    place = _old_enough(checks, settle_ms)
+    return 0 if place is None else checks[place].position
 
 
 def _gain(checks: Sequence[ClockCheck], settle_ms: int) -> int:
     """Return the milliseconds the wall clock has gained on its lowest offset within the last settle time."""
-    begin = _old_enough(checks, settle_ms).boot_ms
-    return checks[-1].offset - min(check.offset for check in checks if check.boot_ms >= begin)
+    begin = _old_enough(checks, settle_ms) or 0
+    return checks[-1].offset - min(check.offset for check in checks[begin:])
