@@ -13,6 +13,7 @@ PARTS = {
     "tests/faults/test_shops_in_one_process.py": 2,
     "tests/faults/test_shops_with_late_events.py": 2,
     "tests/faults/test_model.py": 4,
+    "tests/faults/test_lost_events.py": 2,
 }
 
 

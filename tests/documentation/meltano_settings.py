@@ -14,7 +14,7 @@ if t.TYPE_CHECKING:
     from tests.documentation.plugins import Plugin
 
 SETTINGS_KEY = "    settings:\n"
-#: The receiver as a utility, for jobs: it has some of the tap's settings, in the tap's own variables.
+#: The receiver as a utility, for jobs: it has some of the tap's settings, and its variables.
 RECEIVER, RECEIVER_OF = "event-receiver", "tap-newstore-fulfillment"
 RECEIVER_SETTINGS = (
     "landing_url",
@@ -40,13 +40,9 @@ def with_settings(meltano_yml: str, plugins: Iterable[Plugin]) -> str:
         meltano_yml = "".join([before, *entries, after])
         if plugin.name == RECEIVER_OF:
             before, after = _around_settings(meltano_yml, RECEIVER)
-            shared = (_entry(name, settings[name], env=_variable(plugin.name, name)) for name in RECEIVER_SETTINGS)
+            shared = (_entry(name, settings[name]) for name in RECEIVER_SETTINGS)
             meltano_yml = "".join([before, *shared, after])
     return meltano_yml
-
-
-def _variable(plugin: str, setting: str) -> str:
-    return f"{plugin}_{setting}".upper().replace("-", "_")
 
 
 def _around_settings(text: str, plugin: str) -> tuple[str, str]:
@@ -59,15 +55,13 @@ def _around_settings(text: str, plugin: str) -> tuple[str, str]:
     return text[:begin], "".join(lines[length:])
 
 
-def _entry(name: str, schema: Mapping[str, t.Any], env: str | None = None) -> str:
+def _entry(name: str, schema: Mapping[str, t.Any]) -> str:
     lines = [f"- name: {name}", f"  kind: {_kind(schema)}", f"  label: {_plain(schema['title'])}"]
     lines.append(f"  description: {json.dumps(schema['description'], ensure_ascii=False)}")
     if "enum" in schema:
         lines.append("  options:")
         for value in schema["enum"]:
             lines += [f"  - label: {_plain(value)}", f"    value: {_plain(value)}"]
-    if env:
-        lines.append(f"  env: {env}")
     if schema.get("secret"):
         lines.append("  sensitive: true")
     return "".join(f"    {line}\n" for line in lines)

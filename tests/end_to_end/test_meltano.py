@@ -72,6 +72,35 @@ def test_a_day_notices_a_wrong_number(tmp_path: Path) -> None:
     assert "wrong: LON1/SKU-200" in told.getvalue()
 
 
+def test_an_audit_is_a_job_that_fails_when_something_had_been_lost(tmp_path: Path) -> None:
+    landing = tmp_path / "landing.db"
+    with NewStore(tmp_path) as newstore, Receiver(tmp_path) as receiver:
+        newstore.add_location("DC01")
+        newstore.sell("DC01", "A")
+        variables = {
+            "MELTANO_ENVIRONMENT": "sandbox",
+            "MELTANO_DATABASE_URI": f"sqlite:///{tmp_path / 'meltano.db'}",
+            "TAP_NEWSTORE_FULFILLMENT_LANDING_URL": f"sqlite:///{landing}",
+            "TAP_NEWSTORE_FULFILLMENT_AUDIT_CALLBACK_URL": receiver.events_url,
+            "TAP_NEWSTORE_FULFILLMENT_API_URL": newstore.url,
+            "TAP_NEWSTORE_FULFILLMENT_AUTH_URL": newstore.token_url,
+        }
+        # Nothing has been delivered yet: all there is was lost.
+        codes = [
+            subprocess.run(
+                [command("meltano"), "run", "newstore-event-audit"],
+                cwd=PROJECT,
+                env=environment(**variables),
+                check=False,
+            ).returncode
+            for _ in range(2)
+        ]
+    assert codes == [1, 0]
+    store = LandingStore(f"sqlite:///{landing}")
+    assert store.audit_figures().lost == 2
+    store.close()
+
+
 def test_the_receiver_runs_as_a_command_of_the_tap(tmp_path: Path) -> None:
     variables = {
         "TAP_NEWSTORE_FULFILLMENT_LANDING_URL": f"sqlite:///{tmp_path / 'landing.db'}",

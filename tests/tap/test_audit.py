@@ -87,10 +87,13 @@ def test_what_may_still_be_on_its_way_is_not_asked_for(tmp_path: Path, newstore:
         auditor.register()
         auditor.sell(2)
         auditor.lose(3)
-        assert auditor.audit(code=0)["delivered"] == 0
+        done = auditor.call("audit", "--quiet-seconds=0")
+        assert (done.code, "nothing came, and no event is known" in done.log) == (3, True), done.log
+        assert auditor.kept() == [1, 2, 4]
 
 
 def test_it_begins_where_the_last_whole_audit_ended(auditor: Auditor) -> None:
+    auditor.sell(1)
     first = auditor.audit(code=0)
     auditor.execute("UPDATE audit SET ends_at = ends_at - 7 * 86400000")
     second = auditor.audit("--hours=1", code=0)
@@ -138,6 +141,7 @@ def test_what_a_killed_audit_left_is_deleted_by_the_next(auditor: Auditor) -> No
 
 
 def test_an_integration_whose_audit_the_store_has_forgotten_is_deleted(auditor: Auditor) -> None:
+    auditor.sell(1)
     auditor.newstore.pause_delivery()
     with auditor.start_audit() as killed:
         wait_until(lambda: len(auditor.integrations()) > 1, "integration of the audit")
@@ -189,6 +193,20 @@ def test_a_path_that_forgets_everything_is_no_audit(auditor: Auditor) -> None:
     assert auditor.execute("SELECT max(is_whole) FROM audit") == [(0,)]
 
 
+def test_a_path_that_has_forgotten_everything_since_the_last_audit_is_noticed(auditor: Auditor) -> None:
+    auditor.sell(2)
+    auditor.audit(code=0)
+    with ForgetfulProxy(auditor.receiver.url) as proxy:
+        proxy.forgets = lambda _at, _is_audit: True
+        assert auditor.call("update", "--callback-url", proxy.events_url).code == 0
+        auditor.sell(2)
+        auditor.execute("UPDATE audit SET ends_at = ends_at + 3600000")
+        done = auditor.call("audit", "--quiet-seconds=0", "--hours=0.00001")
+        assert (done.code, "did not come again" in done.log) == (3, True), done.log
+        proxy.forgets = lambda _at, _is_audit: False
+        assert auditor.audit(code=1)["lost"] == 4
+
+
 def test_a_newstore_that_does_not_answer_is_no_audit(auditor: Auditor) -> None:
     auditor.settings["api_url"] = "http://127.0.0.1:9"
     done = auditor.call("audit")
@@ -200,7 +218,8 @@ def test_where_the_receiver_is_must_be_known(tmp_path: Path, newstore: NewStore,
         done = auditor.call("audit")
         assert (done.code, "audit_callback_url" in done.log) == (2, True), done.log
         auditor.settings["audit_callback_url"] = auditor.receiver.events_url
-        auditor.audit(code=0)
+        auditor.newstore.sell("DC01", "A")
+        assert auditor.audit(code=1)["lost"] == 2
 
 
 def test_refused_bodies_are_kept_once_however_often_they_come_for_audits(auditor: Auditor) -> None:

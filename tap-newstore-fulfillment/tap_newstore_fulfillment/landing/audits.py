@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import typing as t
 
 import sqlalchemy as sa
@@ -32,6 +33,8 @@ if t.TYPE_CHECKING:
 DEAD_AFTER_MS = 30_000
 DAY_MS = 24 * 3600 * 1000
 ROWS_AT_ONCE = 2_000
+#: The newest event is among so many of the last that were published in time, and these among so many of all.
+NEWEST, LOOKED_AT = 50, 100_000
 
 
 class Period(t.NamedTuple):
@@ -119,6 +122,20 @@ class Audits:
         query = sa.select(sa.func.max(audit.c.ends_at)).where(audit.c.is_whole == 1)
         with self._database.reading() as connection:
             return t.cast("int | None", connection.scalar(query))
+
+    def newest_published(self, before: int) -> int | None:
+        """Return when the newest of the last stored events was published, in epoch milliseconds; None: not known.
+
+        Args:
+            before: Leave out what was published from then on, in epoch milliseconds.
+        """
+        event = fulfillment_event.c
+        last = sa.select(event.body).where(event.body.is_not(None)).order_by(event.position.desc()).limit(LOOKED_AT)
+        with self._database.reading() as connection:
+            bodies = connection.scalars(last, execution_options={"yield_per": NEWEST})
+            published = (_published_ms(body) for body in bodies)
+            found = (at for at in published if at is not None and at < before)
+            return max(itertools.islice(found, NEWEST), default=None)
 
     def figures(self, went_back: int) -> AuditFigures:
         """Return what audits have found."""

@@ -46,13 +46,17 @@ LOOK_GROWTH = 1.5
 #: How long it must be quiet where NewStore does not say that it is done.
 UNSAID_SECONDS = 120.0
 NOT_FOUND = 404
+NOTHING = (
+    "nothing came, and no event is known that should have come: it is not shown that deliveries reach the receiver"
+)
 
 
 def period_to_audit(store: LandingStore, hours: float, settle_ms: int, now: int) -> Period:
     """Return which publications to compare: at least so many hours, and whatever else may be gone.
 
     It ends where deliveries may still be under way. It begins no later than the last whole audit ended, so that an
-    audit that failed leaves no gap, and a store restored from a backup is compared from that backup on.
+    audit that failed leaves no gap, and a store restored from a backup is compared from that backup on. And it has a
+    known event in it if there is one, because only what comes again shows that deliveries arrive.
 
     Args:
         store: The landing store.
@@ -64,6 +68,8 @@ def period_to_audit(store: LandingStore, hours: float, settle_ms: int, now: int)
     starts = [ends_at - int(hours * MS_PER_HOUR), *(found.since - PROMISE_MS for found in store.losses.open())]
     if (through := store.audits.audited_through()) is not None:
         starts.append(through)
+    if (known := store.audits.newest_published(ends_at)) is not None:
+        starts.append(known)
     return Period(max(min(starts), ends_at - LONGEST_MS), ends_at)
 
 
@@ -108,8 +114,10 @@ class Audit:
             self._replay(report, deadline)
             if report.is_whole:
                 self.store.losses.close(losses)
-            if not report.missing:
+            if not report.missing and report.is_whole:
                 return
+            if not report.delivered and not report.missing:
+                raise CouldNotAuditError(NOTHING)
             if report.missing == before:
                 break
         raise CouldNotAuditError(
@@ -129,9 +137,12 @@ class Audit:
                 self.stream.register(integrations.temporary(name, sink, starts_at, ends_at))
                 report.delivered, report.missing = self._wait(name, failures, deadline)
             # What stays away each time is not lost on the way: to ask for it again tomorrow would not help.
-            report.is_whole = not report.missing or (report.missing == before and report.delivered > 0)
-        finally:
-            self._end(name, report)
+            report.is_whole = report.delivered > 0 and report.missing in ([], before)
+        except BaseException:
+            with contextlib.suppress(TapError):
+                self._end(name, report)
+            raise
+        self._end(name, report)
 
     def _wait(self, name: str, failures: list[TapError], deadline: float) -> tuple[int, list[str]]:
         """Wait until a replay is done; return how many events came, and which known ones did not."""
@@ -156,10 +167,9 @@ class Audit:
     def _end(self, name: str, report: AuditReport) -> None:
         """Delete the integration, whatever has happened, and take over what the replay found."""
         is_deleted = delete_if_there(self.stream, name)
-        with contextlib.suppress(StoreUnavailableError):
-            report.add(itertools.chain.from_iterable(self.store.audits.lost(name)), time.time())
-            if is_deleted:
-                self.store.audits.end(name, is_whole=report.is_whole)
+        report.add(itertools.chain.from_iterable(self.store.audits.lost(name)), time.time())
+        if is_deleted:
+            self.store.audits.end(name, is_whole=report.is_whole)
 
 
 def _asked(period: Period) -> tuple[dt.datetime, dt.datetime]:
