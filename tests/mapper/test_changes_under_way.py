@@ -133,15 +133,20 @@ def test_a_prepared_transaction_is_waited_for(tmp_path: Path, own_postgresql: Po
         assert shop.known() == shop.numbers()
 
 
-def test_an_erp_that_was_restored_is_read_from_where_it_is(shop: OpenShop) -> None:
+@pytest.mark.parametrize("is_busy", [False, True])
+def test_an_erp_that_was_restored_is_read_from_where_it_is(shop: OpenShop, is_busy: bool) -> None:
     for number in range(3):
         shop.boss.write("A", number)
         shop.day.run()
     shop.boss.connection.execute("ALTER SEQUENCE version RESTART 1")
     shop.boss.connection.execute(f"UPDATE stock SET updated_at = {older(shop)}".encode())
     shop.day.settings["full_read_hours"] = 0
+    other = shop.clerk()
+    if is_busy:
+        other.begin()
     for _ in range(2):
         shop.day.run()
+    other.end()
     shop.day.settings["full_read_hours"] = 24
     shop.boss.connection.execute(f"UPDATE stock SET quantity = 9, updated_at = {older(shop)}".encode())
     shop.day.run()
@@ -151,6 +156,30 @@ def test_an_erp_that_was_restored_is_read_from_where_it_is(shop: OpenShop) -> No
 def older(shop: OpenShop) -> str:
     """Return a value as a restored ERP writes it: below what it wrote before, above what it wrote before that."""
     return shop.boss.stamp if "nextval" in shop.boss.stamp else f"{shop.boss.stamp} - interval '1 hour'"
+
+
+@pytest.mark.parametrize("first", ["changes_under_way", "database_now"])
+def test_what_begins_between_the_questions_and_the_rows_is_not_missed(
+    shop: OpenShop, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    for _ in range(2):
+        shop.day.run()
+    slow, ask = shop.clerk(), getattr(erp_tables, first)
+
+    def ask_and_let_begin(connection: object) -> object:
+        answer = ask(connection)
+        monkeypatch.undo()
+        slow.begin()
+        slow.write("SLOW", 5)
+        shop.boss.write("QUICK", 7)
+        return answer
+
+    monkeypatch.setattr(erp_tables, first, ask_and_let_begin)
+    shop.day.run()
+    shop.day.run()
+    slow.end()
+    shop.day.run()
+    assert shop.known() == shop.numbers()
 
 
 @pytest.mark.parametrize("seed", range(SHOPS))
