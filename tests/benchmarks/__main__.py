@@ -15,7 +15,18 @@ import click
 from tests.benchmarks.drawing import draw
 from tests.benchmarks.measuring import Report
 
-PARTS: tuple[str, ...] = ("start", "limits", "receiver", "export_files", "tap", "ledger", "bookings", "target", "chain")
+PARTS: tuple[str, ...] = (
+    "start",
+    "limits",
+    "receiver",
+    "export_files",
+    "tap",
+    "ledger",
+    "bookings",
+    "held_keys",
+    "target",
+    "chain",
+)
 #: Independent of the size, so measured once.
 WITHOUT_SIZE = ("start", "receiver")
 #: Larger sizes take minutes each, so one round is enough.
