@@ -114,10 +114,10 @@ def changed(body: dict[str, t.Any], rng: random.Random, *, keeps_ids: bool) -> b
             if path not in NEEDED and (path != ("payload", "id") or not keeps_ids):
                 _change(new, path, rng)
         raw = json.dumps(new)
-        if rng.random() < 0.2:
-            raw = raw.replace('"STANDARD"', rng.choice(ODD_TEXTS))
-        if is_honest(encoded := raw.encode(rng.choice(ENCODINGS)), body):
-            return encoded
+        if is_honest(raw.encode(), body):
+            if rng.random() < 0.2:
+                raw = raw.replace('"STANDARD"', rng.choice(ODD_TEXTS))
+            return raw.encode(rng.choice(ENCODINGS))
 
 
 def _change(holder: t.Any, path: tuple[str | int, ...], rng: random.Random) -> None:

@@ -31,6 +31,8 @@ if t.TYPE_CHECKING:
 BODIES = int(os.environ.get("BODIES", "600"))
 CALL_SECONDS = 60
 TENANT = "demo"
+#: More than 100,000 bodies take, or the oldest would be emptied.
+QUARANTINE_MB = 100_000
 GZIP = "Content-Encoding: gzip"
 
 fuzzed = settings(
@@ -95,7 +97,10 @@ class Posted:
 
 def test_any_body_is_stored_as_an_event_or_in_quarantine(tmp_path: Path) -> None:
     posted = Posted()
-    with Receiver(tmp_path, tenant=TENANT) as receiver, requests.Session() as session:
+    with (
+        Receiver(tmp_path, tenant=TENANT, quarantine_max_mb=QUARANTINE_MB) as receiver,
+        requests.Session() as session,
+    ):
 
         @fuzzed
         @given(ANY_BODY)
