@@ -132,10 +132,13 @@ class TestRowsThatCannotBeUsed:
     @pytest.mark.parametrize(
         ("lines", "said"),
         [
-            ("fr-11,SKU-1,1\nfr-12,,1\n", "line 3: product_id is empty"),
-            ("fr-11,SKU-1,1\nfr-12,SKU-1,1.5\n", "line 3: units is '1.5', expected a whole number"),
-            ("fr-11,SKU-1,1\nfr-12,SKU-1,-1\n", "line 3: units is '-1', expected a whole number"),
-            ("fr-11,SKU-1,9223372036854775808\n", "line 2: units is '9223372036854775808', expected a whole number"),
+            ("fr-11,SKU-1,1\nfr-12,,1\n", "fr-12/ in line 3: product_id is empty"),
+            ("fr-11,SKU-1,1\nfr-12,SKU-1,1.5\n", "fr-12/SKU-1 in line 3: units is '1.5', expected a whole number"),
+            ("fr-11,SKU-1,1\nfr-12,SKU-1,-1\n", "fr-12/SKU-1 in line 3: units is '-1', expected a whole number"),
+            (
+                "fr-11,SKU-1,9223372036854775808\n",
+                "fr-11/SKU-1 in line 2: units is 9223372036854775808, beyond 64 bits",
+            ),
             ("fr-11,SKU-1\n", "line 2: 2 values under 3 column names"),
         ],
     )
@@ -152,7 +155,7 @@ class TestRowsThatCannotBeUsed:
         [
             ({"booked_table": "gone"}, "booked_url: cannot read gone: no such table: gone"),
             ({"booked_url": "gone.csv", "booked_table": None}, "booked_url: cannot read gone.csv: "),
-            ({"booked_columns": {"event_id": "evt"}}, "booked_url: cannot read booked: no such column: booked.evt"),
+            ({"booked_columns": {"event_id": "evt"}}, "booked_url: cannot read booked: no such column: evt"),
         ],
     )
     def test_bookings_that_cannot_be_read(
@@ -195,7 +198,8 @@ class TestNumbersOfTheFuture:
     def test_the_line_is_named(self, day: ShopDay) -> None:
         self.write(day, minutes=70)
         with pytest.raises(
-            OnHandError, match=r"on_hand\.csv, line 3: taken_at is 20.*, in the future\. Correct the ERP's"
+            OnHandError,
+            match=r"on_hand\.csv, DC01/SHOES in line 3: taken_at is 20.*, in the future\. Correct the ERP's",
         ):
             day.run()
 

@@ -248,19 +248,37 @@ def test_two_tenants_in_one_run_are_refused(day: ShopDay) -> None:
         ("DC01,SKU-1,7.5,", "line 3: quantity is '7.5', expected a whole number"),
         ("DC01,SKU-1,,", "line 3: quantity is empty"),
         ("DC01,SKU-1,many,", "line 3: quantity is 'many', expected a whole number"),
-        (",SKU-1,7,", "line 3: fulfillment_node_id is empty"),
         ("DC01,SKU-1,7,now", "line 3: as_of_logical_timestamp is 'now', expected a whole number"),
-        ("DC01,SKU-1,7", "line 3: 3 values under 4 column names"),
         ("DC01,SKU-1,99999999999999999999,", "line 3: quantity is 99999999999999999999, beyond 64 bits"),
+    ],
+)
+def test_an_erp_row_that_cannot_be_used_is_named_and_all_others_go_out(
+    day: ShopDay, caplog: pytest.LogCaptureFixture, row: str, said: str
+) -> None:
+    write_rows(day, "A,B,1,", row)
+    (cut,) = day.run()
+    assert cut.quantities == {("A", "B"): 1}
+    assert said in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (",SKU-1,7,", "line 3: fulfillment_node_id is empty"),
+        ("DC01,SKU-1,7", "line 3: 3 values under 4 column names"),
         ("A,B,7,", "names these keys more than once: A/B"),
     ],
 )
-def test_an_unusable_erp_row_stops_the_run_and_is_named(day: ShopDay, row: str, said: str) -> None:
-    header = "fulfillment_node_id,product_id,quantity,as_of_logical_timestamp"
-    day.erp.path.write_text(f"{header}\nA,B,1,\n{row}\n", encoding="utf-8")
+def test_an_erp_row_without_a_key_of_its_own_stops_the_run_and_is_named(day: ShopDay, row: str, said: str) -> None:
+    write_rows(day, "A,B,1,", row)
     with pytest.raises(OnHandError) as caught:
         day.run()
     assert said in str(caught.value)
+
+
+def write_rows(day: ShopDay, *rows: str) -> None:
+    header = "fulfillment_node_id,product_id,quantity,as_of_logical_timestamp"
+    day.erp.path.write_text("".join(f"{line}\n" for line in (header, *rows)), encoding="utf-8")
 
 
 def test_a_missing_column_is_named(day: ShopDay) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import typing as t
 
 import pytest
@@ -70,10 +71,13 @@ class TestTakenAt:
             day.run(a_completion(11))
 
     @pytest.mark.parametrize("value", ["", "soon", None, 12])
-    def test_a_number_without_a_time_is_refused(self, day: ShopDay, erp: SqlErp, value: t.Any) -> None:
+    def test_a_number_without_a_time_is_not_taken_and_its_key_is_held(
+        self, day: ShopDay, erp: SqlErp, caplog: pytest.LogCaptureFixture, value: t.Any
+    ) -> None:
         erp.count(*SKU, 9, value)
-        with pytest.raises(OnHandError, match=r"stock, row 1 \(DC01, SKU-1\): counted_at is .*: expected a time"):
-            day.run(a_completion(11))
+        assert day.run(a_completion(11)) == []
+        said = r"stock, row 1 \(DC01, SKU-1\): counted_at is .*: expected a time.*; the key is held"
+        assert re.search(said, caplog.text)
 
     def test_a_time_without_a_zone_is_read_in_the_zone_that_is_set(self, day: ShopDay, erp: SqlErp) -> None:
         day.settings["taken_at_timezone"] = "America/New_York"

@@ -119,7 +119,7 @@ class BookingSource:
                 type(value) is str and value.isprintable() and value.strip() == value != "" for value in values[:texts]
             )
             if not is_plain or (units is not None and not (type(values[units]) is int and values[units] >= 0)):
-                if is_blank(values):
+                if is_blank(values) and not self.place.is_sql:
                     continue
                 try:
                     values = self._examined(values, names, units)  # noqa: PLW2901 - the same row, as it should be
