@@ -23,7 +23,6 @@ if t.TYPE_CHECKING:
     from tests.target.stock_messages import Message
 
 LEDGER = "0123456789abcdef"
-NOW = dt.datetime.now(tz=dt.UTC)
 KEY = ("DC01", "SKU-1")
 
 
@@ -42,7 +41,9 @@ class Run(t.NamedTuple):
     patch: pytest.MonkeyPatch
     capsys: pytest.CaptureFixture[str]
 
-    def of(self, cut: int, quantity: int, planned_at: dt.datetime = NOW, ledger: str = LEDGER) -> Ended:
+    def of(self, cut: int, quantity: int, minutes: int = 0, ledger: str = LEDGER) -> Ended:
+        """Import a cut planned so many minutes from now."""
+        planned_at = dt.datetime.now(tz=dt.UTC) + dt.timedelta(minutes=minutes)
         self.host.mkdir(exist_ok=True)
         with self.patch.context() as here:
             here.setattr(tempfile, "tempdir", str(self.host))
@@ -107,7 +108,7 @@ def test_without_a_look_before_the_job_the_older_run_would_land(
 
 def test_a_ledger_restored_from_a_backup_uses_numbers_again_and_goes_on(newstore: NewStore, newer: Run) -> None:
     assert newer.of(7, 6).error == ""
-    assert newer.of(3, 5, planned_at=NOW + dt.timedelta(minutes=10)).error == ""
+    assert newer.of(3, 5, minutes=10).error == ""
     assert newstore.on_hand(*KEY) == 5
 
 
