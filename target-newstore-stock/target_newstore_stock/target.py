@@ -6,6 +6,7 @@ import collections
 import contextlib
 import copy
 import functools
+import signal
 import typing as t
 
 from singer_sdk import Target
@@ -49,6 +50,8 @@ class TargetNewStoreStock(Target):
     default_sink_class: type[StockSink] = StockSink
 
     config_jsonschema: t.ClassVar[dict[str, t.Any]] = SETTINGS
+    #: How long after a signal the process may still run.
+    seconds_to_end = 5.0
 
     def __init__(self, *, message_reader: GenericSingerReader[str] | None = None, **kwargs: t.Any) -> None:
         self._fast_path = FastPath(self.take, self.count_taken)
@@ -177,7 +180,16 @@ class TargetNewStoreStock(Target):
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """End at once without draining: the next run gets what was not imported."""
         del frame
-        raise SystemExit(128 + signum)
+        status = 128 + signum
+
+        def end(*_: object) -> None:
+            # Python drops an exception that is raised while it runs a destructor, so this comes again.
+            if hasattr(signal, "setitimer"):
+                signal.signal(signal.SIGALRM, end)
+                signal.setitimer(signal.ITIMER_REAL, self.seconds_to_end)
+            raise SystemExit(status)
+
+        end()
 
     @classmethod
     def get_singer_command(cls) -> click.Command:

@@ -10,6 +10,7 @@ import typing as t
 import zipfile
 
 import pytest
+from target_newstore_stock.target import TargetNewStoreStock
 
 from tests.shop.newstore import NewStore
 from tests.shop.plugin import run_plugin
@@ -111,6 +112,24 @@ def test_a_signal_inside_a_cut_imports_nothing_and_emits_nothing(newstore: NewSt
         assert target.stdout.read() == ""
         assert target.wait(30) == 128 + signal.SIGTERM
     assert newstore.on_hand("DC01", "A") == 7
+
+
+@pytest.mark.fault("F7")
+def test_a_signal_that_came_while_python_drops_exceptions_comes_again(
+    newstore: NewStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = TargetNewStoreStock(config=newstore.target_settings)
+    monkeypatch.setattr(target, "seconds_to_end", 0.05)
+    before = signal.getsignal(signal.SIGALRM)
+    try:
+        with pytest.raises(SystemExit):
+            target._handle_termination(signal.SIGTERM, None)
+        with pytest.raises(SystemExit) as again:
+            signal.pause()
+        assert again.value.code == 128 + signal.SIGTERM
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.fault("F8")
