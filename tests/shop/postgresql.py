@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 import typing as t
 import uuid
 import warnings
@@ -17,6 +16,8 @@ from unittest import mock
 
 import psycopg
 import sqlalchemy as sa
+
+from tests.shop.process import wait_until
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,8 +78,7 @@ class PostgreSql:
             connection.execute("ALTER SYSTEM SET primary_conninfo = ''")
             connection.execute("SELECT pg_reload_conf()")
             received = "SELECT count(*) FROM pg_stat_wal_receiver"
-            while (row := connection.execute(received).fetchone()) and row[0]:
-                time.sleep(0.01)
+            wait_until(lambda: connection.execute(received).fetchone() == (0,), "a standby that no longer follows")
 
     def promote(self) -> None:
         """Make a standby a server that takes writes."""
