@@ -10,7 +10,8 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, on_hand, unclaimed
+from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, on_hand
+from mapper_newstore_stock.ledger.temporary_tables import uncovered_unit
 
 if t.TYPE_CHECKING:
     from mapper_newstore_stock.ledger.proof import Proofs
@@ -24,28 +25,31 @@ def same_key(left: t.Any, right: t.Any) -> sa.ColumnElement[bool]:
     return sa.and_(left.fulfillment_node_id == right.fulfillment_node_id, left.product_id == right.product_id)
 
 
-def completed_since(mark: int, proofs: Proofs, *, skips: bool = False) -> sa.ColumnElement[int]:
-    """Return the units to subtract from an `on_hand` row: completed up to the mark, and not proven to be in it.
+def completed_since(mark: int, proofs: Proofs) -> sa.ColumnElement[int]:
+    """Return the units an `on_hand` row is not proven to contain, completed up to the mark.
 
     Args:
         mark: Highest logical timestamp that was ever declared.
         proofs: How the rows prove what they contain.
-        skips: Some timestamps below the mark were never declared.
     """
-    if proofs.is_complete and not proofs.has_absent:
+    if _contain_all(proofs):
         return sa.literal(0, sa.BigInteger)
     unit = completed_unit.c
     counts = sa.and_(same_key(unit, on_hand.c), unit.logical_timestamp <= mark)
-    if skips:
-        counts = sa.and_(counts, ~_is_unclaimed(unit))
-    return _sum(proofs.units_missing(completed_unit), counts)
+    return _sum(proofs.units_missing(completed_unit), completed_unit, counts)
 
 
-def not_covered(mark: int, proofs: Proofs) -> sa.ColumnElement[int]:
+def passed_over(mark: int, proofs: Proofs) -> sa.ColumnElement[int]:
+    """Return the units of `completed_since` that no range has covered: NewStore subtracts them by itself."""
+    if _contain_all(proofs):
+        return sa.literal(0, sa.BigInteger)
+    below = uncovered_unit.c.logical_timestamp <= mark
+    return _of_uncovered(proofs.units_missing(completed_unit), below)
+
+
+def not_covered(proofs: Proofs) -> sa.ColumnElement[int]:
     """Return the units to add to an `on_hand` row: completed, proven to be in it, and never covered by a range."""
-    unit = completed_unit.c
-    beyond = sa.or_(unit.logical_timestamp > mark, _is_unclaimed(unit))
-    return _sum(proofs.units_in(completed_unit), sa.and_(same_key(unit, on_hand.c), beyond))
+    return _of_uncovered(proofs.units_in(completed_unit))
 
 
 def added_back(mark: int, proofs: Proofs) -> sa.ColumnElement[int]:
@@ -56,7 +60,7 @@ def added_back(mark: int, proofs: Proofs) -> sa.ColumnElement[int]:
     """
     unit = ahead_unit.c
     counts = sa.and_(same_key(unit, on_hand.c), unit.logical_timestamp > mark)
-    return _sum(proofs.units_in(ahead_unit), counts)
+    return _sum(proofs.units_in(ahead_unit), ahead_unit, counts)
 
 
 def not_negative(quantity: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
@@ -64,11 +68,20 @@ def not_negative(quantity: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
     return sa.case((quantity < 0, 0), else_=quantity)
 
 
-def _is_unclaimed(unit: t.Any) -> sa.ColumnElement[bool]:
-    return sa.exists().where(unclaimed.c.logical_timestamp == unit.logical_timestamp).correlate_except(unclaimed)
+def _contain_all(proofs: Proofs) -> bool:
+    return proofs.is_complete and not proofs.has_absent
 
 
-def _sum(units: sa.ColumnElement[int], counts: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+def _of_uncovered(units: sa.ColumnElement[int], *conditions: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    unit, key = completed_unit.c, uncovered_unit.c
+    same_unit = sa.and_(unit.logical_timestamp == key.logical_timestamp, unit.event_id == key.event_id)
+    counts = sa.and_(same_key(key, on_hand.c), *conditions)
+    sum_ = _sum(units, uncovered_unit.join(completed_unit, sa.and_(same_key(unit, key), same_unit)), counts)
+    # Asked of every key, of few products: a list of them is looked into faster than the sum is made.
+    return sa.case((on_hand.c.product_id.in_(sa.select(key.product_id)), sum_), else_=0)
+
+
+def _sum(units: sa.ColumnElement[int], table: sa.FromClause, counts: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
     # On PostgreSQL a sum of integers is numeric.
     total = sa.cast(sa.func.coalesce(sa.func.sum(units), 0), sa.BigInteger)
-    return sa.select(total).where(counts).correlate(on_hand).scalar_subquery()
+    return sa.select(total).select_from(table).where(counts).correlate(on_hand).scalar_subquery()

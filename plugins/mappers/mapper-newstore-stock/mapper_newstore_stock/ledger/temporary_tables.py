@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.ledger.tables import key_columns, reference_columns, text, unit_columns
+from mapper_newstore_stock.ledger.tables import key_columns, reference_columns, text, unit_columns, unit_key_columns
 
 temporary = sa.MetaData()
 
@@ -187,6 +187,16 @@ without_row = sa.Table(
     temporary,
     *key_columns(),
     sa.Column("is_held", sa.Boolean, nullable=False),
+    prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
+)
+
+#: Completed units that no range has covered once this run's are: NewStore goes on subtracting them.
+#: Written by: planning (all rows)
+uncovered_unit = sa.Table(
+    "uncovered_unit",
+    temporary,
+    *unit_key_columns(),
     prefixes=["TEMPORARY"],
     sqlite_with_rowid=False,
 )

@@ -21,10 +21,11 @@ from mapper_newstore_stock.ledger.quantities import (
     completed_since,
     not_covered,
     not_negative,
+    passed_over,
     same_key,
 )
 from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, cut, on_hand, unclaimed
-from mapper_newstore_stock.ledger.temporary_tables import moved, planned, without_row
+from mapper_newstore_stock.ledger.temporary_tables import moved, planned, uncovered_unit, without_row
 from mapper_newstore_stock.run.absent_rows import VANISHED
 from mapper_newstore_stock.run.candidates import Candidates
 from mapper_newstore_stock.run.claims import note_unclaimed
@@ -93,13 +94,14 @@ class Planner:
         refuse_rows_below_folded(self._connection, self._rules.proofs)
         last = _or_none_yet(self._declared())
         note_unclaimed(self._connection, found.covered(), found.barred, last, _or_none_yet(mark))
+        self._note_uncovered(_or_none_yet(mark))
         self._plan_keys(_or_none_yet(mark))
         self._check_negative()
         writer = CutWriter(self._ledger, self._acknowledged, self._rules.max_cut_items, self._declared_at_first())
         cuts = writer.write(found.carried(), found.claims, mark, first_number)
         found.forget_cuts_of_others()
         self.counts = note_keys(self._connection, self._rules, dt.datetime.now(tz=dt.UTC))
-        for table in (moved, planned, without_row):
+        for table in (moved, planned, without_row, uncovered_unit):
             self._connection.execute(table.delete())
         return cuts
 
@@ -140,6 +142,16 @@ class Planner:
         )
         return None if self._connection.execute(from_the_beginning.limit(1)).first() else through
 
+    def _note_uncovered(self, mark: int) -> None:
+        """Fill `uncovered_unit`: few units, found once and not for each key."""
+        if not self._candidates.claims.are_partial and not self._has_any(unclaimed):
+            return
+        unit = completed_unit.c
+        no_range = unit.logical_timestamp.in_(sa.select(unclaimed.c.logical_timestamp))
+        names = uncovered_unit.columns.keys()
+        query = sa.select(*(unit[name] for name in names)).where(sa.or_(unit.logical_timestamp > mark, no_range))
+        self._connection.execute(uncovered_unit.insert().from_select(names, query))
+
     def _plan_keys(self, mark: int) -> None:
         """Plan keys moved by new completions, and keys whose number is new."""
         row, sent = on_hand.c, self._acknowledged.cut
@@ -164,16 +176,17 @@ class Planner:
 
     def _sum(self, mark: int) -> list[sa.ColumnElement[t.Any]]:
         row, proofs = on_hand.c, self._rules.proofs
-        skips = self._has_any(unclaimed)
+        completed = self._units(completed_unit, completed_since(mark, proofs))
         added = self._units(ahead_unit, added_back(mark, proofs))
-        if skips or self._candidates.claims.are_partial:
-            added += self._units(completed_unit, not_covered(mark, proofs))
+        if self._has_any(uncovered_unit):
+            completed -= passed_over(mark, proofs)
+            added += not_covered(proofs)
         return [
             row.fulfillment_node_id,
             row.product_id,
             row.quantity.label("on_hand"),
             row.as_of_logical_timestamp,
-            self._units(completed_unit, completed_since(mark, proofs, skips=skips)).label("completed"),
+            completed.label("completed"),
             added.label("added_back"),
             row.sent_quantity,
             row.sent_cut,
