@@ -123,6 +123,11 @@ class Ledger:
         """Return the number of the last cut ever planned (0: none)."""
         return self.connection.scalar(sa.select(sa.func.max(tables.cut.c.cut))) or 0
 
+    def has_taken_from_a_store(self) -> bool:
+        """Return whether the tap of any run had a landing store: such a tap says when it has sent all it releases."""
+        found = sa.select(tables.run.c.run).where(tables.run.c.taken_store_id.is_not(None))
+        return self.connection.execute(found.limit(1)).first() is not None
+
     def _planned(self, acknowledged: Acknowledged) -> bool:
         """Return whether this ledger planned a cut, in the very run the state names."""
         if acknowledged.cut == 0:

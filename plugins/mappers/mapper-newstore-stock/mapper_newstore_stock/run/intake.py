@@ -69,8 +69,9 @@ class Intake:
             self._hand_over()
 
     def begin_at(self, taken: Taken) -> None:
-        """Note the tap's input state."""
-        self._tap_says_when_complete = taken.complete is not None
+        """Note the tap's input state, which somebody may have edited: the ledger remembers what kind of tap it is."""
+        is_ours = taken.store_id is not None or self._ledger.has_taken_from_a_store()
+        self._tap_says_when_complete = is_ours or taken.complete is not None
 
     def cover(self, taken: Taken) -> None:
         """Note the tap's bookmark that covers everything taken so far."""
