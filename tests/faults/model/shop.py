@@ -110,9 +110,10 @@ class Shop(Pipeline):
         self._backup = self.ledger.copied()
 
     def restore_the_ledger(self) -> None:
-        """Restore the copy; the state stays newer."""
+        """Restore the copy; the state stays as it is, mostly newer."""
         if self._backup:
             self._take_ledger(self._backup.copied())
+            self.is_restored = True
 
     def _take_ledger(self, ledger: Ledger) -> None:
         self.ledger = ledger
