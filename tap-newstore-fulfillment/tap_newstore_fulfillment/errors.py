@@ -35,6 +35,10 @@ class StoreUnavailableError(TapError):
     """The landing store could not be reached or written; the event must be sent again."""
 
 
+class NoPrimaryError(StoreUnavailableError):
+    """No server of the landing store takes writes: a failover is under way, or what answers is a standby."""
+
+
 class StoreRefusedError(TapError):
     """The landing store works, and cannot hold this content; to send it again would not help."""
 

@@ -34,7 +34,8 @@ SETTINGS: dict[str, t.Any] = {
             secret=True,
             title="Landing store",
             description="SQLAlchemy URL of the store the event receiver writes to, and export files are read "
-            "into; required unless `source` is `export_files`",
+            "into; required unless `source` is `export_files`. All servers of a PostgreSQL cluster: "
+            "`postgresql://user@a:5432,b:5432/db`",
         ),
         th.Property(
             "export_files_url",

@@ -6,6 +6,7 @@ import json
 import typing as t
 
 import sqlalchemy as sa
+from tap_newstore_fulfillment.landing.connections import create_engine
 
 from tests.shop.plugin import RUN_SECONDS, Finished, run_plugin
 from tests.shop.process import Process, command
@@ -48,7 +49,7 @@ class Auditor:
         }
         own = {name: value for name, value in self.settings.items() if name != "receiver_api_key"}
         self.receiver = Receiver(directory, api_key=KEY, forks=forks, **own)
-        self._engine = sa.create_engine(landing_url)
+        self._engine = create_engine(landing_url)
         self._state: dict[str, t.Any] | None = None
 
     def __enter__(self) -> t.Self:

@@ -36,8 +36,8 @@ class PostgreSql:
 
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory or _new_directory()
-        with _may_make_its_user():
-            self._server = _in_time(lambda: _package().get_server(self._directory, cleanup_mode="stop"))
+        with may_make_its_user():
+            self._server = _in_time(lambda: package().get_server(self._directory, cleanup_mode="stop"))
 
     def __enter__(self) -> t.Self:
         return self
@@ -122,7 +122,7 @@ def _new_directory() -> Path:
 
 
 @contextlib.contextmanager
-def _may_make_its_user() -> Iterator[None]:
+def may_make_its_user() -> Iterator[None]:
     """Run the block in one process at a time: as root, the wheel's first start on a machine creates a user.
 
     It checks for the user and then creates it, so of two processes at once one would fail. The command it uses is not
@@ -137,7 +137,7 @@ def _may_make_its_user() -> Iterator[None]:
         yield
 
 
-def _package() -> ModuleType:
+def package() -> ModuleType:
     """Import the wheel without its warning that it takes a temporary runtime directory if the session has none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -71,6 +71,18 @@ def test_what_this_process_has_stored_and_is_gone_is_noted_once(store: LandingSt
     assert (store.losses.open(), store.losses.count()) == ([], 1)
 
 
+def test_an_event_that_came_again_does_not_speak_for_the_new_ones_beside_it(
+    store: LandingStore, database_url: str
+) -> None:
+    keep(store, 10)
+    store.losses.look()
+    keep(store, 11, 10)
+    lose(database_url, 11)
+    store.losses.look()
+    (loss,) = store.losses.open()
+    assert loss.evidence.endswith(":11")
+
+
 def test_the_last_event_is_watched_while_nothing_comes(store: LandingStore, database_url: str) -> None:
     keep(store, 10)
     store.losses.look()

@@ -8,7 +8,7 @@ import logging
 import pathlib
 import typing as t
 
-import sqlalchemy as sa
+from tap_newstore_fulfillment.landing.connections import address
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ def reject_path(settings: Mapping[str, t.Any]) -> pathlib.Path:
     """Return the reject file: as set, else beside a landing store on SQLite, else in the working directory."""
     if path := settings.get("export_rejects_path"):
         return pathlib.Path(path)
-    url = sa.make_url(settings["landing_url"])
+    url = address(settings["landing_url"])
     is_file = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
     return (pathlib.Path(url.database or "").parent if is_file else pathlib.Path()) / DEFAULT_NAME
 

@@ -15,7 +15,21 @@ import uuid
 
 import sqlalchemy as sa
 
-from tap_newstore_fulfillment.errors import ConfigurationError, StoreRefusedError, StoreUnavailableError, TapError
+from tap_newstore_fulfillment.errors import (
+    ConfigurationError,
+    NoPrimaryError,
+    StoreRefusedError,
+    StoreUnavailableError,
+    TapError,
+)
+from tap_newstore_fulfillment.landing.connections import (
+    NOT_REPLICATED,
+    STANDBY,
+    create_engine,
+    is_cluster,
+    is_read_only,
+    short,
+)
 from tap_newstore_fulfillment.landing.tables import SCHEMA_VERSION, landing_store, metadata
 from tap_newstore_fulfillment.landing.upgrade import upgrade
 
@@ -26,8 +40,11 @@ if t.TYPE_CHECKING:
 
 #: An arbitrary number: writers on PostgreSQL queue on this advisory lock.
 WRITER_LOCK = 0x6E657773746F7265
-LOCK_SECONDS = 10
-CONNECT_SECONDS = 5
+#: Nothing, unless commits wait for a standby: then a transaction that wrote nothing waits for all before it, too.
+WAIT_FOR_STANDBY = (
+    "SELECT pg_logical_emit_message(true, 'newstore', '') WHERE current_setting('synchronous_standby_names') <> ''"
+)
+UNREPLICATED = "has it, and its standby may not: the wait for the standby was cancelled"
 
 
 class LandingDatabase:
@@ -42,16 +59,17 @@ class LandingDatabase:
 
     Raises:
         TapError: the URL cannot be opened, or another version created the schema.
+        NoPrimaryError: no server of a cluster takes writes now, or the only one is a standby.
         ConfigurationError: the database's locks are none.
     """
 
     def __init__(self, url: str) -> None:
         try:
-            self._engine = _create_engine(url)
+            self._engine = create_engine(url)
             # One round trip per statement; the other engine needs five.
-            self._alone = _create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=False)
+            self._alone = create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=False)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
-            raise TapError(f"landing_url: cannot open the landing store: {_short(error)}") from error
+            raise TapError(f"landing_url: cannot open the landing store: {short(error)}") from error
         self._driver = t.cast("t.Any", self._alone.dialect.loaded_dbapi)
         self.is_postgresql = self._engine.dialect.name == "postgresql"
         try:
@@ -62,7 +80,7 @@ class LandingDatabase:
             self._file = self._identity()
         except sa.exc.SQLAlchemyError as error:
             self.close()
-            raise TapError(f"landing_url: cannot open the landing store: {_short(error)}") from error
+            raise self._cannot_open(error) from error
         except BaseException:
             self.close()
             raise
@@ -117,6 +135,28 @@ class LandingDatabase:
         with self._unavailable("cannot be read"), self._engine.connect() as connection:
             yield connection
 
+    def wait_for_standby(self) -> None:
+        """Return when all that can be read here is as safe as what was just written; for PostgreSQL.
+
+        An event may be here although its commit was not waited for, such as after a restart: the event that comes
+        again writes nothing, and would wait for nothing.
+
+        Raises:
+            StoreUnavailableError: it is not certain.
+        """
+        self.execute_alone(WAIT_FOR_STANDBY, ())
+
+    def check_takes_writes(self, connection: sa.Connection) -> None:
+        """Look whether the server a connection leads to takes writes.
+
+        Raises:
+            NoPrimaryError: it does not; another one may do by now.
+        """
+        if self.is_postgresql and connection.scalar(sa.text("SHOW transaction_read_only")) == "on":
+            connection.invalidate()
+            self.close()
+            raise NoPrimaryError(f"the landing store: {STANDBY}")
+
     def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
         """Return an INSERT that knows ON CONFLICT. The engine has loaded the dialect already; the other stays out."""
         if self.is_postgresql:
@@ -163,18 +203,26 @@ class LandingDatabase:
         """Run a statement through the driver: SQLAlchemy would keep the event loop waiting three times as long.
 
         Raises:
-            sqlalchemy.exc.DisconnectionError: the connection was lost, such as in a restart of the server.
+            sqlalchemy.exc.DisconnectionError: the connection was lost, such as in a restart of the server, or leads to
+                a server that takes no writes any more; or a standby may not have it.
         """
         connection = self._alone.raw_connection()
         try:
             cursor = connection.cursor()
             cursor.execute(statement, parameters)
-            return list(cursor.fetchall())
+            rows = list(cursor.fetchall())
         except self._driver.Error as error:
-            if not self._alone.dialect.is_disconnect(error, connection.driver_connection, None):
+            is_lost = self._alone.dialect.is_disconnect(error, connection.driver_connection, None)
+            if not (is_lost or is_read_only(error)):
                 raise
             connection.invalidate()
-            raise sa.exc.DisconnectionError(_short(error)) from error
+            # The others lead there, too.
+            self._alone.dispose()
+            raise sa.exc.DisconnectionError(short(error)) from error
+        else:
+            if connection.info.pop(NOT_REPLICATED, False):
+                raise sa.exc.DisconnectionError(UNREPLICATED)
+            return rows
         finally:
             connection.close()
 
@@ -187,32 +235,28 @@ class LandingDatabase:
         except (*refused, ValueError, OverflowError) as error:
             raise StoreRefusedError(f"the landing store cannot hold it: {type(error).__name__}") from error
         except (sa.exc.SQLAlchemyError, self._driver.Error) as error:
-            raise StoreUnavailableError(f"the landing store {what}: {_short(error)}") from error
+            raise StoreUnavailableError(f"the landing store {what}: {short(error)}") from error
 
     @contextlib.contextmanager
     def _begin(self) -> Iterator[sa.Connection]:
-        with self._engine.begin() as connection:
-            if self.is_postgresql:
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(WRITER_LOCK)))
-            else:
-                # Lock now: a transaction that reads before it writes could find the store changed in between.
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            yield connection
+        with self._engine.connect() as connection:
+            with connection.begin():
+                if self.is_postgresql:
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(WRITER_LOCK)))
+                else:
+                    # Lock now: a transaction that reads before it writes could find the store changed in between.
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                yield connection
+                if self.is_postgresql:
+                    connection.exec_driver_sql(WAIT_FOR_STANDBY)
+            if connection.info.pop(NOT_REPLICATED, False):
+                raise StoreUnavailableError(f"the landing store {UNREPLICATED}")
 
-
-def _create_engine(url: str, **options: t.Any) -> sa.Engine:
-    address = sa.make_url(url)
-    if address.drivername in ("postgres", "postgresql"):
-        address = address.set(drivername="postgresql+psycopg")
-    if address.get_backend_name() != "postgresql":
-        engine = sa.create_engine(address, **options)
-        sa.event.listen(engine, "connect", _make_durable)
-        return engine
-    timeout = {} if "connect_timeout" in address.query else {"connect_timeout": CONNECT_SECONDS}
-    # A pooled connection may date from before a restart of the server.
-    engine = sa.create_engine(address, connect_args=timeout, **{"pool_pre_ping": True, **options})
-    sa.event.listen(engine, "connect", _limit_waiting)
-    return engine
+    def _cannot_open(self, error: Exception) -> TapError:
+        """Return the error that says why; of a cluster whose primary is gone, another server may take its place."""
+        is_between = isinstance(error, sa.exc.OperationalError) and is_cluster(self._engine.url)
+        kind = NoPrimaryError if is_between or is_read_only(error) else TapError
+        return kind(f"landing_url: cannot open the landing store: {short(error)}")
 
 
 def _open_schema(connection: sa.Connection) -> str:
@@ -224,27 +268,3 @@ def _open_schema(connection: sa.Connection) -> str:
         return store_id
     upgrade(connection, version)
     return str(connection.scalar(sa.select(landing_store.c.store_id)))
-
-
-def _make_durable(connection: t.Any, _record: object) -> None:
-    """Let readers work beside the writer, and return from a commit only when it is on disk."""
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.close()
-
-
-def _limit_waiting(connection: t.Any, _record: object) -> None:
-    """Limit the wait for locks: a writer that hangs while holding one must not block all others."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
-        cursor.execute("SET synchronous_commit = on")
-    if not connection.autocommit:
-        connection.commit()
-
-
-def _short(error: Exception) -> str:
-    """Return the driver's own message, without SQL, parameters or links."""
-    cause = getattr(error, "orig", None) or error
-    return str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__

@@ -70,8 +70,15 @@ class Losses:
         self._remembered: collections.deque[Acknowledged] = collections.deque(maxlen=MOST_REMEMBERED)
         self._last: Acknowledged | None = None
 
-    def remember(self, events: Sequence[FulfillmentEvent]) -> None:
-        """Remember a group that is stored: when this process looks again, it must be there."""
+    def remember(self, events: Sequence[FulfillmentEvent], *, all_are_new: bool = True) -> None:
+        """Remember a group that is stored: when this process looks again, it must be there.
+
+        A group goes as it came, so one event speaks for all; but not one that an earlier group had brought.
+        """
+        if not all_are_new:
+            for event in events:
+                self.remember([event])
+            return
         published = min((event.published_at for event in events if event.published_at is not None), default=None)
         published_ms = None if published is None else int(published * 1000)
         self._remembered.append(Acknowledged(events[-1].event_id, time.time_ns() // 1_000_000, published_ms))

@@ -163,6 +163,8 @@ class LandingStore(Releases):
             rows = self._database.execute_alone(INSERT_ON_POSTGRESQL, (WRITER_LOCK, received_at, _rows(events)))
             if rows:
                 self._tenancy.check_stored(rows[0][1], events)
+            if len(rows) < len(events):
+                self._database.wait_for_standby()
             return Added(row[0] for row in rows)
         with self._database.writing() as connection:
             moment = self._database.now(connection) if received_at is None else received_at
@@ -178,7 +180,7 @@ class LandingStore(Releases):
     def _look_after(self, events: Sequence[FulfillmentEvent], added: Added) -> None:
         """Do what stored events call for."""
         if not added.set_aside:
-            self.losses.remember(events)
+            self.losses.remember(events, all_are_new=added.total() == len(events))
         with contextlib.suppress(StoreUnavailableError):
             self.far_ahead.watch(max(event.logical_timestamp for event in events))
 
@@ -257,9 +259,10 @@ class LandingStore(Releases):
         return self._database.writing()
 
     def check(self) -> None:
-        """Raise StoreUnavailableError unless the store answers."""
+        """Raise StoreUnavailableError unless the store answers, and takes writes."""
         with self._database.reading() as connection:
             connection.execute(sa.select(landing_store.c.store_id))
+            self._database.check_takes_writes(connection)
 
 
 def _rows(events: Sequence[FulfillmentEvent]) -> str:

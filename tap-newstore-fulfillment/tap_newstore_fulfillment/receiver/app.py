@@ -117,6 +117,10 @@ class _Receiver:
     @contextlib.asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncIterator[dict[str, t.Any]]:
         async with self._events.running(), self._deliveries.running():
+            try:
+                await run_in_threadpool(self._store.check)
+            except StoreUnavailableError as error:
+                self._unavailable(error)
             yield {COUNT_NOT_HTTP: functools.partial(self._metrics.count_answer, 503)}
 
     async def receive(self, request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import ipaddress
 import logging
@@ -17,6 +18,7 @@ from tap_newstore_fulfillment.errors import ConfigurationError
 from tap_newstore_fulfillment.receiver import registration_command
 from tap_newstore_fulfillment.receiver.app import create_app
 from tap_newstore_fulfillment.receiver.audit_command import audit
+from tap_newstore_fulfillment.receiver.awaited_store import AwaitedStore
 from tap_newstore_fulfillment.receiver.backlog_command import backlog_command
 from tap_newstore_fulfillment.receiver.configuration import config_option, read_settings
 from tap_newstore_fulfillment.receiver.loss_watch import LossWatch
@@ -29,7 +31,7 @@ from tap_newstore_fulfillment.receiver.structured_log import log_to_stderr
 from tap_newstore_fulfillment.sources import open_store
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tap_newstore_fulfillment.landing.store import LandingStore
 
@@ -69,14 +71,26 @@ def _serve_until_stopped(settings: Mapping[str, t.Any]) -> None:
     api_keys = [settings[name] for name in names if settings.get(name)]
     if not api_keys and not _is_loopback(host):
         raise ConfigurationError(f"receiver_api_key: required when receiver_host is {host}, or anybody could post")
-    store = open_store(settings)
+    store = AwaitedStore(lambda: open_store(settings))
     try:
-        _serve(store, api_keys, _listen(host, port), LossWatch(store, settings))
+        _serve(store, api_keys, _listen(host, port), lambda opened: _keeping(opened, settings))
     finally:
         store.close()
 
 
-def _serve(store: LandingStore, api_keys: Sequence[str], listener: socket.socket, watch: LossWatch) -> None:
+@contextlib.contextmanager
+def _keeping(store: LandingStore, settings: Mapping[str, t.Any]) -> Iterator[None]:
+    """Check the clock of an open store, and watch that it keeps what it has acknowledged."""
+    with store.clock.checking(), LossWatch(store, settings).watching():
+        yield
+
+
+def _serve(
+    store: AwaitedStore,
+    api_keys: Sequence[str],
+    listener: socket.socket,
+    keeps: Callable[[LandingStore], contextlib.AbstractContextManager[None]],
+) -> None:
     host, port = listener.getsockname()[:2]
     config = uvicorn.Config(
         create_app(store, api_keys, store),
@@ -92,7 +106,7 @@ def _serve(store: LandingStore, api_keys: Sequence[str], listener: socket.socket
     gc.collect()
     gc.freeze()
     click.echo(f"newstore-event-receiver listening on http://{host}:{port}")
-    with store.clock.checking(), watch.watching():
+    with store.kept_by(keeps):
         uvicorn.Server(config).run(sockets=[listener])
 
 

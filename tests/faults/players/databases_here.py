@@ -6,7 +6,7 @@ import functools
 import typing as t
 from unittest import mock
 
-from tap_newstore_fulfillment.landing import database as landing_database
+from tap_newstore_fulfillment.landing import connections, database
 from tap_newstore_fulfillment.landing.store import LandingStore
 
 from tests.faults.breaking.death import Death
@@ -26,7 +26,7 @@ class Databases:
     """
 
     def __init__(self) -> None:
-        self._open_landing = functools.cache(landing_database._create_engine)
+        self._open_landing = functools.cache(connections.create_engine)
         self._ledgers = Ledgers(durable=False)
         self.death = Death()
         self.death.watch(self._ledgers.engine)
@@ -37,5 +37,5 @@ class Databases:
 
     def landing_store(self) -> LandingStore:
         """Return a new landing store in memory; the previous one must be closed, and is lost."""
-        with mock.patch.object(landing_database, "_create_engine", self._open_landing):
+        with mock.patch.object(database, "create_engine", self._open_landing):
             return LandingStore("sqlite://")

@@ -21,7 +21,8 @@ _FLAT: dict[str, t.Any] = th.PropertiesList(
         th.StringType,
         secret=True,
         title="Ledger",
-        description="SQLAlchemy URL of the ledger: completed units, on-hand as last read, cuts sent",
+        description="SQLAlchemy URL of the ledger: completed units, on-hand as last read, cuts sent. All servers of a "
+        "PostgreSQL cluster: `postgresql://user@a:5432,b:5432/db`",
     ),
     th.Property(
         "on_hand_url",

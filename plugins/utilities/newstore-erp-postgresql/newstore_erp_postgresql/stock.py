@@ -10,6 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from newstore_erp_postgresql.address import address
 from newstore_erp_postgresql.errors import ErpError
 
 if t.TYPE_CHECKING:
@@ -100,9 +101,7 @@ def apply(database_url: str, taken: Taken) -> Applied:
 @contextlib.contextmanager
 def _connection(url: str, setting: str) -> Iterator[sa.Connection]:
     try:
-        parsed = sa.make_url(url)
-        if parsed.drivername in ("postgres", "postgresql"):
-            parsed = parsed.set(drivername="postgresql+psycopg")
+        parsed = address(url)
         with contextlib.ExitStack() as stack:
             engine = sa.create_engine(parsed)
             stack.callback(engine.dispose)

@@ -12,10 +12,11 @@ import typing as t
 
 import sqlalchemy as sa
 
+from mapper_newstore_stock.ledger.address import POSTGRESQL, STANDBY, address, is_read_only, presence, writable
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-POSTGRESQL = "postgresql"
 #: Rows held in memory on their way to or from a database.
 BATCH_ROWS = 10_000
 #: Parameters of one statement; older SQLite takes no more.
@@ -43,25 +44,21 @@ def open_engine(url: str) -> sa.Engine:
     Raises:
         sqlalchemy.exc.SQLAlchemyError, ImportError: the URL or its driver is not usable.
     """
-    return sa.create_engine(address(url))
-
-
-def address(url: str) -> sa.URL:
-    """Return a URL with its driver; `postgresql://` and `postgres://` mean psycopg 3."""
-    parsed = sa.make_url(url)
-    if parsed.drivername in ("postgres", POSTGRESQL):
-        return parsed.set(drivername=f"{POSTGRESQL}+psycopg")
-    return parsed
+    return _engine(address(url))
 
 
 def open_ledger_engine(url: str) -> sa.Engine:
     """Return an engine whose commits are on disk before they return."""
-    engine = open_engine(url)
+    engine = _engine(writable(address(url)))
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", set_up_sqlite)
     else:
         sa.event.listen(engine, "connect", set_up_postgresql)
     return engine
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    return sa.create_engine(url, connect_args=presence(url))
 
 
 def set_up_sqlite(connection: t.Any, _record: object) -> None:
@@ -161,6 +158,8 @@ def in_batches(rows: Iterable[tuple[t.Any, ...]]) -> Iterator[Sequence[tuple[t.A
 
 def short(error: Exception) -> str:
     """Return the driver's own message, without SQL, parameters or links."""
+    if is_read_only(error):
+        return STANDBY
     text = str(getattr(error, "orig", None) or error).strip()
     return text.splitlines()[0] if text else type(error).__name__
 
@@ -169,8 +168,14 @@ def _copy(connection: sa.Connection, statement: str, rows: Iterable[tuple[t.Any,
     # Begin SQLAlchemy's transaction; the driver's own cursor then takes part in it.
     connection.execute(sa.select(1))
     count = 0
-    with connection.connection.cursor() as cursor, cursor.copy(statement) as copy:  # type: ignore[attr-defined]
-        for row in rows:
-            copy.write_row(row)
-            count += 1
+    try:
+        with connection.connection.cursor() as cursor, cursor.copy(statement) as copy:  # type: ignore[attr-defined]
+            for row in rows:
+                copy.write_row(row)
+                count += 1
+    except connection.dialect.loaded_dbapi.Error as error:
+        # SQLAlchemy has not seen it, and would use the connection again.
+        if connection.dialect.is_disconnect(error, connection.connection.driver_connection, None):
+            connection.invalidate(error)
+        raise sa.exc.DBAPIError(statement, None, error) from error
     return count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import datetime as dt
@@ -101,7 +102,8 @@ class StockRun:
         self._counts["events"] += len(events)
         for tenant in dict.fromkeys([event.tenant for event in events]):
             self._tenant.check(tenant)
-        self._intake.take(events)
+        with _database_errors():
+            self._intake.take(events)
         return ()
 
     def take_state(self, state: dict[str, t.Any]) -> tuple[singer.Message, ...]:
@@ -112,9 +114,10 @@ class StockRun:
         taken = Taken.from_state(state, STREAM)
         if self._state is None and not self._counts["events"]:
             said = Acknowledged.from_state(state)
-            self._acknowledged = self._ledger.acknowledge(said, taken, echoed=not self._events_begun)
+            with _database_errors():
+                self._acknowledged = self._ledger.acknowledge(said, taken, echoed=not self._events_begun)
+                self._intake.begin_at(taken)
             self._numbers_used = said.cut
-            self._intake.begin_at(taken)
         if self._events_begun:
             self._intake.cover(taken)
             self._warn_of_events_left_out(taken)
@@ -145,10 +148,8 @@ class StockRun:
         if self._state is None:
             self._logger.warning("The tap sent no STATE: nothing was taken from it, and nothing is sent")
             return
-        try:
+        with _database_errors():
             yield from self._finish()
-        except sa.exc.SQLAlchemyError as error:
-            raise LedgerError(f"the ledger cannot be written: {short(error)}. The next run repeats this one") from error
 
     def close(self) -> None:
         """Release the ledger."""
@@ -224,6 +225,15 @@ class StockRun:
     def _state_message(self, acknowledged: Acknowledged) -> singer.StateMessage:
         state = self._state or {}
         return singer.StateMessage(value=acknowledged.written_into(state) if acknowledged.cut else state)
+
+
+@contextlib.contextmanager
+def _database_errors() -> Iterator[None]:
+    """Turn errors of the ledger's database into one of this package: it was stopped, or another server took over."""
+    try:
+        yield
+    except sa.exc.SQLAlchemyError as error:
+        raise LedgerError(f"the ledger cannot be written: {short(error)}. The next run repeats this one") from error
 
 
 def _range(cut: Cut) -> str:

@@ -1,0 +1,148 @@
+"""Connections to the landing store's database: to which server, and what every session of it needs.
+
+A cluster of PostgreSQL is named by all its servers, as libpq does: `postgresql://a:5432,b:5433/db`. The one that
+takes writes is used; connections to one that no longer does are dropped.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+import urllib.parse
+
+import sqlalchemy as sa
+
+LOCK_SECONDS = 10
+#: For each server that is tried.
+CONNECT_SECONDS = 5
+#: A server whose machine is gone answers nothing. Seconds of silence, and milliseconds until what was sent is received.
+PRESENCE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+SESSION = "target_session_attrs"
+#: User and password as SQLAlchemy reads them, then hosts with commas.
+SEVERAL_HOSTS = re.compile(r"(?P<before>postgres\w*(?:\+\w+)?://(?:[^:/]*(?::[^@]*)?@)?+)(?P<hosts>[^/?@]*,[^/?@]*)")
+#: One host with its port: `a`, `a:5432`, `[::1]:5432`.
+HOST = re.compile(r"(?:\[(?P<bracketed>[^\]]*)\]|(?P<plain>[^:\[\]@]*))(?::(?P<port>\d*))?")
+READ_ONLY = "25006"
+#: What libpq says of a server that target_session_attrs leaves out.
+NOT_THE_PRIMARY = ("session is read-only", "server is in hot standby mode")
+STANDBY = "no server there takes writes: what answers is a standby, or read-only"
+#: In a connection's `info`: a commit returned, though no standby has it yet.
+NOT_REPLICATED = "newstore: not replicated"
+
+
+def address(url: str) -> sa.URL:
+    """Return a URL with its driver and all its hosts; `postgresql://` and `postgres://` mean psycopg 3.
+
+    Raises:
+        sqlalchemy.exc.ArgumentError: it is no URL; the text shows none of it.
+    """
+    several = SEVERAL_HOSTS.match(url)
+    try:
+        parsed = sa.make_url(several["before"] + url[several.end() :] if several else url)
+    except ValueError as error:
+        raise _no_url() from error
+    if "@" in (parsed.host or ""):
+        raise _no_url()
+    if several:
+        parsed = parsed.update_query_dict(_hosts(several["hosts"]))
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    return parsed
+
+
+def is_cluster(url: sa.URL) -> bool:
+    """Return whether a URL speaks of several servers, of which one takes writes."""
+    hosts = url.query.get("host", "")
+    return SESSION in url.query or not isinstance(hosts, str) or "," in hosts
+
+
+def create_engine(url: str, **options: t.Any) -> sa.Engine:
+    """Return an engine whose commits are on disk before they return.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError, ImportError: the URL or its driver is not usable.
+    """
+    parsed = address(url)
+    if parsed.get_backend_name() != "postgresql":
+        engine = sa.create_engine(parsed, **options)
+        sa.event.listen(engine, "connect", _make_durable)
+        return engine
+    defaults: dict[str, t.Any] = {"connect_timeout": CONNECT_SECONDS, **PRESENCE}
+    if is_cluster(parsed):
+        defaults[SESSION] = "read-write"
+    arguments = {name: value for name, value in defaults.items() if name not in parsed.query}
+    # A pooled connection may date from before a restart of the server.
+    engine = sa.create_engine(parsed, connect_args=arguments, **{"pool_pre_ping": True, **options})
+    sa.event.listen(engine, "connect", _set_up_session)
+    sa.event.listen(engine, "handle_error", _leave_former_primary)
+    return engine
+
+
+def is_read_only(error: Exception) -> bool:
+    """Return whether an error says that the server takes no writes."""
+    cause = getattr(error, "orig", None) or error
+    return getattr(cause, "sqlstate", None) == READ_ONLY or any(text in str(cause) for text in NOT_THE_PRIMARY)
+
+
+def short(error: Exception) -> str:
+    """Return the driver's own message, without SQL, parameters or links."""
+    if is_read_only(error):
+        return STANDBY
+    cause = getattr(error, "orig", None) or error
+    return str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
+
+
+def _hosts(text: str) -> dict[str, str]:
+    """Return hosts with commas between them as the parameters `host` and `port` of libpq.
+
+    Raises:
+        sqlalchemy.exc.ArgumentError: one of them is no host.
+    """
+    found = [HOST.fullmatch(one) for one in text.split(",")]
+    names = [one and urllib.parse.unquote(one["bracketed"] or one["plain"] or "") for one in found]
+    if not all(names):
+        raise _no_url()
+    ports = [(one and one["port"]) or "" for one in found]
+    return {"host": ",".join(filter(None, names)), **({"port": ",".join(ports)} if any(ports) else {})}
+
+
+def _no_url() -> sa.exc.ArgumentError:
+    return sa.exc.ArgumentError(
+        "not a database's URL: expected such as postgresql://user:password@host:5432,other:5432/database, where "
+        "@ : / ? and % in a password are written as %40 %3A %2F %3F and %25"
+    )
+
+
+def _make_durable(connection: t.Any, _record: object) -> None:
+    """Let readers work beside the writer, and return from a commit only when it is on disk."""
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.close()
+
+
+def _set_up_session(connection: t.Any, record: t.Any) -> None:
+    """Limit the wait for locks: a writer that hangs while holding one must not block all others."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+        cursor.execute("SET synchronous_commit = on")
+    if not connection.autocommit:
+        connection.commit()
+    if hasattr(connection, "add_notice_handler"):
+        connection.add_notice_handler(lambda notice: _note_unreplicated(notice, record.info))
+
+
+def _note_unreplicated(notice: t.Any, info: dict[t.Any, t.Any]) -> None:
+    """Note that somebody cancelled a commit's wait for its standby: PostgreSQL warns of that, and the commit returns.
+
+    The text comes in the server's language, the name of the function does not.
+    """
+    if notice.source_function == "SyncRepWaitForLSN":
+        info[NOT_REPLICATED] = True
+
+
+def _leave_former_primary(context: sa.engine.ExceptionContext) -> None:
+    """Drop all pooled connections when the server takes no writes any more: another one does, or soon will."""
+    if context.original_exception is not None and is_read_only(t.cast("Exception", context.original_exception)):
+        context.is_disconnect = True
