@@ -23,7 +23,7 @@ DATABASE ?= sqlite
 SOAK = FAULT_REPORTS=.fault_reports KILLS=100 STORY_SEEDS=20 STORY_STEPS=40 MODEL_SCHEDULES=1000000 AUDIT_TRIALS=1000 \
 	SCHEDULES=$${SCHEDULES:-840} SCHEDULES_IN_ONE_PROCESS=$${SCHEDULES_IN_ONE_PROCESS:-7000}
 
-.PHONY: demo demo-erp docs test fuzz faults soak bench lint install requirements clean
+.PHONY: demo demo-erp docs test fuzz faults failover soak bench lint install requirements clean
 
 demo: .meltano/.installed
 	python -m tests.end_to_end.demo
@@ -41,6 +41,10 @@ fuzz: .venv/.installed
 
 faults: .venv/.installed
 	python -m tests.faults $(SEED) --world=$(WORLD) --database=$(DATABASE) $(SCOPE:%=--scope=%) $(if $(FORM),--form='$(FORM)')
+
+# So many failovers to a standby that has everything, and so many to one that lags.
+failover: .venv/.installed
+	FAILOVERS=$${FAILOVERS:-100} $(PYTEST) tests/faults/test_failover.py
 
 soak: .venv/.installed
 	$(SOAK) $(PYTEST) tests/faults

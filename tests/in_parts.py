@@ -14,6 +14,7 @@ PARTS = {
     "tests/faults/test_shops_with_late_events.py": 2,
     "tests/faults/test_model.py": 4,
     "tests/faults/test_lost_events.py": 2,
+    "tests/faults/test_failover.py": 2,
 }
 
 

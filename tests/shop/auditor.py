@@ -56,6 +56,10 @@ class Auditor:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the receiver."""
         self._engine.dispose()
         self.receiver.process.stop()
 

@@ -11,11 +11,10 @@ import typing as t
 
 import sqlalchemy as sa
 
+from tests.faults.players.plain_runs import PlainRuns
 from tests.shop.auditor import Auditor
-from tests.shop.erp import Erp
 from tests.shop.forgetful_proxy import ForgetfulProxy
 from tests.shop.newstore import NewStore
-from tests.shop.pipeline import MAPPER, TAP, TARGET, Pipeline
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +62,7 @@ class LosingShop:
             self._file = str(sa.make_url(landing_url).database)
             self.auditor.settings["audit_callback_url"] = self.proxy.events_url
             self.auditor.register(self.proxy.events_url)
-            self._pipeline = _Pipeline(directory, self.newstore, landing_url, forks)
+            self._pipeline = PlainRuns(directory, self.newstore, landing_url, forks)
             self.newstore.add_location(KEY[0])
             self._pipeline.stock(*KEY, SHELF)
             self._closing = stack.pop_all()
@@ -150,18 +149,3 @@ def _copy(source: str, destination: str) -> None:
     """Copy a database as SQLite's own backup does, also into one that is in use."""
     with contextlib.closing(sqlite3.connect(source)) as one, contextlib.closing(sqlite3.connect(destination)) as other:
         one.backup(other)
-
-
-class _Pipeline(Pipeline):
-    """Tap, mapper and target beside a receiver and a NewStore that run already."""
-
-    def __init__(self, directory: Path, newstore: NewStore, landing_url: str, forks: Forks) -> None:
-        self._directory, self._forks, self._delivers = directory, forks, False
-        self.newstore = newstore
-        self.erp = Erp(directory / "on_hand.csv")
-        self.state = self.catalog = None
-        self.settings = {
-            TAP: {"landing_url": landing_url, "settle_seconds": 0},
-            MAPPER: {"ledger_url": f"sqlite:///{directory / 'ledger.db'}", **self.erp.settings},
-            TARGET: newstore.target_settings,
-        }
