@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
+import pytest
 import sqlalchemy as sa
 from mapper_newstore_stock.ledger.database import open_ledger_engine
 from mapper_newstore_stock.ledger.store import Ledger
@@ -30,6 +31,16 @@ def test_a_session_has_memory_to_sort_in(postgresql: PostgreSql) -> None:
 def test_a_users_own_higher_setting_stays(postgresql: PostgreSql) -> None:
     url = sa.make_url(postgresql.new_database()).update_query_dict({"options": "-c work_mem=128MB"})
     assert in_session(url.render_as_string(hide_password=False), "SHOW work_mem") == "128MB"
+
+
+@pytest.mark.parametrize(
+    ("of_the_role", "of_the_session"), [("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")]
+)
+def test_commits_are_durable_whatever_the_role_says(
+    postgresql: PostgreSql, of_the_role: str, of_the_session: str
+) -> None:
+    url = sa.make_url(postgresql.new_database()).update_query_dict({"options": f"-c synchronous_commit={of_the_role}"})
+    assert in_session(url.render_as_string(hide_password=False), "SHOW synchronous_commit") == of_the_session
 
 
 def test_half_of_each_on_hand_page_stays_free(postgresql: PostgreSql) -> None:

@@ -22,16 +22,17 @@ class Sender:
 
     Args:
         url: The webhook.
+        refusals: Answers upon which it sends again; any other is a mistake.
 
     Attributes:
         accepted: Timestamps answered 200.
         refusals: How often an event had to be sent again.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, refusals: tuple[int, ...] = (503,)) -> None:
         self.accepted: set[int] = set()
         self.refusals = 0
-        self._url = url
+        self._url, self._refused_by = url, refusals
         self._lock = threading.Lock()
         self._pause = threading.Event()
         self._pool = ThreadPoolExecutor(SENDERS)
@@ -61,5 +62,5 @@ class Sender:
             answer = self._sessions.session.post(self._url, json=an_event(at, request=f"fr-{at}"), timeout=CALL_SECONDS)
         except requests.RequestException:
             return False
-        assert answer.status_code in (200, 503), answer.text
+        assert answer.status_code in (200, *self._refused_by), answer.text
         return bool(answer.status_code == 200)

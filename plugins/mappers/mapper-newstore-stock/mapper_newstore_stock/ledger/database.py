@@ -34,6 +34,11 @@ SESSION_MEMORY = (
     " FROM (VALUES ('work_mem', '64MB'), ('temp_buffers', '64MB')) AS memory (name, wanted)"
     " WHERE pg_size_bytes(current_setting(name, true)) < pg_size_bytes(wanted)"
 )
+#: A role or database may say less: then a crash or a failover would take away cuts that NewStore has.
+DURABLE = (
+    "SELECT set_config('synchronous_commit', 'on', false)"
+    " WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')"
+)
 #: A run has few statements: compiling each costs more than it gains.
 JIT_OFF = "SELECT set_config('jit', 'off', false) WHERE current_setting('jit', true) = 'on'"
 
@@ -78,8 +83,8 @@ def set_up_sqlite(connection: t.Any, _record: object) -> None:
 
 
 def set_up_postgresql(connection: t.Any, _record: object) -> None:
-    """Give a session its memory, without JIT; a server that only speaks the protocol may know neither."""
-    for statement in (SESSION_MEMORY, JIT_OFF):
+    """Give a session its memory and durable commits, without JIT; what only speaks the protocol may not know them."""
+    for statement in (SESSION_MEMORY, DURABLE, JIT_OFF):
         with contextlib.suppress(connection.Error), connection.cursor() as cursor:
             cursor.execute(statement)
         # A setting is undone with its transaction; after a failure this ends the failed one.
