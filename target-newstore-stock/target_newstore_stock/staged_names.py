@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import re
+import time
 import typing as t
 
 if t.TYPE_CHECKING:
@@ -17,7 +18,7 @@ DRY = "dry-run"
 
 def utc_now() -> dt.datetime:
     """Return the time of day, in UTC."""
-    return dt.datetime.now(tz=dt.UTC)
+    return dt.datetime.fromtimestamp(time.time_ns() / 1_000_000_000, tz=dt.UTC)
 
 
 @dataclasses.dataclass(frozen=True)

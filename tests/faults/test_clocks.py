@@ -27,6 +27,14 @@ HOURS = 3600
 Clock = MachineClock | ServerClock
 
 
+def shifted(directory: Path, monkeypatch: pytest.MonkeyPatch) -> MachineClock:
+    """Return the clock of every Python process started from now on."""
+    clock = MachineClock(directory)
+    for name, value in clock.variables.items():
+        monkeypatch.setenv(name, value)
+    return clock
+
+
 class Tap:
     """A receiver and a tap on one store, with a clock that can be set."""
 
@@ -66,7 +74,7 @@ class Tap:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def tap(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tap]:
     if request.param == "sqlite":
-        clock: Clock = MachineClock(tmp_path, monkeypatch)
+        clock: Clock = shifted(tmp_path, monkeypatch)
         url = f"sqlite:///{tmp_path / 'landing.db'}"
     else:
         server: PostgreSql = request.getfixturevalue("postgresql")
@@ -112,7 +120,7 @@ def test_f18_events_received_while_the_clock_was_wrong_wait_their_time_and_no_lo
 def test_f18_an_event_from_an_export_file_does_not_age_with_the_clock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, exports = MachineClock(tmp_path, monkeypatch), ExportDirectory(tmp_path / "exports")
+    clock, exports = shifted(tmp_path, monkeypatch), ExportDirectory(tmp_path / "exports")
     tap = ExportTap(tmp_path, exports.path, settle_seconds=900)
     exports.put("1-data-a.export", an_event(10))
     for hours in (0, 3, -3, 5):

@@ -29,11 +29,25 @@ class Run:
     log: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """Where the three run.
+
+    Attributes:
+        directory: For their configuration and log.
+        forks: Forks them; None starts fresh ones.
+    """
+
+    directory: Path
+    forks: Forks | None = None
+
+
 class Pipeline:
     """A whole shop: receiver, sandbox, ERP and the three plugins, each a process of its own.
 
     Attributes:
         state: The last STATE the target emitted; the next run starts from it.
+        machine: Where the three run next.
         catalog: The tap's catalog; None: the tap selects by itself.
         settings: The settings of each part.
 
@@ -60,6 +74,7 @@ class Pipeline:
     ) -> None:
         self._directory = directory
         self._forks = forks
+        self.machine = Machine(directory, forks)
         self._delivers = delivers
         self._receiver_settings = tap or {}
         self.receiver = Receiver(directory, forks=forks, **self._receiver_settings)
@@ -117,12 +132,13 @@ class Pipeline:
     def start(self, parts: tuple[str, ...] = PARTS) -> list[t.Any]:
         """Start some parts, joined by pipes; the last one's stdout is a pipe too."""
         self._log().write_bytes(b"")
+        forks = self.machine.forks
         processes: list[t.Any] = []
         stdin = None
         for name in parts:
             arguments = [command(name), *self._arguments(name)]
             with self._log().open("ab") as log:
-                process = self._forks.start(arguments, stdin, log) if self._forks else _started(arguments, stdin, log)
+                process = forks.start(arguments, stdin, log) if forks else _started(arguments, stdin, log)
             if stdin:
                 # Only the reader may hold the pipe, or the writer would not notice that the reader died.
                 stdin.close()
@@ -139,7 +155,7 @@ class Pipeline:
         return arguments
 
     def _write(self, name: str, content: dict[str, t.Any]) -> str:
-        path = self._directory / f"{name}.json"
+        path = self.machine.directory / f"{name}.json"
         path.write_text(json.dumps(content), encoding="utf-8")
         return str(path)
 
@@ -149,7 +165,7 @@ class Pipeline:
         return self._log().read_text(encoding="utf-8", errors="replace")
 
     def _log(self) -> Path:
-        return self._directory / "run.log"
+        return self.machine.directory / "run.log"
 
 
 def _started(arguments: list[str], stdin: t.IO[str] | None, log: t.IO[bytes]) -> subprocess.Popen[str]:

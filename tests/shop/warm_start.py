@@ -26,14 +26,23 @@ MOST_BYTES = 1 << 16
 
 
 class Forks:
-    """Starts forked commands. Use it in a `with` block."""
+    """Starts forked commands. Use it in a `with` block.
+
+    Args:
+        module: What imports and forks them.
+        variables: Of the environment of all of them.
+    """
+
+    def __init__(self, module: str = __spec__.name, **variables: str) -> None:
+        self._module = module
+        self._variables = variables
 
     def __enter__(self) -> t.Self:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
-            command = [sys.executable, "-m", "tests.shop.warm_start", str(theirs.fileno())]
+            command = [sys.executable, "-m", self._module, str(theirs.fileno())]
             self._server = subprocess.Popen(
-                command, pass_fds=[theirs.fileno()], env=environment(), cwd=Path(__file__).parents[2]
+                command, pass_fds=[theirs.fileno()], env=environment(**self._variables), cwd=Path(__file__).parents[2]
             )
         return self
 
@@ -172,6 +181,11 @@ def _commands() -> dict[str, t.Callable[[], object]]:
     return {**commands, "newstore-sandbox": sandbox, "newstore-event-receiver": receiver}
 
 
+def main() -> None:
+    """Serve on the socket whose number is the only argument."""
+    with socket.socket(fileno=int(sys.argv[1])) as requests:
+        serve(requests)
+
+
 if __name__ == "__main__":
-    with socket.socket(fileno=int(sys.argv[1])) as _requests:
-        serve(_requests)
+    main()

@@ -9,8 +9,6 @@ import sqlalchemy as sa
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
-
 #: A `sitecustomize.py`, which Python runs at the start of each process.
 ON_START = """
 import pathlib, time
@@ -30,18 +28,20 @@ AS 'SELECT pg_catalog.clock_timestamp() + seconds * interval ''1 second'' FROM p
 
 
 class MachineClock:
-    """The wall clock of every Python process started from now on.
+    """The wall clock of every Python process that has these variables.
 
     Args:
         directory: Where the files are that the processes read.
-        monkeypatch: Sets PYTHONPATH to the directory.
+
+    Attributes:
+        variables: Of the environment.
     """
 
-    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, directory: Path) -> None:
+        self.variables = {"PYTHONPATH": str(directory)}
         self._file = directory / "shift"
         self.set(0)
         (directory / "sitecustomize.py").write_text(ON_START.format(path=str(self._file)), encoding="utf-8")
-        monkeypatch.setenv("PYTHONPATH", str(directory))
 
     def set(self, seconds: int) -> None:
         """Set the clock to the true time plus `seconds`."""

@@ -220,11 +220,17 @@ class RealProcesses(Story):
         """Run the three, kill one or disturb NewStore, and judge the imports."""
         basis, begun = self.basis(), self.now()
         self._newstore.set_faults(hold_jobs=False, calls=[])
-        self._shop.state = self.state
         if run.fault:
             self._disturb(run.fault)
-        processes = self._shop.start()
+        processes = self._start()
         self._watch(processes, run)
+        return self._finish(processes, basis, begun)
+
+    def _start(self) -> list[t.Any]:
+        self._shop.state = self.state
+        return self._shop.start()
+
+    def _finish(self, processes: list[t.Any], basis: Basis, begun: float) -> State | None:
         states = self._end(processes)
         self._newstore.set_faults(calls=[])
         self._newstore.let_jobs_work()

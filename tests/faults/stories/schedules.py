@@ -10,6 +10,8 @@ import random
 import typing as t
 
 from tests.faults.stories.steps import (
+    ALL,
+    AT_START,
     KEYS,
     NEWSTORE_FAULTS,
     PRODUCTS,
@@ -64,6 +66,7 @@ class Options:
         vanished: What a row means that is gone (`vanished_rows`); "": a list that lacks one is refused.
         has_sources: Whether the ERP has two sources, which fail on their own.
         folds: Whether units are folded away as soon as NewStore and the ERP both contain them.
+        machines: On how many the pipeline runs, of one landing store, ledger and staging place.
         rows_stand: Whether the rows of a source that cannot be read stand; otherwise they are too old at once.
     """
 
@@ -81,6 +84,7 @@ class Options:
     has_sources: bool = False
     rows_stand: bool = True
     folds: bool = False
+    machines: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -252,7 +256,20 @@ class _Maker:
             step = self._chance.choice([self._order, self._ship, self._ship, self._fail])()
             if step is not None:
                 meanwhile.append(step)
-        return Run(self._fault(), tuple(meanwhile))
+        run = Run(self._fault(), tuple(meanwhile))
+        return self._on_machines(run) if self._options.machines > 1 else run
+
+    def _on_machines(self, run: Run) -> Run:
+        """Let a run begin on one of two machines, and half of them stand still while the other machine runs."""
+        chance = self._chance
+        here = chance.randrange(2)
+        if chance.random() < 0.5:
+            return dataclasses.replace(run, machine=here)
+        part: Part = chance.choice(["tap", "mapper", "mapper", "target", "target", "target"])
+        how = chance.choice(["", "", ALL] + [AT_START] * (part == "target"))
+        fault = RunFault(part, chance.randint(0, 32), how)
+        newer = Run(self._fault() if chance.random() < 0.3 else None, (), 1 - here)
+        return Run(fault, run.meanwhile, here, newer, newer_state_wins=chance.random() < 0.5)
 
     def _fault(self) -> RunFault | None:
         part: Part | None = self._chance.choice([None, None, "tap", "mapper", "mapper", "target", "target", "newstore"])

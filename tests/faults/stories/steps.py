@@ -115,7 +115,8 @@ class RunFault:
     Attributes:
         part: The part that dies or, if it is NewStore, misbehaves.
         at: The step before which it happens, from 0.
-        how: For the tap "with STATE" or "without"; for the mapper "" or WRITING; for NewStore one of NEWSTORE_FAULTS.
+        how: For the tap "with STATE" or "without"; for the mapper "" or WRITING; for NewStore one of NEWSTORE_FAULTS;
+            ALL: all parts of this machine stand still; AT_START: the part does before it reads anything.
         times: How many calls of NewStore are affected.
     """
 
@@ -132,10 +133,16 @@ class Run:
     Attributes:
         fault: What goes wrong, if anything.
         meanwhile: What happens in the shop during the run.
+        machine: Where it runs: 0 or 1.
+        overtaken_by: A run of the other machine, while this one stands still where its fault says.
+        newer_state_wins: The state of that run is the one that is kept.
     """
 
     fault: RunFault | None = None
-    meanwhile: tuple[Order | Ship | Fail, ...] = ()
+    meanwhile: tuple[Order | Ship | Fail | Correct, ...] = ()
+    machine: int = 0
+    overtaken_by: Run | None = None
+    newer_state_wins: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,6 +189,7 @@ Step = (
 
 #: The mapper dies between two messages it writes, rather than between two statements on its ledger.
 WRITING = "while it writes"
+ALL, AT_START = "all stand still", "before it reads"
 NEWSTORE_FAULTS = (
     "refuses",
     "is limited",

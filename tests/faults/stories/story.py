@@ -149,7 +149,7 @@ class Story(World):
                 self.verdict.counts["late events"] += 1
                 self.tell(f"  late: {done.at}")
 
-    def do_meanwhile(self, step: Order | Ship | Fail) -> None:
+    def do_meanwhile(self, step: Order | Ship | Fail | Correct) -> None:
         """Play a step during a run."""
         self.tell(f"  meanwhile: {step}")
         self._do(step)

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import dataclasses
 import datetime as dt
+import time
 import typing as t
 
 import singer_sdk.singerlib as singer
@@ -192,8 +193,8 @@ class StockRun:
 
     def _schema(self) -> dict[str, t.Any]:
         """Return the schema with what tells an older run of this ledger from a newer one."""
-        planned_at = dt.datetime.now(tz=dt.UTC).isoformat()
-        return {**STOCK_SCHEMA, CUTS_OF: {"ledger": self._ledger.ledger_id, "planned_at": planned_at}}
+        planned_at = dt.datetime.fromtimestamp(time.time_ns() / 1_000_000_000, tz=dt.UTC)
+        return {**STOCK_SCHEMA, CUTS_OF: {"ledger": self._ledger.ledger_id, "planned_at": planned_at.isoformat()}}
 
     def _forget_old(self, found: Mapping[str, SourceRead]) -> None:
         days = self._config["ledger_keep_days"]
