@@ -26,6 +26,7 @@ PARTS: tuple[str, ...] = (
     "held_keys",
     "target",
     "chain",
+    "sweep",
 )
 #: Independent of the size, so measured once.
 WITHOUT_SIZE = ("start", "receiver")
