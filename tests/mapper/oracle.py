@@ -28,22 +28,31 @@ class OracleUnit:
 
 @dataclasses.dataclass
 class OracleRow:
-    """The ERP's row as last read."""
+    """The ERP's row as last read.
+
+    Attributes:
+        known: Ids of the events that were known when it was.
+    """
 
     quantity: int
     as_of: int | None
     changed_run: int
+    known: frozenset[str] = frozenset()
 
 
 class Oracle:
     """Design rules 4 to 7, written a second time.
 
     Attributes:
-        current: The ERP's numbers always contain every completion.
+        current: The ERP's numbers contain every completion that is known when they are read.
+        vanished_is_zero: A key that is no longer in the list is sent as 0; otherwise its last row stands.
+        vanished: The keys that are not in the last list.
     """
 
-    def __init__(self, *, current: bool) -> None:
+    def __init__(self, *, current: bool, vanished_is_zero: bool = True) -> None:
         self.current = current
+        self.vanished_is_zero = vanished_is_zero
+        self.vanished: set[Key] = set()
         self.units: list[OracleUnit] = []
         self.ahead: list[OracleUnit] = []
         self.rows: dict[Key, OracleRow] = {}
@@ -53,7 +62,7 @@ class Oracle:
 
     def forget(self) -> None:
         """The ledger was deleted."""
-        self.__init__(current=self.current)  # type: ignore[misc]
+        self.__init__(current=self.current, vanished_is_zero=self.vanished_is_zero)  # type: ignore[misc]
 
     def take(self, events: list[dict[str, t.Any]], through: int | None) -> None:
         """Take what one run's tap sent."""
@@ -73,7 +82,7 @@ class Oracle:
         """Read the ERP and move the mark.
 
         Args:
-            rows: Quantity and as-of of each key.
+            rows: Quantity and as-of of each key that is in the list.
             acknowledged: The last cut NewStore has.
             state_mark: The mark in the state.
             seen: The highest bookmark of earlier runs.
@@ -82,6 +91,8 @@ class Oracle:
             row = self.rows.get(key)
             if row is None or (row.quantity, row.as_of) != (quantity, as_of):
                 self.rows[key] = OracleRow(quantity, as_of, self.run)
+            self.rows[key].known = frozenset(unit.event_id for unit in (*self.units, *self.ahead))
+        self.vanished = self.rows.keys() - rows.keys()
         self._note_rows()
         declared = [unit.at for unit in self.pending(acknowledged)]
         self.mark = _highest(self.mark, state_mark, *declared)
@@ -92,7 +103,7 @@ class Oracle:
     def _note_rows(self) -> None:
         for unit in self.units:
             row = self.rows.get(unit.key)
-            if unit.late and unit.beside is None and row:
+            if unit.late and unit.beside is None and row and unit.key not in self.vanished:
                 unit.beside = (row.quantity, row.as_of)
 
     def pending(self, acknowledged: int) -> list[OracleUnit]:
@@ -102,13 +113,13 @@ class Oracle:
     def quantity(self, key: Key) -> int:
         """Return the number NewStore should get."""
         row = self.rows[key]
+        if key in self.vanished and self.vanished_is_zero:
+            return 0
         result = row.quantity
-        for unit in self.units:
-            if unit.key == key and not self.current and self._is_missing_in(row, unit):
-                result -= unit.units
+        result -= sum(unit.units for unit in self.units if unit.key == key and self._is_missing_in(row, unit))
         for unit in self.ahead:
-            contained = self.current or (row.as_of is not None and unit.at <= row.as_of)
-            if unit.key == key and contained:
+            reached = row.as_of is not None and unit.at <= row.as_of
+            if unit.key == key and (unit.event_id in row.known if self.current else reached):
                 result += unit.units
         return max(result, 0)
 
@@ -119,8 +130,9 @@ class Oracle:
                 if covered[0] <= unit.at <= covered[1]:
                     unit.cut = number
 
-    @staticmethod
-    def _is_missing_in(row: OracleRow, unit: OracleUnit) -> bool:
+    def _is_missing_in(self, row: OracleRow, unit: OracleUnit) -> bool:
+        if self.current:
+            return unit.event_id not in row.known
         if row.as_of is None or unit.at > row.as_of:
             return True
         return unit.late and unit.beside in (None, (row.quantity, row.as_of))
