@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from tests.shop.erp import Erp
-from tests.shop.pipeline import MAPPER, TAP, TARGET, Pipeline
+from tests.shop.pipeline import MAPPER, TAP, TARGET, Machine, Pipeline
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,8 @@ class PlainRuns(Pipeline):
     def __init__(
         self, directory: Path, newstore: NewStore, landing_url: str, forks: Forks, ledger_url: str | None = None
     ) -> None:
-        self._directory, self._forks, self._delivers = directory, forks, False
+        self._delivers = False
+        self.machine = Machine(directory, forks)
         self.newstore = newstore
         self.erp = Erp(directory / "on_hand.csv")
         self.state = self.catalog = None
