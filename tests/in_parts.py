@@ -15,6 +15,7 @@ PARTS = {
     "tests/faults/test_model.py": 4,
     "tests/faults/test_lost_events.py": 2,
     "tests/faults/test_failover.py": 2,
+    "tests/faults/test_two_machines.py": 2,
 }
 
 
