@@ -7,13 +7,14 @@ import typing as t
 
 import pytest
 import sqlalchemy as sa
+from mapper_newstore_stock.address import address
 from mapper_newstore_stock.errors import LedgerError
 from mapper_newstore_stock.ledger import database
-from mapper_newstore_stock.ledger.address import address, writable
+from mapper_newstore_stock.ledger.primary import writable
 from mapper_newstore_stock.ledger.store import Ledger
 from newstore_erp_postgresql.address import address as address_of_the_erp
 from newstore_erp_postgresql.stock import taken_by
-from tap_newstore_fulfillment.landing.connections import address as address_of_the_tap
+from tap_newstore_fulfillment.address import address as address_of_the_tap
 
 from tests.shop.cluster import PASSWORD, Cluster
 from tests.shop.plugin import run_plugin

@@ -45,6 +45,11 @@ def test_what_each_plugin_says_for_itself_differs_in_names_only(module: str) -> 
     assert _without_names(tap) == _without_names(mapper) == _without_names(target)
 
 
+def test_all_packages_read_the_url_of_a_database_alike() -> None:
+    readers = ("tap_newstore_fulfillment", "mapper_newstore_stock", "newstore_erp_postgresql")
+    assert len({(PACKAGES[package] / "address.py").read_text(encoding="utf-8") for package in readers}) == 1
+
+
 def test_no_file_and_no_function_is_too_long_to_read() -> None:
     too_long = []
     for module in (module for package in PACKAGES for module in modules(package)):

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 import sqlalchemy as sa
+from tap_newstore_fulfillment.address import address
 from tap_newstore_fulfillment.errors import NoPrimaryError, StoreUnavailableError
-from tap_newstore_fulfillment.landing.connections import address
 from tap_newstore_fulfillment.landing.store import LandingStore
 
 from tests.shop.cluster import PASSWORD, Cluster

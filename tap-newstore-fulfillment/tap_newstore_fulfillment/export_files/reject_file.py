@@ -8,7 +8,7 @@ import logging
 import pathlib
 import typing as t
 
-from tap_newstore_fulfillment.landing.connections import address
+from tap_newstore_fulfillment.address import address
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping

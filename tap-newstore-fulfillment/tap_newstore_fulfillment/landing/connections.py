@@ -6,11 +6,11 @@ takes writes is used; connections to one that no longer does are dropped.
 
 from __future__ import annotations
 
-import re
 import typing as t
-import urllib.parse
 
 import sqlalchemy as sa
+
+from tap_newstore_fulfillment.address import address
 
 LOCK_SECONDS = 10
 #: For each server that is tried.
@@ -18,36 +18,12 @@ CONNECT_SECONDS = 5
 #: A server whose machine is gone answers nothing. Seconds of silence, and milliseconds until what was sent is received.
 PRESENCE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 SESSION = "target_session_attrs"
-#: User and password as SQLAlchemy reads them, then hosts with commas.
-SEVERAL_HOSTS = re.compile(r"(?P<before>postgres\w*(?:\+\w+)?://(?:[^:/]*(?::[^@]*)?@)?+)(?P<hosts>[^/?@]*,[^/?@]*)")
-#: One host with its port: `a`, `a:5432`, `[::1]:5432`.
-HOST = re.compile(r"(?:\[(?P<bracketed>[^\]]*)\]|(?P<plain>[^:\[\]@]*))(?::(?P<port>\d*))?")
 READ_ONLY = "25006"
 #: What libpq says of a server that target_session_attrs leaves out.
 NOT_THE_PRIMARY = ("session is read-only", "server is in hot standby mode")
 STANDBY = "no server there takes writes: what answers is a standby, or read-only"
 #: In a connection's `info`: a commit returned, though no standby has it yet.
 NOT_REPLICATED = "newstore: not replicated"
-
-
-def address(url: str) -> sa.URL:
-    """Return a URL with its driver and all its hosts; `postgresql://` and `postgres://` mean psycopg 3.
-
-    Raises:
-        sqlalchemy.exc.ArgumentError: it is no URL; the text shows none of it.
-    """
-    several = SEVERAL_HOSTS.match(url)
-    try:
-        parsed = sa.make_url(several["before"] + url[several.end() :] if several else url)
-    except ValueError as error:
-        raise _no_url() from error
-    if "@" in (parsed.host or ""):
-        raise _no_url()
-    if several:
-        parsed = parsed.update_query_dict(_hosts(several["hosts"]))
-    if parsed.drivername in ("postgres", "postgresql"):
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    return parsed
 
 
 def is_cluster(url: sa.URL) -> bool:
@@ -90,27 +66,6 @@ def short(error: Exception) -> str:
         return STANDBY
     cause = getattr(error, "orig", None) or error
     return str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
-
-
-def _hosts(text: str) -> dict[str, str]:
-    """Return hosts with commas between them as the parameters `host` and `port` of libpq.
-
-    Raises:
-        sqlalchemy.exc.ArgumentError: one of them is no host.
-    """
-    found = [HOST.fullmatch(one) for one in text.split(",")]
-    names = [one and urllib.parse.unquote(one["bracketed"] or one["plain"] or "") for one in found]
-    if not all(names):
-        raise _no_url()
-    ports = [(one and one["port"]) or "" for one in found]
-    return {"host": ",".join(filter(None, names)), **({"port": ",".join(ports)} if any(ports) else {})}
-
-
-def _no_url() -> sa.exc.ArgumentError:
-    return sa.exc.ArgumentError(
-        "not a database's URL: expected such as postgresql://user:password@host:5432,other:5432/database, where "
-        "@ : / ? and % in a password are written as %40 %3A %2F %3F and %25"
-    )
 
 
 def _make_durable(connection: t.Any, _record: object) -> None:

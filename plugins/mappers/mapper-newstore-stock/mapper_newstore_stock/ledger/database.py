@@ -12,7 +12,8 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.ledger.address import POSTGRESQL, STANDBY, address, is_read_only, presence, writable
+from mapper_newstore_stock.address import address
+from mapper_newstore_stock.ledger.primary import POSTGRESQL, STANDBY, is_read_only, presence, writable
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -8,8 +8,8 @@ import typing as t
 import fsspec
 import sqlalchemy as sa
 
+from mapper_newstore_stock.address import address
 from mapper_newstore_stock.errors import OnHandError
-from mapper_newstore_stock.ledger.address import address
 from mapper_newstore_stock.ledger.database import STREAMED, open_engine, short
 from mapper_newstore_stock.run.clocks import database_difference, database_now, host_now
 from mapper_newstore_stock.run.csv_lists import CsvFile, CsvFormat, shown_url
