@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import typing as t
 from pathlib import Path
@@ -11,7 +12,7 @@ from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.store import LandingStore
 
 from tests.shop.erp import Erp
-from tests.shop.process import command, environment
+from tests.shop.process import command
 from tests.tap.events import an_event
 
 if t.TYPE_CHECKING:
@@ -71,12 +72,21 @@ class Tenants:
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
     def sweep(self, **variables: str) -> subprocess.Popen[str]:
-        """Start a sweep of the stock of all; stdout and stderr are one pipe."""
+        """Start a sweep of the stock of all as cron does, with no more environment than it needs.
+
+        stdout and stderr are one pipe.
+        """
         bin_directory = Path(command("meltano")).parent
-        here = environment(PROJECT=str(PROJECT), TENANTS=str(self.directory), **variables)
+        here = {name: value for name, value in os.environ.items() if name in {"HOME", "PATH"}}
         return subprocess.Popen(
             [str(SWEEP), "newstore-stock-sync"],
-            env={**here, "PATH": f"{bin_directory}:{here['PATH']}"},
+            env={
+                **here,
+                "PATH": f"{bin_directory}:{here['PATH']}",
+                "PROJECT": str(PROJECT),
+                "TENANTS": str(self.directory),
+                **variables,
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
