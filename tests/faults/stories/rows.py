@@ -65,10 +65,16 @@ class ErpRows:
 
 
 class LastRead:
-    """The rows a ledger may have read last: of a run that failed nobody knows how far it came."""
+    """The rows a ledger may have read last: of a run that failed nobody knows how far it came.
 
-    def __init__(self, truth: Truth) -> None:
+    Args:
+        truth: The shelf.
+        folds: Whether the ledger folds: a row that contains less than was folded is not taken, the last one stands.
+    """
+
+    def __init__(self, truth: Truth, *, folds: bool) -> None:
         self._truth = truth
+        self._folds = folds
         self._may_be: dict[Key, list[ErpRow]] = collections.defaultdict(list)
         self._now: Rows = {}
 
@@ -81,7 +87,7 @@ class LastRead:
     def note_read(self) -> None:
         """Note that the run has read them."""
         for key, row in self._now.items():
-            self._may_be[key] = [row]
+            self._may_be[key] = [*self._may_stand_beside(row, key), row]
 
     def basis(self, readable: Rows, late: AbstractSet[str]) -> tuple[Mapping[Key, int], Mapping[Key, frozenset[str]]]:
         """Return, by key, the level its number is computed from at best, and the completions its row claims.
@@ -90,7 +96,18 @@ class LastRead:
             readable: The rows that can be read.
             late: Completions known to be late: no row claims them.
         """
-        rows = {key: [readable[key]] if key in readable else self._may_be[key] for key in self._truth.shelf}
+        rows = {key: list(self._may_be[key]) for key in self._truth.shelf}
+        for key, row in readable.items():
+            rows[key] = [*self._may_stand_beside(row, key), row]
         levels = {key: max((row.level for row in known), default=self._truth.level[key]) for key, known in rows.items()}
         claimed = {key: frozenset().union(*(row.claimed for row in known)) - late for key, known in rows.items()}
         return levels, claimed
+
+    def _may_stand_beside(self, row: ErpRow, key: Key) -> list[ErpRow]:
+        """Return the earlier rows of a key that may stand although this one was read."""
+        return [last for last in self._may_be[key] if self._folds and _contains_less(row, last)]
+
+
+def _contains_less(row: ErpRow, last: ErpRow) -> bool:
+    said = ((row.as_of, last.as_of), (row.taken_at, last.taken_at))
+    return any(before is not None and (now is None or now < before) for now, before in said)

@@ -80,7 +80,7 @@ class Story(World):
         self._states: list[State | None] = [None]
         self._erp_of_story = erp_of(schedule.options, self.truth, schedule.seed)
         self._erp_rows = ErpRows(self._erp_of_story, unknown_keys(schedule.options))
-        self._known = LastRead(self.truth)
+        self._known = LastRead(self.truth, folds=self.options.folds)
         self._open: dict[str, tuple[str, list[str]]] = {}
         self._published: list[Published] = []
         self._last = 0
