@@ -212,7 +212,7 @@ class CutWriter:
     def _assign(self, carried: sa.ColumnElement[bool], cuts: list[Cut]) -> None:
         """Note which cut carries each unit; the ranges of one run do not overlap.
 
-        With one cut, most units already have its number and are not written again.
+        Units of the first cut already have its number, most of them: they are not written again.
         """
         unit = completed_unit.c
         ranged = [part for part in cuts if part.range]
@@ -220,14 +220,9 @@ class CutWriter:
             return
         if self._connection.execute(sa.select(without_row.c.product_id).limit(1)).first():
             carried = sa.and_(carried, ~needs_no_row(self._connection))
-        number: sa.ColumnElement[int] = sa.literal(ranged[0].number)
-        if len(ranged) == 1:
-            carried = sa.and_(carried, unit.cut.is_distinct_from(number))
-        else:
-            carries = unit.logical_timestamp.between(cut.c.logical_timestamp_start, cut.c.logical_timestamp_end)
-            of_run = cut.c.cut >= ranged[0].number
-            number = sa.select(cut.c.cut).where(of_run, carries).scalar_subquery()
-        self._connection.execute(completed_unit.update().where(carried).values(cut=number))
+        carries = unit.logical_timestamp.between(cut.c.logical_timestamp_start, cut.c.logical_timestamp_end)
+        is_new = sa.and_(cut.c.cut >= ranged[0].number, unit.cut.is_distinct_from(cut.c.cut))
+        self._connection.execute(completed_unit.update().where(carried, carries, is_new).values(cut=cut.c.cut))
 
 
 def _completions(rows: Iterable[sa.Row[tuple[int, str, str, bool]]]) -> Iterator[tuple[int, int]]:
