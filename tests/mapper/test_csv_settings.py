@@ -6,7 +6,7 @@ import typing as t
 
 import pytest
 from mapper_newstore_stock.errors import ConfigurationError
-from mapper_newstore_stock.run.csv_lists import shown_url
+from mapper_newstore_stock.run.list_bytes import shown_url
 
 from tests.mapper.on_hand_lists import HEADER, a_csv, a_list, refusal, rows_of
 from tests.mapper.shop_day import ShopDay, completed

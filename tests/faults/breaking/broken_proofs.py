@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
     import pytest
     from mapper_newstore_stock.errors import OnHandError
     from mapper_newstore_stock.run.bookings import BookingSource
-    from mapper_newstore_stock.run.source_rows import SourceRead
+    from mapper_newstore_stock.run.source_reads import SourceRead
     from mapper_newstore_stock.run.sources import Source
 
     from tests.faults.players.erp_on_disk import Rows

@@ -230,6 +230,13 @@ _FLAT: dict[str, t.Any] = th.PropertiesList(
         description="Completions that NewStore and the ERP both contain are kept this long in the ledger",
     ),
     th.Property(
+        "cache_dir",
+        th.StringType,
+        title="Cache directory",
+        description="Where the last on-hand list is kept, so that the next run reads only what differs; it may be "
+        "deleted at any time. Default: beside a SQLite ledger; with a ledger on PostgreSQL no list is kept",
+    ),
+    th.Property(
         "output",
         th.StringType,
         allowed_values=[STOCK, ALLOCATIONS],

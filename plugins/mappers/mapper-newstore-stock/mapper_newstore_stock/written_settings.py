@@ -6,7 +6,7 @@ import typing as t
 
 from singer_sdk import typing as th
 
-from mapper_newstore_stock.run.csv_lists import CsvFormat
+from mapper_newstore_stock.run.layouts import CsvFormat
 
 WRITTEN: tuple[th.Property[t.Any], ...] = (
     th.Property(

@@ -70,7 +70,7 @@ ledger = sa.Table(
 #: `proof`: how its rows prove what they contain; when that changes, every number is computed anew. `read_run`: the
 #: run that read them. `taken_at`: when its numbers were taken, as far as that is known, else when they were read.
 #: `cursor`: how far its changes had been read then (changed_rows.Kept). `full_read_at`: when all its rows were read.
-#: Written by: source_rows (a row per source), upgrade (the row of earlier versions)
+#: Written by: source_reads (a row per source), upgrade (the row of earlier versions)
 source = sa.Table(
     "source",
     metadata,
@@ -80,6 +80,7 @@ source = sa.Table(
     sa.Column("read_run", number),
     sa.Column("taken_at", sa.BigInteger, comment="epoch milliseconds"),
     sa.Column("full_read_at", sa.BigInteger, comment="epoch milliseconds"),
+    sa.Column("list", sa.Text, comment="JSON: what the kept list of the last run must be"),
 )
 
 #: One row per run of the mapper: who it is, how far it has taken the tap's events, and which

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import is_absent, is_present, on_hand
-from mapper_newstore_stock.ledger.temporary_tables import read_row, unusable_row
-from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, name_keys
+from mapper_newstore_stock.ledger.temporary_tables import gone_row, read_row, unusable_row
+from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, is_among, name_keys
 from mapper_newstore_stock.run.globs import matches, matches_none
 from mapper_newstore_stock.run.standing_rows import keep_what_rows_prove
 
@@ -67,20 +67,22 @@ class ListRules:
         return sa.and_(on_hand.c.source == self.source, is_present, *managed)
 
 
-def refuse_short_list(connection: sa.Connection, rules: ListRules, count: int) -> None:
+def refuse_short_list(connection: sa.Connection, rules: ListRules, count: int, before: int | None) -> None:
     """Refuse a whole list that is empty, or much shorter than the last one.
 
     Args:
         connection: The ledger's.
         rules: What it may lack.
         count: How many rows it has, those that cannot be used included.
+        before: How many rows the last one had; None: the ledger is asked.
 
     Raises:
         OnHandError: it is.
     """
     if not count:
         raise OnHandError(f"{rules.title} is empty. Nothing of it was taken. Check that it was written whole")
-    before = connection.scalar(sa.select(sa.func.count()).select_from(on_hand).where(rules.present())) or 0
+    if before is None:
+        before = connection.scalar(sa.select(sa.func.count()).select_from(on_hand).where(rules.present())) or 0
     if before and count < before * (1 - rules.max_vanished_percent / 100):
         raise OnHandError(
             f"{rules.title} has {count} rows, the last one had {before}: more than max_vanished_percent "
@@ -89,34 +91,40 @@ def refuse_short_list(connection: sa.Connection, rules: ListRules, count: int) -
         )
 
 
-def refuse_vanished(connection: sa.Connection, rules: ListRules) -> None:
+def refuse_vanished(connection: sa.Connection, rules: ListRules, *, has_all: bool) -> None:
     """Refuse a whole list that lacks a key, if the user will not have it.
+
+    Args:
+        connection: The ledger's.
+        rules: What it may lack.
+        has_all: `read_row` has all its rows, not only those that differ from the last list.
 
     Raises:
         OnHandError: names the keys.
     """
     if rules.vanished_rows == "fail":
         was_there = sa.and_(on_hand.c.source == rules.source, on_hand.c.absence != VANISHED)
-        vanished = sa.and_(was_there, ~sa.exists().where(same_key(read_row.c, on_hand.c)), _why(rules) == VANISHED)
+        vanished = sa.and_(was_there, _is_missing(has_all=has_all), _why(rules) == VANISHED)
         if said := _what_vanished(connection, rules, vanished):
             raise OnHandError(f"{said}. Nothing was sent. Put them back, or set vanished_rows to zero or keep")
 
 
-def mark_absent(connection: sa.Connection, rules: ListRules, count: int, run: int, last: LastRead | None) -> None:
+def mark_absent(
+    connection: sa.Connection, rules: ListRules, count: int | None, run: int, last: LastRead | None
+) -> None:
     """Mark the keys a whole list has no usable row of, and name those that vanished; the caller commits.
 
     Args:
         connection: The ledger's; `read_row` and `unusable_row` hold the list, and `on_hand` knows all of it.
         rules: What it may lack.
-        count: How many usable rows it has.
+        count: How many usable rows `read_row` has; None: those that differ from the last list.
         run: The first run in which a row may have vanished.
         last: When rows were read before.
     """
     here = on_hand.c.source == rules.source
     _mark(connection, rules, sa.and_(here, is_absent, on_hand.c.absence != _why(rules)), run)
-    known = sa.select(sa.func.count()).select_from(on_hand).where(here, is_present)
-    if connection.scalar(known) != count:
-        gone = sa.and_(here, is_present, ~sa.exists().where(same_key(read_row.c, on_hand.c)))
+    if _has_gone(connection, here, count):
+        gone = sa.and_(here, is_present, _not_read() if count is not None else is_among(gone_row, on_hand.c))
         keep_what_rows_prove(connection, last, gone)
         _mark(connection, rules, gone, run)
 
@@ -134,6 +142,26 @@ def mark_unusable(connection: sa.Connection, rules: ListRules, run: int, last: L
     bad = sa.and_(on_hand.c.source == rules.source, is_present, is_unusable)
     keep_what_rows_prove(connection, last, bad)
     _mark(connection, rules, bad, run)
+
+
+def _has_gone(connection: sa.Connection, here: sa.ColumnElement[bool], count: int | None) -> bool:
+    """Return whether a list lacks keys that were in the last one; `gone_row` then has these alone."""
+    if count is not None:
+        known = sa.select(sa.func.count()).select_from(on_hand).where(here, is_present)
+        return connection.scalar(known) != count
+    connection.execute(gone_row.delete().where(sa.exists().where(same_key(read_row.c, gone_row.c))))
+    return connection.execute(sa.select(gone_row.c.product_id).limit(1)).first() is not None
+
+
+def _is_missing(*, has_all: bool) -> sa.ColumnElement[bool]:
+    """Return the condition that a list has no usable row of a key."""
+    if has_all:
+        return _not_read()
+    return sa.and_(_not_read(), sa.or_(is_absent, is_among(gone_row, on_hand.c)))
+
+
+def _not_read() -> sa.ColumnElement[bool]:
+    return ~sa.exists().where(same_key(read_row.c, on_hand.c))
 
 
 def _why(rules: ListRules) -> sa.ColumnElement[str]:

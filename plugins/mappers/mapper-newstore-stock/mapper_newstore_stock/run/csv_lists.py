@@ -15,17 +15,20 @@ import logging
 import operator
 import re
 import typing as t
-import zipfile
 
-import fsspec
 from fsspec.utils import infer_compression
 
-from mapper_newstore_stock.errors import ConfigurationError, OnHandError
+from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.run.csv_hints import hint, not_decoded
+from mapper_newstore_stock.run.layouts import UTF_8, CsvFormat
+from mapper_newstore_stock.run.line_diff import BLOCK_BYTES, CannotCompareError
+from mapper_newstore_stock.run.list_bytes import HandedOn, named, open_bytes, shown_url
 
 if t.TYPE_CHECKING:
     import _csv
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from mapper_newstore_stock.run.kept_lists import ListWriter
 
 logger = logging.getLogger("mapper-newstore-stock.on-hand")
 
@@ -33,43 +36,13 @@ logger = logging.getLogger("mapper-newstore-stock.on-hand")
 Found = tuple[int, "Sequence[t.Any]"]
 BLOCK_CHARACTERS = 1 << 16
 SHOWN_CHARACTERS = 40
-NAMED_MEMBERS = 5
 LINE_ENDS = ("\n", "\r")
 #: What old systems write after the last line.
 CTRL_Z = "\x1a"
-UTF_8, UTF_8_WITH_BOM, BOM = "utf-8", "utf-8-sig", "\ufeff"
-#: What the Finder of a Mac adds to a zip.
-NO_MEMBERS = ("__MACOSX/",)
-
-
-class CsvFormat(t.NamedTuple):
-    """How the ERP writes CSV files.
-
-    Attributes:
-        delimiter: What stands between values.
-        encoding: Python's name of the encoding.
-        is_marked_whole: A second file says that the list is whole, so its last line needs no end.
-    """
-
-    delimiter: str = ","
-    encoding: str = UTF_8
-    is_marked_whole: bool = False
-
-    @classmethod
-    def of(cls, delimiter: str, encoding: str, *, is_marked_whole: bool = False) -> t.Self:
-        """Return the format that settings name.
-
-        Raises:
-            ConfigurationError: there is no such delimiter or encoding.
-        """
-        mark = "\t" if delimiter.lower() in ("\\t", "tab") else delimiter
-        if len(mark) != 1 or mark.isalnum() or mark in '" \r\n':
-            raise ConfigurationError(f"csv_delimiter: it is {delimiter!r}, expected one character, such as ; or tab")
-        try:
-            "".encode(encoding)
-        except (LookupError, ValueError) as error:
-            raise ConfigurationError(f"csv_encoding: {error}") from error
-        return cls(mark, encoding, is_marked_whole)
+UTF_8_WITH_BOM, BOM = "utf-8-sig", "\ufeff"
+#: Encodings in which every byte 10 ends a line.
+_ENCODINGS = re.compile(r"utf-?8|(us-)?ascii|latin-?1|iso-?8859-?\d+|(cp|windows-?)125\d", re.IGNORECASE)
+NOT_ALONE = "lines of it cannot be read without those around them"
 
 
 class CsvFile:
@@ -96,26 +69,36 @@ class CsvFile:
         with self._opened() as reader:
             return self._header(reader)
 
-    def rows(self, names: Sequence[str], damaged: Callable[[int, Sequence[t.Any], str], None]) -> Iterator[Found]:
+    def rows(
+        self,
+        names: Sequence[str],
+        damaged: Callable[[int, Sequence[t.Any], str], None],
+        writer: ListWriter | None = None,
+    ) -> Iterator[Found]:
         """Yield the rows, some in memory at a time; whether the file is whole shows only at its end.
 
         Args:
             names: The columns to read; "": none, None in its place.
             damaged: Takes each line that is no row: its number, its values as far as they go, what is wrong with it.
+            writer: Takes the file's bytes as they are read, and the lines that are no row by themselves.
 
         Raises:
             OnHandError: the file cannot be read, or is not whole.
         """
-        with self._opened() as reader:
+        with self._opened(writer) as reader:
             header = self._header(reader)
             places = [self._find(header, name) for name in names if name]
             pick = _picker(places, names)
             width, line = len(header), reader.line_num
+            if writer and line > 1:
+                writer.drop()
             for row in reader:
                 line += 1
                 if len(row) == width and reader.line_num == line:
                     yield line, pick(row)
                     continue
+                if writer:
+                    writer.leave_out_or_drop(line, reader.line_num)
                 wrong = None if is_blank(row) else self._wrong(row, width, range(line, reader.line_num))
                 line = reader.line_num
                 if wrong == "":
@@ -123,6 +106,52 @@ class CsvFile:
                 elif wrong:
                     damaged(line, [row[place] if place < len(row) else None for place in places], wrong)
         self._refuse_cut_line(line)
+
+    @contextlib.contextmanager
+    def raw(self) -> Iterator[t.BinaryIO | None]:
+        """Open the file for its bytes; None when a line of bytes need not be a line of text.
+
+        Raises:
+            CannotCompareError: it cannot be read; `rows` says why.
+        """
+        try:
+            with contextlib.ExitStack() as resources:
+                yield open_bytes(self._url, resources) if _ENCODINGS.fullmatch(self._layout.encoding) else None
+        except CannotCompareError:
+            raise
+        except Exception as error:  # each store and each kind of archive raises its own kinds
+            raise CannotCompareError("it cannot be read") from error
+
+    def rows_of_lines(self, header: bytes, lines: Iterable[tuple[int, bytes]], names: Sequence[str]) -> Iterator[Found]:
+        """Yield the rows of some lines of the file, each of them by itself.
+
+        Args:
+            header: The header row.
+            lines: Each with its number.
+            names: The columns to read; "": none, None in its place.
+
+        Raises:
+            CannotCompareError: one cannot be read without those around it, or is no row.
+        """
+        numbers: list[int] = []
+
+        def texts() -> Iterator[str]:
+            yield header.decode(self._encoding)
+            for number, line in lines:
+                numbers.append(number)
+                yield line.decode(self._layout.encoding)
+
+        reader = csv.reader(texts(), delimiter=self._layout.delimiter, strict=True)
+        try:
+            columns = self._header(reader)
+            pick = _picker([self._find(columns, name) for name in names if name], names)
+            for count, row in enumerate(reader, start=1):
+                if count != len(numbers) or not (len(row) == len(columns) or is_blank(row)):
+                    raise CannotCompareError(NOT_ALONE)
+                if len(row) == len(columns):
+                    yield numbers[-1], pick(row)
+        except (UnicodeError, csv.Error, OnHandError) as error:
+            raise CannotCompareError(NOT_ALONE) from error
 
     def _header(self, reader: _csv.Reader) -> list[str]:
         header = next(reader, [])
@@ -174,13 +203,15 @@ class CsvFile:
         )
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[_csv.Reader]:
+    def _opened(self, writer: ListWriter | None = None) -> Iterator[_csv.Reader]:
         """Open the file; a reader of its rows."""
         reader = None
         try:
             with contextlib.ExitStack() as resources:
-                encoding = UTF_8_WITH_BOM if self._layout.encoding.lower() in (UTF_8, "utf8") else self._layout.encoding
-                text = io.TextIOWrapper(self._bytes(resources), encoding, newline="")
+                stream = open_bytes(self._url, resources)
+                if writer:
+                    stream = io.BufferedReader(HandedOn(stream, writer.take), BLOCK_BYTES)
+                text = io.TextIOWrapper(stream, self._encoding, newline="")
                 lines = itertools.chain.from_iterable(self._blocks(text))
                 reader = csv.reader(lines, delimiter=self._layout.delimiter, strict=True)
                 yield reader
@@ -192,29 +223,16 @@ class CsvFile:
         except Exception as error:  # each store and each kind of archive raises its own kinds
             raise OnHandError(self._cannot_read(error, reader.line_num if reader else 0)) from error
 
+    @property
+    def _encoding(self) -> str:
+        """The encoding of a text that begins where the file does."""
+        is_utf_8 = self._layout.encoding.lower() in (UTF_8, "utf8")
+        return UTF_8_WITH_BOM if is_utf_8 else self._layout.encoding
+
     def _blocks(self, text: t.TextIO) -> Iterator[list[str]]:
         while lines := text.readlines(BLOCK_CHARACTERS):
             self._last_line = lines[-1]
             yield lines
-
-    def _bytes(self, resources: contextlib.ExitStack) -> t.Any:
-        """Open the file, and the only member of a zip."""
-        opened = fsspec.open(self._url, "rb", compression="infer")
-        if opened.compression != "zip":
-            return resources.enter_context(opened)
-        opened.compression = None
-        archive = resources.enter_context(zipfile.ZipFile(resources.enter_context(opened)))
-        members = [
-            member for member in archive.infolist() if not (member.is_dir() or member.filename.startswith(NO_MEMBERS))
-        ]
-        if len(members) != 1:
-            names = ", ".join(member.filename for member in members[:NAMED_MEMBERS])
-            held = f"{len(members)} files ({names})" if members else "no file"
-            raise OnHandError(
-                f"{shown_url(self._url)}: the zip holds {held}, expected one. Let the ERP zip each list alone, or name "
-                f"one: zip://FILE::{shown_url(self._url)}"
-            )
-        return resources.enter_context(archive.open(members[0]))
 
     def _cannot_read(self, error: Exception, line: int) -> str:
         text = f"{self._setting}_url: cannot read {shown_url(self._url)}"
@@ -238,16 +256,3 @@ def _picker(places: Sequence[int], names: Sequence[str]) -> Callable[[list[str]]
 def is_blank(values: Sequence[t.Any]) -> bool:
     """Return whether a row says nothing: what Excel and old ERPs leave behind a list."""
     return not any(value is not None and str(value).strip().strip(CTRL_Z) for value in values)
-
-
-def shown_url(url: str) -> str:
-    """Return a URL as errors show it: without passwords, keys and signatures."""
-    if "://" not in url:
-        return url
-    return re.sub(r"(?<=://)[^/@]*@", "", url).partition("?")[0]
-
-
-def named(error: Exception, url: str) -> str:
-    """Return an error's first line without what a URL must not show."""
-    text = (str(error) or type(error).__name__).replace(url, shown_url(url)).splitlines()[0]
-    return re.sub(r"\?\S*", "", text) if "?" in url and "://" in url else text

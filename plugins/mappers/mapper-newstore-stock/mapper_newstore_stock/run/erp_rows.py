@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.ledger.database import analyze, is_postgresql, load, temporary_index
 from mapper_newstore_stock.ledger.quantities import same_key
-from mapper_newstore_stock.ledger.tables import is_absent, on_hand
-from mapper_newstore_stock.ledger.temporary_tables import foreign_row, read_row, unusable_row
+from mapper_newstore_stock.ledger.tables import is_absent, is_present, on_hand
+from mapper_newstore_stock.ledger.temporary_tables import foreign_row, gone_row, read_row, unusable_row
 from mapper_newstore_stock.run.on_hand import AS_OF, TAKEN_AT
 
 if t.TYPE_CHECKING:
@@ -49,19 +49,36 @@ def load_rows(
     connection.execute(read_row.delete())
     unusable: list[UnusableRow] = []
     count = load(connection, read_row, source.rows(erp, changed, unusable.append))
-    if len(unusable) > MOST_UNUSABLE:
-        raise OnHandError(f"{len(unusable)} rows cannot be used, the first: {unusable[0].reason}")
-    load(connection, unusable_row, unusable)
-    return count, len(unusable)
+    return count, load_unusable(connection, unusable)
 
 
-def refuse_duplicates(connection: sa.Connection) -> None:
+def load_unusable(connection: sa.Connection, rows: Sequence[UnusableRow]) -> int:
+    """Note the rows of a list of which only the key can be used, and return how many there are.
+
+    Raises:
+        OnHandError: there are so many that the list is broken.
+    """
+    if len(rows) > MOST_UNUSABLE:
+        raise OnHandError(f"{len(rows)} rows cannot be used, the first: {rows[0].reason}")
+    return load(connection, unusable_row, rows)
+
+
+def refuse_duplicates(connection: sa.Connection, others_of: str | None) -> None:
     """Refuse a list that has a key twice.
+
+    Args:
+        connection: The ledger's; `read_row` is filled.
+        others_of: The source whose other rows are in `on_hand`, but for those in `gone_row`; None: all were read.
 
     Raises:
         OnHandError: names the keys.
     """
-    query = sa.select(*_KEY).group_by(*_KEY).having(sa.func.count() > 1).order_by(*_KEY)
+    twice: t.Any = sa.select(*_KEY).group_by(*_KEY).having(sa.func.count() > 1)
+    if others_of is not None:
+        stands = sa.exists().where(same_key(on_hand.c, read_row.c), on_hand.c.source == others_of, is_present)
+        twice = twice.union(sa.select(*_KEY).where(stands, ~is_among(gone_row, read_row.c)))
+    key = twice.subquery().c
+    query = sa.select(*key).order_by(*key)
     if rows := connection.execute(query.limit(NAMED_KEYS)).all():
         raise OnHandError(f"the on-hand source names these keys more than once: {name_keys(rows)}")
 
@@ -106,6 +123,13 @@ def rows_by_key(connection: sa.Connection, count: int) -> t.Iterator[None]:
 def name_keys(rows: Sequence[sa.Row[t.Any]]) -> str:
     """Return keys for an error text: "DC01/SKU-1, DC01/SKU-2"."""
     return ", ".join(f"{row.fulfillment_node_id}/{row.product_id}" for row in rows)
+
+
+def is_among(table: sa.Table, key: t.Any) -> sa.ColumnElement[bool]:
+    """Return the condition that a key is one of a table's few: they are looked up, not the table the key is of."""
+    return sa.tuple_(key.fulfillment_node_id, key.product_id).in_(
+        sa.select(table.c.fulfillment_node_id, table.c.product_id)
+    )
 
 
 def _change(connection: sa.Connection, says: sa.Column[t.Any], name: str, run: int) -> None:

@@ -12,7 +12,9 @@ from mapper_newstore_stock.address import address
 from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.ledger.database import STREAMED, open_engine, short
 from mapper_newstore_stock.run.clocks import database_difference, database_now, host_now
-from mapper_newstore_stock.run.csv_lists import CsvFile, CsvFormat, shown_url
+from mapper_newstore_stock.run.csv_lists import CsvFile
+from mapper_newstore_stock.run.layouts import CsvFormat
+from mapper_newstore_stock.run.list_bytes import shown_url
 from mapper_newstore_stock.run.sql_tables import column_names, select
 from mapper_newstore_stock.run.under_way import changes_under_way
 
@@ -21,6 +23,7 @@ if t.TYPE_CHECKING:
 
     from mapper_newstore_stock.run.clocks import Difference, Now
     from mapper_newstore_stock.run.csv_lists import Found
+    from mapper_newstore_stock.run.kept_lists import ListWriter
     from mapper_newstore_stock.run.under_way import UnderWay
 
 SHOWN_CHARACTERS = 60
@@ -91,6 +94,7 @@ class ErpTables:
         names: Sequence[str],
         damaged: Callable[[int, Sequence[t.Any], str], None],
         where: sa.ColumnElement[bool] | None = None,
+        writer: ListWriter | None = None,
     ) -> Iterator[Found]:
         """Yield the rows of a table, some in memory at a time.
 
@@ -99,13 +103,14 @@ class ErpTables:
             names: Its columns; "": none, None in its place.
             damaged: Takes each line of a CSV that is no row: its number, its values as far as they go, what is wrong.
             where: Which rows, of a SQL source.
+            writer: Keeps a CSV while it is read.
 
         Raises:
             OnHandError: it cannot be read.
             ConfigurationError: the settings do not fit the source.
         """
         if not place.is_sql:
-            yield from place.csv.rows(names, damaged)
+            yield from place.csv.rows(names, damaged, writer)
             return
         with _explained(place):
             connection = self.connection(place)

@@ -52,14 +52,10 @@ def refuse_rows_below_folded(connection: sa.Connection, proofs: Proofs) -> None:
         name, contains = said
         if proof.contained_through is not None:
             contains = sa.or_(contains, folded.c.through <= proof.contained_through)
-        key = (on_hand.c.fulfillment_node_id, on_hand.c.product_id)
-        query = (
-            sa.select(*key)
-            .select_from(folded)
-            .join(on_hand, same_key(on_hand.c, folded.c))
-            .where(on_hand.c.source == source, ~contains)
-            .order_by(*key)
-        )
+        key = (folded.c.fulfillment_node_id, folded.c.product_id)
+        # Asked of each folded key: there may be few, beside millions of rows.
+        went_back = sa.exists().where(same_key(on_hand.c, folded.c), on_hand.c.source == source, ~contains)
+        query = sa.select(*key).where(went_back).order_by(*key)
         if rows := connection.execute(query.limit(NAMED_KEYS)).all():
             raise OnHandError(
                 f"these on-hand rows say that they contain fewer completions than before, and the ledger no longer "

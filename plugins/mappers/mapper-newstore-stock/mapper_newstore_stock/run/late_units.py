@@ -35,6 +35,8 @@ def note_late(connection: sa.Connection, units: sa.Select[t.Any], late: sa.Colum
 def note_rows(connection: sa.Connection) -> None:
     """Note beside which row each late unit stands, once the row has been read."""
     row, late = on_hand.c, late_unit.c
+    if connection.execute(sa.select(late.event_id).where(late.quantity.is_(None)).limit(1)).first() is None:
+        return
     waiting = sa.and_(same_key(late, row), late.quantity.is_(None), is_present)
     values = {"quantity": row.quantity, "as_of_logical_timestamp": row.as_of_logical_timestamp}
     connection.execute(late_unit.update().where(waiting).values(values))

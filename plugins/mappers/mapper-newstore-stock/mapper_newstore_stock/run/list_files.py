@@ -9,7 +9,7 @@ import typing as t
 import fsspec
 
 from mapper_newstore_stock.errors import ConfigurationError, OnHandError
-from mapper_newstore_stock.run.csv_lists import named, shown_url
+from mapper_newstore_stock.run.list_bytes import named, shown_url
 
 if t.TYPE_CHECKING:
     from mapper_newstore_stock.run.moments import MomentReader

@@ -162,7 +162,8 @@ class Planner:
         untouched = sa.false().label("touched")
         self._plan_from(sa.select(*self._sum(mark), untouched).where(sa.or_(*new), ~in_moved, *usable_rows))
         by_units = sa.select(*self._sum(mark), moved.c.touched).select_from(moved.join(on_hand, same_key(row, moved.c)))
-        self._plan_from(by_units.where(*usable_rows))
+        if self._has_any(moved):
+            self._plan_from(by_units.where(*usable_rows))
 
     def _usable_rows(self) -> list[sa.ColumnElement[bool]]:
         """Return the conditions for rows that give their keys a number; of a usual list all do."""

@@ -48,13 +48,20 @@ class RowReader:
         source: Where they are.
         unusable: Takes rows of which only the key can be used; None: they refuse the list.
         is_whole: All rows are asked for, not only those changed since another reading.
+        left_out: Takes the numbers of rows that were neither read nor to be ignored.
     """
 
     def __init__(
-        self, source: OnHandSource, unusable: Callable[[UnusableRow], None] | None, *, is_whole: bool = True
+        self,
+        source: OnHandSource,
+        unusable: Callable[[UnusableRow], None] | None,
+        *,
+        is_whole: bool = True,
+        left_out: Callable[[int], None] | None = None,
     ) -> None:
         self._source = source
         self._is_whole = is_whole
+        self._left_out = left_out or (lambda _position: None)
         self._names = source.names
         self._unusable = unusable
         self._problems = RowProblems()
@@ -118,7 +125,7 @@ class RowReader:
         Raises:
             OnHandError: names the rows.
         """
-        if self._total and last < self._last_examined:
+        if self._is_whole and self._total and last < self._last_examined:
             self._problems.forget_last()
             logger.warning("%s: it names no product; taken for a total line and left out", self._total)
         self._problems.refuse()
@@ -144,6 +151,7 @@ class RowReader:
         """Read a row that is not plain; None when it is blank, to be left out, or cannot be used."""
         node, product = readable(values[0]), readable(values[1])
         if not (node or product) and is_blank(values[:4]):
+            self._left_out(position)
             return None
         self._last_examined, self._total = position, ""
         if self._is_ignored(values[0], node, product):
@@ -151,6 +159,7 @@ class RowReader:
         try:
             row = examined(self._source, self._names, values)
         except ValueError as error:
+            self._left_out(position)
             self._give_up(error, (node, product), position, values)
             return None
         self._remember(values[0], node, is_managed=True)

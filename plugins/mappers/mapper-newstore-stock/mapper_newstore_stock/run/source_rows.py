@@ -9,18 +9,23 @@ import msgspec
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import OnHandError
-from mapper_newstore_stock.ledger.database import insert, undone_if_it_fails
-from mapper_newstore_stock.ledger.proof import Proof, Proofs, last_proofs
+from mapper_newstore_stock.ledger.database import undone_if_it_fails
+from mapper_newstore_stock.ledger.proof import Proof, last_proofs
 from mapper_newstore_stock.ledger.quantities import same_key
-from mapper_newstore_stock.ledger.tables import is_absent, is_present, on_hand
+from mapper_newstore_stock.ledger.tables import is_present, on_hand
 from mapper_newstore_stock.ledger.tables import source as source_table
-from mapper_newstore_stock.ledger.temporary_tables import foreign_row, newly_booked, read_row, unusable_row
+from mapper_newstore_stock.ledger.temporary_tables import (
+    foreign_row,
+    gone_row,
+    newly_booked,
+    read_row,
+    unusable_row,
+)
 from mapper_newstore_stock.run.absent_rows import mark_absent, mark_unusable, refuse_short_list, refuse_vanished
 from mapper_newstore_stock.run.booked_units import load_bookings, prove_units
 from mapper_newstore_stock.run.changed_rows import ChangedRows, Kept, LastReading
 from mapper_newstore_stock.run.erp_rows import (
     apply_rows,
-    load_rows,
     name_keys,
     refuse_duplicates,
     rows_by_key,
@@ -28,43 +33,21 @@ from mapper_newstore_stock.run.erp_rows import (
 )
 from mapper_newstore_stock.run.erp_tables import ErpTables
 from mapper_newstore_stock.run.folded_rows import set_rows_below_folded_aside
+from mapper_newstore_stock.run.kept_lists import KeptList
+from mapper_newstore_stock.run.list_reading import KeptPlace, ListReader
+from mapper_newstore_stock.run.source_reads import SourceRead
 from mapper_newstore_stock.run.standing_rows import LastRead, forget_rows_that_are_back
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mapper_newstore_stock.ledger.store import Ledger
+    from mapper_newstore_stock.run.kept_lists import ListFolder
+    from mapper_newstore_stock.run.list_reading import ReadList
     from mapper_newstore_stock.run.sources import Source, Sources
     from mapper_newstore_stock.state import Cursor
 
 logger = logging.getLogger("mapper-newstore-stock.on-hand")
-
-
-class SourceRead(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a source in this run.
-
-    Attributes:
-        proof: How its rows prove what they contain.
-        is_live: It was read; otherwise its last rows stand.
-        taken_at: When its numbers were taken, as far as known, else when they were read; epoch milliseconds.
-        kept: How far its changes have been read (`on_hand_updated_column`).
-        full_read_at: When all its rows were read, epoch milliseconds.
-        why: Why it could not be read.
-        is_too_old: Its rows may not be used any more.
-    """
-
-    proof: Proof
-    is_live: bool = True
-    taken_at: int | None = None
-    kept: Kept | None = None
-    full_read_at: int | None = None
-    why: str = ""
-    is_too_old: bool = False
-
-    @property
-    def cursor(self) -> Cursor | None:
-        """Where the next reading of its changes begins."""
-        return self.kept.cursor if self.kept else None
 
 
 class SourceReader:
@@ -74,13 +57,17 @@ class SourceReader:
         ledger: The run's hold on the ledger.
         sources: What to read.
         cursors: How far the ERP's changes had been read for the last cut NewStore has, by source.
+        folder: Where lists are kept for the next run; None: nowhere.
     """
 
-    def __init__(self, ledger: Ledger, sources: Sources, cursors: Mapping[str, Cursor]) -> None:
+    def __init__(
+        self, ledger: Ledger, sources: Sources, cursors: Mapping[str, Cursor], folder: ListFolder | None = None
+    ) -> None:
         self._ledger = ledger
         self._connection = ledger.connection
         self._sources = sources
         self._cursors = cursors
+        self._folder = folder
         self._last_proofs = last_proofs(ledger.connection)
 
     def read(self) -> dict[str, SourceRead]:
@@ -111,41 +98,68 @@ class SourceReader:
         inputs, connection = source.inputs, self._connection
         last = self._last_reading(source)
         since, which = last.since(now_ms, source.full_read_ms) if last else (None, "")
-        with ErpTables() as erp:
-            changed = ChangedRows.begin(inputs.on_hand, erp, last, since) if last else None
-            proof = inputs.proof(erp)
-            if source.is_too_old(inputs.list_taken_at or now_ms, now_ms):
-                raise OnHandError(f"{inputs.on_hand.place.name} is older than max_on_hand_age_minutes")
-            # Bookings that are read after the numbers would prove units that are not in them.
-            booked = load_bookings(connection, inputs.bookings, erp) if inputs.bookings else 0
-            count, unusable = load_rows(connection, inputs.on_hand, erp, changed)
-        with rows_by_key(connection, count):
-            count -= self._set_foreign_aside(source)
-            refuse_duplicates(connection)
+        with ListReader(connection, inputs.on_hand, self._kept_place(source)) as reader:
+            with ErpTables() as erp:
+                changed = ChangedRows.begin(inputs.on_hand, erp, last, since) if last else None
+                proof = inputs.proof(erp)
+                if source.is_too_old(inputs.list_taken_at or now_ms, now_ms):
+                    raise OnHandError(f"{inputs.on_hand.place.name} is older than max_on_hand_age_minutes")
+                # Bookings that are read after the numbers would prove units that are not in them.
+                booked = load_bookings(connection, inputs.bookings, erp) if inputs.bookings else 0
+                read = reader.load(erp, changed)
+            count = self._take(source, proof, read, is_whole=since is None)
+            kept_list = reader.keep(count) if count == read.count else None
+        if inputs.bookings:
+            self._prove(source, proof)
+            logger.info("%d bookings read%s", booked, _of(source))
+        logger.info("%d on-hand rows read%s%s", count, _of(source), which and f", {which}")
+        return SourceRead(
+            proof=proof,
+            taken_at=inputs.list_taken_at or now_ms,
+            kept=changed.kept() if changed else None,
+            full_read_at=now_ms if since is None else last and last.full_read_at,
+            kept_list=kept_list,
+        )
+
+    def _take(self, source: Source, proof: Proof, read: ReadList, *, is_whole: bool) -> int:
+        """Take the rows that were read into `on_hand`; return how many the list has.
+
+        Args:
+            source: Whose rows they are.
+            proof: How they prove what they contain.
+            read: What was read.
+            is_whole: A whole list was asked for, not only the rows that changed since another reading.
+        """
+        connection, has_all = self._connection, read.before is None
+        with rows_by_key(connection, read.changed):
+            count = read.count - self._set_foreign_aside(source)
+            refuse_duplicates(connection, None if has_all else source.name)
             below = set_rows_below_folded_aside(connection, proof)
-            count, unusable = count - below, unusable + below
-            if since is None:
-                refuse_short_list(connection, source.rules, count + unusable)
-                refuse_vanished(connection, source.rules)
+            count, unusable = count - below, read.unusable + below
+            if is_whole:
+                refuse_short_list(connection, source.rules, count + unusable, read.before)
+                refuse_vanished(connection, source.rules, has_all=has_all)
             # A run that died may have taken units younger than a change it did not read.
             run = self._ledger.unread_since
             apply_rows(connection, source.name, proof.form, run)
             forget_rows_that_are_back(connection)
             proven = self._last_read(source)
-            if since is None:
-                mark_absent(connection, source.rules, count, run, proven)
+            if is_whole:
+                mark_absent(connection, source.rules, count if has_all else None, run, proven)
             elif unusable:
                 mark_unusable(connection, source.rules, run, proven)
-        if inputs.bookings:
-            self._prove(source, proof)
-            logger.info("%d bookings read%s", booked, _of(source))
-        logger.info("%d on-hand rows read%s%s", count, _of(source), which and f", {which}")
-        connection.execute(read_row.delete())
-        taken_at = inputs.list_taken_at or now_ms
-        full_read_at = now_ms if since is None else last and last.full_read_at
-        return SourceRead(
-            proof=proof, taken_at=taken_at, kept=changed.kept() if changed else None, full_read_at=full_read_at
-        )
+        for table in (read_row, gone_row):
+            connection.execute(table.delete())
+        return count
+
+    def _kept_place(self, source: Source) -> KeptPlace:
+        """Return where the list of a source is kept between runs."""
+        if self._folder is None or source.inputs.on_hand.place.is_sql:
+            return KeptPlace()
+        row = source_table.c
+        said = self._connection.scalar(sa.select(row.list).where(row.name == source.name))
+        last = msgspec.json.decode(said, type=KeptList) if said else None
+        return KeptPlace(self._folder.file(source.name), last, source.fingerprint)
 
     def _last_read(self, source: Source) -> LastRead | None:
         query = sa.select(source_table.c.read_run).where(source_table.c.name == source.name)
@@ -236,28 +250,6 @@ class SourceReader:
                 f"on_hand_sources: {rows[0].other} and {rows[0].source} both list {name_keys(rows)}. Nothing was sent. "
                 f"Leave them out in one (on_hand_query)"
             )
-
-
-def remember_sources(ledger: Ledger, sources: Sources, found: Mapping[str, SourceRead]) -> None:
-    """Note what the numbers were computed from; the caller commits."""
-    statement = insert(ledger.connection, source_table)
-    for source in sources:
-        read = found[source.name]
-        values: dict[str, t.Any] = {"name": source.name, "proof": msgspec.json.encode(read.proof).decode()}
-        if read.is_live:
-            values |= {"read_run": ledger.run, "taken_at": read.taken_at, "full_read_at": read.full_read_at}
-            values["cursor"] = None if read.kept is None else msgspec.json.encode(read.kept).decode()
-        elif not read.taken_at:
-            continue
-        row = statement.values(values)
-        ledger.connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
-
-
-def proofs_of(connection: sa.Connection, found: Mapping[str, SourceRead]) -> Proofs:
-    """Return how the rows of all sources prove what they contain."""
-    absent = sa.select(on_hand.c.absence).where(is_absent)
-    has_absent = connection.execute(absent.limit(1)).first() is not None
-    return Proofs({name: read.proof for name, read in found.items()}, has_absent=has_absent)
 
 
 def _of(source: Source) -> str:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import importlib.metadata
 import time
 import typing as t
+
+import msgspec
 
 from mapper_newstore_stock.errors import ConfigurationError
 from mapper_newstore_stock.run.absent_rows import ListRules
@@ -36,6 +40,7 @@ class Source:
         self, name: str, nodes: Sequence[str] | None, config: Mapping[str, t.Any], now: Callable[[], float]
     ) -> None:
         self.name, self.nodes = name, nodes
+        self._config = config
         self.owns: Callable[[str], object] = (matcher(nodes) if nodes is not None else None) or (lambda _node: True)
         self.inputs = ErpInputs(config, now)
         self.rules = ListRules(
@@ -50,6 +55,13 @@ class Source:
         minutes = config.get(MAX_AGE, DEFAULT_MAX_AGE_MINUTES if name else None)
         #: How old its numbers may be, milliseconds; None: any age, but each run must read them.
         self.max_age_ms = None if minutes is None else int(minutes * 60_000)
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells whether the same settings read its list, and the same code."""
+        version = importlib.metadata.version("mapper-newstore-stock")
+        said = msgspec.json.encode([version, dict(self._config)], order="deterministic")
+        return hashlib.sha256(said).hexdigest()[:16]
 
     def is_too_old(self, taken_at: int | None, now_ms: int) -> bool:
         """Return whether numbers of an age may not be used any more.

@@ -21,12 +21,14 @@ from mapper_newstore_stock.ledger.retention import forget_old
 from mapper_newstore_stock.ledger.store import Ledger
 from mapper_newstore_stock.run.erp_inputs import ignore_before
 from mapper_newstore_stock.run.intake import Intake
+from mapper_newstore_stock.run.kept_lists import ListFolder
 from mapper_newstore_stock.run.one_tenant import OneTenant
 from mapper_newstore_stock.run.planning import Planner
 from mapper_newstore_stock.run.pruned_past import refuse_rows_of_unknown_past
 from mapper_newstore_stock.run.records import records_of
 from mapper_newstore_stock.run.rules import Rules
-from mapper_newstore_stock.run.source_rows import SourceReader, proofs_of, remember_sources
+from mapper_newstore_stock.run.source_reads import proofs_of, remember_sources
+from mapper_newstore_stock.run.source_rows import SourceReader
 from mapper_newstore_stock.run.sources import Sources
 from mapper_newstore_stock.state import STOCK, Acknowledged, Taken
 
@@ -37,7 +39,7 @@ if t.TYPE_CHECKING:
 
     from mapper_newstore_stock.events import Event
     from mapper_newstore_stock.run.cuts import Cut
-    from mapper_newstore_stock.run.source_rows import SourceRead
+    from mapper_newstore_stock.run.source_reads import SourceRead
 
 __all__ = ["STREAM", "StockRun"]
 
@@ -165,7 +167,8 @@ class StockRun:
             self._logger.warning("The tap ended before it had sent all it releases: its events are kept, none is sent")
             yield self._state_message(self._acknowledged)
             return
-        reader = SourceReader(self._ledger, self._sources, self._acknowledged.cursors)
+        folder = ListFolder.of(self._ledger.connection, self._config.get("cache_dir"), self._ledger.ledger_id)
+        reader = SourceReader(self._ledger, self._sources, self._acknowledged.cursors, folder)
         found = reader.read()
         rules = self._rules(found)
         refuse_rows_of_unknown_past(self._ledger.connection, rules.proofs)

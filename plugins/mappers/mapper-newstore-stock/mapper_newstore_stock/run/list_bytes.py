@@ -1,0 +1,76 @@
+"""The bytes of a list: opened wherever it lies and whatever it is packed in, and handed on while they are read."""
+
+from __future__ import annotations
+
+import io
+import re
+import typing as t
+import zipfile
+
+import fsspec
+
+from mapper_newstore_stock.errors import OnHandError
+
+if t.TYPE_CHECKING:
+    import contextlib
+    from collections.abc import Callable
+
+NAMED_MEMBERS = 5
+#: What the Finder of a Mac adds to a zip.
+NO_MEMBERS = ("__MACOSX/",)
+
+
+class HandedOn(io.RawIOBase):
+    """Hands on what is read from a stream."""
+
+    def __init__(self, stream: t.BinaryIO, take: Callable[[bytes], None]) -> None:
+        self._stream, self._take = stream, take
+
+    def readable(self) -> bool:
+        """Return that it can be read."""
+        return True
+
+    def readinto(self, buffer: t.Any) -> int:
+        """Read as much as a buffer holds, or less."""
+        block = self._stream.read(len(buffer))
+        self._take(block)
+        buffer[: len(block)] = block
+        return len(block)
+
+
+def open_bytes(url: str, resources: contextlib.ExitStack) -> t.Any:
+    """Open a file and what it is packed in: a gzip, or a zip of one file.
+
+    Raises:
+        OnHandError: a zip holds another number of files.
+        OSError and others: it cannot be read; each store and each kind of archive raises its own kinds.
+    """
+    opened = fsspec.open(url, "rb", compression="infer")
+    if opened.compression != "zip":
+        return resources.enter_context(opened)
+    opened.compression = None
+    archive = resources.enter_context(zipfile.ZipFile(resources.enter_context(opened)))
+    members = [
+        member for member in archive.infolist() if not (member.is_dir() or member.filename.startswith(NO_MEMBERS))
+    ]
+    if len(members) != 1:
+        names = ", ".join(member.filename for member in members[:NAMED_MEMBERS])
+        held = f"{len(members)} files ({names})" if members else "no file"
+        raise OnHandError(
+            f"{shown_url(url)}: the zip holds {held}, expected one. Let the ERP zip each list alone, or name "
+            f"one: zip://FILE::{shown_url(url)}"
+        )
+    return resources.enter_context(archive.open(members[0]))
+
+
+def shown_url(url: str) -> str:
+    """Return a URL as errors show it: without passwords, keys and signatures."""
+    if "://" not in url:
+        return url
+    return re.sub(r"(?<=://)[^/@]*@", "", url).partition("?")[0]
+
+
+def named(error: Exception, url: str) -> str:
+    """Return an error's first line without what a URL must not show."""
+    text = (str(error) or type(error).__name__).replace(url, shown_url(url)).splitlines()[0]
+    return re.sub(r"\?\S*", "", text) if "?" in url and "://" in url else text

@@ -1,0 +1,177 @@
+"""Reads a list of the ERP's: what differs from the list of the last run, or all of it.
+
+Both ways read rows with the same eyes, and end with the same rows, errors and warnings. The short way is taken only
+where the ledger says what the last list was, byte for byte, and every line that differs is a row by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import typing as t
+
+from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.ledger.database import load
+from mapper_newstore_stock.ledger.temporary_tables import gone_row, read_row
+from mapper_newstore_stock.run.csv_lists import NOT_ALONE
+from mapper_newstore_stock.run.erp_rows import load_rows, load_unusable
+from mapper_newstore_stock.run.kept_lists import ListWriter, blocks, new_digest
+from mapper_newstore_stock.run.line_diff import CannotCompareError, difference
+from mapper_newstore_stock.run.row_reading import RowReader
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    import sqlalchemy as sa
+
+    from mapper_newstore_stock.run.changed_rows import ChangedRows
+    from mapper_newstore_stock.run.erp_tables import ErpTables
+    from mapper_newstore_stock.run.kept_lists import KeptList
+    from mapper_newstore_stock.run.on_hand import OnHandRow, OnHandSource
+    from mapper_newstore_stock.run.row_reading import UnusableRow
+
+logger = logging.getLogger("mapper-newstore-stock.on-hand")
+
+#: More lines than these are read as fast as they are found.
+MOST_LINES = 500_000
+
+
+@dataclasses.dataclass
+class KeptPlace:
+    """Where the list of a source is kept between runs.
+
+    Attributes:
+        file: The file; None: nowhere.
+        last: What the ledger says is in it; None: nothing is.
+        fingerprint: Tells whether the same settings read it.
+    """
+
+    file: Path | None = None
+    last: KeptList | None = None
+    fingerprint: str = ""
+
+
+@dataclasses.dataclass
+class ReadList:
+    """What was read of a list.
+
+    Attributes:
+        count: How many rows can be used, of the whole list.
+        unusable: Of how many rows only the key can be used.
+        before: How many the last list had, if only what differs from it was read; None: all was.
+        changed: How many rows were read.
+    """
+
+    count: int
+    unusable: int
+    before: int | None = None
+    changed: int = 0
+
+
+class ListReader:
+    """One reading of a list. Use it in a `with` block, and `keep` the list at its end.
+
+    Args:
+        connection: The ledger's.
+        source: Where the list is.
+        kept: Where it is kept between runs.
+    """
+
+    def __init__(self, connection: sa.Connection, source: OnHandSource, kept: KeptPlace) -> None:
+        self._connection = connection
+        self._source = source
+        self._kept = kept
+        self._resources = contextlib.ExitStack()
+        self._writer = ListWriter(None)
+        self._unusable: list[UnusableRow] = []
+
+    def __enter__(self) -> t.Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._resources.close()
+
+    def load(self, erp: ErpTables, changed: ChangedRows | None) -> ReadList:
+        """Read rows into `read_row`, those that cannot be used into `unusable_row`, the keys of others into `gone_row`.
+
+        Args:
+            erp: Reads tables.
+            changed: Which rows to read; None: all.
+
+        Raises:
+            OnHandError: the list cannot be read, or has rows that cannot be used; names them.
+        """
+        for table in (read_row, gone_row):
+            self._connection.execute(table.delete())
+        if self._source.place.is_sql:
+            count, unusable = load_rows(self._connection, self._source, erp, changed)
+            return ReadList(count, unusable, changed=count)
+        read = self._load_difference() or self._load_all(erp)
+        load_unusable(self._connection, self._unusable)
+        return read
+
+    def keep(self, rows: int) -> KeptList | None:
+        """Keep the list for the next run; return what the ledger is to say of it."""
+        return self._writer.keep(self._kept.last, self._kept.fingerprint, rows)
+
+    def _load_all(self, erp: ErpTables) -> ReadList:
+        self._begin()
+        reader = RowReader(self._source, self._unusable.append, left_out=self._writer.leave_out)
+        names = self._source.names
+        rows = reader.rows(erp.rows(self._source.place, names, reader.damaged, writer=self._writer))
+        count = load(self._connection, read_row, rows)
+        return ReadList(count, len(self._unusable), changed=count)
+
+    def _load_difference(self) -> ReadList | None:
+        last, file = self._kept.last, self._kept.file
+        if last is None or file is None or last.fingerprint != self._kept.fingerprint:
+            return None
+        self._begin()
+        try:
+            return self._difference(last, file)
+        except CannotCompareError as error:
+            self._unusable.clear()
+            logger.info("All of the on-hand list is read: %s", error)
+            return None
+
+    def _begin(self) -> None:
+        self._resources.close()
+        self._writer = self._resources.enter_context(ListWriter(self._kept.file))
+
+    def _difference(self, last: KeptList, file: Path) -> ReadList:
+        digest = new_digest()
+        with self._opened(file) as kept, self._source.place.csv.raw() as stream:
+            if stream is None:
+                raise CannotCompareError(NOT_ALONE)
+            header = kept.readline()
+            digest.update(header)
+            if stream.readline() != header:
+                raise CannotCompareError("its columns are others than before")
+            self._writer.take(header)
+            found = difference(blocks(kept, digest.update), blocks(stream, self._writer.take), MOST_LINES)
+        if digest.hexdigest() != last.digest:
+            raise CannotCompareError(f"{file} is not what this ledger kept there")
+        logger.debug("%d lines have come since the last list, and %d are gone", len(found.come), len(found.gone))
+        gone = self._rows(header, ((0, line) for line in found.gone), [])
+        # The header is a line, too.
+        come = self._rows(header, ((number + 1, line) for number, line in found.come), self._unusable)
+        load(self._connection, gone_row, (row[:2] for row in gone))
+        load(self._connection, read_row, come)
+        return ReadList(last.rows - len(gone) + len(come), len(self._unusable), last.rows, len(come))
+
+    @staticmethod
+    def _opened(file: Path) -> t.BinaryIO:
+        try:
+            return file.open("rb")
+        except OSError as error:
+            raise CannotCompareError(f"the last one cannot be read ({error})") from error
+
+    def _rows(self, header: bytes, lines: Iterable[tuple[int, bytes]], unusable: list[UnusableRow]) -> list[OnHandRow]:
+        reader = RowReader(self._source, unusable.append, is_whole=False, left_out=self._writer.leave_out)
+        found = self._source.place.csv.rows_of_lines(header, lines, self._source.names)
+        try:
+            return list(reader.rows(found))
+        except OnHandError as error:
+            raise CannotCompareError(NOT_ALONE) from error

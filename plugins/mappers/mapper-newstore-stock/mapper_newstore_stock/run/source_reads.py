@@ -1,0 +1,74 @@
+"""What a run knows of its sources once they are read, and what of it the ledger keeps."""
+
+from __future__ import annotations
+
+import typing as t
+
+import msgspec
+import sqlalchemy as sa
+
+from mapper_newstore_stock.ledger.database import insert
+from mapper_newstore_stock.ledger.proof import Proof, Proofs
+from mapper_newstore_stock.ledger.tables import is_absent, on_hand
+from mapper_newstore_stock.ledger.tables import source as source_table
+from mapper_newstore_stock.run.changed_rows import Kept
+from mapper_newstore_stock.run.kept_lists import KeptList
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mapper_newstore_stock.ledger.store import Ledger
+    from mapper_newstore_stock.run.sources import Sources
+    from mapper_newstore_stock.state import Cursor
+
+
+class SourceRead(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a source in this run.
+
+    Attributes:
+        proof: How its rows prove what they contain.
+        is_live: It was read; otherwise its last rows stand.
+        taken_at: When its numbers were taken, as far as known, else when they were read; epoch milliseconds.
+        kept: How far its changes have been read (`on_hand_updated_column`).
+        full_read_at: When all its rows were read, epoch milliseconds.
+        kept_list: What the list that is kept for the next run must be.
+        why: Why it could not be read.
+        is_too_old: Its rows may not be used any more.
+    """
+
+    proof: Proof
+    is_live: bool = True
+    taken_at: int | None = None
+    kept: Kept | None = None
+    full_read_at: int | None = None
+    kept_list: KeptList | None = None
+    why: str = ""
+    is_too_old: bool = False
+
+    @property
+    def cursor(self) -> Cursor | None:
+        """Where the next reading of its changes begins."""
+        return self.kept.cursor if self.kept else None
+
+
+def remember_sources(ledger: Ledger, sources: Sources, found: Mapping[str, SourceRead]) -> None:
+    """Note what the numbers were computed from; the caller commits."""
+    statement = insert(ledger.connection, source_table)
+    for source in sources:
+        read = found[source.name]
+        values: dict[str, t.Any] = {"name": source.name, "proof": msgspec.json.encode(read.proof).decode()}
+        if read.is_live:
+            values |= {"read_run": ledger.run, "taken_at": read.taken_at, "full_read_at": read.full_read_at}
+            for column, kept in (("cursor", read.kept), ("list", read.kept_list)):
+                values[column] = None if kept is None else msgspec.json.encode(kept).decode()
+        elif not read.taken_at:
+            continue
+        row = statement.values(values)
+        ledger.connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
+
+
+def proofs_of(connection: sa.Connection, found: Mapping[str, SourceRead]) -> Proofs:
+    """Return how the rows of all sources prove what they contain."""
+    absent = sa.select(on_hand.c.absence).where(is_absent)
+    has_absent = connection.execute(absent.limit(1)).first() is not None
+    return Proofs({name: read.proof for name, read in found.items()}, has_absent=has_absent)

@@ -1,0 +1,250 @@
+"""A list is compared with the one of the last run: what comes of it is what comes of reading all of it.
+
+LISTS says how many random lists are read both ways (`make fuzz`: ten thousand).
+"""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import os
+import random
+import typing as t
+
+import pytest
+import sqlalchemy as sa
+from mapper_newstore_stock.errors import OnHandError, QuantityError
+from mapper_newstore_stock.ledger.tables import held_key, on_hand
+from mapper_newstore_stock.run import kept_lists
+
+from tests.mapper.on_hand_lists import HEADER
+from tests.mapper.shop_day import Ledgers, ShopDay, completed
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+LISTS = int(os.environ.get("LISTS", "400"))
+LISTS_OF_A_STORY = 8
+#: What only one of the two ways says.
+COMPARED = "lines have come since the last list"
+ABOUT_THE_WAY = ("All of the on-hand list is read", "The on-hand list is not kept", COMPARED)
+NODES = ("DC01", "NYC1", "IGNORED", "Köln", " DC01", "")
+PRODUCTS = ("A", "B", "C", "D", "E", "F", "G", "Ä", "名", '"q"', '"a, b"', "a=b", "50%", " A", "x" * 256, "", "tester")
+QUANTITIES = ("0", "3", "5", "12", "12", "7 ", "-2", "12.0", "1.000", "+4", "", "x", "9" * 19, '"8"', "²")
+
+
+ODD_LINES = ("", ",,,", "Total,,55,", 'DC01,"Z\nZ",4,', "DC01,Q", '"', "DC01,R,\r4,", "DC01,R1,3,\rDC01,S1,4,")
+HAPPENS = ("quantity", "quantity", "quantity", "says", "says", "new", "gone", "moved", "twice", "odd", "order")
+
+
+class Story:
+    """A list that the ERP writes again and again, and what happens to the file it is kept in.
+
+    Args:
+        seed: Gives all of it.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.header = HEADER
+        self.lines = [self.line() for _ in range(self.chance.randint(3, 14))]
+        self.odd = self.chance.random() < 0.3
+        self.end = self.chance.choice(["\n", "\n", "\r\n"])
+
+    def line(self) -> str:
+        """Return a line: mostly a new key at a good quantity."""
+        chance = self.chance
+        node = chance.choice(NODES[:2]) if chance.random() < 0.95 else chance.choice(NODES)
+        product = f"SKU-{chance.randrange(10**6)}" if chance.random() < 0.9 else chance.choice(PRODUCTS)
+        quantity = str(chance.randrange(20)) if chance.random() < 0.9 else chance.choice(QUANTITIES)
+        return f"{node},{product},{quantity},{chance.choice(['', '', '5'])}"
+
+    def go_on(self) -> None:
+        """Let the ERP change some lines."""
+        chance, lines = self.chance, self.lines
+        for _ in range(chance.choice([0, 1, 1, 2, 4])):
+            at = chance.randrange(len(lines)) if lines else 0
+            match chance.choice(HAPPENS):
+                case "quantity" if lines:
+                    node, product, _, rest = [*lines[at].split(","), "", "", ""][:4]
+                    lines[at] = f"{node},{product},{chance.randrange(20)},{rest}"
+                case "new":
+                    lines.insert(at, self.line())
+                case "gone" if lines:
+                    del lines[at]
+                case "moved" if lines:
+                    lines.append(lines.pop(at))
+                case "twice" if lines and chance.random() < 0.3:
+                    node, product, *_ = lines[at].split(",")
+                    lines.append(f"{node},{product},1,")
+                case "says" if lines:
+                    lines[at] = lines[at].rpartition(",")[0] + "," + chance.choice(["", "5", "99"])
+                case "odd" if self.odd:
+                    lines.insert(at, chance.choice(ODD_LINES))
+                case "order":
+                    chance.shuffle(lines)
+
+    def content(self) -> bytes:
+        """Return the list as it is written this time."""
+        if self.odd and self.chance.random() < 0.1:
+            self.end = "\r\n" if self.end == "\n" else "\n"
+        is_cut = self.odd and self.chance.random() < 0.1
+        return (self.end.join([self.header, *self.lines]) + ("" if is_cut else self.end)).encode()
+
+    def meddle(self, kept: Path, others: list[bytes]) -> None:
+        """Do something to the file the list is kept in."""
+        if not kept.exists():
+            return
+        content = kept.read_bytes()
+        others.append(content)
+        match self.chance.choice(["nothing"] * 20 + ["deleted", "cut", "flipped", "older", "longer"]):
+            case "deleted":
+                kept.unlink()
+            case "cut":
+                kept.write_bytes(content[: self.chance.randrange(len(content))])
+            case "flipped":
+                at = self.chance.randrange(len(content))
+                kept.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+            case "older":
+                kept.write_bytes(self.chance.choice(others))
+            case "longer":
+                kept.write_bytes(content + b"DC01,SKU-1,4,\n")
+
+
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+class BothWays:
+    """Two mappers that read the same file, each with a ledger of its own; one keeps it.
+
+    Args:
+        directory: For ledgers and file.
+        caplog: What they say.
+        ledgers: Where their ledgers are.
+        settings: Of both.
+    """
+
+    def __init__(
+        self, directory: Path, caplog: pytest.LogCaptureFixture, ledgers: tuple[Ledgers, Ledgers], **settings: t.Any
+    ) -> None:
+        self._caplog = caplog
+        self._directory = directory / "lists"
+        self._days = []
+        for name, of, place in zip(("kept", "whole"), ledgers, ({"cache_dir": str(self._directory)}, {}), strict=True):
+            (directory / name).mkdir(parents=True)
+            engine = of.new(directory / name)
+            self._days.append((ShopDay(directory / name, engine, **settings, **place), engine))
+        #: How often only what differed was read.
+        self.compared = 0
+
+    @property
+    def file(self) -> Path | None:
+        """The kept list."""
+        return next(self._directory.glob("newstore-stock-*"), None)
+
+    def run(self, *events: dict[str, t.Any]) -> list[t.Any]:
+        """Run both; return what they sent or why not, what they said, and what their ledgers know."""
+        kept, whole = (self._outcome(day, engine, *events) for day, engine in self._days)
+        assert kept == whole
+        return kept
+
+    def _outcome(self, day: ShopDay, engine: sa.Engine, *events: dict[str, t.Any]) -> list[t.Any]:
+        self._caplog.clear()
+        try:
+            sent: t.Any = [(cut.range, cut.quantities) for cut in day.run(*events)]
+        except (OnHandError, QuantityError) as error:
+            sent = str(error)
+        said = messages(self._caplog)
+        self.compared += any(COMPARED in text for text in said)
+        with engine.connect() as connection:
+            rows = connection.execute(sa.select(on_hand).order_by(*on_hand.primary_key)).all()
+            held = connection.execute(sa.select(*held_key.primary_key, held_key.c.kind, held_key.c.reason)).all()
+        said = [text for text in said if not any(words in text for words in ABOUT_THE_WAY)]
+        return [sent, said, [tuple(row) for row in rows], sorted(tuple(row) for row in held)]
+
+
+@pytest.fixture(scope="module")
+def ledgers() -> tuple[Ledgers, Ledgers]:
+    return Ledgers(durable=False), Ledgers(durable=False)
+
+
+@pytest.fixture(autouse=True)
+def short_lists_are_kept(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(kept_lists, "LEAST_BYTES", 0)
+    caplog.set_level(logging.DEBUG, "mapper-newstore-stock")
+
+
+@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("kind", ["", ".gz"])
+def test_both_ways_send_and_say_the_same(
+    kind: str, part: int, tmp_path: Path, caplog: pytest.LogCaptureFixture, ledgers: tuple[Ledgers, Ledgers]
+) -> None:
+    lists = compared = 0
+    for seed in range(part, LISTS // LISTS_OF_A_STORY // 2, 4):
+        story = Story(seed)
+        file = tmp_path / f"{seed}.csv{kind}"
+        ways = BothWays(
+            tmp_path / str(seed),
+            caplog,
+            ledgers,
+            on_hand_url=str(file),
+            ignored_nodes=["IGN*"],
+            ignored_products=["test*"],
+            vanished_rows=story.chance.choice(["zero", "keep", "fail"]),
+            max_vanished_percent=50,
+            max_held_percent=60,
+            negative_on_hand="zero",
+            ledger_keep_days=story.chance.choice([0, 90]),
+        )
+        others: list[bytes] = []
+        for step in range(LISTS_OF_A_STORY):
+            content = story.content()
+            file.write_bytes(gzip.compress(content) if kind else content)
+            products = [line.split(",")[1] for line in story.lines if line.startswith("DC01,SKU-")] or ["SKU-9"]
+            try:
+                ways.run(completed(step + 1, story.chance.choice(products)))
+            except AssertionError as error:
+                raise AssertionError(f"seed {seed}, list {step}: {content!r}") from error
+            if ways.file:
+                story.meddle(ways.file, others)
+            story.go_on()
+        lists, compared = lists + LISTS_OF_A_STORY, compared + ways.compared
+    # Of the others the first of each story is one, and many are refused.
+    assert compared > lists / 8
+
+
+def test_a_text_over_two_lines_is_no_row_of_its_own(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, ledgers: tuple[Ledgers, Ledgers]
+) -> None:
+    file = tmp_path / "erp.csv"
+    ways = BothWays(tmp_path, caplog, ledgers, on_hand_url=str(file))
+    for quantity in (7, 8):
+        lines = [HEADER.replace("quantity", "text,quantity"), 'DC01,A,"two', f'DC01,B,lines",{quantity},', "DC01,C,,1,"]
+        file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        sent = ways.run()[0]
+        assert sent[0][1]["DC01", "A"] == quantity
+    assert ways.compared == 0
+
+
+def test_a_list_that_cannot_be_kept_is_read_whole_every_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, ledgers: tuple[Ledgers, Ledgers]
+) -> None:
+    file = tmp_path / "erp.csv"
+    (tmp_path / "lists").write_text("a file where a directory should be", encoding="utf-8")
+    ways = BothWays(tmp_path, caplog, ledgers, on_hand_url=str(file))
+    for quantity in (7, 8):
+        file.write_text(f"{HEADER}\nDC01,A,{quantity},\n", encoding="utf-8")
+        ways.run()
+    assert ways.compared == 0
+
+
+def test_a_line_of_csv_may_be_no_line_of_bytes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, ledgers: tuple[Ledgers, Ledgers]
+) -> None:
+    file = tmp_path / "erp.csv"
+    ways = BothWays(tmp_path, caplog, ledgers, on_hand_url=str(file))
+    for wrong in ("1.000", "2.000"):
+        lines = ("DC01,A,5,\rDC01,B,5,", "DC01,C,5,", f"DC01,D,{wrong},")
+        file.write_bytes("".join(f"{line}\n" for line in (HEADER, *lines)).encode())
+        assert "DC01/D in line 5" in ways.run()[1][-1]
