@@ -14,6 +14,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import QuantityError
+from mapper_newstore_stock.ledger.database import analyze
 from mapper_newstore_stock.ledger.proof import last_proofs
 from mapper_newstore_stock.ledger.quantities import (
     NO_MARK,
@@ -154,7 +155,9 @@ class Planner:
 
     def _plan_keys(self, mark: int) -> None:
         """Plan keys moved by new completions, and keys whose number is new."""
-        row, sent = on_hand.c, self._acknowledged.cut
+        row, sent, has_moved = on_hand.c, self._acknowledged.cut, self._has_any(moved)
+        if has_moved:
+            analyze(self._connection, moved, completed_unit, on_hand)
         in_moved = sa.exists().where(same_key(moved.c, row))
         new = [row.changed_run >= self._ledger.unread_since, row.sent_cut.is_(None), row.sent_cut > sent]
         new += [row.source == name for name in self._proven_otherwise()]
@@ -162,7 +165,7 @@ class Planner:
         untouched = sa.false().label("touched")
         self._plan_from(sa.select(*self._sum(mark), untouched).where(sa.or_(*new), ~in_moved, *usable_rows))
         by_units = sa.select(*self._sum(mark), moved.c.touched).select_from(moved.join(on_hand, same_key(row, moved.c)))
-        if self._has_any(moved):
+        if has_moved:
             self._plan_from(by_units.where(*usable_rows))
 
     def _usable_rows(self) -> list[sa.ColumnElement[bool]]:
