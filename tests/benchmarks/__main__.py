@@ -22,6 +22,7 @@ PARTS: tuple[str, ...] = (
     "export_files",
     "tap",
     "ledger",
+    "erp_list",
     "bookings",
     "held_keys",
     "target",

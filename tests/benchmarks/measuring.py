@@ -34,10 +34,17 @@ class Measured:
     Attributes:
         seconds: From start to end.
         peak_mb: Peak memory in millions of bytes.
+        cpu_seconds: Of the process and its children; 0 where it was not measured.
     """
 
     seconds: float
     peak_mb: float
+    cpu_seconds: float = 0.0
+
+    @property
+    def cpu(self) -> Measured:
+        """The same, with its CPU seconds as its seconds."""
+        return dataclasses.replace(self, seconds=self.cpu_seconds)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,8 +129,8 @@ def _from_a_small_parent(path: Path, arguments: Sequence[str]) -> list[str]:
 
 
 def _read_measured(path: Path) -> Measured:
-    seconds, peak = path.read_text(encoding="ascii").split()
-    return Measured(float(seconds), int(peak) / 1e6)
+    seconds, cpu, peak = path.read_text(encoding="ascii").split()
+    return Measured(float(seconds), int(peak) / 1e6, float(cpu))
 
 
 def run_chain(*commands: Sequence[str]) -> list[Measured]:

@@ -1,0 +1,114 @@
+"""The ERP's list as a file, compared with the list of the run before: beside DuckDB doing only the comparison.
+
+All figures are rows per CPU second of whole processes. The busy run is one in which nearly every row and every unit is
+new, on both databases.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import typing as t
+
+from tests.benchmarks.bookings import Shop
+from tests.benchmarks.ledger import NODES, record, schema, state
+from tests.benchmarks.measuring import Measured, in_turns, run_process
+from tests.shop.postgresql import PostgreSql
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.benchmarks.measuring import Report
+
+ROWS_PER_EVENT = 5
+#: One row of so many has changed: 0.4 %.
+CHANGED = 250
+#: CPU seconds a run may take for a million rows, and how many times DuckDB's own comparison.
+MOST_SECONDS, MOST_TIMES = 1.0, 2.5
+#: The first cut of all rows, CPU seconds for a million.
+MOST_FIRST = 4.0
+NOTHING, SOME, ALL = "nothing changed", "0.4 % changed", "first cut"
+ALLOWED, DUCKDB = "allowed", "DuckDB's comparison of CSV and Parquet"
+COMPARISON = """
+import sys, duckdb
+new, old = sys.argv[1:]
+one = duckdb.connect()
+row = "SELECT * FROM read_csv(?, all_varchar = true) EXCEPT SELECT * FROM read_parquet(?)"
+print(one.execute(f"SELECT count(*) FROM ({row})", [new, old]).fetchone())
+"""
+TO_PARQUET = """
+import sys, duckdb
+duckdb.execute(f"COPY (SELECT * FROM read_csv('{sys.argv[1]}', all_varchar = true)) TO '{sys.argv[2]}' (FORMAT parquet)")
+"""
+#: The busy run: rows, keys with events, and runs, of which the first fills the ledger.
+BUSY_ROWS, BUSY_EVENTS, BUSY_KEYS, BUSY_RUNS = 100_000, 20_000, 5_000, 3
+ON_SQLITE, ON_POSTGRESQL, MOST_BUSY = "ledger on SQLite", "ledger on PostgreSQL", 1.5
+
+
+def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
+    """Measure lists of five rows for each of `size` events, then the busy run."""
+    rows = size * ROWS_PER_EVENT
+    lists = [directory / f"{number}.csv" for number in range(2)]
+    for number, path in enumerate(lists):
+        _write(path, rows, changed=number)
+    parquet = directory / "0.parquet"
+    run_process([sys.executable, "-c", TO_PARQUET, str(lists[0]), str(parquet)])
+    nothing = directory / "nothing.jsonl"
+    nothing.write_text(schema() + state(1), encoding="utf-8")
+    read = directory / "on_hand.csv"
+    shop = Shop(directory, {"on_hand_url": str(read), "ledger_url": f"sqlite:///{directory / 'ledger.db'}"})
+
+    def run(number: int) -> Measured:
+        read.unlink(missing_ok=True)
+        read.hardlink_to(lists[number])
+        return shop.run(nothing).cpu
+
+    first = run(0)
+    report.add(
+        "ERP's list: first cut", rows, {ALL: [first], ALLOWED: [_allowed(rows, MOST_FIRST)]}, {(ALL, ALLOWED): 1}
+    )
+    now = iter(range(1, 1_000_000))
+    compare = [sys.executable, "-c", COMPARISON, str(lists[1]), str(parquet)]
+    ways = {SOME: lambda: run(next(now) % 2), DUCKDB: lambda: run_process(compare).cpu}
+    required = {(SOME, DUCKDB): 1 / MOST_TIMES, (SOME, ALLOWED): 1}
+    measured = {**in_turns(ways, rounds), ALLOWED: [_allowed(rows, MOST_SECONDS)]}
+    report.add("ERP's list", rows, {**measured, NOTHING: [run((next(now) - 1) % 2)]}, required)
+    _measure_busy(report, directory)
+
+
+def _allowed(rows: int, seconds: float) -> Measured:
+    return Measured(rows / 1e6 * seconds, 0)
+
+
+def _measure_busy(report: Report, directory: Path) -> None:
+    """Measure runs in which nearly all rows have changed and many keys have new units."""
+    erp, events = directory / "busy.csv", directory / "busy.jsonl"
+    measured: dict[str, list[Measured]] = {}
+    with PostgreSql() as server:
+        urls = {ON_SQLITE: f"sqlite:///{directory / 'busy.db'}", ON_POSTGRESQL: server.new_database()}
+        for name, url in urls.items():
+            shop = Shop(directory, {"on_hand_url": str(erp), "ledger_url": url})
+            for number in range(BUSY_RUNS):
+                _write(erp, BUSY_ROWS + ROWS_PER_EVENT, added=number)
+                _write_events(events, number * BUSY_EVENTS)
+                run = shop.run(events)
+                if number:
+                    measured.setdefault(name, []).append(run)
+    report.add("ERP's list: busy run", BUSY_ROWS, measured, {(ON_POSTGRESQL, ON_SQLITE): 1 / MOST_BUSY})
+
+
+def _write_events(path: Path, first: int) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(schema())
+        for number in range(first + 1, first + BUSY_EVENTS + 1):
+            file.write(json.dumps(record(2 * number + 1, number * 7 % BUSY_KEYS)) + "\n")
+        file.write(state(2 * (first + BUSY_EVENTS) + 1))
+
+
+def _write(path: Path, size: int, *, changed: int = 0, added: int = 0) -> None:
+    """Write a list; `changed` is added to one quantity of 250, `added` to all."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write("fulfillment_node_id,product_id,quantity,as_of_logical_timestamp\n")
+        for key in range(size):
+            quantity = 1000 + key * 7919 % 50 + added + (changed if key % CHANGED == 0 else 0)
+            file.write(f"DC{key % NODES:02d},SKU-{key // NODES:06d},{quantity},\n")
