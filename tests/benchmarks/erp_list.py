@@ -38,7 +38,8 @@ print(one.execute(f"SELECT count(*) FROM ({row})", [new, old]).fetchone())
 """
 TO_PARQUET = """
 import sys, duckdb
-duckdb.execute(f"COPY (SELECT * FROM read_csv('{sys.argv[1]}', all_varchar = true)) TO '{sys.argv[2]}' (FORMAT parquet)")
+rows = f"SELECT * FROM read_csv('{sys.argv[1]}', all_varchar = true)"
+duckdb.execute(f"COPY ({rows}) TO '{sys.argv[2]}' (FORMAT parquet)")
 """
 #: The busy run: rows, keys with events, and runs, of which the first fills the ledger.
 BUSY_ROWS, BUSY_EVENTS, BUSY_KEYS, BUSY_RUNS = 100_000, 20_000, 5_000, 3
