@@ -9,6 +9,7 @@ import requests
 from singer_sdk.authenticators import OAuthAuthenticator
 
 from target_newstore_stock.errors import ApiError
+from target_newstore_stock.http_session import HttpSession, RedirectError
 
 #: A token is renewed this long before it expires, but never before half its life has passed.
 RENEW_AHEAD_SECONDS = 30
@@ -16,6 +17,10 @@ RENEW_AHEAD_SECONDS = 30
 
 class NewStoreAuthenticator(OAuthAuthenticator):
     """Gets a token, and renews it shortly before it expires."""
+
+    def __init__(self, **settings: t.Any) -> None:
+        super().__init__(**settings)
+        self._session = HttpSession()
 
     @property
     def oauth_request_body(self) -> dict[str, t.Any]:
@@ -34,6 +39,8 @@ class NewStoreAuthenticator(OAuthAuthenticator):
         """
         try:
             super().update_access_token()
+        except RedirectError as error:
+            raise ApiError(f"no token: {self.auth_endpoint} {error}", error.status) from error
         except requests.RequestException as error:
             raise ApiError(f"no token from {self.auth_endpoint}: {type(error).__name__}") from error
         except (KeyError, TypeError, ValueError) as error:

@@ -9,6 +9,7 @@ import typing as t
 import requests
 
 from target_newstore_stock.errors import ApiError
+from target_newstore_stock.http_session import HttpSession, RedirectError
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +41,7 @@ class NewStoreClient:
     ) -> None:
         self._api_url = api_url.rstrip("/")
         self._authenticator = authenticator
-        self._session = requests.Session()
+        self._session = HttpSession()
         self._sleep = sleep
 
     def get(self, path: str, **params: str) -> t.Any:
@@ -102,9 +103,10 @@ class NewStoreClient:
                 self._api_url + path,
                 auth=self._authenticator,
                 timeout=CALL_SECONDS,
-                allow_redirects=False,
                 **kwargs,
             )
+        except RedirectError as error:
+            raise ApiError(f"{method} {path}: {self._api_url} {error}", error.status) from error
         except requests.RequestException as error:
             raise ApiError(f"{method} {path}: no answer from {self._api_url}: {_cause(error)}") from error
         return answer, _body(answer)

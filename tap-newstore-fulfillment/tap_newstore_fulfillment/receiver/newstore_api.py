@@ -13,6 +13,7 @@ import typing as t
 import requests
 
 from tap_newstore_fulfillment.errors import ConfigurationError, NewStoreCallError, TapError
+from tap_newstore_fulfillment.receiver.http_session import HttpSession, RedirectError
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -121,7 +122,10 @@ class NewStoreApi:
 
     def _send(self, method: str, url: str, **kwargs: t.Any) -> requests.Response:
         try:
-            return requests.request(method, url, timeout=CALL_SECONDS, allow_redirects=False, **kwargs)
+            with HttpSession() as session:
+                return session.request(method, url, timeout=CALL_SECONDS, **kwargs)
+        except RedirectError as error:
+            raise NewStoreCallError(f"{method} {url} {error}", error.status) from error
         except requests.RequestException as error:
             raise TapError(f"{method} {url}: no answer: {type(error).__name__}") from error
 
