@@ -16,11 +16,11 @@ from tap_newstore_fulfillment.errors import EventRejectedError, OtherEntityError
 from tap_newstore_fulfillment.moments import read_moment
 from tap_newstore_fulfillment.units import (
     COMPLETED,
+    as_reference,
     as_text,
     described,
     is_id,
     location_of,
-    request_id,
     units_of,
 )
 
@@ -74,13 +74,13 @@ def check_event(raw: bytes) -> FulfillmentEvent:
     body = read.value
     name, payload, path = _name_and_payload(body)
     at = _logical_timestamp(payload, path)
-    identity = event_id(name, request_id(payload.get("id")), at)
+    identity = event_id(name, as_reference(payload.get("id")) or "", at)
     try:
         plain = _plain_payload(name, payload, path, read)
+        tenant = _tenant(body.get("tenant"))
     except EventRejectedError as error:
         raise EventRejectedError(str(error), identity) from error
     published_at, seconds = read_moment(body.get("published_at"))
-    tenant = _tenant(body.get("tenant"))
     text = read.text
     is_same = tenant == body.get("tenant") and published_at == body.get("published_at")
     has_other = ("payload" if _is_older(body) else "event") in body
@@ -135,8 +135,8 @@ def _plain_payload(name: str, payload: Object, path: str, read: ReadJson) -> Obj
     changed: Object = {}
     for field in TEXTS:
         value = payload.get(field)
-        if value is not None and not isinstance(value, str):
-            changed[field] = as_text(value)
+        if (text := as_reference(value)) != value:
+            changed[field] = text
     items, location = payload.get("items"), payload.get("fulfillment_location_id")
     if (units := units_of(name, items, f"{path}.items", is_lossy=read.is_lossy)) is not items:
         changed["items"] = units
@@ -146,10 +146,15 @@ def _plain_payload(name: str, payload: Object, path: str, read: ReadJson) -> Obj
 
 
 def _tenant(value: t.Any) -> str | None:
-    """Return the tenant; what is neither text nor a number names none."""
-    if isinstance(value, (dict, list, bool)):
-        return None
-    return as_text(value) or None
+    """Return the tenant; what is neither text nor a number names none.
+
+    Raises:
+        EventRejectedError: it is no tenant's name. Whose logical timestamp it is, nobody knows.
+    """
+    text = None if isinstance(value, (dict, list, bool)) else as_text(value) or None
+    if text and not is_id(text):
+        raise EventRejectedError("tenant: expected at most 255 characters, none of them a control character")
+    return text
 
 
 def _is_older(body: Object) -> bool:

@@ -12,12 +12,16 @@ import typing as t
 
 import msgspec
 
+from tap_newstore_fulfillment.units import as_reference
+
 if t.TYPE_CHECKING:
     from tap_newstore_fulfillment.landing.store import Arrival
 
 
 NO_ITEMS = msgspec.Raw(b"[]")
 NULL = msgspec.Raw(b"null")
+#: A body of so many characters may hold a reference that is too long for an index: those of earlier versions do.
+LONGEST_UNSEEN = 600
 #: How JSON writes the one character that PostgreSQL cannot store.
 NUL = "\\u0000"
 
@@ -100,6 +104,8 @@ def read_record(arrival: Arrival, *, released: bool) -> EventRecord:
     event_id, event_name, logical_timestamp, received_at, text = arrival
     body = _decode(text if NUL not in text else _without_nul(text))
     payload = t.cast("_Payload", body.event.payload if body.event else body.payload)
+    if len(text) > LONGEST_UNSEEN:
+        _bound(payload)
     return EventRecord(
         event_id,
         event_name,
@@ -117,13 +123,21 @@ def read_record(arrival: Arrival, *, released: bool) -> EventRecord:
     )
 
 
+def _bound(payload: _Payload) -> None:
+    payload.id = as_reference(payload.id)
+    payload.order_id = as_reference(payload.order_id)
+    payload.fulfillment_location_id = as_reference(payload.fulfillment_location_id)
+    payload.associate_id = as_reference(payload.associate_id)
+    payload.service_level = as_reference(payload.service_level)
+
+
 def _without_nul(text: str) -> str:
     """Return a body without NUL in its strings, so that any target can store the record."""
     return json.dumps(json.loads(text, object_hook=_replace_nul))
 
 
 def _replace_nul(values: dict[str, t.Any]) -> dict[str, t.Any]:
-    return {name: _clean(value) for name, value in values.items()}
+    return {_clean(name): _clean(value) for name, value in values.items()}
 
 
 def _clean(value: t.Any) -> t.Any:

@@ -15,6 +15,8 @@ COMPLETED = "fulfillment_request.items_completed"
 MOVING = frozenset({COMPLETED, "fulfillment_request.assigned", "fulfillment_request.items_failed"})
 #: NewStore's own limit for ids of products.
 LONGEST_ID = 255
+#: A key of several such texts still fits into an index of PostgreSQL.
+LONGEST_ID_BYTES = 3 * LONGEST_ID
 # PostgreSQL cannot store NUL, and no real id has any control character.
 CONTROL = re.compile(r"[\x00-\x1f]")
 #: Stands for bytes that are no text.
@@ -36,7 +38,12 @@ def described(value: t.Any) -> str:
 
 def is_id(text: str) -> bool:
     """Return whether a text can name something: 1 to 255 characters, none of them a control character."""
-    return 0 < len(text) <= LONGEST_ID and (text.isprintable() or not CONTROL.search(text))
+    return 0 < len(text) <= LONGEST_ID and (text.isprintable() or not CONTROL.search(text)) and _fits(text)
+
+
+def _fits(text: str) -> bool:
+    """Return whether every database can store and index a text."""
+    return len(text) <= LONGEST_ID and (text.isascii() or len(text.encode()) <= LONGEST_ID_BYTES)
 
 
 def as_text(value: t.Any) -> str | None:
@@ -44,10 +51,13 @@ def as_text(value: t.Any) -> str | None:
     return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def request_id(value: t.Any) -> str:
-    """Return the id of a fulfilment request as every database can store and index it; empty if there is none."""
-    text = CONTROL.sub(REPLACED, as_text(value) or "")
-    return text if len(text) <= LONGEST_ID else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+def as_reference(value: t.Any) -> str | None:
+    """Return any JSON value as text every database can store and index; None stays None."""
+    # Nearly all are plain: to see that costs less than a call.
+    if value is None or (type(value) is str and len(value) <= LONGEST_ID and value.isascii() and value.isprintable()):
+        return value
+    text = CONTROL.sub(REPLACED, str(as_text(value)))
+    return text if _fits(text) else f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def location_of(name: str, value: t.Any, path: str, *, is_lossy: bool) -> str | None:
@@ -57,7 +67,7 @@ def location_of(name: str, value: t.Any, path: str, *, is_lossy: bool) -> str | 
         EventRejectedError: a completion names none.
     """
     if name != COMPLETED:
-        return as_text(value)
+        return as_reference(value)
     if value is None or value == "":
         raise EventRejectedError(f"{path}.fulfillment_location_id: required in {COMPLETED}{_advice(path)}")
     return _needed(value, f"{path}.fulfillment_location_id", is_lossy=is_lossy)
@@ -90,7 +100,7 @@ def _is_plain_unit(item: t.Any) -> bool:
     if not isinstance(item, dict):
         return False
     product, item_id = item.get("product_id"), item.get("id")
-    return isinstance(product, str) and is_id(product) and (item_id is None or isinstance(item_id, str))
+    return isinstance(product, str) and is_id(product) and as_reference(item_id) == item_id
 
 
 def _unit(item: t.Any, path: str, *, is_lossy: bool) -> Object:
@@ -99,7 +109,7 @@ def _unit(item: t.Any, path: str, *, is_lossy: bool) -> Object:
     if "product_id" not in item:
         raise EventRejectedError(f"{path}.product_id: required")
     return {**item, "product_id": _needed(item["product_id"], f"{path}.product_id", is_lossy=is_lossy)} | (
-        {"id": as_text(item["id"])} if "id" in item else {}
+        {"id": as_reference(item["id"])} if "id" in item else {}
     )
 
 
@@ -110,7 +120,8 @@ def _needed(value: t.Any, path: str, *, is_lossy: bool) -> str:
     text = value if isinstance(value, str) else str(as_text(value))
     if not is_id(text):
         raise EventRejectedError(
-            f"{path}: expected 1 to {LONGEST_ID} characters, none of them a control character; got {len(text)}"
+            f"{path}: expected 1 to {LONGEST_ID} characters, {LONGEST_ID_BYTES} bytes at most, none of them a control "
+            f"character; got {len(text)}"
         )
     if is_lossy and REPLACED in text:
         raise EventRejectedError(f"{path}: not UTF-8")

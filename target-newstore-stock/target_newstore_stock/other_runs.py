@@ -38,7 +38,7 @@ class CutsOf(msgspec.Struct, frozen=True):
         planned_at: When they were planned.
     """
 
-    ledger: t.Annotated[str, msgspec.Meta(pattern="^[0-9a-f]+$")]
+    ledger: t.Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]+\Z")]
     planned_at: t.Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
     @classmethod

@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
 
 logger = logging.getLogger("tap-newstore-fulfillment.export")
 
-EXPORT_FILE = re.compile(r"\.export(\.gz)?$")
+EXPORT_FILE = re.compile(r"\.export(\.gz)?\Z")
 #: How much one request to the store returns; some clients default to 50 MiB, twice.
 BLOCK_BYTES = 4 * 2**20
 #: Files open at a time: the one being read, and the next ones, one block each.
