@@ -25,7 +25,7 @@ from tap_newstore_fulfillment.landing.quarantine import LONGEST_BODY
 from tap_newstore_fulfillment.receiver.group_commit import GroupCommit
 from tap_newstore_fulfillment.receiver.integrations import AUDIT, ID
 from tap_newstore_fulfillment.receiver.metrics import ReceiverMetrics
-from tap_newstore_fulfillment.receiver.plain_http import COUNT_NOT_HTTP, RETRY_AFTER_SECONDS
+from tap_newstore_fulfillment.receiver.plain_http import COUNT_ANSWER, RETRY_AFTER_SECONDS
 from tap_newstore_fulfillment.receiver.whole_body import CutOffError, NotWholeError, read_whole_body
 
 if t.TYPE_CHECKING:
@@ -121,7 +121,7 @@ class _Receiver:
                 await run_in_threadpool(self._store.check)
             except StoreUnavailableError as error:
                 self._unavailable(error)
-            yield {COUNT_NOT_HTTP: functools.partial(self._metrics.count_answer, 503)}
+            yield {COUNT_ANSWER: self._metrics.count_answer}
 
     async def receive(self, request: Request) -> Response:
         started = time.perf_counter()

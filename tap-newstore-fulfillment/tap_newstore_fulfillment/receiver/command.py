@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import ipaddress
 import logging
 import socket
@@ -11,7 +10,6 @@ import sys
 import typing as t
 
 import click
-import uvicorn
 
 from tap_newstore_fulfillment.command import report_errors
 from tap_newstore_fulfillment.errors import ConfigurationError
@@ -22,11 +20,11 @@ from tap_newstore_fulfillment.receiver.awaited_store import AwaitedStore
 from tap_newstore_fulfillment.receiver.backlog_command import backlog_command
 from tap_newstore_fulfillment.receiver.configuration import config_option, read_settings
 from tap_newstore_fulfillment.receiver.loss_watch import LossWatch
-from tap_newstore_fulfillment.receiver.plain_http import PlainHttp
 from tap_newstore_fulfillment.receiver.prune_command import prune
 from tap_newstore_fulfillment.receiver.quarantine_command import quarantine
 from tap_newstore_fulfillment.receiver.rejected_command import rejected
 from tap_newstore_fulfillment.receiver.replay_command import replay
+from tap_newstore_fulfillment.receiver.serving import serve
 from tap_newstore_fulfillment.receiver.structured_log import log_to_stderr
 from tap_newstore_fulfillment.sources import open_store
 
@@ -36,9 +34,6 @@ if t.TYPE_CHECKING:
     from tap_newstore_fulfillment.landing.store import LandingStore
 
 logger = logging.getLogger("newstore-event-receiver")
-
-GRACEFUL_SHUTDOWN_SECONDS = 30
-SWITCH_SECONDS = 0.0002
 
 
 @click.group(name="newstore-event-receiver", invoke_without_command=True)
@@ -92,22 +87,9 @@ def _serve(
     keeps: Callable[[LandingStore], contextlib.AbstractContextManager[None]],
 ) -> None:
     host, port = listener.getsockname()[:2]
-    config = uvicorn.Config(
-        create_app(store, api_keys, store),
-        http=PlainHttp,
-        ws="none",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
-    )
-    # The committing thread must not wait long for the GIL while the event loop is busy.
-    sys.setswitchinterval(SWITCH_SECONDS)
-    # Imported code stays: a garbage collection that scans it all would delay answers by 50 ms.
-    gc.collect()
-    gc.freeze()
     click.echo(f"newstore-event-receiver listening on http://{host}:{port}")
     with store.kept_by(keeps):
-        uvicorn.Server(config).run(sockets=[listener])
+        serve(create_app(store, api_keys, store), listener)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -8,31 +8,111 @@ underneath would stop at the offer, and the body would look empty. What cannot b
 
 from __future__ import annotations
 
+import typing as t
+
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+if t.TYPE_CHECKING:
+    import asyncio
+
+    from tap_newstore_fulfillment.receiver.open_connections import OpenConnections
+
 RETRY_AFTER_SECONDS = 5
+#: The most that may come before a body, or between its parts; the parser underneath has no limit.
+LONGEST_HEAD = 2**16
+#: What is parsed at once, so that little more than that is taken.
+LARGEST_PIECE = 2**14
+#: How long the rest of a request may take when the receiver is stopped.
+LAST_BYTES_SECONDS = 2.0
+TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 NOT_HTTP = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     % RETRY_AFTER_SECONDS
 )
 #: The key of the application's state under which it says who counts what is answered here.
-COUNT_NOT_HTTP = "count_not_http"
+COUNT_ANSWER = "count_answer"
+
+
+class HeadTooLongError(Exception):
+    """More has come before a body, or behind it, than any sender needs."""
 
 
 class PlainHttp(HttpToolsProtocol):
-    """One connection."""
+    """One connection.
+
+    Args:
+        connections: All of the receiver's.
+        settings: uvicorn's.
+    """
+
+    def __init__(self, connections: OpenConnections, **settings: t.Any) -> None:
+        super().__init__(**settings)
+        self._all = connections
+        #: Bytes of the request's line, headers and trailers, and those that have come since any part of it was whole.
+        self._head = self._pending = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._all.opened(self, len(self.connections))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._all.is_served(self)
+        super().connection_lost(exc)
+
+    def give_up(self) -> None:
+        """Close the connection at once."""
+        self._all.is_served(self)
+        self.transport.abort()
+
+    def shutdown(self) -> None:
+        """End when the request under way has been answered; what has not come as a whole is not waited for."""
+        super().shutdown()
+        self.loop.call_later(LAST_BYTES_SECONDS, self._give_up_half)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the wire."""
         self._unset_keepalive_if_required()
+        for begun in range(0, len(data), LARGEST_PIECE):
+            if not self.transport.is_closing():
+                self._feed(data[begun : begun + LARGEST_PIECE])
+
+    def _feed(self, piece: bytes) -> None:
+        self._pending += len(piece)
         try:
-            self.parser.feed_data(data)
+            self.parser.feed_data(piece)
+            if self._pending > LONGEST_HEAD:
+                self._refuse_head()
         except httptools.HttpParserUpgrade as offer:
-            self._decline(data[offer.args[0] :])
+            self._decline(piece[offer.args[0] :])
         except httptools.HttpParserError:
+            if self._head > LONGEST_HEAD:
+                self._refuse_head()
+                return
             self.logger.warning("Answered 503: what came is not HTTP, or was damaged on the way")
             self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._head = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Take the path, or a part of it."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, or a trailer."""
+        self._count(len(name) + len(value) + len(b": \r\n"))
+        super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._pending = 0
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         """Begin a request, unless it comes again without its offer."""
@@ -42,14 +122,39 @@ class PlainHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """End a request, unless it comes again without its offer."""
         if not self.parser.should_upgrade():
+            self._pending = 0
+            self._all.is_served(self)
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, unless it has come already."""
+        super().on_response_complete()
+        if not self.transport.is_closing() and (self.cycle.response_complete or self.cycle.more_body):
+            self._all.waits(self)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed, and close the connection."""
         del msg
-        self.app_state.get(COUNT_NOT_HTTP, lambda: None)()
-        self.transport.write(NOT_HTTP)
+        self._end_with(503, NOT_HTTP)
+
+    def _refuse_head(self) -> None:
+        self.logger.warning("Answered 431: more than %d bytes came that are no body", LONGEST_HEAD)
+        self._end_with(431, TOO_LONG)
+
+    def _end_with(self, status: int, answer: bytes) -> None:
+        self.app_state.get(COUNT_ANSWER, lambda _: None)(status)
+        self.transport.write(answer)
         self.transport.close()
+
+    def _give_up_half(self) -> None:
+        if self.cycle and self.cycle.more_body:
+            self.give_up()
+
+    def _count(self, size: int) -> None:
+        self._pending = 0
+        self._head += size
+        if self._head > LONGEST_HEAD:
+            raise HeadTooLongError
 
     def _decline(self, rest: bytes) -> None:
         """Parse the request again without its offer: its head, and what has come behind it."""

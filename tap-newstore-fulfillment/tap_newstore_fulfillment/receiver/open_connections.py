@@ -1,0 +1,72 @@
+"""The receiver's open connections: how many there may be, and how long each may take for a request.
+
+Whoever can reach the door can open connections and send nothing, or a byte now and then. They must not keep
+NewStore's events out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import resource
+import time
+import typing as t
+
+REQUEST_SECONDS = 30.0
+MOST_CONNECTIONS = 10_000
+#: Files this process opens beside connections: the store's, the log, libraries.
+OTHER_FILES = 100
+
+
+class Connection(t.Protocol):
+    """A connection that can be given up."""
+
+    def give_up(self) -> None:
+        """Close it at once, whatever was under way."""
+
+
+class OpenConnections:
+    """Gives up connections that do not come to the point.
+
+    A connection waits from when it is opened, or answered, until a whole request has come.
+
+    Args:
+        most: How many may be open; beyond it the one that has waited longest is closed.
+        seconds: How long each may wait.
+    """
+
+    def __init__(self, *, most: int, seconds: float = REQUEST_SECONDS) -> None:
+        self._most = most
+        self._seconds = seconds
+        #: Since when each waits, the longest first.
+        self._waiting: dict[Connection, float] = {}
+
+    def opened(self, connection: Connection, now_open: int) -> None:
+        """Note a new connection; it is one of so many that are open."""
+        self.waits(connection)
+        if now_open > self._most:
+            next(iter(self._waiting)).give_up()
+
+    def waits(self, connection: Connection) -> None:
+        """Note that the next thing to come is a request."""
+        self._waiting.pop(connection, None)
+        self._waiting[connection] = time.monotonic()
+
+    def is_served(self, connection: Connection) -> None:
+        """Note that a whole request has come, or the connection is gone."""
+        self._waiting.pop(connection, None)
+
+    async def close_slow(self) -> None:
+        """Close what has waited too long."""
+        oldest = time.monotonic() - self._seconds
+        for connection, _ in list(itertools.takewhile(lambda entry: entry[1] < oldest, self._waiting.items())):
+            connection.give_up()
+
+
+def most_connections() -> int:
+    """Raise this process's limit of open files as far as it needs and may, and return how many may be connections."""
+    limit, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_CONNECTIONS + OTHER_FILES
+    if limit != resource.RLIM_INFINITY and limit < wanted:
+        limit = wanted if highest == resource.RLIM_INFINITY else min(wanted, highest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, highest))
+    return MOST_CONNECTIONS if limit == resource.RLIM_INFINITY else max(min(MOST_CONNECTIONS, limit - OTHER_FILES), 1)

@@ -1,0 +1,91 @@
+"""Serves the webhook over HTTP, to connections of which any may be idle, slow or a stranger's."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import logging
+import sys
+import time
+import typing as t
+
+import uvicorn
+
+from tap_newstore_fulfillment.receiver.open_connections import OpenConnections, most_connections
+from tap_newstore_fulfillment.receiver.plain_http import PlainHttp
+
+if t.TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from starlette.applications import Starlette
+
+logger = logging.getLogger("newstore-event-receiver")
+
+#: How long whole requests may take when the receiver is stopped.
+GRACEFUL_SHUTDOWN_SECONDS = 30
+SWITCH_SECONDS = 0.0002
+SECONDS_BETWEEN_FAILURES = 60.0
+
+
+class AcceptFailures:
+    """Handles what an event loop could not: that no connection can be accepted is said once a minute.
+
+    A loop says it thousands of times a second, with a traceback each.
+
+    Args:
+        clock: Returns seconds that never go back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._count = 0
+        self._silent_until = -SECONDS_BETWEEN_FAILURES
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, t.Any]) -> None:
+        """Log a failure, or count it."""
+        if "socket.accept()" not in context["message"]:
+            loop.default_exception_handler(context)
+            return
+        self._count += 1
+        if self._clock() < self._silent_until:
+            return
+        self._silent_until = self._clock() + SECONDS_BETWEEN_FAILURES
+        why = getattr(context.get("exception"), "strerror", None) or context["message"]
+        logger.error("Connections cannot be accepted: %s (%d times since this was last said)", why, self._count)
+        self._count = 0
+
+
+class ReceiverServer(uvicorn.Server):
+    """uvicorn, with a loop that fails quietly."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        asyncio.get_running_loop().set_exception_handler(AcceptFailures())
+        await super().startup(sockets)
+
+
+def serving_config(app: Starlette, connections: OpenConnections) -> uvicorn.Config:
+    """Return uvicorn's configuration."""
+    return uvicorn.Config(
+        app,
+        http=t.cast("type[asyncio.Protocol]", functools.partial(PlainHttp, connections)),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        callback_notify=connections.close_slow,
+        timeout_notify=0,
+        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
+    )
+
+
+def serve(app: Starlette, listener: socket.socket) -> None:
+    """Serve until the process is told to end."""
+    config = serving_config(app, OpenConnections(most=most_connections()))
+    # The committing thread must not wait long for the GIL while the event loop is busy.
+    sys.setswitchinterval(SWITCH_SECONDS)
+    # Imported code stays: a garbage collection that scans it all would delay answers by 50 ms.
+    gc.collect()
+    gc.freeze()
+    ReceiverServer(config).run(sockets=[listener])
