@@ -99,7 +99,7 @@ SETTINGS: dict[str, t.Any] = {
             th.StringType,
             secret=True,
             title="Receiver key",
-            description="Key NewStore sends as `Authorization: Bearer`; needed off the loopback interface",
+            description="Key NewStore sends as `Authorization: Bearer`; required, unless `receiver_open` is on",
         ),
         th.Property(
             "receiver_previous_api_key",
@@ -107,6 +107,14 @@ SETTINGS: dict[str, t.Any] = {
             secret=True,
             title="Previous receiver key",
             description="Accepted beside `receiver_api_key` while NewStore still sends the old one",
+        ),
+        th.Property(
+            "receiver_open",
+            th.BooleanType,
+            default=False,
+            title="Open receiver",
+            description="Without a key, let everybody post who reaches the loopback interface: for trials, with "
+            "nothing in front of it",
         ),
         th.Property(
             "receiver_host",

@@ -106,7 +106,7 @@ class _Server:
     def __init__(self, url: str, directory: Path) -> None:
         here = Path(tempfile.mkdtemp(dir=directory))
         config = here / "config.json"
-        config.write_text(json.dumps({"landing_url": url, "receiver_port": 0}), encoding="utf-8")
+        config.write_text(json.dumps({"landing_url": url, "receiver_port": 0, "receiver_open": True}), encoding="utf-8")
         serve = [command("newstore-event-receiver"), "--config", str(config)]
         if not url:
             serve = [sys.executable, "-m", "tests.benchmarks.receiver_without_store"]

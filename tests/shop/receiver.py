@@ -34,6 +34,7 @@ class Receiver:
         settings: dict[str, t.Any] = {
             "landing_url": f"sqlite:///{directory / 'landing.db'}",
             "receiver_port": 0,
+            "receiver_open": api_key is None,
             **more,
         }
         self.landing_url = settings["landing_url"]

@@ -139,10 +139,32 @@ def test_off_the_loopback_interface_a_key_is_required(tmp_path: Path) -> None:
     assert "receiver_api_key: required when receiver_host is 0.0.0.0" in output
 
 
+@pytest.mark.adapter_mistake("let anybody post to the webhook")
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+@pytest.mark.parametrize("key", [None, "", " "])
+def test_on_the_loopback_interface_too_unless_it_is_said_to_be_open(tmp_path: Path, host: str, key: str | None) -> None:
+    settings = {"landing_url": f"sqlite:///{tmp_path / 'landing.db'}", "receiver_host": host, "receiver_port": 0}
+    keys = {} if key is None else {"receiver_api_key": key, "receiver_previous_api_key": key}
+    code, output = start_failing({**settings, **keys}, tmp_path)
+    assert code == 2
+    assert f"receiver_api_key: required when receiver_host is {host}, or anybody could post" in output
+    assert "receiver_open" in output
+
+
+def test_off_the_loopback_interface_it_cannot_be_open(tmp_path: Path) -> None:
+    settings = {"landing_url": f"sqlite:///{tmp_path / 'landing.db'}", "receiver_host": "0.0.0.0"}
+    assert start_failing({**settings, "receiver_open": True}, tmp_path)[0] == 2
+
+
+def test_an_open_receiver_with_a_key_requires_it(tmp_path: Path) -> None:
+    with Receiver(tmp_path, receiver_open=True, receiver_api_key=KEY) as receiver:
+        assert [receiver.post(an_event(1)).status_code, receiver.post(an_event(1), key=KEY).status_code] == [401, 200]
+
+
 def test_a_port_in_use_is_a_clear_error(receiver: Receiver, tmp_path: Path) -> None:
     port = int(receiver.url.rpartition(":")[2])
     code, output = start_failing(
-        {"landing_url": f"sqlite:///{tmp_path / 'landing.db'}", "receiver_port": port}, tmp_path
+        {"landing_url": f"sqlite:///{tmp_path / 'landing.db'}", "receiver_port": port, "receiver_open": True}, tmp_path
     )
     assert code == 2
     assert f"cannot listen on 127.0.0.1:{port}" in output
