@@ -131,6 +131,13 @@ SETTINGS: dict[str, t.Any] = {
             description="Port newstore-event-receiver listens on; 0 takes any free one",
         ),
         th.Property(
+            "metrics_port",
+            th.IntegerType(minimum=0, maximum=65535),
+            title="Metrics port",
+            description="Port of `/healthz` and `/metrics`, which `receiver_port` does not have then; 0 takes any "
+            "free one",
+        ),
+        th.Property(
             "audit_on_loss",
             th.BooleanType,
             default=True,

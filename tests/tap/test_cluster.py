@@ -104,8 +104,9 @@ def test_a_receiver_in_front_of_a_standby_says_so_and_goes_on_when_it_is_promote
         health = requests.get(f"{receiver.url}/healthz", timeout=CALL_SECONDS)
         assert (refused.status_code, health.status_code) == (503, 503)
         assert refused.json()["error"] == f"landing_url: cannot open the landing store: {STANDBY}"
-        (said,) = [line for line in receiver.process.output.splitlines() if "standby" in line]
-        assert "Answering 503 until the landing store takes events again" in said
+        said = [line for line in receiver.process.output.splitlines() if "standby" in line]
+        assert sum("Answering 503 until the landing store takes events again" in line for line in said) == 1
+        assert sum("Not healthy: " in line for line in said) == 1
         cluster.primary.kill()
         cluster.promote()
         wait_until(lambda: receiver.post(an_event(10)).status_code == 200, "an event taken")
@@ -122,8 +123,8 @@ def test_a_standby_that_has_the_store_is_not_taken_for_healthy(tmp_path: Path, c
         health = requests.get(f"{receiver.url}/healthz", timeout=CALL_SECONDS)
         refused = receiver.post(an_event(10))
         assert (refused.status_code, health.status_code) == (503, 503)
-        for answer in (refused, health):
-            assert STANDBY in answer.json()["error"]
+        assert STANDBY in refused.json()["error"]
+        assert (health.json(), STANDBY in receiver.process.output) == ({"error": "not healthy"}, True)
     done = run_plugin("tap-newstore-fulfillment", tmp_path, {"landing_url": alone})
     assert (done.code, done.records) == (1, [])
     assert STANDBY in done.log
@@ -178,6 +179,7 @@ def test_connections_of_each_kind_leave_a_former_primary(cluster: Cluster) -> No
 
 def test_a_look_at_the_health_leaves_a_former_primary(cluster: Cluster) -> None:
     store = LandingStore(cluster.new_database())
+    store.check()
     cluster.catch_up()
     cluster.primary.configure("default_transaction_read_only", "on")
     cluster.promote()

@@ -9,27 +9,22 @@ import json
 import logging
 import resource
 import socket
-import threading
 import time
 import typing as t
 import urllib.parse
 
 import pytest
-from tap_newstore_fulfillment.landing.store import LandingStore
-from tap_newstore_fulfillment.receiver.app import create_app
-from tap_newstore_fulfillment.receiver.open_connections import OpenConnections
-from tap_newstore_fulfillment.receiver.serving import AcceptFailures, ReceiverServer, serving_config
+from tap_newstore_fulfillment.receiver.serving import AcceptFailures
 
 from tests.shop.raw_http import post_request, read_answer, send
 from tests.shop.receiver import Receiver
+from tests.tap.door import KEY, a_door
 from tests.tap.events import an_event
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 CALL_SECONDS = 30
-KEY = "a-key"
 WHOLE = post_request(json.dumps(an_event(12)).encode(), key=KEY)
 
 
@@ -49,39 +44,16 @@ def ends_within(connection: socket.socket, seconds: float) -> bool:
         return False
 
 
-class Door(t.NamedTuple):
-    """A receiver in this process, with limits of its own."""
-
-    url: str
-    connections: OpenConnections
-
-
-@contextlib.contextmanager
-def a_door(directory: Path, *, most: int = 100, seconds: float = 60.0) -> Iterator[Door]:
-    store = LandingStore(f"sqlite:///{directory / 'landing.db'}")
-    connections = OpenConnections(most=most, seconds=seconds)
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = ReceiverServer(serving_config(create_app(store, [KEY]), connections))
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
-    try:
-        yield Door(f"http://127.0.0.1:{listener.getsockname()[1]}", connections)
-    finally:
-        server.should_exit = True
-        thread.join()
-        store.close()
-
-
 @pytest.mark.parametrize("sent", [b"", b"\r\n", WHOLE[:20], WHOLE[:-1]], ids=["nothing", "newline", "line", "body"])
 def test_a_connection_that_has_not_sent_a_whole_request_in_time_is_closed(tmp_path: Path, sent: bytes) -> None:
-    with a_door(tmp_path, seconds=0.5) as door, connect(door.url) as connection:
+    with a_door(tmp_path, seconds=0.5) as door, connect(door) as connection:
         connection.sendall(sent)
         assert ends_within(connection, 10)
-        assert send(door.url, WHOLE).status == 200
+        assert send(door, WHOLE).status == 200
 
 
 def test_one_that_sends_a_byte_now_and_then_is_closed_too(tmp_path: Path) -> None:
-    with a_door(tmp_path, seconds=1) as door, connect(door.url) as connection:
+    with a_door(tmp_path, seconds=1) as door, connect(door) as connection:
         begun = time.monotonic()
         with contextlib.suppress(OSError):
             for byte in WHOLE[:-1]:
@@ -92,7 +64,7 @@ def test_one_that_sends_a_byte_now_and_then_is_closed_too(tmp_path: Path) -> Non
 
 
 def test_a_whole_request_is_answered_however_often_it_comes_on_one_connection(tmp_path: Path) -> None:
-    with a_door(tmp_path, seconds=1) as door, connect(door.url) as connection:
+    with a_door(tmp_path, seconds=1) as door, connect(door) as connection:
         until = time.monotonic() + 3
         while time.monotonic() < until:
             connection.sendall(WHOLE)
@@ -103,10 +75,10 @@ def test_a_whole_request_is_answered_however_often_it_comes_on_one_connection(tm
 
 def test_with_too_many_connections_the_one_that_has_waited_longest_goes(tmp_path: Path) -> None:
     with a_door(tmp_path, most=5) as door, contextlib.ExitStack() as opened:
-        idle = [opened.enter_context(connect(door.url)) for _ in range(5)]
+        idle = [opened.enter_context(connect(door)) for _ in range(5)]
         idle[0].sendall(WHOLE)
         assert read_answer(idle[0]).status == 200
-        assert send(door.url, WHOLE).status == 200
+        assert send(door, WHOLE).status == 200
         assert ends_within(idle[1], 10)
         idle[4].sendall(WHOLE)
         assert read_answer(idle[4]).status == 200
@@ -141,19 +113,19 @@ def test_a_thousand_idle_connections_keep_no_event_out(tmp_path: Path) -> None:
 )
 def test_headers_without_end_are_answered_431(tmp_path: Path, head: bytes) -> None:
     with a_door(tmp_path) as door:
-        assert send(door.url, head).status in ((431, 401) if b"chunked" in head else (431,))
-        with connect(door.url) as connection, contextlib.suppress(ConnectionError):
+        assert send(door, head).status in ((431, 401) if b"chunked" in head else (431,))
+        with connect(door) as connection, contextlib.suppress(ConnectionError):
             connection.sendall(head)
             for _ in range(10_000):
                 connection.sendall(b"x" * 10_000)
             pytest.fail("100 MB were taken")
-        assert send(door.url, WHOLE).status == 200
+        assert send(door, WHOLE).status == 200
 
 
 def test_headers_of_60_kb_are_taken(tmp_path: Path) -> None:
     with a_door(tmp_path) as door:
         request = post_request(json.dumps(an_event(12)).encode(), *[f"A{n}: {'x' * 600}" for n in range(99)], key=KEY)
-        assert send(door.url, request).status == 200
+        assert send(door, request).status == 200
 
 
 @pytest.mark.parametrize("sent", [WHOLE[:20], WHOLE[:-1]], ids=["head", "body"])

@@ -68,6 +68,8 @@ class LandingDatabase:
             self._engine = create_engine(url)
             # One round trip per statement; the other engine needs five.
             self._alone = create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=False)
+            # For a look at the store's health, while all others wait for a connection.
+            self._aside = create_engine(url, pool_size=1)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
             raise TapError(f"landing_url: cannot open the landing store: {short(error)}") from error
         self._driver = t.cast("t.Any", self._alone.dialect.loaded_dbapi)
@@ -89,6 +91,7 @@ class LandingDatabase:
         """Close all connections."""
         self._engine.dispose()
         self._alone.dispose()
+        self._aside.dispose()
 
     def reopen_if_replaced(self) -> bool:
         """Let go of a SQLite file that another one has taken the place of, and return whether that is so."""
@@ -126,13 +129,14 @@ class LandingDatabase:
                 return self._execute_once(statement, parameters)
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[sa.Connection]:
-        """Yield a connection to read with.
+    def reading(self, *, aside: bool = False) -> Iterator[sa.Connection]:
+        """Yield a connection to read with; `aside` from all others, it is there however many wait for one.
 
         Raises:
             StoreUnavailableError: the store does not answer.
         """
-        with self._unavailable("cannot be read"), self._engine.connect() as connection:
+        engine = self._aside if aside else self._engine
+        with self._unavailable("cannot be read"), engine.connect() as connection:
             yield connection
 
     def wait_for_standby(self) -> None:

@@ -260,7 +260,7 @@ class LandingStore(Releases):
 
     def check(self) -> None:
         """Raise StoreUnavailableError unless the store answers, and takes writes."""
-        with self._database.reading() as connection:
+        with self._database.reading(aside=True) as connection:
             connection.execute(sa.select(landing_store.c.store_id))
             self._database.check_takes_writes(connection)
 

@@ -16,6 +16,7 @@ import typing as t
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -23,6 +24,7 @@ from tap_newstore_fulfillment.errors import EventRejectedError, OtherEntityError
 from tap_newstore_fulfillment.events import FulfillmentEvent, check_event
 from tap_newstore_fulfillment.landing.quarantine import LONGEST_BODY
 from tap_newstore_fulfillment.receiver.group_commit import GroupCommit
+from tap_newstore_fulfillment.receiver.health import Health
 from tap_newstore_fulfillment.receiver.integrations import AUDIT, ID
 from tap_newstore_fulfillment.receiver.metrics import ReceiverMetrics
 from tap_newstore_fulfillment.receiver.plain_http import COUNT_ANSWER, RETRY_AFTER_SECONDS
@@ -76,15 +78,21 @@ MOST_PATHS_LOGGED = 100
 LONGEST_PATH_LOGGED = 200
 
 
-def create_app(store: EventStore, api_keys: Sequence[str], audited: AuditedStore | None = None) -> Starlette:
+def create_app(
+    store: EventStore,
+    api_keys: Sequence[str],
+    audited: AuditedStore | None = None,
+    metrics_port: int | None = None,
+) -> Starlette:
     """Build the receiver.
 
     Args:
         store: Where events are stored; the caller closes it.
         api_keys: Accepted bearer tokens: two while a key is being changed; without any, everybody may post.
         audited: The same store, for audits and what it shows in `/metrics`; None: it knows of neither.
+        metrics_port: The only port that has `/healthz` and `/metrics`; None: each has.
     """
-    receiver = _Receiver(store, api_keys, audited)
+    receiver = _Receiver(store, api_keys, audited, metrics_port)
     app = Starlette(
         routes=[
             *(Route(path + end, receiver.receive, methods=["POST"]) for path in PATHS for end in ("", "/")),
@@ -99,10 +107,14 @@ def create_app(store: EventStore, api_keys: Sequence[str], audited: AuditedStore
 
 
 class _Receiver:
-    def __init__(self, store: EventStore, api_keys: Sequence[str], audited: AuditedStore | None) -> None:
+    def __init__(
+        self, store: EventStore, api_keys: Sequence[str], audited: AuditedStore | None, metrics_port: int | None
+    ) -> None:
         self._store = store
         self._api_keys = [key.encode() for key in api_keys]
         self._audited = audited
+        self._metrics_port = metrics_port
+        self._health = Health(store.check)
         self._metrics = ReceiverMetrics()
         self._failing = False
         self._paths_logged: set[tuple[str, str]] = set()
@@ -133,20 +145,22 @@ class _Receiver:
         self._metrics.count_answer(answer.status_code, time.perf_counter() - started)
         return answer
 
-    async def health(self, _request: Request) -> Response:
-        try:
-            await run_in_threadpool(self._store.check)
-        except StoreUnavailableError as error:
-            return self._unavailable(error)
-        return OK
+    async def health(self, request: Request) -> Response:
+        self._check_port(request)
+        return OK if await self._health.is_good() else _answer(503, "not healthy")
 
-    async def show_metrics(self, _request: Request) -> Response:
+    async def show_metrics(self, request: Request) -> Response:
+        self._check_port(request)
         if self._audited:
             # The counters are shown while the store is down, too.
             with contextlib.suppress(StoreUnavailableError):
                 self._metrics.show_set_aside(await run_in_threadpool(self._audited.set_aside))
                 self._metrics.show_audits(await run_in_threadpool(self._audited.audit_figures))
         return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
+
+    def _check_port(self, request: Request) -> None:
+        if self._metrics_port is not None and request.scope["server"][1] != self._metrics_port:
+            raise HTTPException(404)
 
     async def refuse_path(self, request: Request, error: Exception) -> Response:
         status: int = getattr(error, "status_code", 404)

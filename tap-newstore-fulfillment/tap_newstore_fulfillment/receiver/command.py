@@ -61,11 +61,10 @@ def main() -> None:
 
 def _serve_until_stopped(settings: Mapping[str, t.Any]) -> None:
     log_to_stderr()
-    host, port = settings["receiver_host"], settings["receiver_port"]
     api_keys = _api_keys(settings)
     store = AwaitedStore(lambda: open_store(settings))
     try:
-        _serve(store, api_keys, _listen(host, port), lambda opened: _keeping(opened, settings))
+        _serve(store, api_keys, _listeners(settings), lambda opened: _keeping(opened, settings))
     finally:
         store.close()
 
@@ -94,20 +93,29 @@ def _keeping(store: LandingStore, settings: Mapping[str, t.Any]) -> Iterator[Non
 def _serve(
     store: AwaitedStore,
     api_keys: Sequence[str],
-    listener: socket.socket,
+    listeners: Sequence[socket.socket],
     keeps: Callable[[LandingStore], contextlib.AbstractContextManager[None]],
 ) -> None:
-    host, port = listener.getsockname()[:2]
-    click.echo(f"newstore-event-receiver listening on http://{host}:{port}")
+    places = [listener.getsockname()[:2] for listener in listeners]
+    more = "".join(f", /healthz and /metrics on http://{host}:{port}" for host, port in places[1:])
+    click.echo(f"newstore-event-receiver listening on http://{places[0][0]}:{places[0][1]}{more}")
     with store.kept_by(keeps):
-        serve(create_app(store, api_keys, store), listener)
+        serve(create_app(store, api_keys, store, places[1][1] if more else None), listeners)
+
+
+def _listeners(settings: Mapping[str, t.Any]) -> list[socket.socket]:
+    """Listen for NewStore, and where the settings say so, apart from it for those who look after the receiver."""
+    host, ports = settings["receiver_host"], [settings["receiver_port"], settings.get("metrics_port")]
+    return [_listen(host, port) for port in ports if port is not None]
 
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
         listener = socket.create_server((host, port), family=_family(host), backlog=2048)
     except OSError as error:
-        raise ConfigurationError(f"receiver_host, receiver_port: cannot listen on {host}:{port}: {error}") from error
+        raise ConfigurationError(
+            f"receiver_host, receiver_port, metrics_port: cannot listen on {host}:{port}: {error}"
+        ) from error
     # asyncio does not set this on a socket it is given; without it an answer waits 40 ms for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

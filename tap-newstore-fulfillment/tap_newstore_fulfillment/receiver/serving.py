@@ -17,7 +17,7 @@ from tap_newstore_fulfillment.receiver.plain_http import PlainHttp
 
 if t.TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from starlette.applications import Starlette
 
@@ -80,7 +80,7 @@ def serving_config(app: Starlette, connections: OpenConnections) -> uvicorn.Conf
     )
 
 
-def serve(app: Starlette, listener: socket.socket) -> None:
+def serve(app: Starlette, listeners: Sequence[socket.socket]) -> None:
     """Serve until the process is told to end."""
     config = serving_config(app, OpenConnections(most=most_connections()))
     # The committing thread must not wait long for the GIL while the event loop is busy.
@@ -88,4 +88,4 @@ def serve(app: Starlette, listener: socket.socket) -> None:
     # Imported code stays: a garbage collection that scans it all would delay answers by 50 ms.
     gc.collect()
     gc.freeze()
-    ReceiverServer(config).run(sockets=[listener])
+    ReceiverServer(config).run(sockets=list(listeners))
