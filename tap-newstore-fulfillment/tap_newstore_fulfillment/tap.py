@@ -7,10 +7,12 @@ import functools
 import typing as t
 
 from singer_sdk import Tap
+from singer_sdk.exceptions import ConfigValidationError
 
 from tap_newstore_fulfillment.command import report_errors
 from tap_newstore_fulfillment.environment import wrong_variable
 from tap_newstore_fulfillment.errors import ConfigurationError
+from tap_newstore_fulfillment.masking import without_values
 from tap_newstore_fulfillment.run_summary import RunSummary
 from tap_newstore_fulfillment.set_aside import warn
 from tap_newstore_fulfillment.settings import SETTINGS
@@ -78,6 +80,14 @@ class TapNewStoreFulfillment(Tap):
         for stream in self.streams.values():
             if not stream.selected:
                 self.mapper.register_raw_stream_schema(stream.name, stream.schema, stream.primary_keys)
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Check the settings; a secret of another kind than text is not shown."""
+        try:
+            return without_values(super()._validate_config(raise_errors=raise_errors))
+        except ConfigValidationError as error:
+            error.errors = without_values(error.errors)
+            raise
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """Exit at once, without another message.

@@ -10,6 +10,7 @@ from singer_sdk.authenticators import OAuthAuthenticator
 
 from target_newstore_stock.errors import ApiError
 from target_newstore_stock.http_session import HttpSession, RedirectError
+from target_newstore_stock.masking import masked
 
 #: A token is renewed this long before it expires, but never before half its life has passed.
 RENEW_AHEAD_SECONDS = 30
@@ -40,14 +41,14 @@ class NewStoreAuthenticator(OAuthAuthenticator):
         try:
             super().update_access_token()
         except RedirectError as error:
-            raise ApiError(f"no token: {self.auth_endpoint} {error}", error.status) from error
+            raise ApiError(f"no token: {masked(self.auth_endpoint)} {error}", error.status) from error
         except requests.RequestException as error:
-            raise ApiError(f"no token from {self.auth_endpoint}: {type(error).__name__}") from error
+            raise ApiError(f"no token from {masked(self.auth_endpoint)}: {type(error).__name__}") from error
         except (KeyError, TypeError, ValueError) as error:
-            raise ApiError(f"{self.auth_endpoint} did not answer with a token") from error
+            raise ApiError(f"{masked(self.auth_endpoint)} did not answer with a token") from error
         if not isinstance(self.access_token, str) or not self.access_token:
             self.drop_token()
-            raise ApiError(f"{self.auth_endpoint} did not answer with a token")
+            raise ApiError(f"{masked(self.auth_endpoint)} did not answer with a token")
         if self.expires_in:
             self.expires_in -= min(RENEW_AHEAD_SECONDS, self.expires_in // 2)
 
@@ -58,7 +59,7 @@ class NewStoreAuthenticator(OAuthAuthenticator):
     def handle_error(self, *, content: str, status_code: int | None) -> None:
         """Raise an error that says in one line why NewStore gives no token."""
         raise ApiError(
-            f"NewStore gives no token for this client_id and client_secret ({self.auth_endpoint}, status "
+            f"NewStore gives no token for this client_id and client_secret ({masked(self.auth_endpoint)}, status "
             f"{status_code}): {_oauth_message(content)}",
             status_code,
         )

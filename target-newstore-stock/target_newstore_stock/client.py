@@ -10,6 +10,7 @@ import requests
 
 from target_newstore_stock.errors import ApiError
 from target_newstore_stock.http_session import HttpSession, RedirectError
+from target_newstore_stock.masking import masked
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,9 +107,9 @@ class NewStoreClient:
                 **kwargs,
             )
         except RedirectError as error:
-            raise ApiError(f"{method} {path}: {self._api_url} {error}", error.status) from error
+            raise ApiError(f"{method} {path}: {masked(self._api_url)} {error}", error.status) from error
         except requests.RequestException as error:
-            raise ApiError(f"{method} {path}: no answer from {self._api_url}: {_cause(error)}") from error
+            raise ApiError(f"{method} {path}: no answer from {masked(self._api_url)}: {_cause(error)}") from error
         return answer, _body(answer)
 
 

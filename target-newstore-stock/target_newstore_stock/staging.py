@@ -10,6 +10,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from target_newstore_stock.errors import StagingError
+from target_newstore_stock.masking import masked, no_place, reason
 from target_newstore_stock.staged_names import NOTE, ZIP
 from target_newstore_stock.staging_link import PRESIGNED, URI
 
@@ -41,7 +42,7 @@ class Staging:
         try:
             self._filesystem, self._root = fsspec.core.url_to_fs(url, **OPTIONS.get(url.partition("://")[0], {}))
         except (ImportError, ValueError) as error:
-            raise StagingError(f"staging_url: {error}") from error
+            raise StagingError(f"staging_url: {no_place(error)}") from error
         self._link = link
 
     def write(self, name: str, write: Callable[[t.IO[bytes]], None]) -> str:
@@ -64,7 +65,7 @@ class Staging:
             raise
         except Exception as error:
             self.remove([name])
-            raise StagingError(f"staging_url: cannot write {path}: {error or type(error).__name__}") from error
+            raise StagingError(f"staging_url: cannot write {masked(path)}: {reason(error)}") from error
 
     def remember(self, name: str, import_id: str) -> None:
         """Write a note beside a stock file: the id of its job, kept until the job has ended.
@@ -85,7 +86,7 @@ class Staging:
             self._make_directory()
             self._filesystem.pipe_file(path, text.encode())
         except Exception as error:
-            raise StagingError(f"staging_url: cannot write {path}: {error or type(error).__name__}") from error
+            raise StagingError(f"staging_url: cannot write {masked(path)}: {reason(error)}") from error
 
     def forget(self, name: str) -> None:
         """Remove the note of a job that has ended."""
@@ -123,7 +124,7 @@ class Staging:
         except FileNotFoundError:
             return []
         except Exception as error:  # noqa: BLE001 - each store's driver has errors of its own
-            logger.warning("staging_url: cannot list %s: %s", self._root, error or type(error).__name__)
+            logger.warning("staging_url: cannot list %s: %s", masked(self._root), reason(error))
             return []
 
     def open(self, name: str) -> t.IO[bytes]:
@@ -135,7 +136,7 @@ class Staging:
         try:
             return t.cast("bytes", self._filesystem.cat_file(self._path(name)))
         except Exception as error:  # noqa: BLE001 - each store's driver has errors of its own
-            logger.warning("staging_url: cannot read %s: %s", self._path(name), error or type(error).__name__)
+            logger.warning("staging_url: cannot read %s: %s", masked(self._path(name)), reason(error))
             return None
 
     def remove(self, names: Iterable[str]) -> None:
@@ -146,7 +147,7 @@ class Staging:
             except FileNotFoundError:
                 continue
             except Exception as error:  # noqa: BLE001 - each store's driver has errors of its own
-                logger.warning("staging_url: cannot remove %s: %s", self._path(name), error or type(error).__name__)
+                logger.warning("staging_url: cannot remove %s: %s", masked(self._path(name)), reason(error))
 
     def _make_directory(self) -> None:
         # On an object store this would create a bucket from a typing error.

@@ -10,6 +10,7 @@ import signal
 import typing as t
 
 from singer_sdk import Target
+from singer_sdk.exceptions import ConfigValidationError
 
 from target_newstore_stock.batch_files import read_record_lines
 from target_newstore_stock.command import report_errors
@@ -18,6 +19,7 @@ from target_newstore_stock.environment import wrong_variable
 from target_newstore_stock.errors import ConfigurationError, TargetError
 from target_newstore_stock.fast_path import FastPath
 from target_newstore_stock.intake import Intake
+from target_newstore_stock.masking import without_values
 from target_newstore_stock.messages import MessageReader
 from target_newstore_stock.other_runs import CutsOf
 from target_newstore_stock.run_lock import RunLock
@@ -176,6 +178,14 @@ class TargetNewStoreStock(Target):
                 self._emit_state()
         finally:
             self._run_lock.release()
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Check the settings; a secret of another kind than text is not shown."""
+        try:
+            return without_values(super()._validate_config(raise_errors=raise_errors))
+        except ConfigValidationError as error:
+            error.errors = without_values(error.errors)
+            raise
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """End at once without draining: the next run gets what was not imported."""

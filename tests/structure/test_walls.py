@@ -50,9 +50,10 @@ def test_all_packages_read_the_url_of_a_database_alike() -> None:
     assert len({(PACKAGES[package] / "address.py").read_text(encoding="utf-8") for package in readers}) == 1
 
 
-def test_tap_and_target_call_newstore_alike() -> None:
-    tap, target = PACKAGES["tap_newstore_fulfillment"] / "receiver", PACKAGES["target_newstore_stock"]
-    assert len({(room / "http_session.py").read_text(encoding="utf-8") for room in (tap, target)}) == 1
+@pytest.mark.parametrize(("room", "module"), [("receiver", "http_session.py"), ("", "masking.py")])
+def test_tap_and_target_call_newstore_and_hide_secrets_alike(room: str, module: str) -> None:
+    tap, target = PACKAGES["tap_newstore_fulfillment"] / room, PACKAGES["target_newstore_stock"]
+    assert len({(place / module).read_text(encoding="utf-8") for place in (tap, target)}) == 1
 
 
 def test_no_file_and_no_function_is_too_long_to_read() -> None:

@@ -130,8 +130,8 @@ class Ingestion:
 
     def _report(self, listed: int) -> None:
         """Say in the log what was read, what was not there any more, and what is none of ours."""
-        address = self._prefix.address
-        logger.info("%d export files below %s, %d read, %d new events", listed, address, self._read_count, self._new)
+        shown = self._prefix.shown
+        logger.info("%d export files below %s, %d read, %d new events", listed, shown, self._read_count, self._new)
         if self._gone:
             logger.warning(
                 "%d files are gone since they were listed, and what they held is not known: %s",

@@ -17,6 +17,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from tap_newstore_fulfillment.errors import ConfigurationError, TapError
 from tap_newstore_fulfillment.export_files.pages import is_s3, listed
+from tap_newstore_fulfillment.masking import masked, no_place, reason
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -56,7 +57,8 @@ class ExportPrefix:
     """The export files below one URL.
 
     Attributes:
-        address: The URL without credentials; identifies the prefix.
+        address: The URL; identifies the prefix. A few kinds of store leave credentials in it.
+        shown: The same for texts, without them.
 
     Args:
         url: fsspec URL of a directory or prefix; `{tenant}/` is below it or part of it.
@@ -71,10 +73,11 @@ class ExportPrefix:
         try:
             self._filesystem, root = fsspec.core.url_to_fs(url)
         except (ImportError, ValueError) as error:
-            raise ConfigurationError(f"export_files_url: {error}") from error
+            raise ConfigurationError(f"export_files_url: {no_place(error)}") from error
         self._root = root.rstrip("/")
         self._first = first
         self.address = str(self._filesystem.unstrip_protocol(self._root))
+        self.shown = masked(self.address)
 
     def files(self) -> Iterator[ExportFile]:
         """Yield all export files, in any order.
@@ -83,15 +86,15 @@ class ExportPrefix:
             TapError: the store did not return the whole listing.
         """
         self._filesystem.invalidate_cache()
-        with _explained(f"cannot list {self.address}"):
+        with _explained(f"cannot list {self.shown}"):
             try:
                 for info in listed(self._filesystem, self._root, self._first):
                     if self._counts(info["name"]):
                         yield _export_file(info, info["name"].removeprefix(self._root).lstrip("/"))
             except FileNotFoundError as error:
                 if not self._is_only_empty():
-                    raise TapError(f"export_files_url: there is no directory or bucket {self.address}") from error
-                logger.warning("export_files_url: nothing is stored below %s", self.address)
+                    raise TapError(f"export_files_url: there is no directory or bucket {self.shown}") from error
+                logger.warning("export_files_url: nothing is stored below %s", self.shown)
 
     def open(self, files: Iterable[ExportFile]) -> Iterator[tuple[ExportFile, io.RawIOBase | None]]:
         """Yield the files open for reading, each until the next; None for a file deleted since it was listed.
@@ -115,7 +118,7 @@ class ExportPrefix:
                 pool.shutdown(cancel_futures=True)
 
     def _one(self, file: ExportFile, opening: Future[t.IO[bytes]]) -> Iterator[tuple[ExportFile, io.RawIOBase | None]]:
-        what = f"cannot read {file.name} of {self.address}"
+        what = f"cannot read {file.name} of {self.shown}"
         try:
             with _explained(what):
                 opened = opening.result()
@@ -188,5 +191,4 @@ def _explained(what: str) -> Iterator[None]:
     except (FileNotFoundError, TapError):
         raise
     except Exception as error:  # each store's client raises errors of its own
-        text = " ".join(str(error).split())
-        raise TapError(f"export_files_url: {what}: {text or type(error).__name__}") from error
+        raise TapError(f"export_files_url: {what}: {reason(error)}") from error

@@ -13,6 +13,7 @@ import typing as t
 import requests
 
 from tap_newstore_fulfillment.errors import ConfigurationError, NewStoreCallError, TapError
+from tap_newstore_fulfillment.masking import masked
 from tap_newstore_fulfillment.receiver.http_session import HttpSession, RedirectError
 
 if t.TYPE_CHECKING:
@@ -112,7 +113,7 @@ class NewStoreApi:
             token, seconds = given.get("access_token"), given.get("expires_in")
             if not token:
                 raise TapError(
-                    f"NewStore gives no token for this client_id and client_secret ({self._auth_url}, status "
+                    f"NewStore gives no token for this client_id and client_secret ({masked(self._auth_url)}, status "
                     f"{answer.status_code}): {_message(answer)}"
                 )
             self._token = str(token)
@@ -125,9 +126,9 @@ class NewStoreApi:
             with HttpSession() as session:
                 return session.request(method, url, timeout=CALL_SECONDS, **kwargs)
         except RedirectError as error:
-            raise NewStoreCallError(f"{method} {url} {error}", error.status) from error
+            raise NewStoreCallError(f"{method} {masked(url)} {error}", error.status) from error
         except requests.RequestException as error:
-            raise TapError(f"{method} {url}: no answer: {type(error).__name__}") from error
+            raise TapError(f"{method} {masked(url)}: no answer: {type(error).__name__}") from error
 
 
 def _json(answer: requests.Response) -> dict[str, t.Any]:

@@ -1,0 +1,108 @@
+"""What cannot be parsed is not printed: it may be a secret, or the rest of one (tap, receiver and target)."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from tap_newstore_fulfillment.errors import TapError
+from tap_newstore_fulfillment.export_files.prefix import ExportPrefix
+from tap_newstore_fulfillment.receiver.newstore_api import NewStoreApi
+from target_newstore_stock.auth import NewStoreAuthenticator
+from target_newstore_stock.client import NewStoreClient
+from target_newstore_stock.errors import TargetError
+from target_newstore_stock.staging import Staging
+
+from tests.shop.plugin import run_plugin
+from tests.shop.scripted_http import ScriptedHttp
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TAP, RECEIVER, TARGET = "tap-newstore-fulfillment", "newstore-event-receiver", "target-newstore-stock"
+#: No other text of this project has these.
+SECRET, REST, NUMBER = "hunter2", "zq7@xw9", 90210777
+PASSWORDS = [SECRET, f"{SECRET}@{REST}", f"{SECRET}/{REST}", f"{SECRET}#{REST}", f"{SECRET}?{REST}", f"[{SECRET}"]
+DATABASES = [
+    *(f"postgresql://shop:{password}@127.0.0.1:1/landing" for password in PASSWORDS),
+    f"postgresql://127.0.0.1:1/landing?password={SECRET}&sslmode=odd",
+    f"postgres//shop:{SECRET}",
+    f"odd://shop:{SECRET}@host/db",
+]
+PLACES = [
+    *(f"{scheme}://shop:{password}@127.0.0.1:1/x" for scheme in ("odd", "http") for password in PASSWORDS),
+    f"s3://{SECRET}:{REST}@[/x",
+]
+CALLED = [
+    *(f"http://shop:{password}@127.0.0.1:1/x" for password in PASSWORDS),
+    f"odd://shop:{SECRET}@host",
+    f"shop:{SECRET}@host",
+]
+NEWSTORE = {"tenant": "t", "client_id": "c", "client_secret": "s", "api_url": "http://127.0.0.1:1"}
+STOCK = [
+    {"type": "SCHEMA", "stream": "stock", "schema": {"properties": {}}, "key_properties": []},
+    {
+        "type": "RECORD",
+        "stream": "stock",
+        "record": {"fulfillment_node_id": "A", "product_id": "B", "quantity": 1},
+    },
+]
+
+
+def assert_nothing_is_shown(name: str, directory: Path, settings: dict[str, t.Any], *arguments: str) -> None:
+    done = run_plugin(name, directory, settings, *arguments, messages=STOCK if name == TARGET else "")
+    assert done.code in (1, 2), (done.code, done.log)
+    assert not shown_in(done.log + done.output)
+    assert "Traceback" not in done.log
+
+
+def shown_in(text: str) -> list[str]:
+    """Return which parts of the secrets a text shows."""
+    return [secret for secret in (SECRET, *REST.split("@"), str(NUMBER)) if secret in text]
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedHttp]:
+    with ScriptedHttp().serving() as server:
+        yield server
+
+
+@pytest.mark.parametrize("url", DATABASES)
+@pytest.mark.parametrize("name", [TAP, RECEIVER])
+def test_no_part_of_a_databases_password_is_shown(tmp_path: Path, name: str, url: str) -> None:
+    assert_nothing_is_shown(name, tmp_path, {"landing_url": url, "receiver_port": 0, "receiver_open": True})
+
+
+@pytest.mark.parametrize("url", PLACES)
+def test_nor_of_the_place_of_export_files_or_stock_files(url: str) -> None:
+    with pytest.raises(TapError) as listing:
+        list(ExportPrefix(url).files())
+    with pytest.raises(TargetError) as writing:
+        Staging(url, "uri").note("a", "b")
+    assert not shown_in(f"{listing.value} {writing.value}")
+
+
+@pytest.mark.parametrize("url", CALLED)
+@pytest.mark.parametrize("setting", ["api_url", "auth_url"])
+def test_nor_of_where_newstore_is_called(server: ScriptedHttp, setting: str, url: str) -> None:
+    settings = {**server.settings, setting: url}
+    authenticator = NewStoreAuthenticator(client_id="c", client_secret=SECRET, auth_endpoint=settings["auth_url"])
+    with pytest.raises(TapError) as tap:
+        NewStoreApi(settings).get("/x")
+    with pytest.raises(TargetError) as target:
+        NewStoreClient(settings["api_url"], authenticator).post_once("/x", {})
+    assert not shown_in(f"{tap.value} {target.value}")
+
+
+@pytest.mark.parametrize("setting", ["client_secret", "receiver_api_key", "receiver_previous_api_key"])
+def test_a_secret_that_is_a_number_is_not_shown(tmp_path: Path, setting: str) -> None:
+    landing = {"landing_url": f"sqlite:///{tmp_path / 'landing.db'}", "receiver_port": 0}
+    for name in (TAP, RECEIVER):
+        assert_nothing_is_shown(name, tmp_path, {**landing, setting: NUMBER})
+
+
+@pytest.mark.parametrize("value", [NUMBER, [SECRET], {"key": SECRET}])
+def test_nor_one_of_the_target_of_any_other_kind(tmp_path: Path, value: t.Any) -> None:
+    settings = {**NEWSTORE, "staging_url": str(tmp_path), "staging_link": "uri", "client_secret": value}
+    assert_nothing_is_shown(TARGET, tmp_path, settings)
