@@ -9,7 +9,7 @@ import requests
 from singer_sdk.authenticators import OAuthAuthenticator
 
 from target_newstore_stock.errors import ApiError
-from target_newstore_stock.http_session import HttpSession, RedirectError
+from target_newstore_stock.http_session import TOKEN, HttpSession, RedirectError, in_one_line
 from target_newstore_stock.masking import masked
 
 #: A token is renewed this long before it expires, but never before half its life has passed.
@@ -44,9 +44,9 @@ class NewStoreAuthenticator(OAuthAuthenticator):
             raise ApiError(f"no token: {masked(self.auth_endpoint)} {error}", error.status) from error
         except requests.RequestException as error:
             raise ApiError(f"no token from {masked(self.auth_endpoint)}: {type(error).__name__}") from error
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise ApiError(f"{masked(self.auth_endpoint)} did not answer with a token") from error
-        if not isinstance(self.access_token, str) or not self.access_token:
+        if not isinstance(self.access_token, str) or not TOKEN.fullmatch(self.access_token):
             self.drop_token()
             raise ApiError(f"{masked(self.auth_endpoint)} did not answer with a token")
         if self.expires_in:
@@ -68,8 +68,8 @@ class NewStoreAuthenticator(OAuthAuthenticator):
 def _oauth_message(content: str) -> str:
     try:
         body = json.loads(content)
-    except ValueError:
-        return content[:200] or "no message"
-    if not isinstance(body, dict):
-        return content[:200]
-    return str(body.get("error_description") or body.get("message") or body.get("error") or content[:200])
+    except (ValueError, RecursionError):
+        body = {}
+    words = body if isinstance(body, dict) else {}
+    text = words.get("error_description") or words.get("message") or words.get("error") or content
+    return in_one_line(str(text)) or "no message"

@@ -9,7 +9,7 @@ import typing as t
 import requests
 
 from target_newstore_stock.errors import ApiError
-from target_newstore_stock.http_session import HttpSession, RedirectError
+from target_newstore_stock.http_session import HttpSession, RedirectError, in_one_line, read_json, retry_after, said
 from target_newstore_stock.masking import masked
 
 if t.TYPE_CHECKING:
@@ -89,7 +89,7 @@ class NewStoreClient:
             raise ApiError(
                 f"{method} {path}: NewStore answered {answer.status_code}: {_message(answer, body)}",
                 answer.status_code,
-                _seconds(answer.headers.get("Retry-After")),
+                _pause(answer),
                 is_ip_limit=answer.status_code == 403 and body is NOT_JSON,
             )
         if body is NOT_JSON:
@@ -115,7 +115,7 @@ class NewStoreClient:
 
 def _body(answer: requests.Response) -> t.Any:
     try:
-        return answer.json()
+        return read_json(answer)
     except ValueError:
         return NOT_JSON
 
@@ -123,13 +123,14 @@ def _body(answer: requests.Response) -> t.Any:
 def _message(answer: requests.Response, body: t.Any) -> str:
     """Return NewStore's own words: `{error_code, message, request_id}` or problem+json."""
     if not isinstance(body, dict):
-        return answer.text[:200] or "no message"
-    said = ("error_code", "message", "request_id", "type", "title", "detail")
-    return ", ".join(f"{name}: {body[name]}" for name in said if body.get(name)) or answer.text[:200]
+        return said(answer)
+    fields = ("error_code", "message", "request_id", "type", "title", "detail")
+    return in_one_line(", ".join(f"{name}: {body[name]}" for name in fields if body.get(name))) or said(answer)
 
 
-def _seconds(header: str | None) -> float | None:
-    return min(float(header), IP_LIMIT_SECONDS) if header and header.isdigit() else None
+def _pause(answer: requests.Response) -> float | None:
+    asked = retry_after(answer)
+    return None if asked is None else min(asked, IP_LIMIT_SECONDS)
 
 
 def _cause(error: requests.RequestException) -> str:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import email.utils
+import gzip
+import time
 import typing as t
 
 import pytest
 from tap_newstore_fulfillment.errors import TapError
+from tap_newstore_fulfillment.receiver import http_session as of_tap
 from tap_newstore_fulfillment.receiver.newstore_api import NewStoreApi
+from target_newstore_stock import http_session as of_target
 from target_newstore_stock.auth import NewStoreAuthenticator
 from target_newstore_stock.client import NewStoreClient
 from target_newstore_stock.errors import TargetError
@@ -90,3 +96,98 @@ def test_a_redirect_names_any_location_in_one_line(
 ) -> None:
     server.answers[PAGE] = answer(307, Location=location)
     assert f"a redirect to {said}, which" in error_of(call)
+
+
+@pytest.fixture
+def limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten what a call may take, in both packages."""
+    for module in (of_tap, of_target):
+        monkeypatch.setattr(module, "LONGEST_CALL_SECONDS", 0.5)
+        monkeypatch.setattr(module, "LONGEST_ANSWER", 10_000)
+
+
+@pytest.mark.usefixtures("limits")
+@pytest.mark.parametrize("path", ["/token", PAGE])
+def test_an_answer_that_comes_byte_by_byte_holds_a_call_no_longer_than_its_deadline(
+    call: Callable[[], object], server: ScriptedHttp, path: str
+) -> None:
+    server.answers[PAGE] = answer(200)
+    # Each byte comes well within any limit of one wait, the head as well as the body.
+    server.byte_seconds[path] = 0.05
+    begun = time.monotonic()
+    assert "Timeout" in error_of(call)
+    assert time.monotonic() - begun < 6
+
+
+@pytest.mark.usefixtures("limits")
+@pytest.mark.parametrize("path", ["/token", PAGE])
+def test_an_answer_without_end_is_not_read_to_its_end(
+    call: Callable[[], object], server: ScriptedHttp, path: str
+) -> None:
+    for long in (answer(200, b"x" * 20_000), answer(200, gzip.compress(b"x" * 10**6), Content_Encoding="gzip")):
+        server.answers[path] = long
+        assert "AnswerTooLongError" in error_of(call)
+
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+LINES = b"\x1b[2J\r\nERROR all is well\n\xff" + b"x" * 5_000
+
+
+@pytest.mark.parametrize("body", [DEEP, b'{"error": ' + DEEP + b"}", LINES, b"", b"null", b"\xff\xfe"])
+@pytest.mark.parametrize("path", ["/token", PAGE])
+def test_an_error_of_any_content_is_one_short_line(
+    call: Callable[[], object], server: ScriptedHttp, path: str, body: bytes
+) -> None:
+    server.answers[path] = answer(400, body)
+    assert len(error_of(call)) < 500
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        DEEP,
+        b'{"access_token": ' + DEEP + b"}",
+        b'{"access_token": "a\\nX-Other: b"}',
+        b'{"access_token": "\xc3\xa9"}',
+        b'{"access_token": ""}',
+        b'{"access_token": 5}',
+        b"[]",
+    ],
+)
+def test_what_is_no_token_is_one_line(call: Callable[[], object], server: ScriptedHttp, body: bytes) -> None:
+    server.answers["/token"] = answer(200, body)
+    text = error_of(call)
+    assert "token" in text
+    assert "X-Other" not in text
+
+
+@pytest.mark.parametrize("seconds", [b"1e400", b"NaN", b"-1", b"0", b"1" + b"0" * 400, b'"x"', b"null", b"[]"])
+def test_a_token_of_any_life_serves_or_is_one_line(
+    call: Callable[[], object], server: ScriptedHttp, seconds: bytes
+) -> None:
+    server.answers["/token"] = answer(200, b'{"access_token": "t", "expires_in": ' + seconds + b"}")
+    server.answers[PAGE] = answer(200)
+    with contextlib.suppress(TapError, TargetError):
+        assert call() == {}
+
+
+@pytest.mark.parametrize("asked", ["²", "-1", "soon", "Thu, 99 Foo 2026", "1.5", ""])
+def test_a_retry_after_that_says_nothing_changes_nothing(
+    call: Callable[[], object], server: ScriptedHttp, pauses: list[float], asked: str
+) -> None:
+    server.answers[PAGE] = answer(429, b"{}", Retry_After=asked)
+    error_of(call)
+    assert pauses[:2] == [0.5, 1.0]
+
+
+def test_a_retry_after_may_be_a_date_and_has_a_limit(
+    call: Callable[[], object], server: ScriptedHttp, pauses: list[float]
+) -> None:
+    server.answers[PAGE] = answer(429, b"{}", Retry_After=email.utils.formatdate(time.time() + 30, usegmt=True))
+    error_of(call)
+    assert 20 < pauses[0] <= 30
+    for far in (email.utils.formatdate(2**33, usegmt=True), "9" * 5_000):
+        pauses.clear()
+        server.answers[PAGE] = answer(429, b"{}", Retry_After=far)
+        error_of(call)
+        assert 60 <= pauses[0] <= 300

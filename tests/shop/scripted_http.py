@@ -26,7 +26,7 @@ class ScriptedHttp(socketserver.ThreadingTCPServer):
     """Answers each path with the bytes in `answers`, and `/token` with a token unless a test says otherwise.
 
     Attributes:
-        byte_seconds: Pause after each byte of an answer that is no token.
+        byte_seconds: Pause after each byte of an answer, by path.
     """
 
     daemon_threads = True
@@ -34,7 +34,7 @@ class ScriptedHttp(socketserver.ThreadingTCPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Connection)
         self.answers = {"/token": answer(200, TOKEN)}
-        self.byte_seconds = 0.0
+        self.byte_seconds: dict[str, float] = {}
         self.requests: list[Request] = []
 
     @property
@@ -73,8 +73,8 @@ class _Connection(socketserver.StreamRequestHandler):
         self.server.requests.append(Request(line.strip(), head, self.rfile.read(sum(sizes))))
         path = line.split()[1]
         bytes_ = self.server.answers[path]
-        pause = self.server.byte_seconds
-        if not pause or path == "/token":
+        pause = self.server.byte_seconds.get(path)
+        if not pause:
             self.wfile.write(bytes_)
             return
         for byte in bytes_:

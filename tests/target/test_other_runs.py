@@ -7,7 +7,7 @@ import tempfile
 import typing as t
 
 import pytest
-from requests.adapters import HTTPAdapter
+from target_newstore_stock.http_session import HttpSession
 from target_newstore_stock.other_runs import OtherRuns
 
 from tests.target.runs import Clock, Ended, run_here
@@ -69,17 +69,17 @@ def newer(newstore: NewStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, c
 
 def at_call(patch: pytest.MonkeyPatch, call: str, then: Callable[[], object]) -> list[str]:
     """Do something once, right before a call, given as its method and the end of its path; return its URL."""
-    send, done = HTTPAdapter.send, list[str]()
+    send, done = HttpSession.send, list[str]()
     method, _, ending = call.partition(" ")
 
-    def stops(adapter: HTTPAdapter, request: requests.PreparedRequest, **rest: t.Any) -> requests.Response:
+    def stops(session: HttpSession, request: requests.PreparedRequest, **rest: t.Any) -> requests.Response:
         url = str(request.url).partition("?")[0]
         if not done and str(request.method).startswith(method) and url.endswith(ending):
             done.append(url)
             then()
-        return send(adapter, request, **rest)
+        return send(session, request, **rest)
 
-    patch.setattr(HTTPAdapter, "send", stops)
+    patch.setattr(HttpSession, "send", stops)
     return done
 
 

@@ -14,7 +14,15 @@ import requests
 
 from tap_newstore_fulfillment.errors import ConfigurationError, NewStoreCallError, TapError
 from tap_newstore_fulfillment.masking import masked
-from tap_newstore_fulfillment.receiver.http_session import HttpSession, RedirectError
+from tap_newstore_fulfillment.receiver.http_session import (
+    TOKEN,
+    HttpSession,
+    RedirectError,
+    in_one_line,
+    read_json,
+    retry_after,
+    said,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +35,7 @@ PAUSES = (0.5, 1.0, 2.0)
 LONGEST_PAUSE = 60.0
 #: A token is renewed after this share of its life, and soon if NewStore does not say how long it lives.
 USED_SHARE = 0.8
-SHORTEST_TOKEN_SECONDS = 60
+SHORTEST_TOKEN_SECONDS, LONGEST_TOKEN_SECONDS = 60, 10**9
 REQUIRED_SETTINGS = ("tenant", "client_id", "client_secret")
 #: Fields of an error body that are shown.
 ERROR_FIELDS = ("error_code", "message", "request_id", "type", "title", "detail", "error_description", "error")
@@ -94,13 +102,13 @@ class NewStoreApi:
             is_transient = answer.status_code == 429 or (is_repeatable and answer.status_code >= 500)
             if not is_transient:
                 break
-            seconds = _seconds(answer.headers.get("Retry-After")) or pause
+            seconds = min(retry_after(answer) or pause, LONGEST_PAUSE)
             logger.warning("NewStore answered %d; trying again in %.1f s", answer.status_code, seconds)
             self._sleep(seconds)
             answer = self._call_once(method, path, body)
         if not answer.ok:
-            said = f"{method} {path}: NewStore answered {answer.status_code}: {_message(answer)}"
-            raise NewStoreCallError(said, answer.status_code)
+            text = f"{method} {path}: NewStore answered {answer.status_code}: {_message(answer)}"
+            raise NewStoreCallError(text, answer.status_code)
         return _json(answer)
 
     def _call_once(self, method: str, path: str, body: object) -> requests.Response:
@@ -111,14 +119,15 @@ class NewStoreApi:
             answer = self._send("POST", self._auth_url, data=self._form)
             given = _json(answer) if answer.ok else {}
             token, seconds = given.get("access_token"), given.get("expires_in")
-            if not token:
+            if not (isinstance(token, str) and TOKEN.fullmatch(token)):
                 raise TapError(
                     f"NewStore gives no token for this client_id and client_secret ({masked(self._auth_url)}, status "
-                    f"{answer.status_code}): {_message(answer)}"
+                    f"{answer.status_code}): {'what came is none' if answer.ok else _message(answer)}"
                 )
-            self._token = str(token)
-            lifetime = seconds if isinstance(seconds, int | float) else SHORTEST_TOKEN_SECONDS
-            self._renew_at = self._clock() + lifetime * USED_SHARE
+            self._token = token
+            if not (isinstance(seconds, int | float) and 0 < seconds < LONGEST_TOKEN_SECONDS):
+                seconds = SHORTEST_TOKEN_SECONDS
+            self._renew_at = self._clock() + seconds * USED_SHARE
         return f"Bearer {self._token}"
 
     def _send(self, method: str, url: str, **kwargs: t.Any) -> requests.Response:
@@ -134,7 +143,7 @@ class NewStoreApi:
 def _json(answer: requests.Response) -> dict[str, t.Any]:
     """Return the JSON object of an answer; empty if it has none."""
     try:
-        body = answer.json()
+        body = read_json(answer)
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
@@ -146,8 +155,4 @@ def _message(answer: requests.Response) -> str:
     if answer.status_code == 403 and not body:
         return "this IP address has made too many calls; wait 5 minutes"
     fields = ", ".join(f"{name}: {body[name]}" for name in ERROR_FIELDS if body.get(name))
-    return " ".join((fields or answer.text[:200] or "no message").split())
-
-
-def _seconds(header: str | None) -> float | None:
-    return min(float(header), LONGEST_PAUSE) if header and header.isdigit() else None
+    return in_one_line(fields) or said(answer)
