@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import msgspec
 
-from target_newstore_stock.errors import ApiError
+from target_newstore_stock.errors import ApiError, ImportJobError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +17,8 @@ if t.TYPE_CHECKING:
 PATH = "/v0/d/import"
 #: The name of each of our jobs begins with it.
 NAME_PREFIX = "target-newstore-stock "
+#: What an import's id is made of. It goes into paths, and comes from answers and from notes in the staging place.
+IMPORT_ID = re.compile(r"[A-Za-z0-9-]{1,100}")
 #: Jobs only move forward, so listing the states in this order misses none.
 OPEN_STATES = ("received", "waiting", "running")
 ENDED_STATES = ("finished", "failed")
@@ -75,15 +78,15 @@ class ImportApi:
 
     def start(self, import_id: str, uri: str) -> None:
         """Start a job. Never repeated here."""
-        self._client.post_once(f"{PATH}/{import_id}/start", {"transformed_uri": uri})
+        self._client.post_once(f"{_job_path(import_id)}/start", {"transformed_uri": uri})
 
     def set_fail(self, import_id: str, reason: str) -> None:
         """Fail a job, which frees its slot."""
-        self._client.post(f"{PATH}/{import_id}/set_fail", {"reason": reason})
+        self._client.post(f"{_job_path(import_id)}/set_fail", {"reason": reason})
 
     def job(self, import_id: str) -> Job:
         """Look at a job."""
-        return _read(self._client.get(f"{PATH}/{import_id}"), Job)
+        return _read(self._client.get(_job_path(import_id)), Job)
 
     def find(self, import_id: str) -> Job | None:
         """Look at a job; return None if it is gone."""
@@ -111,11 +114,25 @@ class ImportApi:
 
     def errors(self, import_id: str) -> list[JobError]:
         """List what NewStore finds wrong with a job's items."""
-        answer = self._client.get(f"{PATH}/{import_id}/errors")
+        answer = self._client.get(f"{_job_path(import_id)}/errors")
         if isinstance(answer, dict):
             answer = answer.get("items") or answer.get("errors")
         rows = [row if isinstance(row, dict) else {"reason": row} for row in answer or []]
         return msgspec.convert(rows, list[JobError])
+
+
+def _job_path(import_id: str) -> str:
+    """Return the path of a job.
+
+    Raises:
+        ImportJobError: the id is none, and would lead elsewhere.
+    """
+    if not IMPORT_ID.fullmatch(import_id):
+        raise ImportJobError(
+            f"{PATH}: {import_id[:50]!a} is no import's id, which has only letters, digits and hyphens. It was not "
+            f"called; look at what answers as NewStore"
+        )
+    return f"{PATH}/{import_id}"
 
 
 Answer = t.TypeVar("Answer")

@@ -10,6 +10,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from target_newstore_stock.errors import StagingError
+from target_newstore_stock.import_api import IMPORT_ID
 from target_newstore_stock.masking import masked, no_place, reason
 from target_newstore_stock.staged_names import NOTE, ZIP
 from target_newstore_stock.staging_link import PRESIGNED, URI
@@ -93,11 +94,15 @@ class Staging:
         self.remove([name + NOTE])
 
     def remembered(self, own: OwnNames) -> dict[str, str]:
-        """Return the job ids from our notes, by the note's name."""
+        """Return the job ids from our notes, by the note's name; what is no id names no job."""
         notes = {}
         for name in self.names():
             if own.is_note(name) and (content := self.read(name)) is not None:
-                notes[name] = content.decode(errors="replace").strip()
+                import_id = content.decode(errors="replace").strip()
+                if IMPORT_ID.fullmatch(import_id):
+                    notes[name] = import_id
+                else:
+                    logger.warning("staging_url: %s holds no import's id and is left out; remove it", name)
         return notes
 
     def clean(self, own: OwnNames, before: dt.datetime, kept: Collection[str]) -> list[str]:
