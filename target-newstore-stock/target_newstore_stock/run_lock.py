@@ -12,12 +12,15 @@ import datetime as dt
 import hashlib
 import os
 import socket
+import stat
 import tempfile
 from pathlib import Path
 
 import filelock
 
-from target_newstore_stock.errors import SecondRunError
+from target_newstore_stock.errors import ConfigurationError, SecondRunError
+
+ADVICE = "Remove it, or set TMPDIR to a directory that is yours alone"
 
 
 class RunLock:
@@ -26,14 +29,15 @@ class RunLock:
     Args:
         owner: Provider and tenant.
         places: URLs of the API and the staging place.
+
+    Raises:
+        ConfigurationError: there is no directory for it that is this user's alone.
     """
 
     def __init__(self, owner: str, *places: str) -> None:
         self._owner = owner
         digest = hashlib.sha256("\n".join((owner, *places)).encode()).hexdigest()[:16]
-        # Each user has its own lock, because users may not write each other's files in a temporary directory.
-        user = os.getuid() if hasattr(os, "getuid") else 0
-        self._path = Path(tempfile.gettempdir()) / f"target-newstore-stock-{user}-{digest}.lock"
+        self._path = _own_directory() / f"{digest}.lock"
         self._lock = filelock.FileLock(self._path, timeout=0)
 
     def acquire(self) -> None:
@@ -61,3 +65,20 @@ class RunLock:
 
     def _holder(self) -> str:
         return self._path.read_text(encoding="utf-8").strip() or "its name is not written down yet"
+
+
+def _own_directory() -> Path:
+    """Return a directory of this user's: in the temporary one, others could plant a link under the lock's name.
+
+    Raises:
+        ConfigurationError: somebody else has taken its name.
+    """
+    path = Path(tempfile.gettempdir()) / f"target-newstore-stock-{os.getuid()}"
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        found = path.lstat()
+    except OSError as error:
+        raise ConfigurationError(f"{path}: the run's lock cannot be kept there: {error.strerror}. {ADVICE}") from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise ConfigurationError(f"{path}: the run's lock cannot be kept there: others may write to it. {ADVICE}")
+    return path
