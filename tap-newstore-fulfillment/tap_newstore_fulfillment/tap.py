@@ -43,6 +43,7 @@ class TapNewStoreFulfillment(Tap):
     _has_warned = False
 
     config_jsonschema = SETTINGS
+    stream_classes = (FulfillmentEventsStream, FulfillmentEventItemsStream)
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
         if not hasattr(self, "emitted"):
@@ -72,7 +73,7 @@ class TapNewStoreFulfillment(Tap):
 
     def discover_streams(self) -> Sequence[Stream]:
         """Return the streams of this tap."""
-        return [FulfillmentEventsStream(self), FulfillmentEventItemsStream(self)]
+        return [stream(self) for stream in self.stream_classes]
 
     def setup_mapper(self) -> None:
         """Register the streams' maps. A stream that is not selected keeps its fields, because `--test` reads it too."""

@@ -1,4 +1,4 @@
-"""The settings of our plugins in meltano.yml, written from what the plugins say of themselves (`make docs`)."""
+"""Settings and selected streams of our plugins in meltano.yml, written from what the plugins say (`make docs`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if t.TYPE_CHECKING:
 
     from tests.documentation.plugins import Plugin
 
-SETTINGS_KEY = "    settings:\n"
+#: What is written, in this order; a plugin need not have the first two.
+SELECT_KEY, GROUPS_KEY, SETTINGS_KEY = "    select:\n", "    settings_group_validation:\n", "    settings:\n"
 #: The receiver as a utility, for jobs: it has some of the tap's settings, and its variables.
 RECEIVER, RECEIVER_OF = "event-receiver", "tap-newstore-fulfillment"
 RECEIVER_SETTINGS = (
@@ -32,27 +33,38 @@ ENTRY_LINE = re.compile(r"    - |     ")
 
 
 def with_settings(meltano_yml: str, plugins: Iterable[Plugin]) -> str:
-    """Return the text of meltano.yml with the settings of these plugins written anew; all else stays as it is."""
+    """Return the text of meltano.yml with the settings of these plugins written anew; all else stays as it is.
+
+    Before the settings of a plugin stand the alternative groups of those it needs, and what of a tap is selected.
+    """
     for plugin in plugins:
         before, after = _around_settings(meltano_yml, plugin.name)
         settings = plugin.settings()
         entries = (_entry(name, schema) for name, schema in settings.items())
-        meltano_yml = "".join([before, *entries, after])
+        selected = _list(SELECT_KEY, [json.dumps(pattern) for pattern in plugin.selected()])
+        groups = _list(GROUPS_KEY, [f"[{', '.join(group)}]" for group in plugin.required_groups()])
+        meltano_yml = "".join([before, selected, groups, SETTINGS_KEY, *entries, after])
         if plugin.name == RECEIVER_OF:
             before, after = _around_settings(meltano_yml, RECEIVER)
             shared = (_entry(name, settings[name]) for name in RECEIVER_SETTINGS)
-            meltano_yml = "".join([before, *shared, after])
+            meltano_yml = "".join([before, SETTINGS_KEY, *shared, after])
     return meltano_yml
 
 
 def _around_settings(text: str, plugin: str) -> tuple[str, str]:
-    """Return what stands before and behind the settings of a plugin's definition."""
+    """Return what stands before and behind the settings of a plugin's definition, and what belongs to them."""
     # An environment names the plugin too, but deeper.
     defined = text.index(f"\n  - name: {plugin}\n    namespace:")
-    begin = text.index(SETTINGS_KEY, defined) + len(SETTINGS_KEY)
-    lines = text[begin:].splitlines(keepends=True)
+    end = text.index(SETTINGS_KEY, defined)
+    found = (text.find(key, defined, end) for key in (SELECT_KEY, GROUPS_KEY))
+    begin = min((place for place in found if place >= 0), default=end)
+    lines = text[end + len(SETTINGS_KEY) :].splitlines(keepends=True)
     length = next((place for place, line in enumerate(lines) if not ENTRY_LINE.match(line)), len(lines))
     return text[:begin], "".join(lines[length:])
+
+
+def _list(key: str, values: list[str]) -> str:
+    return "".join([key, *(f"    - {value}\n" for value in values)]) if values else ""
 
 
 def _entry(name: str, schema: Mapping[str, t.Any]) -> str:

@@ -56,6 +56,18 @@ class Plugin:
                 found[name] = f"required {word} `{setting}` is `{value['const']}`"
         return found
 
+    def required_groups(self) -> list[list[str]]:
+        """Return the alternative sets of settings of which one is needed."""
+        return _groups(self.about()["settings"])
+
+    def selected(self) -> list[str]:
+        """Return what a tap's user gets who selects nothing; empty: no tap.
+
+        Meltano's own default is everything, whatever the catalog says.
+        """
+        streams = getattr(self.singer_class, "stream_classes", ())
+        return [f"{stream.name}.*" for stream in streams if stream.selected_by_default]
+
     def in_meltano(self) -> dict[str, t.Any]:
         """Return the plugin's definition in meltano.yml."""
         (own,) = (entry for entry in meltano_project()["plugins"][self.kind] if entry["name"] == self.name)
@@ -72,6 +84,16 @@ PLUGINS = (
     ),
     Plugin("loaders", "target-newstore-stock", PROJECT / "target-newstore-stock", TargetNewStoreStock),
 )
+
+
+def _groups(schema: t.Mapping[str, t.Any]) -> list[list[str]]:
+    """Return the sets of properties with which an object fulfils the schema's `required`, the usual one first."""
+    always = schema.get("required", [])
+    if "if" not in schema:
+        return [always]
+    usual = _groups(schema.get("else", {}))
+    special = ([*schema["if"]["required"], *group] for group in _groups(schema.get("then", {})))
+    return [[*always, *group] for group in (*usual, *special)]
 
 
 @functools.cache

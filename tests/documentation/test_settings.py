@@ -26,6 +26,8 @@ MUTATIONS = {
         '      description: "Secret of the API client"\n      sensitive: true\n',
         '      description: "Secret of the API client"\n',
     ),
+    "selected, with streams that are not by default": ('    - "fulfillment_events.*"\n', '    - "*.*"\n'),
+    "needed, and not said so": ("    - [ledger_url, on_hand_url]\n", "    - [ledger_url]\n"),
     "with an option too many": (
         "      - label: warn\n        value: warn\n",
         "      - label: warn\n        value: warn\n      - label: shout\n        value: shout\n",

@@ -26,7 +26,7 @@ HUB_LABELS = {
 def pages() -> dict[Path, str]:
     """Return the text of every generated file, by path."""
     written = {path: text for plugin in PLUGINS for path, text in (_readme(plugin), _hub(plugin))}
-    return {MELTANO_YML: with_settings(MELTANO_YML.read_text(encoding="utf-8"), PLUGINS), **written}
+    return {MELTANO_YML: _meltano_yml(), **written}
 
 
 def settings_table(plugin: Plugin) -> str:
@@ -59,7 +59,8 @@ def hub_definition(plugin: Plugin) -> dict[str, t.Any]:
         "maintenance_status": "active",
         **({"capabilities": ours["capabilities"]} if "capabilities" in ours else {}),
         **({"commands": ours["commands"]} if "commands" in ours else {}),
-        "settings_group_validation": _groups(plugin),
+        **({"select": ours["select"]} if "select" in ours else {}),
+        "settings_group_validation": ours["settings_group_validation"],
         "settings": settings,
     }
 
@@ -67,11 +68,15 @@ def hub_definition(plugin: Plugin) -> dict[str, t.Any]:
 def main() -> None:
     """Write all generated files."""
     # The Hub's definitions repeat what meltano.yml says.
-    MELTANO_YML.write_text(pages()[MELTANO_YML], encoding="utf-8")
+    MELTANO_YML.write_text(_meltano_yml(), encoding="utf-8")
     meltano_project.cache_clear()
     for path, text in pages().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+
+
+def _meltano_yml() -> str:
+    return with_settings(MELTANO_YML.read_text(encoding="utf-8"), PLUGINS)
 
 
 def _readme(plugin: Plugin) -> tuple[Path, str]:
@@ -84,17 +89,6 @@ def _readme(plugin: Plugin) -> tuple[Path, str]:
 def _hub(plugin: Plugin) -> tuple[Path, str]:
     text = yaml.safe_dump(hub_definition(plugin), sort_keys=False, allow_unicode=True, width=120)
     return HUB / plugin.kind / f"{plugin.name}.yml", f"# Written by make docs.\n{text}"
-
-
-def _groups(plugin: Plugin) -> list[list[str]]:
-    """Return the alternative sets of required settings."""
-    schema = plugin.about()["settings"]
-    always = schema.get("required", [])
-    if "if" not in schema:
-        return [always]
-    branches = [schema.get("else", {}).get("required", [])]
-    branches.append([*schema["if"]["required"], *schema.get("then", {}).get("required", [])])
-    return [[*always, *branch] for branch in branches]
 
 
 def _default(value: object) -> str:
