@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import pathlib
+import re
 import typing as t
 
 from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
@@ -22,14 +23,25 @@ if t.TYPE_CHECKING:
 FAILED = 1
 BAD_CONFIGURATION = 2
 
+PLUGIN = "target-newstore-stock"
+#: How the SDK says that a setting is missing.
+MISSING = re.compile(r"'(\w+)' is a required property")
 
-def report_errors(command: click.Command, logger: logging.Logger) -> click.Command:
+
+def report_errors(
+    command: click.Command, logger: logging.Logger, before_refusing: Callable[[], None] = lambda: None
+) -> click.Command:
     """Make a command and its subcommands end with one clear line instead of a traceback.
 
     Option callbacks are wrapped too: `--discover` and `--test` do their whole work in one.
+
+    Args:
+        command: The command.
+        logger: Gets the lines.
+        before_refusing: Called when what is wrong with the settings has been logged, before the command ends.
     """
     if command.callback:
-        command.callback = _reporting(command.callback, logger)
+        command.callback = _reporting(command.callback, logger, before_refusing=before_refusing)
     for option in command.params:
         if option.callback:
             is_config = option.name == "config"
@@ -55,8 +67,18 @@ def _reading_objects(callback: Callable[..., t.Any]) -> Callable[..., t.Any]:
     return wrapper
 
 
+def _with_its_variable(error: str) -> str:
+    """Return what is wrong with a setting; if it is missing, also which variable sets it."""
+    missing = MISSING.fullmatch(error)
+    variable = f"{PLUGIN}_{missing[1]}".upper().replace("-", "_") if missing else ""
+    return f"{error}: set {variable}" if missing else error
+
+
 def _reporting(
-    callback: Callable[..., t.Any], logger: logging.Logger, unreadable: tuple[type[Exception], ...] = ()
+    callback: Callable[..., t.Any],
+    logger: logging.Logger,
+    unreadable: tuple[type[Exception], ...] = (),
+    before_refusing: Callable[[], None] = lambda: None,
 ) -> Callable[..., t.Any]:
     @functools.wraps(callback)
     def wrapper(*args: t.Any, **kwargs: t.Any) -> t.Any:
@@ -64,7 +86,8 @@ def _reporting(
             return callback(*args, **kwargs)
         except ConfigValidationError as error:
             for line in error.errors:
-                logger.error("Configuration: %s", line)
+                logger.error("Configuration: %s", _with_its_variable(line))
+            before_refusing()
             raise SystemExit(BAD_CONFIGURATION) from None
         except TargetError as error:
             logger.error("%s", error)

@@ -22,6 +22,7 @@ from target_newstore_stock.intake import Intake
 from target_newstore_stock.masking import without_values
 from target_newstore_stock.messages import MessageReader
 from target_newstore_stock.other_runs import CutsOf
+from target_newstore_stock.pipe_end import await_end_of_input
 from target_newstore_stock.run_lock import RunLock
 from target_newstore_stock.run_summary import RunSummary
 from target_newstore_stock.settings import SETTINGS, read_settings
@@ -204,4 +205,4 @@ class TargetNewStoreStock(Target):
     @classmethod
     def get_singer_command(cls) -> click.Command:
         """Return the command, with this package's exit codes."""
-        return report_errors(super().get_singer_command(), cls.logger)
+        return report_errors(super().get_singer_command(), cls.logger, await_end_of_input)

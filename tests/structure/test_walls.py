@@ -45,6 +45,11 @@ def test_what_each_plugin_says_for_itself_differs_in_names_only(module: str) -> 
     assert _without_names(tap) == _without_names(mapper) == _without_names(target)
 
 
+def test_the_parts_of_a_pipeline_await_the_end_of_their_input_alike() -> None:
+    waiting = ("mapper_newstore_stock", "target_newstore_stock")
+    assert len({(PACKAGES[package] / "pipe_end.py").read_text(encoding="utf-8") for package in waiting}) == 1
+
+
 def test_all_packages_read_the_url_of_a_database_alike() -> None:
     readers = ("tap_newstore_fulfillment", "mapper_newstore_stock", "newstore_erp_postgresql")
     assert len({(PACKAGES[package] / "address.py").read_text(encoding="utf-8") for package in readers}) == 1

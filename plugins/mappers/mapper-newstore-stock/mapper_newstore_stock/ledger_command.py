@@ -63,6 +63,34 @@ _format_option = click.option(
 )
 
 
+NEWSTORE = "TARGET_NEWSTORE_STOCK_"
+
+
+def _newstore_options(command: t.Callable[..., None]) -> t.Callable[..., None]:
+    """Add the options that say where NewStore is and who asks, as the target has them."""
+    for name, text in (
+        ("client-secret", "Secret of the API client."),
+        ("client-id", "The API client."),
+        ("auth-url", "The whole token endpoint."),
+        ("api-url", "Base URL of NewStore's API."),
+    ):
+        command = click.option(f"--{name}", envvar=f"{NEWSTORE}{name.upper().replace('-', '_')}", help=text)(command)
+    return command
+
+
+def _availabilities(**newstore: str | None) -> Availabilities:
+    """Return what NewStore promises, signed in.
+
+    Raises:
+        ConfigurationError: names all options that are missing.
+    """
+    if missing := [name for name, value in newstore.items() if not value]:
+        variables = ", ".join(f"{NEWSTORE}{name.upper()}" for name in missing)
+        raise ConfigurationError(f"{', '.join(missing)}: required, as options or as {variables}")
+    given = t.cast("dict[str, str]", newstore)
+    return Availabilities(signed_in(given["auth_url"], given["client_id"], given["client_secret"]), given["api_url"])
+
+
 def _read_config(_context: click.Context, _option: click.Parameter, path: str | None) -> dict[str, t.Any]:
     """Read the mapper's configuration.
 
@@ -144,24 +172,19 @@ def held(ledger_url: str, older_than: float | None, write: Write) -> None:
 
 
 @cli.command()
-@click.option("--api-url", envvar="TARGET_NEWSTORE_STOCK_API_URL", required=True, help="Base URL of NewStore's API.")
-@click.option("--auth-url", envvar="TARGET_NEWSTORE_STOCK_AUTH_URL", required=True, help="The whole token endpoint.")
-@click.option("--client-id", envvar="TARGET_NEWSTORE_STOCK_CLIENT_ID", required=True)
-@click.option("--client-secret", envvar="TARGET_NEWSTORE_STOCK_CLIENT_SECRET", required=True)
+@_newstore_options
 @click.option("--all", "everything", is_flag=True, help="Show also keys on which both agree.")
 @_format_option
 @click.pass_obj
-def diff(  # noqa: PLR0917 - click passes them by name
-    ledger_url: str, api_url: str, auth_url: str, client_id: str, client_secret: str, everything: bool, write: Write
-) -> None:
+def diff(ledger_url: str, /, everything: bool, write: Write, **newstore: str | None) -> None:
     """Compare the numbers last sent with NewStore's ATP.
 
     `demand` is their difference: open orders, reservations, safety stock and completions that no
     range has covered yet. Below 0, NewStore promises more than it was sent: exit code 1.
     """
-    newstore = Availabilities(signed_in(auth_url, client_id, client_secret), api_url)
+    availabilities = _availabilities(**newstore)
     with _reading(ledger_url) as connection:
-        rows = list(newstore.beside(queries.sent_quantities(connection)))
+        rows = list(availabilities.beside(queries.sent_quantities(connection)))
     differing = [row for row in rows if row[4] != 0]
     says = f"{len(differing)} of {len(rows)} keys differ"
     write(queries.Table(COLUMNS, rows if everything else differing, says))
@@ -175,10 +198,7 @@ def diff(  # noqa: PLR0917 - click passes them by name
 @click.option("--key", "keys", multiple=True, metavar="NODE/PRODUCT", help="Key to show over time; repeatable.")
 @click.option("--events", metavar="FILE", help="The tap's messages, as it writes them; `-` for stdin.")
 @click.option("--receiver-url", help="Base URL of an event receiver: counts quarantined bodies.")
-@click.option("--api-url", envvar="TARGET_NEWSTORE_STOCK_API_URL", help="Base URL of NewStore's API.")
-@click.option("--auth-url", envvar="TARGET_NEWSTORE_STOCK_AUTH_URL", help="The whole token endpoint.")
-@click.option("--client-id", envvar="TARGET_NEWSTORE_STOCK_CLIENT_ID")
-@click.option("--client-secret", envvar="TARGET_NEWSTORE_STOCK_CLIENT_SECRET")
+@_newstore_options
 @click.pass_obj
 def report(
     ledger_url: str,

@@ -16,6 +16,7 @@ from mapper_newstore_stock.environment import wrong_variable
 from mapper_newstore_stock.errors import ConfigurationError, InputError
 from mapper_newstore_stock.events import STREAM, check_schema, read_event
 from mapper_newstore_stock.messages import MessageReader, MessageWriter
+from mapper_newstore_stock.pipe_end import await_end_of_input
 from mapper_newstore_stock.run.erp_inputs import ignore_before
 from mapper_newstore_stock.run.sources import check_sources, forms_of_proof
 from mapper_newstore_stock.run.stock_run import StockRun
@@ -178,4 +179,4 @@ class MapperNewStoreStock(InlineMapper):
     @classmethod
     def get_singer_command(cls) -> click.Command:
         """Return the command, with this package's exit codes."""
-        return report_errors(super().get_singer_command(), cls.logger)
+        return report_errors(super().get_singer_command(), cls.logger, await_end_of_input)

@@ -7,11 +7,10 @@ import click
 from newstore_erp_postgresql import stock
 from newstore_erp_postgresql.errors import ErpError
 
+VARIABLES = "NEWSTORE_ERP_POSTGRESQL_"
+
 _database = click.option(
-    "--database-url",
-    envvar="NEWSTORE_ERP_POSTGRESQL_DATABASE_URL",
-    required=True,
-    help="SQLAlchemy URL of the ERP's database.",
+    "--database-url", envvar=f"{VARIABLES}DATABASE_URL", default="", help="SQLAlchemy URL of the ERP's database."
 )
 
 
@@ -25,6 +24,7 @@ def main() -> None:
 @_database
 def setup(database_url: str) -> None:
     """Create the schema `newstore`; existing tables and rows are kept."""
+    _check_set(database_url=database_url)
     try:
         stock.setup(database_url)
     except ErpError as error:
@@ -36,12 +36,13 @@ def setup(database_url: str) -> None:
 @_database
 @click.option(
     "--ledger-url",
-    envvar="NEWSTORE_ERP_POSTGRESQL_LEDGER_URL",
-    required=True,
+    envvar=f"{VARIABLES}LEDGER_URL",
+    default="",
     help="SQLAlchemy URL of the ledger of mapper-newstore-stock.",
 )
 def apply(database_url: str, ledger_url: str) -> None:
     """Book each loaded change that the mapper has taken, exactly once."""
+    _check_set(database_url=database_url, ledger_url=ledger_url)
     try:
         applied = stock.apply(database_url, stock.taken_by(ledger_url))
     except ErpError as error:
@@ -50,6 +51,18 @@ def apply(database_url: str, ledger_url: str) -> None:
     if applied.keys_without_row:
         keys = ", ".join(applied.keys_without_row)
         click.echo(f"No row in newstore.stock_on_hand for {keys}: create it with count_stock.", err=True)
+
+
+def _check_set(**settings: str) -> None:
+    """Refuse to start without these settings.
+
+    Raises:
+        click.UsageError: names all that are missing.
+    """
+    missing = [name for name, value in settings.items() if not value]
+    if missing:
+        how = ", ".join(f"--{name.replace('_', '-')} or {VARIABLES}{name.upper()}" for name in missing)
+        raise click.UsageError(f"{' and '.join(missing)}: required; set {how}")
 
 
 if __name__ == "__main__":
