@@ -47,6 +47,7 @@ COMMANDS: dict[str, t.Any] = {
 #: Arguments of `meltano invoke` in the form plugin:command, and the command each runs.
 INVOKED = {
     "tap-newstore-fulfillment:receive": receive,
+    "mapper-newstore-stock:ledger": ledger,
     "event-receiver:audit": receive.commands["audit"],
     "newstore-sandbox:serve": sandbox.commands["serve"],
     "erp-postgresql:setup": erp.commands["setup"],

@@ -69,12 +69,13 @@ def _project(package: str) -> dict[str, t.Any]:
 
 
 def _private_overrides(ours: type) -> list[str]:
-    """Return the private methods of the SDK that a class of ours defines anew."""
+    """Return the private methods and properties of the SDK that a class of ours defines anew."""
     inherited = {name for base in ours.__mro__[1:] if base.__module__.startswith("singer_sdk") for name in vars(base)}
     return sorted(
         name
         for name, value in vars(ours).items()
-        if name.startswith("_") and not name.startswith("__") and name in inherited and callable(value)
+        if name.startswith("_") and not name.startswith("__") and name in inherited
+        if callable(value) or isinstance(value, property)
     )
 
 

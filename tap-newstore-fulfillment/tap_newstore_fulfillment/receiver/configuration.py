@@ -23,7 +23,7 @@ config_option: Callable[[Command], Command] = click.option(
     "config_files",
     multiple=True,
     metavar="FILE",
-    help="The tap's configuration file (JSON). TAP_NEWSTORE_FULFILLMENT_* variables override it.",
+    help="The tap's configuration file (JSON). It comes before TAP_NEWSTORE_FULFILLMENT_* variables.",
 )
 
 
@@ -36,7 +36,7 @@ class _WithoutSource(TapNewStoreFulfillment):
 
 
 def read_settings(files: tuple[str, ...], *, needs_source: bool = True) -> Mapping[str, t.Any]:
-    """Read and check the tap's settings: the files in order, then environment variables.
+    """Read and check the tap's settings: those of the files in order; what they leave open, of variables.
 
     A file given to `newstore-event-receiver` itself, or to a group of its commands, counts for the command too;
     one given to the command overrides it.

@@ -78,7 +78,17 @@ def _newstore_options(command: t.Callable[..., None]) -> t.Callable[..., None]:
     return command
 
 
-def _availabilities(**newstore: str | None) -> Availabilities:
+def _with_addresses(tenant: str | None, newstore: dict[str, str | None]) -> dict[str, str | None]:
+    """Return the options with the addresses of the tenant where none are given."""
+    if not tenant:
+        return newstore
+    api_url = newstore["api_url"] or f"https://{tenant}.p.newstore.net"
+    realm = f"https://id.p.newstore.net/auth/realms/{tenant}"
+    auth_url = newstore["auth_url"] or f"{realm}/protocol/openid-connect/token"
+    return {**newstore, "api_url": api_url, "auth_url": auth_url}
+
+
+def _availabilities(newstore: dict[str, str | None]) -> Availabilities:
     """Return what NewStore promises, signed in.
 
     Raises:
@@ -173,16 +183,17 @@ def held(ledger_url: str, older_than: float | None, write: Write) -> None:
 
 @cli.command()
 @_newstore_options
+@click.option("--tenant", envvar=f"{NEWSTORE}TENANT", help="NewStore tenant with its stage; gives the two URLs.")
 @click.option("--all", "everything", is_flag=True, help="Show also keys on which both agree.")
 @_format_option
 @click.pass_obj
-def diff(ledger_url: str, /, everything: bool, write: Write, **newstore: str | None) -> None:
+def diff(ledger_url: str, /, tenant: str | None, everything: bool, write: Write, **newstore: str | None) -> None:
     """Compare the numbers last sent with NewStore's ATP.
 
     `demand` is their difference: open orders, reservations, safety stock and completions that no
     range has covered yet. Below 0, NewStore promises more than it was sent: exit code 1.
     """
-    availabilities = _availabilities(**newstore)
+    availabilities = _availabilities(_with_addresses(tenant, newstore))
     with _reading(ledger_url) as connection:
         rows = list(availabilities.beside(queries.sent_quantities(connection)))
     differing = [row for row in rows if row[4] != 0]
