@@ -11,7 +11,7 @@ import yaml
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tests.documentation.plugins import Plugin
+    from tests.documentation.plugins import Plugin, Utility
 
 #: What is written, in this order; a plugin need not have the first two.
 SELECT_KEY, GROUPS_KEY, SETTINGS_KEY = "    select:\n", "    settings_group_validation:\n", "    settings:\n"
@@ -32,7 +32,7 @@ RECEIVER_SETTINGS = (
 ENTRY_LINE = re.compile(r"    - |     ")
 
 
-def with_settings(meltano_yml: str, plugins: Iterable[Plugin]) -> str:
+def with_settings(meltano_yml: str, plugins: Iterable[Plugin | Utility]) -> str:
     """Return the text of meltano.yml with the settings of these plugins written anew; all else stays as it is.
 
     Before the settings of a plugin stand the alternative groups of those it needs, and what of a tap is selected.
@@ -74,6 +74,8 @@ def _entry(name: str, schema: Mapping[str, t.Any]) -> str:
         lines.append("  options:")
         for value in schema["enum"]:
             lines += [f"  - label: {_plain(value)}", f"    value: {_plain(value)}"]
+    if "env" in schema:
+        lines.append(f"  env: {schema['env']}")
     if schema.get("secret"):
         lines.append("  sensitive: true")
     return "".join(f"    {line}\n" for line in lines)

@@ -6,11 +6,15 @@ import dataclasses
 import functools
 import json
 import subprocess
+import tomllib
 import typing as t
 from pathlib import Path
 
+import click
 import yaml
 from mapper_newstore_stock.mapper import MapperNewStoreStock
+from newstore_erp_postgresql.__main__ import main as erp_command
+from newstore_sandbox.__main__ import main as sandbox_command
 from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
 from target_newstore_stock.target import TargetNewStoreStock
 
@@ -70,8 +74,7 @@ class Plugin:
 
     def in_meltano(self) -> dict[str, t.Any]:
         """Return the plugin's definition in meltano.yml."""
-        (own,) = (entry for entry in meltano_project()["plugins"][self.kind] if entry["name"] == self.name)
-        return t.cast("dict[str, t.Any]", own)
+        return _defined(self.kind, self.name)
 
 
 PLUGINS = (
@@ -94,6 +97,83 @@ def _groups(schema: t.Mapping[str, t.Any]) -> list[list[str]]:
     usual = _groups(schema.get("else", {}))
     special = ([*schema["if"]["required"], *group] for group in _groups(schema.get("then", {})))
     return [[*always, *group] for group in (*usual, *special)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Utility:
+    """One of our utilities, whose settings are the options of its commands.
+
+    Attributes:
+        name: Name of the plugin.
+        directory: Directory of the package.
+        command: The command.
+        needed: Settings without which it does nothing.
+    """
+
+    name: str
+    directory: Path
+    command: click.Group
+    needed: tuple[str, ...] = ()
+    kind: t.ClassVar[str] = "utilities"
+
+    def about(self) -> dict[str, t.Any]:
+        """Return what the package says of itself."""
+        return {"description": package(self.directory)["description"]}
+
+    def settings(self) -> dict[str, dict[str, t.Any]]:
+        """Return the schema of each setting, as a plugin's `--about` would."""
+        options = [option for one in self.command.commands.values() for option in one.params]
+        return {str(option.name): _schema(option) for option in options if isinstance(option, click.Option)}
+
+    def required_groups(self) -> list[list[str]]:
+        """Return the one set of settings that is needed."""
+        return [list(self.needed)] if self.needed else []
+
+    def selected(self) -> list[str]:
+        """Return nothing: a utility has no streams."""
+        return []
+
+    def in_meltano(self) -> dict[str, t.Any]:
+        """Return the utility's definition in meltano.yml."""
+        return _defined(self.kind, self.name)
+
+
+UTILITIES = (
+    Utility("newstore-sandbox", PROJECT / "plugins" / "utilities" / "newstore-sandbox", sandbox_command),
+    Utility(
+        "erp-postgresql",
+        PROJECT / "plugins" / "utilities" / "newstore-erp-postgresql",
+        erp_command,
+        ("database_url", "ledger_url"),
+    ),
+)
+
+
+@functools.cache
+def package(directory: Path) -> dict[str, t.Any]:
+    """Return what a package's pyproject.toml says of the project."""
+    text = (directory / "pyproject.toml").read_text(encoding="utf-8")
+    return t.cast("dict[str, t.Any]", tomllib.loads(text)["project"])
+
+
+def _defined(kind: str, name: str) -> dict[str, t.Any]:
+    (own,) = (entry for entry in meltano_project()["plugins"][kind] if entry["name"] == name)
+    return t.cast("dict[str, t.Any]", own)
+
+
+def _schema(option: click.Option) -> dict[str, t.Any]:
+    """Return an option as a setting's schema."""
+    name, words = str(option.name), str(option.name).replace("_", " ")
+    kinds = {click.INT: "integer", click.FLOAT: "string", click.BOOL: "boolean"}
+    return {
+        "title": (words[0].upper() + words[1:]).replace(" url", " URL").replace(" id", " ID"),
+        "description": str(option.help).rstrip("."),
+        "type": [kinds.get(option.type, "string")],
+        "default": option.to_info_dict()["default"] or None,
+        **({"enum": list(option.type.choices)} if isinstance(option.type, click.Choice) else {}),
+        **({"secret": True} if name in {"webhook_key", "client_secret", "database_url", "ledger_url"} else {}),
+        **({"env": option.envvar} if option.envvar else {}),
+    }
 
 
 @functools.cache

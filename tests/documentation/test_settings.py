@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.documentation.meltano_settings import with_settings
-from tests.documentation.plugins import PLUGINS
+from tests.documentation.plugins import PLUGINS, UTILITIES
 from tests.documentation.written import MELTANO_YML
 
 MUTATIONS = {
@@ -41,4 +41,4 @@ def test_a_setting_that_is_wrong_in_meltano_yml_is_found(mutation: str) -> None:
     right, wrong = MUTATIONS[mutation]
     assert right in text
     mutated = text.replace(right, wrong)
-    assert with_settings(mutated, PLUGINS) == text != mutated
+    assert with_settings(mutated, (*PLUGINS, *UTILITIES)) == text != mutated

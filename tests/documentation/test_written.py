@@ -7,7 +7,7 @@ import typing as t
 import pytest
 import yaml
 
-from tests.documentation.plugins import PLUGINS, PROJECT, Plugin, meltano_project
+from tests.documentation.plugins import PLUGINS, PROJECT, UTILITIES, Plugin, Utility, meltano_project, package
 from tests.documentation.written import HUB, pages
 
 #: Keys that every definition on Meltano Hub needs.
@@ -27,17 +27,28 @@ def test_every_setting_is_in_the_readme(plugin: Plugin) -> None:
         assert schema["description"] in readme
 
 
-@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plugin.name)
-def test_the_hub_definition_agrees_with_meltano_yml(plugin: Plugin) -> None:
+@pytest.mark.parametrize("plugin", [*PLUGINS, *UTILITIES], ids=lambda plugin: plugin.name)
+def test_the_hub_definition_agrees_with_meltano_yml(plugin: Plugin | Utility) -> None:
     defined = yaml.safe_load((HUB / plugin.kind / f"{plugin.name}.yml").read_text(encoding="utf-8"))
     assert defined.keys() >= NEEDED
     ours = plugin.in_meltano()
-    assert (defined["namespace"], defined["executable"]) == (ours["namespace"], ours["executable"])
+    for name in ("namespace", "executable", "capabilities", "select", "mappings", "commands"):
+        assert defined.get(name) == ours.get(name), name
     for entry, own in zip(defined["settings"], ours["settings"], strict=True):
         entry.pop("value", None)
         assert entry == own
     known = set(plugin.settings())
-    assert all(set(group) <= known for group in defined["settings_group_validation"])
+    assert all(set(group) <= known for group in defined.get("settings_group_validation", ()))
+
+
+@pytest.mark.parametrize("plugin", [*PLUGINS, *UTILITIES], ids=lambda plugin: plugin.name)
+def test_the_hub_definition_installs_from_git_and_not_a_name_anybody_may_register(plugin: Plugin | Utility) -> None:
+    defined = yaml.safe_load((HUB / plugin.kind / f"{plugin.name}.yml").read_text(encoding="utf-8"))
+    name, _, place = defined["pip_url"].partition("@git+")
+    assert name.partition("[")[0] == package(plugin.directory)["name"]
+    repository, _, directory = place.partition(".git#subdirectory=")
+    assert repository == defined["repo"]
+    assert PROJECT / directory == plugin.directory
 
 
 def test_capabilities_in_meltano_yml_are_the_plugins_own() -> None:

@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 
 import yaml
 
 from tests.documentation.meltano_settings import with_settings
-from tests.documentation.plugins import PLUGINS, PROJECT, Plugin, meltano_project
+from tests.documentation.plugins import PLUGINS, PROJECT, UTILITIES, Plugin, Utility, meltano_project, package
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
 BEGIN, END = "<!-- written by make docs: begin -->", "<!-- written by make docs: end -->"
 HUB = PROJECT / "hub"
-MELTANO_YML = PROJECT / "meltano.yml"
+MELTANO_YML, README, OWN_PROJECT = PROJECT / "meltano.yml", PROJECT / "README.md", PROJECT / "docs" / "own-project.md"
 HUB_LABELS = {
-    "extractors": "NewStore Fulfilment Events",
-    "mappers": "NewStore Stock",
-    "loaders": "NewStore Stock",
+    "tap-newstore-fulfillment": "NewStore Fulfilment Events",
+    "mapper-newstore-stock": "NewStore Stock",
+    "target-newstore-stock": "NewStore Stock",
+    "newstore-sandbox": "NewStore Sandbox",
+    "erp-postgresql": "NewStore ERP on PostgreSQL",
 }
+#: What of a definition in meltano.yml is the same in every project, in this order.
+SHARED = ("capabilities", "select", "mappings", "commands", "settings_group_validation")
+#: `meltano add --from-ref` takes these from a variant only.
+VARIANT = "newstore-stock-sync"
+OF_A_VARIANT = {"select", "mappings"}
 
 
 def pages() -> dict[Path, str]:
     """Return the text of every generated file, by path."""
-    written = {path: text for plugin in PLUGINS for path, text in (_readme(plugin), _hub(plugin))}
-    return {MELTANO_YML: _meltano_yml(), **written}
+    readmes = dict(_readme(plugin) for plugin in PLUGINS)
+    hub = dict(_hub(plugin) for plugin in (*PLUGINS, *UTILITIES))
+    return {MELTANO_YML: _meltano_yml(), **readmes, **hub, README: _with_written(README, first_block(OWN_PROJECT))}
+
+
+def first_block(page: Path) -> str:
+    """Return the first block of commands of a page, with its fences."""
+    before, fence, rest = page.read_text(encoding="utf-8").partition("```sh\n")
+    del before
+    return f"{fence}{rest.partition('```')[0]}```"
 
 
 def settings_table(plugin: Plugin) -> str:
@@ -39,30 +55,34 @@ def settings_table(plugin: Plugin) -> str:
     return "\n".join(lines)
 
 
-def hub_definition(plugin: Plugin) -> dict[str, t.Any]:
+def hub_definition(plugin: Plugin | Utility) -> dict[str, t.Any]:
     """Return a plugin's entry for Meltano Hub."""
     ours, schema = plugin.in_meltano(), plugin.settings()
-    about = plugin.about()
     settings = []
     for setting in ours["settings"]:
         default = schema[setting["name"]].get("default")
         settings.append(setting if default in (None, [], {}) else {**setting, "value": default})
-    return {
-        "name": plugin.name,
-        "namespace": ours["namespace"],
-        "label": HUB_LABELS[plugin.kind],
-        "description": about["description"],
-        "variant": "newstore-stock-sync",
-        "pip_url": plugin.name,
+    repository = package(plugin.directory)["urls"]["Repository"]
+    described = {
+        "repo": repository,
+        "pip_url": _from_git(plugin, repository),
         "executable": ours["executable"],
+        "description": plugin.about()["description"],
         "keywords": ["meltano_sdk"],
         "maintenance_status": "active",
-        **({"capabilities": ours["capabilities"]} if "capabilities" in ours else {}),
-        **({"commands": ours["commands"]} if "commands" in ours else {}),
-        **({"select": ours["select"]} if "select" in ours else {}),
-        "settings_group_validation": ours["settings_group_validation"],
+        **{name: ours[name] for name in SHARED if name in ours},
         "settings": settings,
     }
+    named = {"name": plugin.name, "namespace": ours["namespace"], "label": HUB_LABELS[plugin.name]}
+    twice = {"variants": [{"name": VARIANT, **described}]} if OF_A_VARIANT & described.keys() else {}
+    return {**named, "variant": VARIANT, **described, **twice}
+
+
+def _from_git(plugin: Plugin | Utility, repository: str) -> str:
+    """Return what installs the package from git, with the extras meltano.yml installs it with."""
+    extras = re.search(r"\[.*\]$", plugin.in_meltano()["pip_url"])
+    place = plugin.directory.relative_to(PROJECT)
+    return f"{package(plugin.directory)['name']}{extras[0] if extras else ''}@git+{repository}.git#subdirectory={place}"
 
 
 def main() -> None:
@@ -76,19 +96,27 @@ def main() -> None:
 
 
 def _meltano_yml() -> str:
-    return with_settings(MELTANO_YML.read_text(encoding="utf-8"), PLUGINS)
+    return with_settings(MELTANO_YML.read_text(encoding="utf-8"), (*PLUGINS, *UTILITIES))
 
 
 def _readme(plugin: Plugin) -> tuple[Path, str]:
     path = plugin.directory / "README.md"
+    return path, _with_written(path, settings_table(plugin))
+
+
+def _with_written(path: Path, written: str) -> str:
+    """Return the text of a page with what is written between its marks."""
     before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    return path, f"{before}{BEGIN}\n{settings_table(plugin)}\n{END}{after}"
+    return f"{before}{BEGIN}\n{written}\n{END}{after}"
 
 
-def _hub(plugin: Plugin) -> tuple[Path, str]:
+def _hub(plugin: Plugin | Utility) -> tuple[Path, str]:
+    path = HUB / plugin.kind / f"{plugin.name}.yml"
     text = yaml.safe_dump(hub_definition(plugin), sort_keys=False, allow_unicode=True, width=120)
-    return HUB / plugin.kind / f"{plugin.name}.yml", f"# Written by make docs.\n{text}"
+    kind = plugin.kind.replace("utilities", "utility").removesuffix("s")
+    added = f"meltano add --plugin-type {kind} --from-ref {path.relative_to(PROJECT)} {plugin.name}"
+    return path, f"# Written by make docs. {added}\n{text}"
 
 
 def _default(value: object) -> str:

@@ -1,0 +1,85 @@
+"""A user's first ten minutes: the commands of docs/own-project.md, copied into an empty folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+import typing as t
+
+import pytest
+import yaml
+
+from tests.documentation.plugins import PLUGINS, PROJECT, UTILITIES, Plugin, Utility
+from tests.documentation.written import HUB, OWN_PROJECT, first_block
+from tests.end_to_end.own_project import OwnProject
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+MOST_SECONDS = 600
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports nobody listens on."""
+    with contextlib.ExitStack() as opened:
+        listeners = [opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [listener.getsockname()[1] for listener in listeners]
+
+
+def test_the_pages_commands_lead_from_an_empty_folder_to_a_finished_import(tmp_path: Path) -> None:
+    folder, home = tmp_path / "folder", tmp_path / "home"
+    folder.mkdir()
+    home.mkdir()
+    receiver, sandbox = free_ports(2)
+    commands = "\n".join(first_block(OWN_PROJECT).splitlines()[1:-1])
+    assert {"8765", "8766"} <= set(re.findall(r"127\.0\.0\.1:(\d+)", commands))
+    kept = {name: value for name, value in os.environ.items() if "proxy" in name.lower() or "CERT" in name}
+    begun = time.monotonic()
+    done = subprocess.run(
+        ["/bin/sh", "-c", commands.replace("8765", str(receiver)).replace("8766", str(sandbox))],
+        cwd=folder,
+        env={
+            **kept,
+            "HOME": str(home),
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "NEWSTORE_REPO": str(PROJECT),
+            "TAP_NEWSTORE_FULFILLMENT_RECEIVER_PORT": str(receiver),
+            "NEWSTORE_SANDBOX_PORT": str(sandbox),
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=MOST_SECONDS,
+        check=False,
+    )
+    print(f"from an empty folder to the first import: {(time.monotonic() - begun) / 60:.1f} minutes")
+    assert done.returncode == 0, done.stdout
+    (imported,) = json.loads(done.stdout.splitlines()[-1])["imports"]
+    assert imported["state"] == "finished"
+    assert imported["items"] == [{"fulfillment_node_id": "DC01", "product_id": "SKU-1", "quantity": 9}]
+    # The last command stops what the block has started.
+    for port in (receiver, sandbox):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+
+
+@pytest.mark.parametrize("plugin", [*PLUGINS, *UTILITIES], ids=lambda plugin: plugin.name)
+def test_meltano_adds_a_definition_whole(plugin: Plugin | Utility, tmp_path: Path) -> None:
+    path = HUB / plugin.kind / f"{plugin.name}.yml"
+    kind = path.read_text(encoding="utf-8").partition("--plugin-type ")[2].split()[0]
+    project = OwnProject(tmp_path / "project", {})
+    added = project.meltano("add", "--no-install", "--plugin-type", kind, "--from-ref", str(path), plugin.name)
+    assert added.returncode == 0, added.stderr
+    written = yaml.safe_load((tmp_path / "project" / "meltano.yml").read_text(encoding="utf-8"))
+    (own,) = written["plugins"][plugin.kind]
+    defined = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for name in ("pip_url", "executable", "capabilities", "select", "mappings", "settings_group_validation"):
+        assert own.get(name) == defined.get(name), name
+    assert [entry["name"] for entry in own["settings"]] == [entry["name"] for entry in defined["settings"]]
+    assert (own.get("commands") or {}).keys() == (defined.get("commands") or {}).keys()
