@@ -117,6 +117,7 @@ class TargetNewStoreStock(Target):
             with self._step(is_last=False):
                 yield
         except BaseException:
+            self.intake.close()
             self._run_lock.release()
             raise
 
@@ -186,6 +187,7 @@ class TargetNewStoreStock(Target):
                 super().process_endofpipe()
                 self._emit_state()
         finally:
+            self.intake.close()
             self._run_lock.release()
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
