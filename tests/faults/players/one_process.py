@@ -19,6 +19,7 @@ from pathlib import Path
 
 import fsspec
 from mapper_newstore_stock.errors import MapperError
+from mapper_newstore_stock.run import kept_lists
 from mapper_newstore_stock.run.stock_run import STREAM
 from newstore_sandbox.errors import CallError
 from newstore_sandbox.sandbox import Faults, Options
@@ -116,6 +117,8 @@ class OneProcess(Story):
         self._newstore = self._open_newstore()
 
     def __enter__(self) -> t.Self:
+        # The other worlds read their lists whole, as short as they are.
+        self._least_bytes, kept_lists.LEAST_BYTES = kept_lists.LEAST_BYTES, 0
         loggers = [logging.getLogger(name) for name in QUIET]
         self._levels = [(logger, logger.level) for logger in loggers]
         for logger in loggers:
@@ -123,6 +126,7 @@ class OneProcess(Story):
         return self
 
     def __exit__(self, *_error: object) -> None:
+        kept_lists.LEAST_BYTES = self._least_bytes
         for logger, level in self._levels:
             logger.setLevel(level)
         self._death.plan()
@@ -220,6 +224,7 @@ class OneProcess(Story):
             **self._erp.settings,
             "max_cut_items": self.options.max_cut_items,
             "ledger_keep_days": 0 if self.options.folds else 90,
+            "cache_dir": str(self._directory / "lists"),
         }
 
     def _receive_until(self, end: float) -> None:
