@@ -97,6 +97,7 @@ def catalog_without(field: str, settings: Changes) -> Changes:
     return catalog
 
 
+@pytest.mark.fault("F28")
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
 def test_a_run_that_lost_something_on_the_way_is_refused_and_the_next_makes_it_good(
     shop: Pipeline, way: Between

@@ -36,6 +36,7 @@ def forks() -> Iterator[Forks]:
         yield forks
 
 
+@pytest.mark.fault("F34")
 def test_nothing_is_lost_or_oversold_with_a_synchronous_standby(
     tmp_path: Path, forks: Forks, record_property: Record
 ) -> None:
@@ -49,6 +50,7 @@ def test_nothing_is_lost_or_oversold_with_a_synchronous_standby(
     record_property(LINE, line)
 
 
+@pytest.mark.fault("F34")
 def test_each_loss_of_a_standby_that_lags_is_noticed_and_healed(
     tmp_path: Path, forks: Forks, record_property: Record
 ) -> None:

@@ -38,6 +38,7 @@ def forks() -> Iterator[Forks]:
         yield forks
 
 
+@pytest.mark.fault("F32")
 def test_each_loss_is_found_and_healed_within_one_audit(
     tmp_path: Path, database_url: str, forks: Forks, record_property: Record
 ) -> None:

@@ -43,6 +43,7 @@ def forks() -> Iterator[TwoForks]:
         yield forks
 
 
+@pytest.mark.fault("F33")
 @pytest.mark.fault("F15")
 @pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: f"{form_of_seed(seed)}-{seed}")
 def test_whichever_machine_stands_still_newstore_never_promises_too_much_and_at_rest_exactly_what_is_free(

@@ -175,6 +175,7 @@ def short_lists_are_kept(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCapt
     caplog.set_level(logging.DEBUG, "mapper-newstore-stock")
 
 
+@pytest.mark.fault("F35")
 @pytest.mark.parametrize("part", range(4))
 @pytest.mark.parametrize("kind", ["", ".gz"])
 def test_both_ways_send_and_say_the_same(

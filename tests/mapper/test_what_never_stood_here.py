@@ -32,6 +32,7 @@ def day(tmp_path: Path, database_url: str) -> ShopDay:
     return day
 
 
+@pytest.mark.fault("F39")
 def test_a_historical_order_changes_no_number_and_its_timestamp_is_in_the_range(day: ShopDay) -> None:
     (cut,) = day.run(historical(11), completed(12), historical(13))
     assert (cut.quantities, cut.range) == ({SKU: 6}, (11, 13))

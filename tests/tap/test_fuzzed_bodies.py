@@ -11,6 +11,7 @@ import json
 import os
 import typing as t
 
+import pytest
 import requests
 import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
@@ -95,6 +96,7 @@ class Posted:
             assert at is None or [at, at] in json.loads(holes), body
 
 
+@pytest.mark.fault("F30")
 def test_any_body_is_stored_as_an_event_or_in_quarantine(tmp_path: Path) -> None:
     posted = Posted()
     with (
@@ -116,6 +118,7 @@ def test_any_body_is_stored_as_an_event_or_in_quarantine(tmp_path: Path) -> None
     check_that_a_run_gets_past_it_all(tmp_path, receiver.landing_url, posted)
 
 
+@pytest.mark.fault("F30")
 def test_any_event_of_ours_is_taken_however_it_comes(tmp_path: Path) -> None:
     posted = Posted()
     with Receiver(tmp_path, tenant=TENANT) as receiver:
@@ -132,6 +135,7 @@ def test_any_event_of_ours_is_taken_however_it_comes(tmp_path: Path) -> None:
     assert len(posted.events) > BODIES / 10
 
 
+@pytest.mark.fault("F30")
 def test_no_body_that_was_cut_is_ever_judged(tmp_path: Path) -> None:
     with Receiver(tmp_path) as receiver:
 

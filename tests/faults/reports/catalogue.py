@@ -40,8 +40,19 @@ FAULTS = {
         "all others exact; it is never claimed, and goes out when it is mended",
     ),
     "F26": ("all events come again after products have left or units were folded", "right numbers, or a right refusal"),
-    "F29": ("a completion is refused at the door, as a body or as a line of an export file", "no range covers it"),
     "F27": ("the row of a late unit is away for a run, ignored, or changes and changes back", "still subtracted"),
+    "F28": ("what the tap sends is filtered, renamed or thinned out on its way", "refused, and nothing is declared"),
+    "F29": ("a completion is refused at the door, as a body or as a line of an export file", "no range covers it"),
+    "F30": ("bodies of any JSON, encoded, chunked or cut; an upgrade is offered", "taken, set aside, or 503"),
+    "F31": ("events of other entities and tenants, or one timestamp far ahead", "no mark moves, nothing stops"),
+    "F32": ("events are lost after a 200: deleted, restored, failed over, forgotten", "an audit finds and heals each"),
+    "F33": ("two machines share ledger and staging, and stand still anywhere", "no older import lands on a newer one"),
+    "F34": (
+        "the primary database is killed under load and its standby promoted",
+        "503, then on by itself; nothing lost, or all of it noticed",
+    ),
+    "F35": ("the list of the last run is deleted, cut, changed, older or another ledger's", "the same cut"),
+    "F39": ("historical orders come at go-live, which never stood in these numbers", "no number changes"),
 }
 
 #: Mistakes seen in other adapters, as sentences about them.
