@@ -1,4 +1,4 @@
-"""The settings in variables, and which of them cannot be read: the SDK says only what is wrong with a text."""
+"""The settings in variables, and which of them cannot be read."""
 
 from __future__ import annotations
 
@@ -6,21 +6,30 @@ import json
 import os
 import typing as t
 
-from singer_sdk.configuration._dict_config import parse_environment_config
-
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
 
-#: How the SDK reads the text for a kind of setting, and what a user has to write.
+#: What the SDK takes for true, in any case.
+TRUE = ("true", "1", "yes", "on")
+
+
+def _read_list(text: str) -> object:
+    return json.loads(text) if text.startswith("[") else text.split(",")
+
+
+#: How the text for a kind of setting is read, as the SDK does it and a number too, and what a user has to write.
 READERS: dict[str, tuple[Callable[[str], object], str]] = {
     "integer": (int, "a whole number"),
+    "number": (float, "a number"),
+    "boolean": (lambda text: text.lower() in TRUE, "true or false"),
+    "array": (_read_list, "a JSON array"),
     "object": (json.loads, "a JSON object"),
     "text": (str, "text"),
 }
 
 
-def read_variables(plugin: str, settings: Mapping[str, t.Any], given: Collection[str]) -> dict[str, t.Any]:
-    """Return the settings that variables set, but for those that are given otherwise.
+def with_variables(plugin: str, settings: Mapping[str, t.Any], arguments: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return the arguments of a plugin, its configuration with what variables say where it says nothing.
 
     No `.env` is read: Meltano has read the project's. The SDK would take the first one above the installation, and put
     it before the variables.
@@ -28,10 +37,21 @@ def read_variables(plugin: str, settings: Mapping[str, t.Any], given: Collection
     Args:
         plugin: Name of the plugin; its variables begin with it.
         settings: JSON schema of the settings.
-        given: Names of settings.
+        arguments: As the SDK passes them.
+
+    Raises:
+        ValueError: a variable cannot be read.
     """
-    wanted = {name: schema for name, schema in settings["properties"].items() if name not in given}
-    return parse_environment_config({"properties": wanted}, _variable(plugin, ""), os.devnull)
+    config = arguments.get("config") or {}
+    if not (arguments.get("parse_env_config") and isinstance(config, dict)):
+        return arguments
+    said = {name: schema for name, schema in settings["properties"].items() if _variable(plugin, name) in os.environ}
+    read = {
+        name: READERS[_kind(schema)][0](os.environ[_variable(plugin, name)])
+        for name, schema in said.items()
+        if name not in config
+    }
+    return {**arguments, "config": {**read, **config}, "parse_env_config": False}
 
 
 def wrong_variable(plugin: str, settings: Mapping[str, t.Any]) -> str:
@@ -64,6 +84,6 @@ def _wanted(schema: Mapping[str, t.Any], text: str) -> str | None:
 
 
 def _kind(schema: Mapping[str, t.Any]) -> str:
-    """Return as what the SDK reads the text."""
+    """Return as what the text is read."""
     kinds = [] if "anyOf" in schema else schema.get("type", [])
-    return next((kind for kind in ("integer", "object") if kind in kinds), "text")
+    return next((kind for kind in READERS if kind in kinds), "text")

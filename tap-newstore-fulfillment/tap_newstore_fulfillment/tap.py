@@ -10,7 +10,7 @@ from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
 
 from tap_newstore_fulfillment.command import report_errors
-from tap_newstore_fulfillment.environment import read_variables, wrong_variable
+from tap_newstore_fulfillment.environment import with_variables, wrong_variable
 from tap_newstore_fulfillment.errors import ConfigurationError
 from tap_newstore_fulfillment.masking import without_values
 from tap_newstore_fulfillment.run_summary import RunSummary
@@ -49,10 +49,9 @@ class TapNewStoreFulfillment(Tap):
         if not hasattr(self, "emitted"):
             self.emitted = collections.Counter()
             self.counts = {}
-        config = kwargs.get("config")
-        self._given = frozenset(config if isinstance(config, dict) else ())
+        self.append_builtin_config(self.config_jsonschema)
         try:
-            super().__init__(*args, **kwargs)
+            super().__init__(*args, **with_variables(self.name, self.config_jsonschema, kwargs))
         except (FileNotFoundError, ValueError) as error:
             said = wrong_variable(self.name, self.config_jsonschema) if kwargs.get("parse_env_config") else ""
             raise ConfigurationError(f"configuration, state or catalog cannot be read: {said}{error}") from error
@@ -61,12 +60,6 @@ class TapNewStoreFulfillment(Tap):
     def config(self) -> Mapping[str, t.Any]:
         """The settings; export files have a landing store of their own if none is set."""
         return with_landing_url(super().config)
-
-    @property
-    def _env_var_config(self) -> dict[str, t.Any]:
-        """The settings in variables that no `--config` sets."""
-        self.append_builtin_config(self.config_jsonschema)
-        return read_variables(self.name, self.config_jsonschema, self._given)
 
     @functools.cached_property
     def ready_at(self) -> int | None:

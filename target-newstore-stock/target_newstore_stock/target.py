@@ -15,7 +15,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from target_newstore_stock.batch_files import read_record_lines
 from target_newstore_stock.command import report_errors
 from target_newstore_stock.dry_run import DryRun
-from target_newstore_stock.environment import read_variables, wrong_variable
+from target_newstore_stock.environment import with_variables, wrong_variable
 from target_newstore_stock.errors import ConfigurationError, TargetError
 from target_newstore_stock.fast_path import FastPath
 from target_newstore_stock.intake import Intake
@@ -61,10 +61,9 @@ class TargetNewStoreStock(Target):
         # A reader the caller has configured is used as it is: all lines go the general way.
         if message_reader is None and issubclass(self.message_reader_class, MessageReader):
             message_reader = self.message_reader_class(self._fast_path.take, self._fast_path.count, self._reading)
-        config = kwargs.get("config")
-        self._given = frozenset(config if isinstance(config, dict) else ())
+        self.append_builtin_config(self.config_jsonschema)
         try:
-            super().__init__(message_reader=message_reader, **kwargs)
+            super().__init__(message_reader=message_reader, **with_variables(self.name, self.config_jsonschema, kwargs))
         except (FileNotFoundError, ValueError) as error:
             said = wrong_variable(self.name, self.config_jsonschema) if kwargs.get("parse_env_config") else ""
             raise ConfigurationError(f"the configuration cannot be read: {said}{error}") from error
@@ -76,12 +75,6 @@ class TargetNewStoreStock(Target):
         self.intake = Intake(self, self.settings.max_file_mb)
         self._held_state: dict[str, t.Any] | None = None
         self._cuts_of: CutsOf | None = None
-
-    @property
-    def _env_var_config(self) -> dict[str, t.Any]:
-        """The settings in variables that no `--config` sets."""
-        self.append_builtin_config(self.config_jsonschema)
-        return read_variables(self.name, self.config_jsonschema, self._given)
 
     def run(self, cut: CutHead, file: StockFile) -> None:
         """Import a stock file. NewStore is not called before there is one."""

@@ -12,7 +12,7 @@ from singer_sdk.mapper_base import InlineMapper
 from mapper_newstore_stock.allocations import AllocationsRun
 from mapper_newstore_stock.arrivals import Arrivals
 from mapper_newstore_stock.command import report_errors
-from mapper_newstore_stock.environment import read_variables, wrong_variable
+from mapper_newstore_stock.environment import with_variables, wrong_variable
 from mapper_newstore_stock.errors import ConfigurationError, InputError
 from mapper_newstore_stock.events import STREAM, check_schema, read_event
 from mapper_newstore_stock.messages import MessageReader, MessageWriter
@@ -80,19 +80,15 @@ class MapperNewStoreStock(InlineMapper):
         self._counts = collections.Counter(COUNTS)
         self._summary = RunSummary(self._counts)
         self._arrivals = Arrivals()
-        config = kwargs.get("config")
-        self._given = frozenset(config if isinstance(config, dict) else ())
+        self.append_builtin_config(self.config_jsonschema)
         try:
-            super().__init__(message_reader=message_reader or self._new_reader(), **kwargs)
+            super().__init__(
+                message_reader=message_reader or self._new_reader(),
+                **with_variables(self.name, self.config_jsonschema, kwargs),
+            )
         except (FileNotFoundError, ValueError) as error:
             said = wrong_variable(self.name, self.config_jsonschema) if kwargs.get("parse_env_config") else ""
             raise ConfigurationError(f"the configuration cannot be read: {said}{error}") from error
-
-    @property
-    def _env_var_config(self) -> dict[str, t.Any]:
-        """The settings in variables that no `--config` sets."""
-        self.append_builtin_config(self.config_jsonschema)
-        return read_variables(self.name, self.config_jsonschema, self._given)
 
     def map_schema_message(self, message_dict: dict[str, t.Any]) -> Iterable[singer.Message]:
         """Note the tap's schema; the mapper's output has its own."""
