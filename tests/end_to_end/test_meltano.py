@@ -278,12 +278,15 @@ def a_landing_store(directory: Path, *events: dict[str, t.Any]) -> dict[str, str
 
 
 def test_the_largest_event_the_receiver_accepts_passes_through_meltano(tmp_path: Path) -> None:
-    room = MAX_BODY_BYTES - len(json.dumps(an_event(10, order_id="")))
-    settings = a_landing_store(tmp_path, an_event(10, order_id="x" * room))
+    product = "x" * 200
+    sizes = [len(json.dumps(an_event(10, *[product] * units))) for units in (1, 100_001)]
+    units = MAX_BODY_BYTES // ((sizes[1] - sizes[0]) // 100_000 + 1)
+    settings = a_landing_store(tmp_path, an_event(10, *[product] * units))
     settings |= {"TARGET_JSONL_DESTINATION_PATH": str(tmp_path)}
     run_meltano(tmp_path, "run", "tap-newstore-fulfillment", "target-jsonl", **settings)
     (record,) = (tmp_path / "fulfillment_events.jsonl").read_text(encoding="utf-8").splitlines()
-    assert len(json.loads(record)["order_id"]) == room
+    assert len(json.loads(record)["items"]) == units
+    assert len(record) > MAX_BODY_BYTES * 0.95
 
 
 def test_events_go_into_files_with_target_jsonl(tmp_path: Path) -> None:
