@@ -67,9 +67,9 @@ def test_a_booking_taken_back_while_the_mapper_reads_changes_nothing_before_the_
         booked_table="booked",
         booked_reversible=True,
     )
-    monkeypatch.setattr("mapper_newstore_stock.run.source_rows.load_rows", read_after_it_is_taken_back)
+    monkeypatch.setattr("mapper_newstore_stock.run.list_reading.load_rows", read_after_it_is_taken_back)
     (cut,) = day.run(completed(11, fulfillment_request_id="fr-11"), completed(12, fulfillment_request_id="fr-12"))
     # 8, and both are in it: with the 9 of a moment later, a unit would be sold twice.
     assert cut.quantities == {SKU: 8}
-    monkeypatch.setattr("mapper_newstore_stock.run.source_rows.load_rows", read)
+    monkeypatch.setattr("mapper_newstore_stock.run.list_reading.load_rows", read)
     assert day.run() == []

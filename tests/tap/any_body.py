@@ -144,12 +144,13 @@ def readable_timestamp(payload: dict[str, t.Any]) -> int | None:
 
 
 def has_all_stock_needs(body: bytes) -> bool:
-    """Return whether a body is an event of ours with the four things stock needs."""
+    """Return whether a body is an event of ours with the four things stock needs, and with a tenant if it says one."""
     found = named(body)
     if not found or not is_ours(found[0]) or len(found[0]) > 255 or re.search(r"[\x00-\x1f]", found[0]):
         return False
     name, payload = found
-    if readable_timestamp(payload) is None:
+    tenant = json.loads(body).get("tenant")
+    if readable_timestamp(payload) is None or not (tenant in (None, "") or _is_no_text(tenant) or _names(tenant)):
         return False
     items = payload.get("items")
     if name == COMPLETED and not (_names(payload.get("fulfillment_location_id")) and isinstance(items, list)):
@@ -159,8 +160,13 @@ def has_all_stock_needs(body: bytes) -> bool:
     return isinstance(items, list) and all(isinstance(item, dict) and _names(item.get("product_id")) for item in items)
 
 
+def _is_no_text(value: t.Any) -> bool:
+    return isinstance(value, (dict, list, bool))
+
+
 def _names(value: t.Any) -> bool:
-    """Return whether a value names a location or a product."""
+    """Return whether a value names a location, a product or a tenant."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return (isinstance(value, int) or math.isfinite(value)) and len(str(value)) <= 255
-    return isinstance(value, str) and re.fullmatch(r"[^\x00-\x1f\ud800-\udfff]{1,255}", value) is not None
+    is_plain = isinstance(value, str) and re.fullmatch(r"[^\x00-\x1f\ud800-\udfff]{1,255}", value) is not None
+    return is_plain and len(value.encode()) <= 3 * 255

@@ -138,7 +138,7 @@ def test_an_unknown_database_is_a_clear_error() -> None:
 
 def test_a_body_comes_out_as_it_came_in_whatever_it_contains(store: LandingStore) -> None:
     odd = r'"\u0000 \\ \" \ud83d\ude00 é 😀 $[0] \n"'
-    raw = json.dumps(an_event(2**63 - 1)).replace('"order-1"', odd) + "\n"
+    raw = json.dumps(an_event(2**63 - 1, note="odd")).replace('"odd"', odd) + "\n"
     event = check_event(raw.encode())
     store.add([event], received_at=0)
     (arrival,) = (arrival for part in store.released(store.plan_release(Bookmark(), now=1)) for arrival in part)
