@@ -10,6 +10,8 @@ import pytest
 from tap_newstore_fulfillment.errors import StoreUnavailableError
 from tap_newstore_fulfillment.receiver.group_commit import GroupCommit
 
+from tests.shop.process import wait_until
+
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -50,6 +52,20 @@ def test_entries_that_come_during_a_commit_share_the_next_one() -> None:
     store = Store()
     asyncio.run(add_all(store, range(6)))
     assert store.groups == [[0], [1, 2, 3, 4, 5]]
+
+
+def test_a_group_does_not_wait_for_its_turn_in_a_busy_event_loop() -> None:
+    async def keep_the_loop_busy(store: Store) -> None:
+        commits: GroupCommit[int] = GroupCommit(store.commit, largest_group=1, most_waiting=10)
+        async with commits.running():
+            waiting = [asyncio.create_task(commits.add(entry)) for entry in range(3)]
+            await first_is_committing(store)
+            store.may_commit.set()
+            # This holds up the loop itself.
+            wait_until(lambda: len(store.groups) == 3, "all commits while the loop is busy")
+            assert not any(task.done() for task in waiting)
+
+    asyncio.run(keep_the_loop_busy(Store()))
 
 
 def test_a_group_is_never_larger_than_allowed() -> None:

@@ -19,7 +19,7 @@ from tap_newstore_fulfillment.landing.database import WRITER_LOCK, LandingDataba
 from tap_newstore_fulfillment.landing.quarantine import Quarantine
 from tap_newstore_fulfillment.landing.releases import Arrival, Releases
 from tap_newstore_fulfillment.landing.retention import Retention
-from tap_newstore_fulfillment.landing.tables import fulfillment_event, landing_store
+from tap_newstore_fulfillment.landing.tables import landing_store
 from tap_newstore_fulfillment.landing.tenancy import Tenancy, put_back
 
 if t.TYPE_CHECKING:
@@ -40,6 +40,8 @@ SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(va
 FROM json_each(?) WHERE true ORDER BY key
 ON CONFLICT (event_id) DO NOTHING
 """
+# The events a transaction has added have the highest positions.
+NEWEST_ON_SQLITE = "SELECT event_name FROM fulfillment_event ORDER BY position DESC LIMIT ?"
 # The sort needs all of its input, and so the lock, before the first position is assigned.
 INSERT_ON_POSTGRESQL = """
 WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(%s::bigint))
@@ -159,16 +161,31 @@ class LandingStore(Releases):
         return self.add([event])
 
     def _add(self, events: Sequence[FulfillmentEvent], received_at: int | None) -> Added:
-        if self._database.is_postgresql and not self._tenancy.has_others(events):
+        plain = None if self._tenancy.has_others(events) else self._add_plainly(events, received_at)
+        if plain is not None:
+            return plain
+        with self._database.writing() as connection:
+            moment = self._database.now(connection) if received_at is None else received_at
+            return self._store(connection, events, moment)
+
+    def _add_plainly(self, events: Sequence[FulfillmentEvent], received_at: int | None) -> Added | None:
+        """Store events that are all ours, as far as this process knows; None: it knew too little to do so."""
+        if self._database.is_postgresql:
             rows = self._database.execute_alone(INSERT_ON_POSTGRESQL, (WRITER_LOCK, received_at, _rows(events)))
             if rows:
                 self._tenancy.check_stored(rows[0][1], events)
             if len(rows) < len(events):
                 self._database.wait_for_standby()
             return Added(row[0] for row in rows)
-        with self._database.writing() as connection:
-            moment = self._database.now(connection) if received_at is None else received_at
-            return self._store(connection, events, moment)
+        with self._database.writing_plainly() as cursor:
+            moment = time.time_ns() // 1_000_000 if received_at is None else received_at
+            (stored,) = cursor.execute("SELECT tenant FROM landing_store").fetchone()
+            if not self._tenancy.is_certain(stored, events):
+                return None
+            cursor.execute(INSERT_ON_SQLITE, (moment, _rows(events)))
+            if cursor.rowcount == len(events):
+                return Added(event.event_name for event in events)
+            return Added(row[0] for row in cursor.execute(NEWEST_ON_SQLITE, (cursor.rowcount,)))
 
     def _store(self, connection: sa.Connection, events: Sequence[FulfillmentEvent], moment: int) -> Added:
         ours, others = self._tenancy.split(connection, events)
@@ -192,11 +209,7 @@ class LandingStore(Releases):
         inserted = connection.exec_driver_sql(
             INSERT_ON_SQLITE, (moment, _rows(events)), execution_options={"preserve_rowcount": True}
         )
-        if inserted.rowcount == len(events):
-            return (event.event_name for event in events)
-        # The events this transaction added have the highest positions.
-        newest = sa.select(fulfillment_event.c.event_name).order_by(fulfillment_event.c.position.desc())
-        return connection.scalars(newest.limit(inserted.rowcount)).all()
+        return connection.exec_driver_sql(NEWEST_ON_SQLITE, (inserted.rowcount,)).scalars().all()
 
     def _add_what_can_be(self, events: Sequence[FulfillmentEvent], received_at: int | None, reason: str) -> Added:
         """Store the events one by one around those the database cannot hold, which go to quarantine."""

@@ -83,6 +83,10 @@ class Tenancy:
                 logger.warning("Set aside from now on: %s", reasons[tenant])
             self._named.update(list(reasons)[:MOST_NAMED])
 
+    def is_certain(self, stored: str | None, events: Events) -> bool:
+        """Return whether the store's tenant is the one this process knows, and not one of the events changes it."""
+        return stored == self.known and (stored is not None or all(event.tenant is None for event in events))
+
     def check_stored(self, stored: str | None, events: Events) -> None:
         """Take out what was stored although it is not ours: this process did not know the tenant, or no longer.
 
@@ -90,7 +94,7 @@ class Tenancy:
             stored: The store's tenant when it took the events.
             events: What was stored.
         """
-        if stored == self.known and (stored is not None or all(event.tenant is None for event in events)):
+        if self.is_certain(stored, events):
             return
         with self._database.writing() as connection:
             self._learn(connection, events)

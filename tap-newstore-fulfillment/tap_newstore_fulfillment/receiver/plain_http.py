@@ -34,8 +34,35 @@ NOT_HTTP = (
 COUNT_ANSWER = "count_answer"
 
 
-class HeadTooLongError(Exception):
-    """More has come before a body, or behind it, than any sender needs."""
+class JoinedWrites:
+    """A connection's transport that sends in one piece what is written in one turn of the event loop.
+
+    Head and body of an answer are two writes. Each would cost a call of the system, and a wait for the GIL after it.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._written: list[bytes] = []
+
+    def __getattr__(self, name: str) -> t.Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes at the end of this turn."""
+        if not self._written:
+            self._loop.call_soon(self._send)
+        self._written.append(data)
+
+    def close(self) -> None:
+        """Send what was written, and close."""
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        written, self._written = self._written, []
+        if written:
+            self._transport.write(b"".join(written))
 
 
 class PlainHttp(HttpToolsProtocol):
@@ -49,12 +76,12 @@ class PlainHttp(HttpToolsProtocol):
     def __init__(self, connections: OpenConnections, **settings: t.Any) -> None:
         super().__init__(**settings)
         self._all = connections
-        #: Bytes of the request's line, headers and trailers, and those that have come since any part of it was whole.
-        self._head = self._pending = 0
+        #: Bytes that have come since a part of a body, or a whole request: of a line, of headers, of trailers.
+        self._head = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
-        super().connection_made(transport)
+        super().connection_made(t.cast("asyncio.Transport", JoinedWrites(transport, self.loop)))
         self._all.opened(self, len(self.connections))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -80,38 +107,20 @@ class PlainHttp(HttpToolsProtocol):
                 self._feed(data[begun : begun + LARGEST_PIECE])
 
     def _feed(self, piece: bytes) -> None:
-        self._pending += len(piece)
+        self._head += len(piece)
         try:
             self.parser.feed_data(piece)
-            if self._pending > LONGEST_HEAD:
+            if self._head > LONGEST_HEAD:
                 self._refuse_head()
         except httptools.HttpParserUpgrade as offer:
             self._decline(piece[offer.args[0] :])
         except httptools.HttpParserError:
-            if self._head > LONGEST_HEAD:
-                self._refuse_head()
-                return
             self.logger.warning("Answered 503: what came is not HTTP, or was damaged on the way")
             self.send_400_response("")
 
-    def on_message_begin(self) -> None:
-        """Begin a request."""
-        self._head = 0
-        super().on_message_begin()
-
-    def on_url(self, url: bytes) -> None:
-        """Take the path, or a part of it."""
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, or a trailer."""
-        self._count(len(name) + len(value) + len(b": \r\n"))
-        super().on_header(name, value)
-
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
-        self._pending = 0
+        self._head = 0
         super().on_body(body)
 
     def on_headers_complete(self) -> None:
@@ -122,7 +131,7 @@ class PlainHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """End a request, unless it comes again without its offer."""
         if not self.parser.should_upgrade():
-            self._pending = 0
+            self._head = 0
             self._all.is_served(self)
             super().on_message_complete()
 
@@ -150,12 +159,6 @@ class PlainHttp(HttpToolsProtocol):
         if self.cycle and self.cycle.more_body:
             self.give_up()
 
-    def _count(self, size: int) -> None:
-        self._pending = 0
-        self._head += size
-        if self._head > LONGEST_HEAD:
-            raise HeadTooLongError
-
     def _decline(self, rest: bytes) -> None:
         """Parse the request again without its offer: its head, and what has come behind it."""
         method = self.parser.get_method()
@@ -166,4 +169,5 @@ class PlainHttp(HttpToolsProtocol):
         head = [b"%s %s HTTP/%s\r\n" % (method, self.url, version)]
         head += [b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade"]
         self.parser = httptools.HttpRequestParser(self)
+        self._head = 0
         self.data_received(b"".join([*head, b"\r\n", rest]))
