@@ -28,6 +28,10 @@ def test_a_session_has_memory_to_sort_in(postgresql: PostgreSql) -> None:
     assert in_session(url, "SHOW jit") == "off"
 
 
+def test_plans_are_for_streams_that_are_read_to_their_end(postgresql: PostgreSql) -> None:
+    assert in_session(postgresql.new_database(), "SHOW cursor_tuple_fraction") == "1"
+
+
 def test_a_users_own_higher_setting_stays(postgresql: PostgreSql) -> None:
     url = sa.make_url(postgresql.new_database()).update_query_dict({"options": "-c work_mem=128MB"})
     assert in_session(url.render_as_string(hide_password=False), "SHOW work_mem") == "128MB"

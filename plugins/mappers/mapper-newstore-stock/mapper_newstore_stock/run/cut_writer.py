@@ -85,11 +85,10 @@ class CutWriter:
 
     def _fill_split(self, carried: sa.ColumnElement[bool], first: int, end: int | None, mark: int | None) -> list[Cut]:
         self._fill_pending(carried)
-        with temporary_index(self._connection, "pending_by_timestamp", pending.c.logical_timestamp):
-            ranges = self._from_the_beginning(self._ranges())
-            with self._index_planned():
-                analyze(self._connection, pending, planned)
-                cuts = self._fill(ranges, first, end, mark)
+        by_timestamp = temporary_index(self._connection, "pending_by_timestamp", pending.c.logical_timestamp)
+        with by_timestamp, self._index_planned():
+            analyze(self._connection, pending, planned)
+            cuts = self._fill(self._from_the_beginning(self._ranges()), first, end, mark)
         self._connection.execute(pending.delete())
         return cuts
 
