@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tap_newstore_fulfillment.landing.database import WRITER_LOCK
+from tap_newstore_fulfillment.landing.inserts import INSERT_ON_POSTGRESQL
 from tap_newstore_fulfillment.landing.release import Bookmark
-from tap_newstore_fulfillment.landing.store import INSERT_ON_POSTGRESQL, LandingStore
+from tap_newstore_fulfillment.landing.store import LandingStore
 
 from tests.faults.breaking.broken_product import positions_are_not_in_commit_order
 from tests.faults.breaking.variants import VARIANTS, Variant

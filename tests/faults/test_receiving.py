@@ -15,8 +15,9 @@ import pytest
 import sqlalchemy as sa
 from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.database import WRITER_LOCK
+from tap_newstore_fulfillment.landing.inserts import INSERT_ON_POSTGRESQL
 from tap_newstore_fulfillment.landing.release import Bookmark
-from tap_newstore_fulfillment.landing.store import INSERT_ON_POSTGRESQL, LandingStore
+from tap_newstore_fulfillment.landing.store import LandingStore
 
 from tests.faults.players.sender import Sender
 from tests.shop.plugin import run_plugin

@@ -12,22 +12,17 @@ import random
 import typing as t
 
 import pytest
-import sqlalchemy as sa
-from mapper_newstore_stock.errors import OnHandError, QuantityError
-from mapper_newstore_stock.ledger.tables import held_key, on_hand
 from mapper_newstore_stock.run import kept_lists
 
+from tests.mapper.both_ways import BothWays
 from tests.mapper.on_hand_lists import HEADER
-from tests.mapper.shop_day import Ledgers, ShopDay, completed
+from tests.mapper.shop_day import Ledgers, completed
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
 LISTS = int(os.environ.get("LISTS", "400"))
 LISTS_OF_A_STORY = 8
-#: What only one of the two ways says.
-COMPARED = "lines have come since the last list"
-ABOUT_THE_WAY = ("All of the on-hand list is read", "The on-hand list is not kept", COMPARED)
 NODES = ("DC01", "NYC1", "IGNORED", "Köln", " DC01", "")
 PRODUCTS = ("A", "B", "C", "D", "E", "F", "G", "Ä", "名", '"q"', '"a, b"', "a=b", "50%", " A", "x" * 256, "", "tester")
 QUANTITIES = ("0", "3", "5", "12", "12", "7 ", "-2", "12.0", "1.000", "+4", "", "x", "9" * 19, '"8"', "²")
@@ -109,59 +104,6 @@ class Story:
                 kept.write_bytes(self.chance.choice(others))
             case "longer":
                 kept.write_bytes(content + b"DC01,SKU-1,4,\n")
-
-
-def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records]
-
-
-class BothWays:
-    """Two mappers that read the same file, each with a ledger of its own; one keeps it.
-
-    Args:
-        directory: For ledgers and file.
-        caplog: What they say.
-        ledgers: Where their ledgers are.
-        settings: Of both.
-    """
-
-    def __init__(
-        self, directory: Path, caplog: pytest.LogCaptureFixture, ledgers: tuple[Ledgers, Ledgers], **settings: t.Any
-    ) -> None:
-        self._caplog = caplog
-        self._directory = directory / "lists"
-        self._days = []
-        for name, of, place in zip(("kept", "whole"), ledgers, ({"cache_dir": str(self._directory)}, {}), strict=True):
-            (directory / name).mkdir(parents=True)
-            engine = of.new(directory / name)
-            self._days.append((ShopDay(directory / name, engine, **settings, **place), engine))
-        #: How often only what differed was read.
-        self.compared = 0
-
-    @property
-    def file(self) -> Path | None:
-        """The kept list."""
-        return next(self._directory.glob("newstore-stock-*"), None)
-
-    def run(self, *events: dict[str, t.Any]) -> list[t.Any]:
-        """Run both; return what they sent or why not, what they said, and what their ledgers know."""
-        kept, whole = (self._outcome(day, engine, *events) for day, engine in self._days)
-        assert kept == whole
-        return kept
-
-    def _outcome(self, day: ShopDay, engine: sa.Engine, *events: dict[str, t.Any]) -> list[t.Any]:
-        self._caplog.clear()
-        try:
-            sent: t.Any = [(cut.range, cut.quantities) for cut in day.run(*events)]
-        except (OnHandError, QuantityError) as error:
-            sent = str(error)
-        said = messages(self._caplog)
-        self.compared += any(COMPARED in text for text in said)
-        with engine.connect() as connection:
-            rows = connection.execute(sa.select(on_hand).order_by(*on_hand.primary_key)).all()
-            held = connection.execute(sa.select(*held_key.primary_key, held_key.c.kind, held_key.c.reason)).all()
-        said = [text for text in said if not any(words in text for words in ABOUT_THE_WAY)]
-        return [sent, said, [tuple(row) for row in rows], sorted(tuple(row) for row in held)]
 
 
 @pytest.fixture(scope="module")
@@ -249,3 +191,14 @@ def test_a_line_of_csv_may_be_no_line_of_bytes(
         lines = ("DC01,A,5,\rDC01,B,5,", "DC01,C,5,", f"DC01,D,{wrong},")
         file.write_bytes("".join(f"{line}\n" for line in (HEADER, *lines)).encode())
         assert "DC01/D in line 5" in ways.run()[1][-1]
+
+
+def test_a_list_that_lost_all_its_rows_is_refused_in_the_same_words(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, ledgers: tuple[Ledgers, Ledgers]
+) -> None:
+    file = tmp_path / "erp.csv"
+    ways = BothWays(tmp_path, caplog, ledgers, on_hand_url=str(file), max_vanished_percent=100)
+    for lines in ("DC01,A,5,\n", ""):
+        file.write_text(f"{HEADER}\n{lines}", encoding="utf-8")
+        sent = ways.run()[0]
+    assert "there is no row in it" in sent

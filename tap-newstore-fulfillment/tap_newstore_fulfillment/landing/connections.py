@@ -22,6 +22,7 @@ READ_ONLY = "25006"
 #: What libpq says of a server that target_session_attrs leaves out.
 NOT_THE_PRIMARY = ("session is read-only", "server is in hot standby mode")
 STANDBY = "no server there takes writes: what answers is a standby, or read-only"
+UNREPLICATED = "has it, and its standby may not: the wait for the standby was cancelled"
 #: In a connection's `info`: a commit returned, though no standby has it yet.
 NOT_REPLICATED = "newstore: not replicated"
 

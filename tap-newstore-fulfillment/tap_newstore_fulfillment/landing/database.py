@@ -25,11 +25,13 @@ from tap_newstore_fulfillment.errors import (
 from tap_newstore_fulfillment.landing.connections import (
     NOT_REPLICATED,
     STANDBY,
+    UNREPLICATED,
     create_engine,
     is_cluster,
     is_read_only,
     short,
 )
+from tap_newstore_fulfillment.landing.driver_writes import execute_alone, immediate_transaction
 from tap_newstore_fulfillment.landing.tables import SCHEMA_VERSION, landing_store, metadata
 from tap_newstore_fulfillment.landing.upgrade import upgrade
 
@@ -44,7 +46,6 @@ WRITER_LOCK = 0x6E657773746F7265
 WAIT_FOR_STANDBY = (
     "SELECT pg_logical_emit_message(true, 'newstore', '') WHERE current_setting('synchronous_standby_names') <> ''"
 )
-UNREPLICATED = "has it, and its standby may not: the wait for the standby was cancelled"
 
 
 class LandingDatabase:
@@ -123,31 +124,17 @@ class LandingDatabase:
             StoreRefusedError: nothing of it was kept, because the database cannot hold it.
         """
         with self._unavailable("did not take it"):
-            try:
-                return self._execute_once(statement, parameters)
-            except sa.exc.DisconnectionError:
-                return self._execute_once(statement, parameters)
+            return execute_alone(self._alone, statement, parameters)
 
     @contextlib.contextmanager
     def writing_plainly(self) -> Iterator[t.Any]:
         """Yield the driver's cursor in a transaction that is durable when the block ends; for SQLite.
 
-        SQLAlchemy would hold the GIL, which the event loop needs, twice as long.
-
         Raises:
-            StoreUnavailableError: nothing of it was kept.
-            StoreRefusedError: nothing of it was kept, because the database cannot hold it.
+            StoreUnavailableError, StoreRefusedError: nothing of it was kept.
         """
-        with self._unavailable("did not take it"), contextlib.closing(self._engine.raw_connection()) as connection:
-            cursor = connection.cursor()
-            # Lock now: see _begin.
-            cursor.execute("BEGIN IMMEDIATE")
-            try:
-                yield cursor
-                connection.commit()
-            except BaseException:
-                connection.rollback()
-                raise
+        with self._unavailable("did not take it"), immediate_transaction(self._engine) as cursor:
+            yield cursor
 
     @contextlib.contextmanager
     def reading(self, *, aside: bool = False) -> Iterator[sa.Connection]:
@@ -223,33 +210,6 @@ class LandingDatabase:
         except OSError:
             return None
         return found.st_dev, found.st_ino
-
-    def _execute_once(self, statement: str, parameters: tuple[t.Any, ...]) -> list[t.Any]:
-        """Run a statement through the driver: SQLAlchemy would keep the event loop waiting three times as long.
-
-        Raises:
-            sqlalchemy.exc.DisconnectionError: the connection was lost, such as in a restart of the server, or leads to
-                a server that takes no writes any more; or a standby may not have it.
-        """
-        connection = self._alone.raw_connection()
-        try:
-            cursor = connection.cursor()
-            cursor.execute(statement, parameters)
-            rows = list(cursor.fetchall())
-        except self._driver.Error as error:
-            is_lost = self._alone.dialect.is_disconnect(error, connection.driver_connection, None)
-            if not (is_lost or is_read_only(error)):
-                raise
-            connection.invalidate()
-            # The others lead there, too.
-            self._alone.dispose()
-            raise sa.exc.DisconnectionError(short(error)) from error
-        else:
-            if connection.info.pop(NOT_REPLICATED, False):
-                raise sa.exc.DisconnectionError(UNREPLICATED)
-            return rows
-        finally:
-            connection.close()
 
     @contextlib.contextmanager
     def _unavailable(self, what: str) -> Iterator[None]:

@@ -9,13 +9,18 @@ import logging
 import time
 import typing as t
 
-import msgspec
 import sqlalchemy as sa
 
 from tap_newstore_fulfillment.errors import StoreRefusedError, StoreUnavailableError
 from tap_newstore_fulfillment.landing.audits import AuditFigures, Audits
 from tap_newstore_fulfillment.landing.clock import StoreClock
 from tap_newstore_fulfillment.landing.database import WRITER_LOCK, LandingDatabase
+from tap_newstore_fulfillment.landing.inserts import (
+    INSERT_ON_POSTGRESQL,
+    INSERT_ON_SQLITE,
+    NEWEST_ON_SQLITE,
+    as_json,
+)
 from tap_newstore_fulfillment.landing.quarantine import Quarantine
 from tap_newstore_fulfillment.landing.releases import Arrival, Releases
 from tap_newstore_fulfillment.landing.retention import Retention
@@ -30,28 +35,6 @@ if t.TYPE_CHECKING:
 __all__ = ["Added", "Arrival", "LandingStore"]
 
 logger = logging.getLogger("tap-newstore-fulfillment.landing")
-
-# A whole group goes in as one JSON text, in one statement that the database executes alone. For every
-# row passed in or out, this thread would have to wait for the GIL, which the busy event loop holds.
-INSERT_ON_SQLITE = """
-INSERT INTO fulfillment_event (event_id, event_name, logical_timestamp, received_at, body)
-SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), ?,
-  json_extract(value, '$[3]')
-FROM json_each(?) WHERE true ORDER BY key
-ON CONFLICT (event_id) DO NOTHING
-"""
-# The events a transaction has added have the highest positions.
-NEWEST_ON_SQLITE = "SELECT event_name FROM fulfillment_event ORDER BY position DESC LIMIT ?"
-# The sort needs all of its input, and so the lock, before the first position is assigned.
-INSERT_ON_POSTGRESQL = """
-WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(%s::bigint))
-INSERT INTO fulfillment_event (event_id, event_name, logical_timestamp, received_at, body)
-SELECT event ->> 0, event ->> 1, (event ->> 2)::bigint,
-  coalesce(%s::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint), event ->> 3
-FROM locked, json_array_elements(%s::json) WITH ORDINALITY AS events (event, number) ORDER BY number
-ON CONFLICT (event_id) DO NOTHING RETURNING event_name, (SELECT tenant FROM landing_store)
-"""
-_encode = msgspec.json.Encoder().encode
 
 
 class Added(collections.Counter[str]):
@@ -171,7 +154,7 @@ class LandingStore(Releases):
     def _add_plainly(self, events: Sequence[FulfillmentEvent], received_at: int | None) -> Added | None:
         """Store events that are all ours, as far as this process knows; None: it knew too little to do so."""
         if self._database.is_postgresql:
-            rows = self._database.execute_alone(INSERT_ON_POSTGRESQL, (WRITER_LOCK, received_at, _rows(events)))
+            rows = self._database.execute_alone(INSERT_ON_POSTGRESQL, (WRITER_LOCK, received_at, as_json(events)))
             if rows:
                 self._tenancy.check_stored(rows[0][1], events)
             if len(rows) < len(events):
@@ -182,7 +165,7 @@ class LandingStore(Releases):
             (stored,) = cursor.execute("SELECT tenant FROM landing_store").fetchone()
             if not self._tenancy.is_certain(stored, events):
                 return None
-            cursor.execute(INSERT_ON_SQLITE, (moment, _rows(events)))
+            cursor.execute(INSERT_ON_SQLITE, (moment, as_json(events)))
             if cursor.rowcount == len(events):
                 return Added(event.event_name for event in events)
             return Added(row[0] for row in cursor.execute(NEWEST_ON_SQLITE, (cursor.rowcount,)))
@@ -204,10 +187,10 @@ class LandingStore(Releases):
     def _insert(self, connection: sa.Connection, events: Sequence[FulfillmentEvent], moment: int) -> Iterable[str]:
         """Return the names of the events that were new."""
         if self._database.is_postgresql:
-            rows = connection.exec_driver_sql(INSERT_ON_POSTGRESQL, (WRITER_LOCK, moment, _rows(events)))
+            rows = connection.exec_driver_sql(INSERT_ON_POSTGRESQL, (WRITER_LOCK, moment, as_json(events)))
             return [row[0] for row in rows]
         inserted = connection.exec_driver_sql(
-            INSERT_ON_SQLITE, (moment, _rows(events)), execution_options={"preserve_rowcount": True}
+            INSERT_ON_SQLITE, (moment, as_json(events)), execution_options={"preserve_rowcount": True}
         )
         return connection.exec_driver_sql(NEWEST_ON_SQLITE, (inserted.rowcount,)).scalars().all()
 
@@ -276,10 +259,3 @@ class LandingStore(Releases):
         with self._database.reading(aside=True) as connection:
             connection.execute(sa.select(landing_store.c.store_id))
             self._database.check_takes_writes(connection)
-
-
-def _rows(events: Sequence[FulfillmentEvent]) -> str:
-    """Return the events as the JSON text both INSERT statements take."""
-    return _encode(
-        [(event.event_id, event.event_name, event.logical_timestamp, event.body) for event in events]
-    ).decode()

@@ -20,6 +20,7 @@ from mapper_newstore_stock.run.cuts import TimestampRange
 from mapper_newstore_stock.run.intake import UNIT
 from mapper_newstore_stock.run.intake import Intake as LedgerIntake
 from mapper_newstore_stock.run.planning import Planner
+from tap_newstore_fulfillment.landing import inserts
 from tap_newstore_fulfillment.landing import store as landing_store
 from tap_newstore_fulfillment.landing.store import LandingStore
 from target_newstore_stock.errors import ImportJobError
@@ -59,8 +60,8 @@ def bookmark_forgets_the_arrival_position(patch: pytest.MonkeyPatch) -> None:
 
 
 def positions_are_not_in_commit_order(patch: pytest.MonkeyPatch) -> None:
-    without = landing_store.INSERT_ON_POSTGRESQL.replace("pg_advisory_xact_lock(%s::bigint)", "%s::bigint")
-    assert without != landing_store.INSERT_ON_POSTGRESQL
+    without = inserts.INSERT_ON_POSTGRESQL.replace("pg_advisory_xact_lock(%s::bigint)", "%s::bigint")
+    assert without != inserts.INSERT_ON_POSTGRESQL
     patch.setattr(landing_store, "INSERT_ON_POSTGRESQL", without)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import typing as t
 
 import fsspec
@@ -12,9 +13,12 @@ from mapper_newstore_stock.address import address
 from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.ledger.database import STREAMED, open_engine, short
 from mapper_newstore_stock.run.clocks import database_difference, database_now, host_now
-from mapper_newstore_stock.run.csv_lists import CsvFile
+from mapper_newstore_stock.run.csv_lists import NOT_ALONE, CsvFile
+from mapper_newstore_stock.run.kept_lists import blocks
 from mapper_newstore_stock.run.layouts import CsvFormat
+from mapper_newstore_stock.run.line_diff import CannotCompareError
 from mapper_newstore_stock.run.list_bytes import shown_url
+from mapper_newstore_stock.run.sql_rows import batches, lines_of
 from mapper_newstore_stock.run.sql_tables import column_names, select
 from mapper_newstore_stock.run.under_way import changes_under_way
 
@@ -24,6 +28,7 @@ if t.TYPE_CHECKING:
     from mapper_newstore_stock.run.clocks import Difference, Now
     from mapper_newstore_stock.run.csv_lists import Found
     from mapper_newstore_stock.run.kept_lists import ListWriter
+    from mapper_newstore_stock.run.sql_rows import Row
     from mapper_newstore_stock.run.under_way import UnderWay
 
 SHOWN_CHARACTERS = 60
@@ -70,6 +75,18 @@ class Place(t.NamedTuple):
         return f"{self.name}, {'/'.join(map(_named, key))} in line {position}"
 
 
+class Lines(t.NamedTuple):
+    """A list as it is compared with the one before it.
+
+    Attributes:
+        header: The line that names its columns; empty: there is none.
+        blocks: The bytes of all other lines.
+    """
+
+    header: bytes
+    blocks: Iterator[bytes]
+
+
 class ErpTables:
     """The ERP's databases and files, each database opened once. Use it in a `with` block.
 
@@ -103,7 +120,7 @@ class ErpTables:
             names: Its columns; "": none, None in its place.
             damaged: Takes each line of a CSV that is no row: its number, its values as far as they go, what is wrong.
             where: Which rows, of a SQL source.
-            writer: Keeps a CSV while it is read.
+            writer: Keeps the list while it is read.
 
         Raises:
             OnHandError: it cannot be read.
@@ -115,8 +132,29 @@ class ErpTables:
         with _explained(place):
             connection = self.connection(place)
             wanted = select(connection, place, names)
-            found = connection.execute(wanted if where is None else wanted.where(where), execution_options=STREAMED)
-            yield from enumerate(found, start=1)
+            if where is None:
+                yield from enumerate(itertools.chain.from_iterable(_kept(batches(connection, wanted), writer)), start=1)
+            else:
+                yield from enumerate(connection.execute(wanted.where(where), execution_options=STREAMED), start=1)
+
+    @contextlib.contextmanager
+    def lines(self, place: Place, names: Sequence[str]) -> Iterator[Lines]:
+        """Open a list for its lines: those of a file, or the rows of a SQL source as lines.
+
+        Raises:
+            CannotCompareError: it is not made of lines, or the file cannot be read; `rows` says why.
+            OnHandError, ConfigurationError: as `rows`, of a SQL source.
+        """
+        if not place.is_sql:
+            with place.csv.raw() as stream:
+                if stream is None:
+                    raise CannotCompareError(NOT_ALONE)
+                yield Lines(stream.readline(), blocks(stream))
+            return
+        with _explained(place):
+            connection = self.connection(place)
+            with contextlib.closing(batches(connection, select(connection, place, names))) as found:
+                yield Lines(b"", map(lines_of, found))
 
     def columns(self, place: Place) -> list[str]:
         """Return the names of a table's columns.
@@ -181,6 +219,17 @@ class ErpTables:
             if connection.dialect.name != "postgresql":
                 return False
             return bool(connection.scalar(sa.select(sa.func.pg_is_in_recovery())))
+
+
+def _kept(read: Iterator[Sequence[Row]], writer: ListWriter | None) -> Iterator[Sequence[Row]]:
+    """Pass batches of rows on, and keep them."""
+    for rows in read:
+        if writer and writer.is_keeping:
+            try:
+                writer.take(lines_of(rows))
+            except CannotCompareError:
+                writer.drop()
+        yield rows
 
 
 def _named(value: object) -> str:

@@ -100,6 +100,11 @@ class ListWriter:
         return self._digest.hexdigest()
 
     @property
+    def is_keeping(self) -> bool:
+        """Whether what it takes is kept."""
+        return self._file is not None
+
+    @property
     def ends_with_a_line(self) -> bool:
         """Whether the last line has its end."""
         return self._last.endswith(LINE_END)
@@ -203,8 +208,14 @@ def new_digest() -> hashlib.blake2b:
     return hashlib.blake2b(digest_size=DIGEST_BYTES)
 
 
-def blocks(stream: t.BinaryIO, take: Callable[[bytes], None]) -> Iterator[bytes]:
-    """Yield what is left of a stream in blocks, each handed on."""
+def blocks(stream: t.BinaryIO) -> Iterator[bytes]:
+    """Yield what is left of a stream in blocks."""
     while block := stream.read(BLOCK_BYTES):
+        yield block
+
+
+def handed_on(read: Iterator[bytes], take: Callable[[bytes], None]) -> Iterator[bytes]:
+    """Yield blocks, each handed on."""
+    for block in read:
         take(block)
         yield block

@@ -16,9 +16,10 @@ from mapper_newstore_stock.ledger.database import load
 from mapper_newstore_stock.ledger.temporary_tables import gone_row, read_row
 from mapper_newstore_stock.run.csv_lists import NOT_ALONE
 from mapper_newstore_stock.run.erp_rows import load_rows, load_unusable
-from mapper_newstore_stock.run.kept_lists import ListWriter, blocks, new_digest
+from mapper_newstore_stock.run.kept_lists import ListWriter, blocks, handed_on, new_digest
 from mapper_newstore_stock.run.line_diff import CannotCompareError, difference
 from mapper_newstore_stock.run.row_reading import RowReader
+from mapper_newstore_stock.run.sql_rows import rows_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
@@ -105,10 +106,10 @@ class ListReader:
         """
         for table in (read_row, gone_row):
             self._connection.execute(table.delete())
-        if self._source.place.is_sql:
+        if changed is not None:
             count, unusable = load_rows(self._connection, self._source, erp, changed)
             return ReadList(count, unusable, changed=count)
-        read = self._load_difference() or self._load_all(erp)
+        read = self._load_difference(erp) or self._load_all(erp)
         load_unusable(self._connection, self._unusable)
         return read
 
@@ -124,42 +125,47 @@ class ListReader:
         count = load(self._connection, read_row, rows)
         return ReadList(count, len(self._unusable), changed=count)
 
-    def _load_difference(self) -> ReadList | None:
+    def _load_difference(self, erp: ErpTables) -> ReadList | None:
         last, file = self._kept.last, self._kept.file
         if last is None or file is None or last.fingerprint != self._kept.fingerprint:
             return None
         self._begin()
         try:
-            return self._difference(last, file)
+            return self._difference(last, file, erp)
         except CannotCompareError as error:
             self._unusable.clear()
             logger.info("All of the on-hand list is read: %s", error)
             return None
+        except OnHandError as error:
+            raise self._source.with_advice(error) from error
 
     def _begin(self) -> None:
         self._resources.close()
         self._writer = self._resources.enter_context(ListWriter(self._kept.file))
 
-    def _difference(self, last: KeptList, file: Path) -> ReadList:
-        digest = new_digest()
-        with self._opened(file) as kept, self._source.place.csv.raw() as stream:
-            if stream is None:
-                raise CannotCompareError(NOT_ALONE)
-            header = kept.readline()
+    def _difference(self, last: KeptList, file: Path, erp: ErpTables) -> ReadList:
+        digest, source = new_digest(), self._source
+        with self._opened(file) as kept, erp.lines(source.place, source.names) as lines:
+            header = kept.readline() if lines.header else b""
             digest.update(header)
-            if stream.readline() != header:
+            if lines.header != header:
                 raise CannotCompareError("its columns are others than before")
             self._writer.take(header)
-            found = difference(blocks(kept, digest.update), blocks(stream, self._writer.take), MOST_LINES)
+            before, now = handed_on(blocks(kept), digest.update), handed_on(lines.blocks, self._writer.take)
+            found = difference(before, now, MOST_LINES)
         if digest.hexdigest() != last.digest:
             raise CannotCompareError(f"{file} is not what this ledger kept there")
         logger.debug("%d lines have come since the last list, and %d are gone", len(found.come), len(found.gone))
         gone = self._rows(header, ((0, line) for line in found.gone), [])
         # The header is a line, too.
-        come = self._rows(header, ((number + 1, line) for number, line in found.come), self._unusable)
+        first = 1 if header else 0
+        come = self._rows(header, ((number + first, line) for number, line in found.come), self._unusable)
+        count = last.rows - len(gone) + len(come)
+        if not count:
+            raise CannotCompareError("no row is left of it")
         load(self._connection, gone_row, (row[:2] for row in gone))
         load(self._connection, read_row, come)
-        return ReadList(last.rows - len(gone) + len(come), len(self._unusable), last.rows, len(come))
+        return ReadList(count, len(self._unusable), last.rows, len(come))
 
     @staticmethod
     def _opened(file: Path) -> t.BinaryIO:
@@ -170,7 +176,8 @@ class ListReader:
 
     def _rows(self, header: bytes, lines: Iterable[tuple[int, bytes]], unusable: list[UnusableRow]) -> list[OnHandRow]:
         reader = RowReader(self._source, unusable.append, is_whole=False, left_out=self._writer.leave_out)
-        found = self._source.place.csv.rows_of_lines(header, lines, self._source.names)
+        place = self._source.place
+        found = rows_of(lines) if place.is_sql else place.csv.rows_of_lines(header, lines, self._source.names)
         try:
             return list(reader.rows(found))
         except OnHandError as error:

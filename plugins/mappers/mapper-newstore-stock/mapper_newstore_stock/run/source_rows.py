@@ -154,7 +154,7 @@ class SourceReader:
 
     def _kept_place(self, source: Source) -> KeptPlace:
         """Return where the list of a source is kept between runs."""
-        if self._folder is None or source.inputs.on_hand.place.is_sql:
+        if self._folder is None or source.inputs.on_hand.updated_column:
             return KeptPlace()
         row = source_table.c
         said = self._connection.scalar(sa.select(row.list).where(row.name == source.name))

@@ -1,0 +1,75 @@
+"""Two mappers that read the same list: one compares it with the last one, the other reads all of it."""
+
+from __future__ import annotations
+
+import typing as t
+
+import sqlalchemy as sa
+from mapper_newstore_stock.errors import OnHandError, QuantityError
+from mapper_newstore_stock.ledger.tables import held_key, on_hand
+
+from tests.mapper.shop_day import ShopDay
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from tests.mapper.shop_day import Ledgers
+
+#: What only one of the two ways says.
+COMPARED = "lines have come since the last list"
+ABOUT_THE_WAY = ("All of the on-hand list is read", "The on-hand list is not kept", COMPARED)
+
+
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+class BothWays:
+    """Two mappers that read the same list, each with a ledger of its own; one keeps it.
+
+    Args:
+        directory: For ledgers and lists.
+        caplog: What they say.
+        ledgers: Where their ledgers are.
+        settings: Of both.
+    """
+
+    def __init__(
+        self, directory: Path, caplog: pytest.LogCaptureFixture, ledgers: tuple[Ledgers, Ledgers], **settings: t.Any
+    ) -> None:
+        self._caplog = caplog
+        self._directory = directory / "lists"
+        self._days = []
+        for name, of, place in zip(("kept", "whole"), ledgers, ({"cache_dir": str(self._directory)}, {}), strict=True):
+            (directory / name).mkdir(parents=True)
+            engine = of.new(directory / name)
+            self._days.append((ShopDay(directory / name, engine, **settings, **place), engine))
+        #: How often only what differed was read.
+        self.compared = 0
+
+    @property
+    def file(self) -> Path | None:
+        """The kept list."""
+        return next(self._directory.glob("newstore-stock-*"), None)
+
+    def run(self, *events: dict[str, t.Any]) -> list[t.Any]:
+        """Run both; return what they sent or why not, what they said, and what their ledgers know."""
+        kept, whole = (self._outcome(day, engine, *events) for day, engine in self._days)
+        assert kept == whole
+        return kept
+
+    def _outcome(self, day: ShopDay, engine: sa.Engine, *events: dict[str, t.Any]) -> list[t.Any]:
+        self._caplog.clear()
+        try:
+            sent: t.Any = [(cut.range, cut.quantities) for cut in day.run(*events)]
+        except (OnHandError, QuantityError) as error:
+            sent = str(error)
+        said = messages(self._caplog)
+        self.compared += any(COMPARED in text for text in said)
+        with engine.connect() as connection:
+            rows = connection.execute(sa.select(on_hand).order_by(*on_hand.primary_key)).all()
+            held = connection.execute(sa.select(*held_key.primary_key, held_key.c.kind, held_key.c.reason)).all()
+        said = [text for text in said if not any(words in text for words in ABOUT_THE_WAY)]
+        return [sent, said, [tuple(row) for row in rows], sorted(tuple(row) for row in held)]
