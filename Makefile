@@ -64,6 +64,7 @@ install: .meltano/.installed
 
 requirements: .venv/.installed
 	uv pip compile --quiet --universal --python-version 3.11 --no-header requirements.in $(PROJECTS) --output-file requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --no-header tests/dbt/requirements.in --output-file tests/dbt/requirements.txt
 
 clean:
 	rm -rf .venv .meltano .sandbox .screenshots .mypy_cache .ruff_cache .pytest_cache

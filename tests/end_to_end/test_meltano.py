@@ -7,6 +7,7 @@ Meltano project, two runs of a plugin at once get in each other's way.
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import io
 import json
 import os
@@ -23,10 +24,13 @@ from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.store import LandingStore
 from tap_newstore_fulfillment.receiver.app import MAX_BODY_BYTES
 
+from tests.dbt.project import Dbt
 from tests.documentation.plugins import meltano_project
 from tests.end_to_end.demo import Story, sandbox_settings
 from tests.end_to_end.demo_erp import Day
 from tests.end_to_end.meltano_job import PROJECT
+from tests.mapper.shop_day import ShopDay
+from tests.mapper.shop_day import completed as mapper_sees
 from tests.shop.erp import Erp
 from tests.shop.newstore import NewStore
 from tests.shop.pipeline import Pipeline
@@ -321,3 +325,47 @@ def test_events_and_units_go_into_a_warehouse_with_target_postgres(tmp_path: Pat
         ]
         assert [tuple(row) for row in connection.execute(sa.text(units))] == [("DC01", "A", 2), ("DC01", "B", 1)]
     engine.dispose()
+
+
+def test_the_dbt_package_is_built_over_what_a_run_has_loaded(tmp_path: Path, postgresql: PostgreSql) -> None:
+    url = postgresql.new_database()
+    assigned, completed, failed = (
+        an_event(10, name=ASSIGNED) | {"published_at": "2026-01-05T08:00:00Z"},
+        an_event(11) | {"published_at": "2026-01-05T13:30:00Z"},
+        an_event(12, "A", "B", name="fulfillment_request.items_failed", request="fr-2"),
+    )
+    failed["payload"]["items"][0]["reason"] = "damaged"
+    store = LandingStore(f"sqlite:///{tmp_path / 'landing.db'}")
+    for event, late in ((assigned, 5), (completed, 5), (failed | {"published_at": "2026-01-05T14:00:00Z"}, 3600)):
+        published = dt.datetime.fromisoformat(event["published_at"]).timestamp()
+        store.add([check_event(json.dumps(event).encode())], received_at=int(published + late) * 1000)
+    store.close()
+    settings = {
+        "TAP_NEWSTORE_FULFILLMENT_LANDING_URL": f"sqlite:///{tmp_path / 'landing.db'}",
+        "TARGET_POSTGRES_SQLALCHEMY_URL": url,
+        "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": "newstore",
+    }
+    run_meltano(tmp_path, "run", "tap-newstore-fulfillment", "target-postgres", **settings)
+    day = ShopDay(tmp_path, ledger_url=url, max_held_percent=100)
+    day.erp.count("DC01", "SKU-1", 10)
+    day.run(mapper_sees(11), mapper_sees(12, "SKU-9"))
+
+    dbt = Dbt(tmp_path, url)
+    built = dbt.run("build")
+    assert built.returncode == 0, built.stdout
+    with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
+
+        def rows(query: str) -> list[tuple[t.Any, ...]]:
+            return [tuple(row) for row in connection.execute(sa.text(query))]
+
+        assert rows("SELECT order_id, hours_to_ship FROM models.newstore_time_to_ship") == [("order-1", 5.5)]
+        rejects = "SELECT reason, units, requests FROM models.newstore_rejects ORDER BY 1"
+        assert rows(rejects) == [("damaged", 1, 1), ("unknown", 1, 1)]
+        assert rows("SELECT logical_timestamp FROM models.newstore_late_events") == [(12,)]
+        assert rows("SELECT product_id, kind FROM models.newstore_held_keys") == [("SKU-9", "held")]
+        undersell = "SELECT product_id, on_hand, quantity, units_withheld FROM models.newstore_undersell"
+        assert rows(undersell) == [("SKU-1", 10, 9, 1)]
+    stale = dbt.run("source", "freshness")
+    assert stale.returncode == 1
+    assert "ERROR STALE freshness of newstore.fulfillment_events" in stale.stdout
+    assert "PASS freshness of newstore_ledger.runs" in stale.stdout
