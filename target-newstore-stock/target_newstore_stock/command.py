@@ -67,7 +67,7 @@ def _reading_objects(callback: Callable[..., t.Any]) -> Callable[..., t.Any]:
     return wrapper
 
 
-def _with_its_variable(error: str) -> str:
+def with_its_variable(error: str) -> str:
     """Return what is wrong with a setting; if it is missing, also which variable sets it."""
     missing = MISSING.fullmatch(error)
     variable = f"{PLUGIN}_{missing[1]}".upper().replace("-", "_") if missing else ""
@@ -86,7 +86,7 @@ def _reporting(
             return callback(*args, **kwargs)
         except ConfigValidationError as error:
             for line in error.errors:
-                logger.error("Configuration: %s", _with_its_variable(line))
+                logger.error("Configuration: %s", with_its_variable(line))
             before_refusing()
             raise SystemExit(BAD_CONFIGURATION) from None
         except TargetError as error:

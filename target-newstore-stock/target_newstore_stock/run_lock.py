@@ -9,6 +9,7 @@ killed run blocks nobody. Runs on two machines: other_runs.py.
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import hashlib
 import os
 import socket
@@ -62,6 +63,18 @@ class RunLock:
     def release(self) -> None:
         """Release the lock."""
         self._lock.release()
+
+    def holder(self) -> str:
+        """Return who has the lock; empty: nobody."""
+        try:
+            with self._path.open("rb") as file:
+                # Shared and at once let go of: what is asked is only whether it can be had.
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return ""
+        except BlockingIOError:
+            return self._holder()
+        return ""
 
     def _holder(self) -> str:
         return self._path.read_text(encoding="utf-8").strip() or "its name is not written down yet"
