@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from mapper_newstore_stock.availabilities import COLUMNS, Availabilities, signed_in
+from mapper_newstore_stock.check.command import check
 from mapper_newstore_stock.command import report_errors
 from mapper_newstore_stock.errors import ConfigurationError, LedgerError
 from mapper_newstore_stock.ledger import queries
@@ -127,9 +128,13 @@ def _read_config(_context: click.Context, _option: click.Parameter, path: str | 
 def cli(context: click.Context, config: dict[str, t.Any], ledger_url: str | None) -> None:
     """Ask the ledger of mapper-newstore-stock. Nothing is written; a run may be going on."""
     ledger_url = config.get("ledger_url") or ledger_url
-    if not ledger_url:
+    # The check names all that is missing, the ledger too.
+    if not ledger_url and context.invoked_subcommand != check.name:
         raise ConfigurationError("ledger_url: set --ledger-url, --config or MAPPER_NEWSTORE_STOCK_LEDGER_URL")
     context.obj = ledger_url
+
+
+cli.add_command(check)
 
 
 @cli.command()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import fcntl
 import functools
 import hashlib
 import os
@@ -80,11 +81,31 @@ def _lock_file(path: Path, me: Holder) -> Callable[[], None]:
     return lock.release
 
 
-def _lock_schema(connection: sa.Connection, me: Holder) -> Callable[[], None]:
-    """Lock the schema the tables are in: a database may hold several ledgers, one per schema."""
+def holder(connection: sa.Connection) -> str:
+    """Return who holds the ledger behind a connection, and take nothing; empty: nobody does."""
+    if is_postgresql(connection):
+        return _session_with(connection, _schema_key(connection)) or ""
+    path = Path(f"{Path(connection.engine.url.database or '').resolve()}.lock")
+    try:
+        with path.open("rb") as file:
+            # Shared and at once let go of: what is asked is only whether it can be had.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return path.read_text(encoding="utf-8").strip() or UNKNOWN
+    except FileNotFoundError:
+        pass
+    return ""
+
+
+def _schema_key(connection: sa.Connection) -> int:
+    """Return the number of the lock of the schema the tables are in: a database may hold several ledgers."""
     schema = connection.scalar(sa.text("SELECT current_schema()"))
     digest = hashlib.sha256(f"mapper-newstore-stock ledger in {schema}".encode()).digest()
-    key = int.from_bytes(digest[:8], "big", signed=True)
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+def _lock_schema(connection: sa.Connection, me: Holder) -> Callable[[], None]:
+    key = _schema_key(connection)
     name = f"newstore-stock {me.process}@{me.host}"[:APPLICATION_NAME_LENGTH]
     connection.execute(sa.text("SELECT set_config('application_name', :name, false)"), {"name": name})
     taken = connection.scalar(sa.select(sa.func.pg_try_advisory_lock(sa.literal(key, sa.BigInteger))))

@@ -1,0 +1,1 @@
+"""What of a run can be known before it is made: settings, ledger, lists, clocks, locations. Nothing is changed."""

@@ -1,0 +1,52 @@
+"""`newstore-stock-ledger check`: what of a run of the mapper can be known before it is made."""
+
+from __future__ import annotations
+
+import typing as t
+
+import click
+
+from mapper_newstore_stock.check.ledgers import look_at_ledger
+from mapper_newstore_stock.check.lists import look_at_list, nodes_read
+from mapper_newstore_stock.check.locations import look_at_locations
+from mapper_newstore_stock.findings import Findings, format_option
+from mapper_newstore_stock.mapper import MapperNewStoreStock
+from mapper_newstore_stock.run.sources import Sources
+from mapper_newstore_stock.settings import ALLOCATIONS
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@click.command()
+@format_option
+@click.pass_context
+def check(context: click.Context, output_format: str) -> None:
+    """Look at everything a run needs: settings, ledger, the ERP's lists, clocks, locations.
+
+    Nothing is changed, and no number is computed. The lists are read whole, by the eyes of a run.
+    Where TARGET_NEWSTORE_STOCK_* variables say who asks, their locations are compared with NewStore's.
+
+    Exits with 1 if a run would fail, with 2 if the configuration is wrong.
+    """
+    given = context.parent.params if context.parent else {}
+    findings = Findings(output_format)
+    config = findings.configuration(lambda: _settings(given.get("config") or {}, given.get("ledger_url")))
+    if config is not None and config["output"] != ALLOCATIONS:
+        _look(findings, config)
+    findings.finish()
+
+
+def _settings(config: dict[str, t.Any], ledger_url: str | None) -> Mapping[str, t.Any]:
+    known = {"ledger_url": ledger_url, **config} if ledger_url else config
+    return MapperNewStoreStock(config=known, parse_env_config=True).config
+
+
+def _look(findings: Findings, config: Mapping[str, t.Any]) -> None:
+    sources = Sources(config)
+    nodes: set[str] = set()
+    with look_at_ledger(findings, config["ledger_url"]) as connection:
+        for source in sources:
+            look_at_list(findings, connection, sources, source)
+            nodes |= nodes_read(connection)
+    look_at_locations(findings, nodes)

@@ -1,0 +1,106 @@
+"""The ERP's lists as a check sees them: read whole by the eyes of a run, into tables that go with the connection."""
+
+from __future__ import annotations
+
+import typing as t
+
+import sqlalchemy as sa
+
+from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.ledger.database import load, undone_if_it_fails
+from mapper_newstore_stock.ledger.quantities import same_key
+from mapper_newstore_stock.ledger.tables import is_present, on_hand
+from mapper_newstore_stock.ledger.temporary_tables import foreign_row, gone_row, read_row, unusable_row
+from mapper_newstore_stock.run.absent_rows import refuse_short_list, refuse_vanished
+from mapper_newstore_stock.run.booked_units import load_bookings
+from mapper_newstore_stock.run.changed_rows import ChangedRows, LastReading
+from mapper_newstore_stock.run.erp_rows import load_unusable, refuse_duplicates, rows_by_key
+from mapper_newstore_stock.run.erp_tables import ErpTables
+from mapper_newstore_stock.run.row_problems import NAMED_ROWS
+
+if t.TYPE_CHECKING:
+    from mapper_newstore_stock.findings import Findings
+    from mapper_newstore_stock.run.on_hand import UnusableRow
+    from mapper_newstore_stock.run.sources import Source, Sources
+
+TO_DO = "Correct the list or the settings that lead to it (on_hand_*, booked_*), or start the ERP's database"
+
+
+def look_at_list(findings: Findings, connection: sa.Connection, sources: Sources, source: Source) -> None:
+    """Note whether a run could read a source, and what of it is new."""
+    of = f" of {source.name}" if source.name else ""
+    for table in (read_row, gone_row, unusable_row, foreign_row):
+        connection.execute(table.delete())
+    with findings.looking(f"on-hand list{of}", TO_DO), undone_if_it_fails(connection):
+        unusable: list[UnusableRow] = []
+        count = _read(findings, connection, sources, source, unusable)
+        with rows_by_key(connection, count):
+            _say_rows(findings, connection, sources, source, unusable)
+            refuse_duplicates(connection, None)
+            refuse_short_list(connection, source.rules, count + load_unusable(connection, unusable), None)
+            refuse_vanished(connection, source.rules, has_all=True)
+            findings.green(f"next run{of}", _what_is_new(connection, source))
+
+
+def nodes_read(connection: sa.Connection) -> set[str]:
+    """Return the fulfillment nodes of the list that was read last."""
+    return set(connection.scalars(sa.select(read_row.c.fulfillment_node_id).distinct()))
+
+
+def _read(
+    findings: Findings, connection: sa.Connection, sources: Sources, source: Source, unusable: list[UnusableRow]
+) -> int:
+    """Read the rows of a source into `read_row`, and the bookings before them; return how many rows can be used."""
+    inputs, now_ms = source.inputs, int(sources.now() * 1000)
+    of = f" of {source.name}" if source.name else ""
+    with ErpTables() as erp:
+        place = inputs.on_hand.place
+        changed = ChangedRows.begin(inputs.on_hand, erp, LastReading(), None) if inputs.on_hand.updated_column else None
+        proof = inputs.proof(erp)
+        if proof.form == "taken_at":
+            findings.green(f"clocks{of}", "no further apart than clock_skew_seconds, as far as they can be asked")
+        if source.is_too_old(inputs.list_taken_at or now_ms, now_ms):
+            raise OnHandError(f"{place.name} is older than max_on_hand_age_minutes")
+        if inputs.bookings:
+            booked = load_bookings(connection, inputs.bookings, erp)
+            findings.green(f"bookings{of}", f"{booked} rows can be read from {inputs.bookings.place.name}")
+        return load(connection, read_row, inputs.on_hand.rows(erp, changed, unusable.append))
+
+
+def _say_rows(
+    findings: Findings, connection: sa.Connection, sources: Sources, source: Source, unusable: list[UnusableRow]
+) -> None:
+    of = f" of {source.name}" if source.name else ""
+    place, nodes = source.inputs.on_hand.place, nodes_read(connection)
+    count = connection.scalar(sa.select(sa.func.count()).select_from(read_row))
+    said = f"{count} rows of {len(nodes)} fulfillment nodes in {place.name}"
+    if unusable:
+        named = "; ".join(row.reason for row in unusable[:NAMED_ROWS])
+        more = f"; and {len(unusable) - NAMED_ROWS} more" if len(unusable) > NAMED_ROWS else ""
+        findings.yellow(
+            f"on-hand list{of}",
+            f"{said}; {len(unusable)} more cannot be used: {named}{more}",
+            "Correct them: a run goes on without them, their last rows stand, and what never had one is held",
+        )
+    else:
+        findings.green(f"on-hand list{of}", said)
+    if foreign := sorted(node for node in nodes if sources.owner(node) != source.name):
+        findings.yellow(
+            f"on-hand list{of}",
+            f"it has rows of fulfillment nodes that it does not own (nodes): {', '.join(foreign[:NAMED_ROWS])}",
+            "Name them in its nodes, or leave them out: a run leaves them out",
+        )
+
+
+def _what_is_new(connection: sa.Connection, source: Source) -> str:
+    """Return how a list differs from what the last run read of it."""
+    read, kept = read_row.c, on_hand.c
+    says = kept.taken_at if source.inputs.on_hand.says_when else kept.as_of_logical_timestamp
+    is_ours = sa.and_(kept.source == source.name, is_present)
+    as_it_was = sa.exists().where(
+        same_key(kept, read), is_ours, kept.quantity == read.quantity, says.is_not_distinct_from(read.as_of)
+    )
+    new = connection.scalar(sa.select(sa.func.count()).select_from(read_row).where(~as_it_was))
+    missing = sa.and_(is_ours, ~sa.exists().where(same_key(read, kept)))
+    gone = connection.scalar(sa.select(sa.func.count()).select_from(on_hand).where(missing))
+    return f"{new} rows are new or changed since the last run, {gone} are gone; events say what else is sent"

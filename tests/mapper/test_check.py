@@ -1,0 +1,225 @@
+"""`newstore-stock-ledger check`: each bad day is named before a run meets it, and the ledger stays as it is."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import subprocess
+import typing as t
+
+import pytest
+import sqlalchemy as sa
+from mapper_newstore_stock.ledger import tables
+from mapper_newstore_stock.ledger.database import open_engine
+from mapper_newstore_stock.ledger.store import Ledger
+
+from tests.mapper.shop_day import ShopDay, completed
+from tests.shop.newstore import NewStore
+from tests.shop.process import command, environment
+from tests.shop.scripted_http import ScriptedHttp, answer
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.shop.postgresql import PostgreSql
+
+SKU = ("DC01", "SKU-1")
+HEADER = "fulfillment_node_id,product_id,quantity,as_of_logical_timestamp\n"
+
+
+class Checked(t.NamedTuple):
+    """What a check has said: its exit code, the result, and its lines by what they are about."""
+
+    code: int
+    result: str
+    lines: dict[str, list[dict[str, str]]]
+
+    def only(self, what: str) -> dict[str, str]:
+        (line,) = self.lines[what]
+        return line
+
+
+@pytest.fixture
+def day(tmp_path: Path, database_url: str) -> ShopDay:
+    """Return a day after a run: two keys on hand, one sale."""
+    day = ShopDay(tmp_path, ledger_url=database_url)
+    day.erp.count(*SKU, 10)
+    day.erp.count("DC01", "SKU-2", 5)
+    day.run(completed(10))
+    return day
+
+
+def check(directory: Path, settings: t.Mapping[str, t.Any], **variables: str) -> Checked:
+    """Run the check, and see that every line that is not green says what to do."""
+    done = run_check(directory, settings, "--format=json", **variables)
+    said = json.loads(done.stdout)
+    assert said["plugin"] == "mapper-newstore-stock"
+    assert all(bool(line["to_do"]) == (line["color"] != "green") for line in said["findings"]), said
+    lines: dict[str, list[dict[str, str]]] = {}
+    for line in said["findings"]:
+        lines.setdefault(line["what"], []).append(line)
+    return Checked(done.returncode, said["result"], lines)
+
+
+def run_check(
+    directory: Path, settings: t.Mapping[str, t.Any], *arguments: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    config = directory / "check.json"
+    config.write_text(json.dumps(dict(settings)), encoding="utf-8")
+    done = subprocess.run(
+        [command("newstore-stock-ledger"), "--config", str(config), "check", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(**variables),
+        check=False,
+    )
+    assert "Traceback" not in done.stderr + done.stdout
+    return done
+
+
+def contents(url: str) -> dict[str, list[t.Any]]:
+    """Return every row of every table of a ledger."""
+    engine = open_engine(url)
+    with engine.connect() as connection:
+        found = {
+            table.name: sorted(map(repr, connection.execute(sa.select(table))))
+            for table in tables.metadata.tables.values()
+        }
+    engine.dispose()
+    return found
+
+
+def test_all_is_green_and_the_ledger_stays_as_it_is(day: ShopDay, tmp_path: Path) -> None:
+    before = contents(day.settings["ledger_url"])
+    day.erp.count("DC01", "SKU-3", 7)
+    found = check(tmp_path, day.settings)
+    assert (found.code, found.result) == (0, "green"), found.lines
+    assert found.only("on-hand list")["said"] == f"3 rows of 1 fulfillment nodes in {day.erp.path}"
+    assert found.only("next run")["said"].startswith("1 rows are new or changed since the last run, 0 are gone")
+    assert "1 completed units wait for an import" in found.only("ledger")["said"]
+    assert contents(day.settings["ledger_url"]) == before
+    assert len(day.run()) == 1
+
+
+def test_before_the_first_run_all_is_green_and_nothing_is_made(tmp_path: Path) -> None:
+    day = ShopDay(tmp_path)
+    day.erp.count(*SKU, 10)
+    found = check(tmp_path, day.settings)
+    assert (found.code, found.result) == (0, "green"), found.lines
+    assert "the first run makes it" in found.only("ledger")["said"]
+    assert found.only("next run")["said"].startswith("1 rows are new")
+    assert not (tmp_path / "ledger.db").exists()
+
+
+def test_every_missing_setting_is_named_at_once(tmp_path: Path) -> None:
+    done = run_check(tmp_path, {})
+    assert done.returncode == 2
+    for name in ("ledger_url", "on_hand_url"):
+        assert f"'{name}' is a required property. Set MAPPER_NEWSTORE_STOCK_{name.upper()}" in done.stdout
+
+
+def test_bad_quantities_are_named_twenty_at_once(day: ShopDay, tmp_path: Path) -> None:
+    for number in range(25):
+        day.erp.count_later("DC01", f"BAD-{number}", "a dozen")
+    day.erp.count(*SKU, 10)
+    found = check(tmp_path, day.settings)
+    assert (found.code, found.result) == (0, "yellow")
+    said = found.only("on-hand list")["said"]
+    assert "25 more cannot be used" in said
+    assert said.count("a dozen") == 20
+    assert said.endswith("and 5 more")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "No such file"),
+        ("", "the file is empty"),
+        (HEADER, "there is no row in it"),
+        (f"{HEADER}DC01,SKU-1,10,\nDC01,SKU-2,1", "the file ends inside this line"),
+        (f"{HEADER}DC01,SKU-1,10,\nDC01,SKU-1,10,\n", "names these keys more than once: DC01/SKU-1"),
+        (f"{HEADER}DC01,SKU-1,10,\n", "more than max_vanished_percent"),
+        (f"{HEADER}DC01,,10,\nDC01,,11,\nDC01,SKU-2,5,\n", "2 rows cannot be used"),
+    ],
+)
+def test_a_bad_list_is_red_before_the_run(content: str | None, said: str, day: ShopDay, tmp_path: Path) -> None:
+    day.erp.path.unlink()
+    if content is not None:
+        day.erp.path.write_text(content, encoding="utf-8")
+    found = check(tmp_path, day.settings)
+    assert (found.code, found.result) == (1, "red")
+    assert said in found.lines["on-hand list"][-1]["said"]
+    assert found.only("ledger")["color"] == "green"
+
+
+def test_ledger_and_list_are_both_named_when_both_are_wrong(tmp_path: Path) -> None:
+    wrong = {"ledger_url": "sqlite:////nowhere/ledger.db", "on_hand_url": "/nowhere/on_hand.csv"}
+    found = check(tmp_path, wrong)
+    assert found.code == 1
+    assert found.only("ledger")["color"] == found.only("on-hand list")["color"] == "red"
+
+
+def test_a_database_that_is_down_is_red(own_postgresql: PostgreSql, tmp_path: Path) -> None:
+    url = own_postgresql.new_database()
+    day = ShopDay(tmp_path, ledger_url=url)
+    day.erp.count(*SKU, 10)
+    live = {**day.settings, "on_hand_url": url, "on_hand_table": "stock"}
+    assert check(tmp_path, day.settings).result == "green"
+    own_postgresql.stop()
+    found = check(tmp_path, live)
+    assert found.only("ledger")["color"] == found.only("on-hand list")["color"] == "red"
+    own_postgresql.start()
+    assert check(tmp_path, day.settings).result == "green"
+
+
+def test_the_run_that_holds_the_ledger_is_named_and_not_hindered(day: ShopDay, tmp_path: Path) -> None:
+    ledger = Ledger.at(day.settings["ledger_url"])
+    found = check(tmp_path, day.settings)
+    assert found.only("lock")["color"] == "yellow"
+    assert "process" in found.only("lock")["said"]
+    ledger.close()
+    assert check(tmp_path, day.settings).only("lock")["color"] == "green"
+
+
+def test_a_location_newstore_does_not_know_is_named(day: ShopDay, tmp_path: Path) -> None:
+    with NewStore(tmp_path) as newstore:
+        variables = {
+            f"TARGET_NEWSTORE_STOCK_{name.upper()}": str(value) for name, value in newstore.client_settings.items()
+        }
+        unknown = check(tmp_path, day.settings, **variables)
+        newstore.add_location("DC01")
+        known = check(tmp_path, day.settings, **variables)
+        wrong = check(tmp_path, day.settings, **variables | {"TARGET_NEWSTORE_STOCK_CLIENT_SECRET": "hush"})
+    assert (unknown.code, unknown.only("locations")["color"]) == (0, "yellow")
+    assert "DC01" in unknown.only("locations")["said"]
+    assert known.result == "green"
+    assert (wrong.code, wrong.only("locations")["color"]) == (1, "red")
+
+
+def test_a_clock_that_is_off_is_red(tmp_path: Path) -> None:
+    day = ShopDay(tmp_path, on_hand_as_of="taken_at", on_hand_columns={"taken_at": "as_of_logical_timestamp"})
+    day.erp.path.write_text(f"{HEADER}DC01,SKU-1,10,2026-01-01T00:00:00Z\n", encoding="utf-8")
+    with ScriptedHttp().serving() as newstore:
+        newstore.answers["/"] = answer(200, b"", Date=email.utils.formatdate(1_000_000, usegmt=True))
+        found = check(tmp_path, {**day.settings, "newstore_clock_url": f"{newstore.url}/"})
+    assert (found.code, found.only("on-hand list")["color"]) == (1, "red")
+    assert "s apart, more than clock_skew_seconds" in found.only("on-hand list")["said"]
+
+
+def test_settings_that_contradict_each_other_end_with_2(tmp_path: Path) -> None:
+    settings = {"ledger_url": f"sqlite:///{tmp_path / 'ledger.db'}", "on_hand_url": "a.csv", "on_hand_as_of": "current"}
+    found = check(tmp_path, settings)
+    assert (found.code, found.only("configuration")["color"]) == (2, "red")
+
+
+def test_each_of_several_sources_has_its_lines(tmp_path: Path) -> None:
+    for name in ("shops", "centre"):
+        (tmp_path / f"{name}.csv").write_text(f"{HEADER}{name},SKU-1,10,\n", encoding="utf-8")
+    sources = [
+        {"name": name, "nodes": [name], "on_hand_url": str(tmp_path / f"{name}.csv")} for name in ("shops", "centre")
+    ]
+    (tmp_path / "centre.csv").unlink()
+    found = check(tmp_path, {"ledger_url": f"sqlite:///{tmp_path / 'ledger.db'}", "on_hand_sources": sources})
+    assert found.only("on-hand list of shops")["color"] == "green"
+    assert found.only("on-hand list of centre")["color"] == "red"
