@@ -69,7 +69,7 @@ def waiting_time(settings: Mapping[str, t.Any]) -> int:
 
 
 def _read_export_files(settings: Mapping[str, t.Any], now: int) -> None:
-    prefix = ExportPrefix(settings["export_files_url"], _first_name(settings.get("export_files_start_date"), now))
+    prefix = ExportPrefix(settings["export_files_url"], first_name(settings.get("export_files_start_date"), now))
     own = _own_store(settings)
     if settings["landing_url"] == f"sqlite:///{own}":
         _make_directory(own)
@@ -81,7 +81,7 @@ def _read_export_files(settings: Mapping[str, t.Any], now: int) -> None:
         store.close()
 
 
-def _first_name(start_date: str | None, now: int) -> str:
+def first_name(start_date: str | None, now: int) -> str:
     """Return what the name of a file of this moment begins with; names that sort before it are older.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import logging
 import socket
 import sys
@@ -18,7 +17,8 @@ from tap_newstore_fulfillment.receiver.app import create_app
 from tap_newstore_fulfillment.receiver.audit_command import audit
 from tap_newstore_fulfillment.receiver.awaited_store import AwaitedStore
 from tap_newstore_fulfillment.receiver.backlog_command import backlog_command
-from tap_newstore_fulfillment.receiver.configuration import config_option, read_settings
+from tap_newstore_fulfillment.receiver.check_command import check
+from tap_newstore_fulfillment.receiver.configuration import api_keys, config_option, read_settings
 from tap_newstore_fulfillment.receiver.loss_watch import LossWatch
 from tap_newstore_fulfillment.receiver.prune_command import prune
 from tap_newstore_fulfillment.receiver.quarantine_command import quarantine
@@ -49,7 +49,7 @@ def receive(context: click.Context, config_files: tuple[str, ...]) -> None:
         _serve_until_stopped(read_settings(config_files))
 
 
-for command in (*registration_command.COMMANDS, replay, audit, rejected, backlog_command, prune, quarantine):
+for command in (*registration_command.COMMANDS, check, replay, audit, rejected, backlog_command, prune, quarantine):
     receive.add_command(command)
 
 
@@ -61,26 +61,12 @@ def main() -> None:
 
 def _serve_until_stopped(settings: Mapping[str, t.Any]) -> None:
     log_to_stderr()
-    api_keys = _api_keys(settings)
+    keys = api_keys(settings)
     store = AwaitedStore(lambda: open_store(settings))
     try:
-        _serve(store, api_keys, _listeners(settings), lambda opened: _keeping(opened, settings))
+        _serve(store, keys, _listeners(settings), lambda opened: _keeping(opened, settings))
     finally:
         store.close()
-
-
-def _api_keys(settings: Mapping[str, t.Any]) -> list[str]:
-    """Return the keys that are accepted; none: everybody may post, as somebody has decided."""
-    given = (settings.get(name) or "" for name in ("receiver_api_key", "receiver_previous_api_key"))
-    host = settings["receiver_host"]
-    if keys := [key for key in given if key.strip()]:
-        return keys
-    if settings.get("receiver_open") and _is_loopback(host):
-        return []
-    raise ConfigurationError(
-        f"receiver_api_key: required when receiver_host is {host}, or anybody could post. For trials without a key, on "
-        f"the loopback interface and with nothing in front of it, set receiver_open to true"
-    )
 
 
 @contextlib.contextmanager
@@ -92,7 +78,7 @@ def _keeping(store: LandingStore, settings: Mapping[str, t.Any]) -> Iterator[Non
 
 def _serve(
     store: AwaitedStore,
-    api_keys: Sequence[str],
+    keys: Sequence[str],
     listeners: Sequence[socket.socket],
     keeps: Callable[[LandingStore], contextlib.AbstractContextManager[None]],
 ) -> None:
@@ -100,7 +86,7 @@ def _serve(
     more = "".join(f", /healthz and /metrics on http://{host}:{port}" for host, port in places[1:])
     click.echo(f"newstore-event-receiver listening on http://{places[0][0]}:{places[0][1]}{more}")
     with store.kept_by(keeps):
-        serve(create_app(store, api_keys, store, places[1][1] if more else None), listeners)
+        serve(create_app(store, keys, store, places[1][1] if more else None), listeners)
 
 
 def _listeners(settings: Mapping[str, t.Any]) -> list[socket.socket]:
@@ -123,10 +109,3 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

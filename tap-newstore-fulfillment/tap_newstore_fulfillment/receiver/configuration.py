@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import pathlib
 import typing as t
@@ -59,6 +60,24 @@ def read_settings(files: tuple[str, ...], *, needs_source: bool = True) -> Mappi
     return plugin(config=config, parse_env_config=True, setup_mapper=False).config
 
 
+def api_keys(settings: Mapping[str, t.Any]) -> list[str]:
+    """Return the keys that are accepted; none: everybody may post, as somebody has decided.
+
+    Raises:
+        ConfigurationError: there is none, and nobody has.
+    """
+    given = (settings.get(name) or "" for name in ("receiver_api_key", "receiver_previous_api_key"))
+    host = settings["receiver_host"]
+    if keys := [key for key in given if key.strip()]:
+        return keys
+    if settings.get("receiver_open") and _is_loopback(host):
+        return []
+    raise ConfigurationError(
+        f"receiver_api_key: required when receiver_host is {host}, or anybody could post. For trials without a key, on "
+        f"the loopback interface and with nothing in front of it, set receiver_open to true"
+    )
+
+
 def _merged(files: tuple[str, ...]) -> dict[str, t.Any]:
     merged: dict[str, t.Any] = {}
     for file in files:
@@ -74,3 +93,10 @@ def _merged(files: tuple[str, ...]) -> dict[str, t.Any]:
             raise ConfigurationError(f"--config {file}: expected a JSON object")
         merged |= content
     return merged
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
