@@ -16,6 +16,7 @@ from newstore_erp_postgresql.__main__ import main as erp
 from newstore_sandbox.__main__ import main as sandbox
 from tap_newstore_fulfillment.receiver.command import receive
 from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
+from target_newstore_stock.check_command import cli as imports
 from target_newstore_stock.target import TargetNewStoreStock
 
 from tests.documentation.plugins import PROJECT, meltano_project
@@ -38,6 +39,7 @@ COMMANDS: dict[str, t.Any] = {
     "meltano": _quietly(lambda: importlib.import_module("meltano.cli").cli),
     "newstore-event-receiver": receive,
     "newstore-stock-ledger": ledger,
+    "newstore-stock-import": imports,
     "newstore-erp-postgresql": erp,
     "newstore-sandbox": sandbox,
     "tap-newstore-fulfillment": _quietly(lambda: TapNewStoreFulfillment.cli),
@@ -47,7 +49,10 @@ COMMANDS: dict[str, t.Any] = {
 #: Arguments of `meltano invoke` in the form plugin:command, and the command each runs.
 INVOKED = {
     "tap-newstore-fulfillment:receive": receive,
+    "tap-newstore-fulfillment:check": receive.commands["check"],
     "mapper-newstore-stock:ledger": ledger,
+    "mapper-newstore-stock:check": ledger.commands["check"],
+    "target-newstore-stock:check": imports.commands["check"],
     "event-receiver:audit": receive.commands["audit"],
     "newstore-sandbox:serve": sandbox.commands["serve"],
     "erp-postgresql:setup": erp.commands["setup"],
