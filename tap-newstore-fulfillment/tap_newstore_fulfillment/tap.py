@@ -110,8 +110,11 @@ class TapNewStoreFulfillment(Tap):
         # The SDK keeps the instance it makes to itself; a subclass for this run hands it the counters.
         counts: dict[str, t.Any] = {"records": emitted}
         run = t.cast("type[TapNewStoreFulfillment]", type(cls.__name__, (cls,), {"emitted": emitted, "counts": counts}))
-        with RunSummary(counts).step(is_last=True):
+        summary = RunSummary(counts)
+        with summary.step(is_last=True):
             super(TapNewStoreFulfillment, run).invoke(**options)
+            if emitted.total():
+                summary.outcome = "sent"
 
     @classmethod
     def get_singer_command(cls) -> click.Command:

@@ -16,9 +16,14 @@ if t.TYPE_CHECKING:
 
 logger = logging.getLogger("target-newstore-stock.summary")
 
+NOTHING_TO_DO, FAILED = "nothing_to_do", "failed"
+
 
 class RunSummary:
-    """Logs a run's counts, exit code and reason as one line of JSON when the run ends.
+    """Logs a run's counts, exit code, outcome and reason as one line of JSON when the run ends.
+
+    Attributes:
+        outcome: What became of the run, as far as this part of it can know, if it does not fail.
 
     Args:
         counts: What the run counts; logged as it stands at the end.
@@ -30,6 +35,7 @@ class RunSummary:
         self._clock = clock
         self._begun = clock()
         self._is_logged = False
+        self.outcome = NOTHING_TO_DO
 
     @contextlib.contextmanager
     def step(self, *, is_last: bool) -> Iterator[None]:
@@ -52,6 +58,7 @@ class RunSummary:
             **self._counts,
             "seconds": round(self._clock() - self._begun, 3),
             "exit_code": exit_code,
+            "outcome": FAILED if exit_code else self.outcome,
             "reason": reason,
         }
         logger.info("%s", json.dumps(row))

@@ -24,7 +24,7 @@ from target_newstore_stock.messages import MessageReader
 from target_newstore_stock.other_runs import CutsOf
 from target_newstore_stock.pipe_end import await_end_of_input
 from target_newstore_stock.run_lock import RunLock
-from target_newstore_stock.run_summary import RunSummary
+from target_newstore_stock.run_summary import NOTHING_TO_DO, RunSummary
 from target_newstore_stock.settings import SETTINGS, read_settings
 from target_newstore_stock.sinks import StockSink
 from target_newstore_stock.staged_names import OwnNames
@@ -74,6 +74,8 @@ class TargetNewStoreStock(Target):
         self._summary = RunSummary(self._counts)
         self.intake = Intake(self, self.settings.max_file_mb)
         self._held_state: dict[str, t.Any] | None = None
+        #: A part before this one that fails sends no STATE; nor does one that never starts.
+        self._summary.outcome = "no_input"
         self._cuts_of: CutsOf | None = None
 
     def run(self, cut: CutHead, file: StockFile) -> None:
@@ -154,6 +156,7 @@ class TargetNewStoreStock(Target):
         """Hold a STATE, and emit it as soon as everything before it is imported."""
         self._assert_line_requires(message_dict, requires={"value"})
         self._held_state = copy.deepcopy(message_dict["value"])
+        self._summary.outcome = NOTHING_TO_DO
         self._emit_state()
 
     def _emit_state(self) -> None:
@@ -179,6 +182,8 @@ class TargetNewStoreStock(Target):
                 self.intake.refuse_open_cut()
                 super().process_endofpipe()
                 self._emit_state()
+                if self._counts["imports"]:
+                    self._summary.outcome = "rehearsed" if self.settings.dry_run else "imported"
         finally:
             self.intake.close()
             self._run_lock.release()

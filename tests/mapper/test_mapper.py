@@ -268,12 +268,25 @@ def test_one_line_at_the_end_sums_up_the_run(tmp_path: Path, settings: dict[str,
         "stale": 0,
         "vanished": 0,
         "exit_code": 0,
+        "outcome": "sent",
         "reason": "done",
     }
+
+
+def test_the_summary_says_what_became_of_the_run(tmp_path: Path, settings: dict[str, t.Any]) -> None:
+    assert summary(run_mapper(tmp_path, settings))["outcome"] == "no_input"
+    dying = state(10, 1)
+    dying["value"]["bookmarks"][STREAM]["complete"] = False
+    assert summary(run_mapper(tmp_path, settings, schema(), dying))["outcome"] == "incomplete_input"
+    sent = run_mapper(tmp_path, settings, schema(), state(9, 0))
+    assert summary(sent)["outcome"] == "sent"
+    assert (
+        summary(run_mapper(tmp_path, settings, sent.messages[-1], schema(), state(9, 0)))["outcome"] == "nothing_to_do"
+    )
 
 
 def test_a_run_that_fails_says_why_at_the_end(tmp_path: Path, settings: dict[str, t.Any]) -> None:
     settings["held_keys"] = "fail"
     said = summary(run_mapper(tmp_path, settings, schema(), *records(completed(10, "X")), state(10, 1)))
-    assert (said["exit_code"], said["events"], said["cuts"]) == (1, 1, 0)
+    assert (said["exit_code"], said["outcome"], said["events"], said["cuts"]) == (1, "failed", 1, 0)
     assert "no on-hand row for keys with completed units: DC01/X" in said["reason"]

@@ -212,14 +212,19 @@ def test_the_run_summary_counts_what_was_emitted(tmp_path: Path, url: str) -> No
         "plugin": "tap-newstore-fulfillment",
         "records": {"fulfillment_events": 2},
         "exit_code": 0,
+        "outcome": "sent",
         "reason": "done",
     }
+
+
+def test_a_run_that_releases_nothing_says_so(tmp_path: Path, url: str) -> None:
+    assert summary(Tap(tmp_path, url).run())["outcome"] == "nothing_to_do"
 
 
 def test_a_run_that_fails_says_why_at_the_end(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'missing' / 'landing.db'}"
     line = summary(run_plugin("tap-newstore-fulfillment", tmp_path, {"landing_url": url}))
-    assert (line["exit_code"], line["records"]) == (1, {})
+    assert (line["exit_code"], line["outcome"], line["records"]) == (1, "failed", {})
     assert "cannot open the landing store" in line["reason"]
 
 

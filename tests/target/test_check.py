@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import email.utils
 import json
 import subprocess
@@ -126,6 +127,14 @@ def test_a_link_that_leads_elsewhere_is_red(newstore: NewStore, tmp_path: Path) 
     assert found.lines["staging link"]["color"] == "red"
     assert "a file was staged, and" in found.lines["staging link"]["said"]
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_link_that_answers_with_something_else_is_red(newstore: NewStore, tmp_path: Path) -> None:
+    with ScriptedHttp().serving() as proxy:
+        proxy.answers = collections.defaultdict(lambda: answer(200, b"<html>Please log in</html>"))
+        found = check(tmp_path, {**newstore.target_settings, "staging_link": proxy.url})
+    assert (found.code, found.lines["staging link"]["color"]) == (1, "red")
+    assert "answers with something else" in found.lines["staging link"]["said"]
 
 
 def test_a_useless_setting_ends_with_2(newstore: NewStore, tmp_path: Path) -> None:

@@ -145,10 +145,10 @@ def test_a_run_ends_with_one_line_for_machines(newstore: NewStore, tmp_path: Pat
     done = run_target(newstore, tmp_path, *a_cut(1, {"A": 7, "B": 1}), a_state(1), a_record("C", 1))
     said = summary_of(done)
     assert (said["plugin"], said["imports"], said["items"]) == ("target-newstore-stock", 2, 3)
-    assert (said["exit_code"], said["reason"]) == (0, "done")
+    assert (said["exit_code"], said["outcome"], said["reason"]) == (0, "imported", "done")
     assert said["bytes"] > 200
     broken = run_target(newstore, tmp_path, *a_cut(1, {"A": 7, "B": 1}, size=3))
-    assert summary_of(broken)["exit_code"] == 1
+    assert (summary_of(broken)["exit_code"], summary_of(broken)["outcome"]) == (1, "failed")
     assert "the input ended inside cut 1" in summary_of(broken)["reason"]
     refused = run_target(newstore, tmp_path, a_record("A", -1))
     assert (summary_of(refused)["exit_code"], summary_of(refused)["imports"]) == (1, 0)
@@ -181,3 +181,10 @@ def test_unknown_nodes_are_created_only_when_asked_for(newstore: NewStore, tmp_p
     assert newstore.imports("finished")[0]["head"]["store_mapping"] == [
         {"fulfillment_node_id": "NEW1", "store_id": "NEW1"}
     ]
+
+
+def test_the_summary_tells_nothing_to_do_from_nothing_that_came(newstore: NewStore, tmp_path: Path) -> None:
+    assert summary_of(run_target(newstore, tmp_path))["outcome"] == "no_input"
+    assert summary_of(run_target(newstore, tmp_path, a_state(1)))["outcome"] == "nothing_to_do"
+    rehearsed = run_target(newstore, tmp_path, *a_cut(1, {"A": 7}), a_state(1), dry_run=True)
+    assert summary_of(rehearsed)["outcome"] == "rehearsed"

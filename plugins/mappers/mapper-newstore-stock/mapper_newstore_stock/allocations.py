@@ -13,6 +13,7 @@ from singer_sdk import typing as th
 
 from mapper_newstore_stock.events import ASSIGNED, COMPLETED, FAILED, node_of, units_here
 from mapper_newstore_stock.run.one_tenant import OneTenant
+from mapper_newstore_stock.run_summary import NOTHING_TO_DO
 
 if t.TYPE_CHECKING:
     import collections
@@ -42,6 +43,9 @@ class AllocationsRun:
 
     Events not yet released are left out: they come again when they are.
 
+    Attributes:
+        outcome: `sent`, or `nothing_to_do`.
+
     Args:
         counts: Counts the run's `events` and `records`.
         ignore_shipped_before: Units shipped before it (epoch milliseconds) are left out.
@@ -52,6 +56,7 @@ class AllocationsRun:
         self._ignore_before = ignore_shipped_before
         self._begun = False
         self._tenant = OneTenant()
+        self.outcome = NOTHING_TO_DO
 
     def begin_events(self) -> Iterator[singer.Message]:
         """Yield the schema, once."""
@@ -66,6 +71,7 @@ class AllocationsRun:
             self._tenant.check(event.tenant)
             if changes := list(_changes(event, self._ignore_before)):
                 self._counts["records"] += len(changes)
+                self.outcome = "sent"
                 yield from self.begin_events()
                 yield from changes
 

@@ -21,6 +21,7 @@ from mapper_newstore_stock.check.command import check
 from mapper_newstore_stock.command import report_errors
 from mapper_newstore_stock.errors import ConfigurationError, LedgerError
 from mapper_newstore_stock.ledger import queries
+from mapper_newstore_stock.ledger.age import ages
 from mapper_newstore_stock.ledger.database import open_engine, short
 from mapper_newstore_stock.report import command as report_command
 
@@ -184,6 +185,23 @@ def held(ledger_url: str, older_than: float | None, write: Write) -> None:
     minutes = [row[4] for row in table.rows]
     if older_than is not None and any(one > older_than for one in minutes):
         raise LedgerError(f"{sum(one > older_than for one in minutes)} keys are in the list for {older_than:g} minutes")
+
+
+@cli.command()
+@click.option("--max-minutes", type=float, metavar="MINUTES", help="End with 1 if it is longer, or no run ever began.")
+@_format_option
+@click.pass_obj
+def age(ledger_url: str, max_minutes: float | None, write: Write) -> None:
+    """Say since when no run has planned, and since when an import is not known to have ended.
+
+    An import is known once the next run has read the state: allow for two intervals of the schedule.
+    """
+    with _reading(ledger_url) as connection:
+        table = ages(connection, dt.datetime.now(tz=dt.UTC))
+    write(table)
+    oldest = max((row[1] for row in table.rows), default=None)
+    if max_minutes is not None and (oldest is None or oldest > max_minutes):
+        raise LedgerError(f"no run has done its work for {max_minutes:g} minutes: {table.says}")
 
 
 @cli.command()

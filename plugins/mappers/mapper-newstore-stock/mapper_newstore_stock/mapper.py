@@ -41,7 +41,13 @@ COUNTS: dict[str, int] = dict.fromkeys(("events", "cuts", "records", "held", "st
 
 
 class Run(t.Protocol):
-    """What one run makes of the tap's messages; each step returns the messages to send at once."""
+    """What one run makes of the tap's messages; each step returns the messages to send at once.
+
+    Attributes:
+        outcome: What became of it, for the summary; known once it has finished.
+    """
+
+    outcome: str
 
     def begin_events(self) -> Iterable[singer.Message]:
         """Note the tap's SCHEMA."""
@@ -137,12 +143,14 @@ class MapperNewStoreStock(InlineMapper):
         """Send what the run yields at its end."""
         with self._summary.step(is_last=True):
             if self._run is None:
+                self._summary.outcome = "no_input"
                 self.logger.info("No input: nothing to do")
                 return
             self._write_messages(self._run.finish())
             if isinstance(self.message_writer, MessageWriter):
                 # Records that no STATE follows are still pending.
                 self.message_writer.flush()
+            self._summary.outcome = self._run.outcome
             self._run.close()
 
     def _opened_run(self) -> Run:

@@ -30,6 +30,7 @@ from mapper_newstore_stock.run.rules import Rules
 from mapper_newstore_stock.run.source_reads import proofs_of, remember_sources
 from mapper_newstore_stock.run.source_rows import SourceReader
 from mapper_newstore_stock.run.sources import Sources
+from mapper_newstore_stock.run_summary import NOTHING_TO_DO
 from mapper_newstore_stock.state import STOCK, Acknowledged, Taken
 
 if t.TYPE_CHECKING:
@@ -59,6 +60,9 @@ STOCK_SCHEMA = th.PropertiesList(
 
 class StockRun:
     """One run that collects the tap's events in the ledger, and sends its cuts at the end.
+
+    Attributes:
+        outcome: `sent`, `nothing_to_do`, `no_input`, or `incomplete_input`: the tap died.
 
     Args:
         config: The mapper's settings.
@@ -93,6 +97,7 @@ class StockRun:
         self._events_begun = False
         self._has_warned = False
         self._tenant = OneTenant()
+        self.outcome = "no_input"
 
     def begin_events(self) -> tuple[singer.Message, ...]:
         """Note that the tap's SCHEMA came: a STATE from here on is no longer its input state."""
@@ -165,6 +170,7 @@ class StockRun:
         if not self._intake.is_complete:
             # A range beyond these events may have been declared that neither ledger nor state remembers.
             self._logger.warning("The tap ended before it had sent all it releases: its events are kept, none is sent")
+            self.outcome = "incomplete_input"
             yield self._state_message(self._acknowledged)
             return
         folder = ListFolder.of(self._ledger.connection, self._config.get("cache_dir"), self._ledger.ledger_id)
@@ -180,6 +186,7 @@ class StockRun:
         self._ledger.connection.commit()
         cursors = {name: read.cursor for name, read in found.items() if read.cursor is not None}
         read_through = dataclasses.replace(self._acknowledged, cursors=cursors)
+        self.outcome = "sent" if cuts else NOTHING_TO_DO
         if not cuts:
             self._logger.info("%d events taken, no quantity changed", self._counts["events"])
             yield self._state_message(read_through)
