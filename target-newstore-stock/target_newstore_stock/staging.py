@@ -9,6 +9,7 @@ import urllib.parse
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from target_newstore_stock.drivers import missing_driver
 from target_newstore_stock.errors import StagingError
 from target_newstore_stock.import_api import IMPORT_ID
 from target_newstore_stock.masking import masked, no_place, reason
@@ -42,7 +43,9 @@ class Staging:
     def __init__(self, url: str, link: str) -> None:
         try:
             self._filesystem, self._root = fsspec.core.url_to_fs(url, **OPTIONS.get(url.partition("://")[0], {}))
-        except (ImportError, ValueError) as error:
+        except ImportError as error:
+            raise StagingError(f"staging_url: {missing_driver(error)}") from error
+        except ValueError as error:
             raise StagingError(f"staging_url: {no_place(error)}") from error
         self._link = link
 

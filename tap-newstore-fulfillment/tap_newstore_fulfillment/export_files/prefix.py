@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from tap_newstore_fulfillment.drivers import missing_driver
 from tap_newstore_fulfillment.errors import ConfigurationError, TapError
 from tap_newstore_fulfillment.export_files.pages import is_s3, listed
 from tap_newstore_fulfillment.masking import masked, no_place, reason
@@ -72,7 +73,9 @@ class ExportPrefix:
     def __init__(self, url: str, first: str = "") -> None:
         try:
             self._filesystem, root = fsspec.core.url_to_fs(url)
-        except (ImportError, ValueError) as error:
+        except ImportError as error:
+            raise ConfigurationError(f"export_files_url: {missing_driver(error)}") from error
+        except ValueError as error:
             raise ConfigurationError(f"export_files_url: {no_place(error)}") from error
         self._root = root.rstrip("/")
         self._first = first

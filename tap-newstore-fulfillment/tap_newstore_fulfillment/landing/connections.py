@@ -11,6 +11,7 @@ import typing as t
 import sqlalchemy as sa
 
 from tap_newstore_fulfillment.address import address
+from tap_newstore_fulfillment.drivers import missing_driver
 
 LOCK_SECONDS = 10
 #: For each server that is tried.
@@ -65,6 +66,8 @@ def short(error: Exception) -> str:
     """Return the driver's own message, without SQL, parameters or links."""
     if is_read_only(error):
         return STANDBY
+    if isinstance(error, ImportError):
+        return missing_driver(error)
     cause = getattr(error, "orig", None) or error
     return str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import functools
 import typing as t
 
@@ -25,7 +26,7 @@ from mapper_newstore_stock.settings import ALLOCATIONS, SETTINGS
 from mapper_newstore_stock.state import checked
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from types import FrameType
 
     import click
@@ -141,7 +142,7 @@ class MapperNewStoreStock(InlineMapper):
 
     def process_endofpipe(self) -> None:
         """Send what the run yields at its end."""
-        with self._summary.step(is_last=True):
+        with self._step(is_last=True):
             if self._run is None:
                 self._summary.outcome = "no_input"
                 self.logger.info("No input: nothing to do")
@@ -152,6 +153,17 @@ class MapperNewStoreStock(InlineMapper):
                 self.message_writer.flush()
             self._summary.outcome = self._run.outcome
             self._run.close()
+
+    @contextlib.contextmanager
+    def _step(self, *, is_last: bool) -> Iterator[None]:
+        """Run a step of the run; if it fails, release what the run holds."""
+        try:
+            with self._summary.step(is_last=is_last):
+                yield
+        except Exception:
+            if self._run is not None:
+                self._run.close()
+            raise
 
     def _opened_run(self) -> Run:
         """Return the run; the first message opens it, because only then is the ledger needed."""
@@ -167,7 +179,7 @@ class MapperNewStoreStock(InlineMapper):
     def _new_reader(self) -> GenericSingerReader[t.Any]:
         """Return the reader; only this package's own takes events in blocks."""
         if issubclass(self.message_reader_class, MessageReader):
-            return self.message_reader_class(self._take_events, functools.partial(self._summary.step, is_last=False))
+            return self.message_reader_class(self._take_events, functools.partial(self._step, is_last=False))
         return self.message_reader_class()
 
     def _take_events(self, events: list[Event]) -> None:

@@ -13,6 +13,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.address import address
+from mapper_newstore_stock.drivers import missing_driver
 from mapper_newstore_stock.ledger.primary import POSTGRESQL, STANDBY, is_read_only, presence, writable
 
 if t.TYPE_CHECKING:
@@ -168,6 +169,8 @@ def short(error: Exception) -> str:
     """Return the driver's own message, without SQL, parameters or links."""
     if is_read_only(error):
         return STANDBY
+    if isinstance(error, ImportError):
+        return missing_driver(error)
     text = str(getattr(error, "orig", None) or error).strip()
     return text.splitlines()[0] if text else type(error).__name__
 

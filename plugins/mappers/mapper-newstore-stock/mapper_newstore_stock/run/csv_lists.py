@@ -22,7 +22,8 @@ from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.run.csv_hints import hint, not_decoded
 from mapper_newstore_stock.run.layouts import UTF_8, CsvFormat
 from mapper_newstore_stock.run.line_diff import BLOCK_BYTES, CannotCompareError
-from mapper_newstore_stock.run.list_bytes import HandedOn, named, open_bytes, shown_url
+from mapper_newstore_stock.run.list_bytes import HandedOn, open_bytes, shown_url
+from mapper_newstore_stock.run.list_errors import why
 
 if t.TYPE_CHECKING:
     import _csv
@@ -236,7 +237,7 @@ class CsvFile:
 
     def _cannot_read(self, error: Exception, line: int) -> str:
         text = f"{self._setting}_url: cannot read {shown_url(self._url)}"
-        what = named(error, self._url)
+        what = why(error, self._url)
         if isinstance(error, csv.Error):
             return f"{text}, line {line}: {what}: a quote is missing or one too many"
         if infer_compression(self._url) and (not isinstance(error, OSError) or error.errno is None):

@@ -80,7 +80,9 @@ def refuse_duplicates(connection: sa.Connection, others_of: str | None) -> None:
     key = twice.subquery().c
     query = sa.select(*key).order_by(*key)
     if rows := connection.execute(query.limit(NAMED_KEYS)).all():
-        raise OnHandError(f"the on-hand source names these keys more than once: {name_keys(rows)}")
+        count = connection.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
+        more = f" and {count - NAMED_KEYS} more" if count > NAMED_KEYS else ""
+        raise OnHandError(f"the on-hand source names these keys more than once: {name_keys(rows)}{more}")
 
 
 def set_foreign_rows_aside(connection: sa.Connection, name: str, foreign_nodes: Sequence[str]) -> int:

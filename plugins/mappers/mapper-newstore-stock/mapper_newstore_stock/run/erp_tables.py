@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import typing as t
+from pathlib import Path
 
 import fsspec
 import sqlalchemy as sa
@@ -204,6 +205,10 @@ class ErpTables:
 
     def _new_connection(self, place: Place) -> sa.Connection:
         engine = open_engine(place.url)
+        path = engine.url.database if engine.dialect.name == "sqlite" else None
+        # SQLite would make it.
+        if path and not path.startswith((":", "file:")) and not Path(path).exists():
+            raise OnHandError(f"{place.setting}_url: cannot read {place.name}: there is no file {path}")
         self._resources.callback(engine.dispose)
         return self._resources.enter_context(engine.connect())
 

@@ -9,7 +9,8 @@ import typing as t
 import fsspec
 
 from mapper_newstore_stock.errors import ConfigurationError, OnHandError
-from mapper_newstore_stock.run.list_bytes import named, shown_url
+from mapper_newstore_stock.run.list_bytes import shown_url
+from mapper_newstore_stock.run.list_errors import why
 
 if t.TYPE_CHECKING:
     from mapper_newstore_stock.run.moments import MomentReader
@@ -64,7 +65,7 @@ class ListFiles:
         try:
             filesystem, path = fsspec.core.url_to_fs(self.url)
         except (ImportError, ValueError) as error:
-            raise ConfigurationError(f"on_hand_url: {named(error, self.url)}") from error
+            raise ConfigurationError(f"on_hand_url: {why(error, self.url)}") from error
         try:
             paths = filesystem.glob(path) if is_pattern else [path]
             whole = [path for path in paths if not self.done_marker or filesystem.exists(path + self.done_marker)]
@@ -74,7 +75,7 @@ class ListFiles:
         except OnHandError:
             raise
         except Exception as error:  # each store's client raises its own kinds
-            raise OnHandError(f"on_hand_url: cannot look at {shown_url(self.url)}: {named(error, self.url)}") from error
+            raise OnHandError(f"on_hand_url: cannot look at {shown_url(self.url)}: {why(error, self.url)}") from error
         taken_at, path = max(found)
         return ListFile(str(filesystem.unstrip_protocol(path)) if "://" in self.url else path, taken_at)
 

@@ -1,0 +1,64 @@
+"""Why a list cannot be read, in one line: the cause that a driver has hidden, and no place said twice."""
+
+from __future__ import annotations
+
+import http
+import re
+import typing as t
+
+from mapper_newstore_stock.drivers import missing_driver
+from mapper_newstore_stock.run.list_bytes import named
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: In a URL of fsspec, also behind another protocol: `zip://a.csv::https://erp/stock.zip`.
+WEB = re.compile(r"(?:^|::)https?://")
+
+
+def why(error: Exception, url: str) -> str:
+    """Return why what a URL names cannot be read; the text shows no secret.
+
+    Args:
+        error: What the store's driver raised.
+        url: Path or fsspec URL.
+    """
+    if isinstance(error, ImportError):
+        return missing_driver(error)
+    if WEB.search(url):
+        return _why_not_answered(error, url)
+    return error.strerror if isinstance(error, OSError) and error.errno and error.strerror else named(error, url)
+
+
+def _why_not_answered(error: Exception, url: str) -> str:
+    """Return what came instead of a list; fsspec makes "not found" of nearly everything."""
+    causes = list(_causes(error))
+    for cause in causes:
+        if status := _status(cause):
+            return f"it answered {status} ({_phrase(status)})"
+    last = causes[-1]
+    if isinstance(last, FileNotFoundError) and last.errno is None:
+        return f"it answered 404 ({_phrase(404)})"
+    if isinstance(last, OSError) and last.errno and last.strerror:
+        return f"no answer: {last.strerror}"
+    return named(error, url)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__ or found.__context__
+
+
+def _status(error: BaseException) -> int:
+    """Return the HTTP status that an error is of; 0: of none."""
+    status = getattr(error, "status", 0)
+    return status if type(status) is int and status >= 400 else 0
+
+
+def _phrase(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return "no standard status"
