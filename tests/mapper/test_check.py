@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 import sqlalchemy as sa
+from mapper_newstore_stock.errors import QuantityError
 from mapper_newstore_stock.ledger import tables
 from mapper_newstore_stock.ledger.database import open_engine
 from mapper_newstore_stock.ledger.store import Ledger
@@ -119,16 +120,24 @@ def test_every_missing_setting_is_named_at_once(tmp_path: Path) -> None:
         assert f"'{name}' is a required property. Set MAPPER_NEWSTORE_STOCK_{name.upper()}" in done.stdout
 
 
-def test_bad_quantities_are_named_twenty_at_once(day: ShopDay, tmp_path: Path) -> None:
-    for number in range(25):
+@pytest.mark.parametrize("rows", [2, 25])
+def test_bad_quantities_are_named_and_red_where_a_run_stops(rows: int, day: ShopDay, tmp_path: Path) -> None:
+    for number in range(rows):
         day.erp.count_later("DC01", f"BAD-{number}", "a dozen")
     day.erp.count(*SKU, 10)
     found = check(tmp_path, day.settings)
-    assert (found.code, found.result) == (0, "yellow")
     said = found.only("on-hand list")["said"]
-    assert "25 more cannot be used" in said
-    assert said.count("a dozen") == 20
+    assert f"{rows} more cannot be used" in said
+    assert said.count("a dozen") == min(rows, 20)
+    if rows <= 20:
+        assert (found.code, found.result) == (0, "yellow")
+        day.run()
+        return
     assert said.endswith("and 5 more")
+    assert (found.code, found.only("bad rows")["color"]) == (1, "red")
+    with pytest.raises(QuantityError, match=r"25 on-hand rows cannot be used.*; and 5 more") as refused:
+        day.run()
+    assert str(refused.value).count("a dozen") == 20
 
 
 @pytest.mark.parametrize(

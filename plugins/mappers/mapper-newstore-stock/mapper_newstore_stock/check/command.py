@@ -7,7 +7,7 @@ import typing as t
 import click
 
 from mapper_newstore_stock.check.ledgers import look_at_ledger
-from mapper_newstore_stock.check.lists import look_at_list, nodes_read
+from mapper_newstore_stock.check.lists import look_at_bad_rows, look_at_list, nodes_read
 from mapper_newstore_stock.check.locations import look_at_locations
 from mapper_newstore_stock.findings import Findings, format_option
 from mapper_newstore_stock.mapper import MapperNewStoreStock
@@ -46,7 +46,9 @@ def _look(findings: Findings, config: Mapping[str, t.Any]) -> None:
     sources = Sources(config)
     nodes: set[str] = set()
     with look_at_ledger(findings, config["ledger_url"]) as connection:
+        counted = []
         for source in sources:
-            look_at_list(findings, connection, sources, source)
+            counted.append(look_at_list(findings, connection, sources, source))
             nodes |= nodes_read(connection)
+        look_at_bad_rows(findings, counted, config)
     look_at_locations(findings, nodes)

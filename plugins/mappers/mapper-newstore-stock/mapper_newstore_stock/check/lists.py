@@ -16,9 +16,12 @@ from mapper_newstore_stock.run.booked_units import load_bookings
 from mapper_newstore_stock.run.changed_rows import ChangedRows, LastReading
 from mapper_newstore_stock.run.erp_rows import load_unusable, refuse_duplicates, rows_by_key
 from mapper_newstore_stock.run.erp_tables import ErpTables
+from mapper_newstore_stock.run.held_keys import most_held
 from mapper_newstore_stock.run.row_problems import NAMED_ROWS
 
 if t.TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from mapper_newstore_stock.findings import Findings
     from mapper_newstore_stock.run.on_hand import UnusableRow
     from mapper_newstore_stock.run.sources import Source, Sources
@@ -26,7 +29,14 @@ if t.TYPE_CHECKING:
 TO_DO = "Correct the list or the settings that lead to it (on_hand_*, booked_*), or start the ERP's database"
 
 
-def look_at_list(findings: Findings, connection: sa.Connection, sources: Sources, source: Source) -> None:
+class Counted(t.NamedTuple):
+    """How many rows of a list cannot be used, and how many keys it and the last one have."""
+
+    unusable: int = 0
+    keys: int = 0
+
+
+def look_at_list(findings: Findings, connection: sa.Connection, sources: Sources, source: Source) -> Counted:
     """Note whether a run could read a source, and what of it is new."""
     of = f" of {source.name}" if source.name else ""
     for table in (read_row, gone_row, unusable_row, foreign_row):
@@ -39,7 +49,20 @@ def look_at_list(findings: Findings, connection: sa.Connection, sources: Sources
             refuse_duplicates(connection, None)
             refuse_short_list(connection, source.rules, count + load_unusable(connection, unusable), None)
             refuse_vanished(connection, source.rules, has_all=True)
-            findings.green(f"next run{of}", _what_is_new(connection, source))
+            new, gone = _new(connection, source), _missing(connection, source)
+            said = f"{new} rows are new or changed since the last run, {gone} are gone; events say what else is sent"
+            findings.green(f"next run{of}", said)
+        return Counted(len(unusable), count + gone)
+    return Counted()
+
+
+def look_at_bad_rows(findings: Findings, counted: Sequence[Counted], config: Mapping[str, t.Any]) -> None:
+    """Note whether a run stops because of the rows that cannot be used."""
+    unusable = sum(each.unusable for each in counted)
+    most = most_held(config.get("max_held_percent"), sum(each.keys for each in counted))
+    if unusable and (config["held_keys"] != "hold" or unusable > most):
+        said = f"{unusable} on-hand rows cannot be used: a run stops (held_keys, max_held_percent)"
+        findings.red("bad rows", said, "Correct them in the on-hand source")
 
 
 def nodes_read(connection: sa.Connection) -> set[str]:
@@ -92,15 +115,20 @@ def _say_rows(
         )
 
 
-def _what_is_new(connection: sa.Connection, source: Source) -> str:
-    """Return how a list differs from what the last run read of it."""
+def _new(connection: sa.Connection, source: Source) -> int:
+    """Return how many rows the last run did not read as they are."""
     read, kept = read_row.c, on_hand.c
     says = kept.taken_at if source.inputs.on_hand.says_when else kept.as_of_logical_timestamp
-    is_ours = sa.and_(kept.source == source.name, is_present)
-    as_it_was = sa.exists().where(
-        same_key(kept, read), is_ours, kept.quantity == read.quantity, says.is_not_distinct_from(read.as_of)
-    )
-    new = connection.scalar(sa.select(sa.func.count()).select_from(read_row).where(~as_it_was))
-    missing = sa.and_(is_ours, ~sa.exists().where(same_key(read, kept)))
-    gone = connection.scalar(sa.select(sa.func.count()).select_from(on_hand).where(missing))
-    return f"{new} rows are new or changed since the last run, {gone} are gone; events say what else is sent"
+    is_same = sa.and_(kept.quantity == read.quantity, says.is_not_distinct_from(read.as_of))
+    as_it_was = sa.exists().where(same_key(kept, read), _was_listed(source), is_same)
+    return connection.scalar(sa.select(sa.func.count()).select_from(read_row).where(~as_it_was)) or 0
+
+
+def _missing(connection: sa.Connection, source: Source) -> int:
+    """Return how many rows the last run read and the list no longer has."""
+    missing = sa.and_(_was_listed(source), ~sa.exists().where(same_key(read_row.c, on_hand.c)))
+    return connection.scalar(sa.select(sa.func.count()).select_from(on_hand).where(missing)) or 0
+
+
+def _was_listed(source: Source) -> sa.ColumnElement[bool]:
+    return sa.and_(on_hand.c.source == source.name, is_present)

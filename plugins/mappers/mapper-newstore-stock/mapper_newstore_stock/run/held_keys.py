@@ -95,23 +95,34 @@ def refuse_too_many(connection: sa.Connection, rules: Rules, count: int) -> None
     unusable = _count(connection, unusable_row, ~sa.exists().where(same_key(without_row.c, bad), without_row.c.is_held))
     if not rules.holds_keys and count:
         raise QuantityError(f"no on-hand row for keys with completed units: {_named(connection)}. {_ADVICE}")
-    percent, at_least = rules.max_held_percent, 0
-    if percent is None:
-        percent, at_least = DEFAULT_MAX_HELD_PERCENT, ALWAYS_HELD
+    percent = DEFAULT_MAX_HELD_PERCENT if rules.max_held_percent is None else rules.max_held_percent
     held = _count(connection, without_row, without_row.c.is_held, ~_of_unusable(rules))
     total = held + _count(connection, on_hand)
-    if unusable and (not rules.holds_keys or held + unusable > max(total * percent / 100, at_least)):
-        reasons = connection.scalars(sa.select(bad.reason).order_by(bad.fulfillment_node_id, bad.product_id).limit(3))
+    most = most_held(rules.max_held_percent, total)
+    if unusable and (not rules.holds_keys or held + unusable > most):
+        query = sa.select(bad.reason).order_by(bad.fulfillment_node_id, bad.product_id).limit(NAMED_KEYS)
+        reasons = "; ".join(connection.scalars(query))
+        more = f"; and {unusable - NAMED_KEYS} more" if unusable > NAMED_KEYS else ""
         too_many = f", more than max_held_percent ({percent:g})" if rules.holds_keys else ""
         raise QuantityError(
-            f"{unusable} on-hand rows cannot be used{too_many}: {'; '.join(reasons)}. Nothing was sent. Correct them "
-            f"in the on-hand source"
+            f"{unusable} on-hand rows cannot be used{too_many}: {reasons}{more}. Nothing was sent. Correct them in the "
+            f"on-hand source"
         )
-    if held > max(total * percent / 100, at_least):
+    if held > most:
         raise QuantityError(
             f"{held} of {total} keys have completed units and no on-hand row, more than max_held_percent "
             f"({percent:g}): {_named(connection)}. {_ADVICE}"
         )
+
+
+def most_held(percent: float | None, total: int) -> float:
+    """Return how many of all keys may be held, or have rows that cannot be used.
+
+    Args:
+        percent: The setting `max_held_percent`.
+        total: How many keys there are.
+    """
+    return max(total * DEFAULT_MAX_HELD_PERCENT / 100, ALWAYS_HELD) if percent is None else total * percent / 100
 
 
 def _count(connection: sa.Connection, table: sa.Table, *conditions: sa.ColumnElement[bool]) -> int:
