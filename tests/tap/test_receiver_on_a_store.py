@@ -66,6 +66,19 @@ def test_metrics_count_received_new_and_refused_events(tmp_path: Path, url: str)
         assert metric(receiver, "newstore_newest_event_lag_seconds") > 0
 
 
+def test_the_newest_event_is_known_after_a_restart_and_to_every_receiver(tmp_path: Path, url: str) -> None:
+    name = "newstore_newest_event_timestamp_seconds"
+    with Receiver(tmp_path, landing_url=url) as receiver:
+        assert metric(receiver, name) == 0
+        receiver.post(an_event(10))
+        published = metric(receiver, name)
+        (tmp_path / "other").mkdir()
+        with Receiver(tmp_path / "other", landing_url=url) as other:
+            assert metric(other, name) == published > 0
+    with Receiver(tmp_path, landing_url=url) as receiver:
+        assert metric(receiver, name) == published
+
+
 def test_many_receivers_fill_one_store(tmp_path: Path, url: str) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()

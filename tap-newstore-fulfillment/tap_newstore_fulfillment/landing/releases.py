@@ -8,6 +8,7 @@ import typing as t
 
 import sqlalchemy as sa
 
+from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.far_ahead import FarAhead
 from tap_newstore_fulfillment.landing.late_arrivals import LateArrivals, is_known_late
 from tap_newstore_fulfillment.landing.losses import Losses
@@ -150,6 +151,22 @@ class Releases:
         if plan.through is not None:
             query = query.where(fulfillment_event.c.logical_timestamp > plan.through)
         yield from self._read(query)
+
+    def newest_published(self) -> float | None:
+        """Return when the event that came last was published, epoch seconds; None: none has come.
+
+        Of one that does not say, or whose body has been pruned, it is when it came.
+
+        Raises:
+            StoreUnavailableError: the store does not answer.
+        """
+        event = fulfillment_event.c
+        newest = sa.select(event.body, event.received_at).where(event.logical_timestamp > TAKEN_OUT)
+        with self._database.reading() as connection:
+            row = connection.execute(newest.order_by(event.position.desc()).limit(1)).first()
+        if row is None:
+            return None
+        return (check_event(row.body.encode()).published_at if row.body else None) or row.received_at / 1000
 
     def _read(self, query: sa.Select[t.Any]) -> Iterator[Sequence[Arrival]]:
         with self._database.reading() as connection:

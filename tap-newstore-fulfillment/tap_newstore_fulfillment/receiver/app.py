@@ -64,6 +64,9 @@ if t.TYPE_CHECKING:
         def audit_figures(self) -> AuditFigures:
             """Return what audits have found."""
 
+        def newest_published(self) -> float | None:
+            """Return when the event that came last was published, epoch seconds; None: none has come."""
+
 
 logger = logging.getLogger("newstore-event-receiver")
 
@@ -156,6 +159,7 @@ class _Receiver:
             with contextlib.suppress(StoreUnavailableError):
                 self._metrics.show_set_aside(await run_in_threadpool(self._audited.set_aside))
                 self._metrics.show_audits(await run_in_threadpool(self._audited.audit_figures))
+                self._metrics.show_newest(await run_in_threadpool(self._audited.newest_published), time.time())
         return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
 
     def _check_port(self, request: Request) -> None:

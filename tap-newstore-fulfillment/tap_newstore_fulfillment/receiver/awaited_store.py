@@ -80,6 +80,10 @@ class AwaitedStore:
         """Return what audits have found."""
         return self._opened().audit_figures()
 
+    def newest_published(self) -> float | None:
+        """Return when the event that came last was published, epoch seconds; None: none has come."""
+        return self._opened().newest_published()
+
     def _opened(self) -> LandingStore:
         if self._store is None:
             raise StoreUnavailableError(self._reason)

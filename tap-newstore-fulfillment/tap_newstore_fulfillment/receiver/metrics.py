@@ -111,6 +111,17 @@ class ReceiverMetrics:
         self._audited.set((figures.ended_at or 0) / 1000)
         self._went_back.set(figures.went_back)
 
+    def show_newest(self, published: float | None, now: float) -> None:
+        """Show the store's newest event: after a restart, and beside other receivers, this process has not seen it.
+
+        Args:
+            published: Epoch seconds; None: there is none.
+            now: Epoch seconds.
+        """
+        if published and self._newest_published < published < now + LONGEST_LEAD_SECONDS:
+            self._newest_published = published
+            self._newest.set(published)
+
     def count_quarantined(self) -> None:
         """Count a body that was answered 400 or 413."""
         self._quarantined.inc()
