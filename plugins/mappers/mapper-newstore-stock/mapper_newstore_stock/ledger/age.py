@@ -29,13 +29,22 @@ def ages(connection: sa.Connection, now: dt.datetime) -> Table:
     return Table(COLUMNS, rows, says)
 
 
+def last_planned(connection: sa.Connection) -> str | None:
+    """Return when the last run started that read the ERP's list and planned; None: none has."""
+    return _started(connection, sa.select(sa.func.max(source.c.read_run)))
+
+
+def waiting_since(connection: sa.Connection) -> str | None:
+    """Return when the first run started of whose cuts one is not known to be imported; None: all are."""
+    return _started(connection, sa.select(sa.func.min(cut.c.run)).where(cut.c.cut > acknowledged_cut(connection)))
+
+
 def _found(connection: sa.Connection) -> Iterator[tuple[str, str]]:
     """Yield since when, and what; the oldest first."""
-    planned = _started(connection, sa.select(sa.func.max(source.c.read_run)))
-    waiting = _started(connection, sa.select(sa.func.min(cut.c.run)).where(cut.c.cut > acknowledged_cut(connection)))
+    planned = last_planned(connection)
     first = _started(connection, sa.select(sa.func.min(run.c.run)))
     found = [
-        (waiting, "a run planned a cut that no later run has seen imported"),
+        (waiting_since(connection), "a run planned a cut that no later run has seen imported"),
         (planned, "the last run that read the ERP's list and planned"),
         (None if planned else first, "the first run; none has planned yet"),
     ]

@@ -1,0 +1,70 @@
+"""What a ledger knows of how runs go, as figures for alarms."""
+
+from __future__ import annotations
+
+import datetime as dt
+import typing as t
+
+import sqlalchemy as sa
+
+from mapper_newstore_stock.ledger.age import last_planned, waiting_since
+from mapper_newstore_stock.ledger.queries import acknowledged_cut
+from mapper_newstore_stock.ledger.tables import completed_unit, cut, held_key, late_unit, on_hand, unclaimed
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KINDS = ("held", "stale", "vanished")
+
+
+class Figure(t.NamedTuple):
+    """One metric.
+
+    Attributes:
+        name: Its name.
+        meaning: In a few words.
+        values: By labels, as they are written; "": none.
+    """
+
+    name: str
+    meaning: str
+    values: dict[str, float]
+
+
+def figures(connection: sa.Connection) -> Iterator[Figure]:
+    """Yield all figures."""
+    acknowledged = acknowledged_cut(connection)
+    unit = completed_unit.c
+    waits = sa.or_(unit.cut.is_(None), unit.cut > acknowledged)
+    units = sa.select(sa.func.coalesce(sa.func.sum(unit.units), 0)).where(waits)
+    counted = sa.select(held_key.c.kind, sa.func.count()).group_by(held_key.c.kind)
+    kinds = dict(connection.execute(counted).tuples().all())
+    for name, meaning, value in (
+        (
+            "last_planned_timestamp_seconds",
+            "Start of the last run that read the ERP's list and planned; 0: none has",
+            _epoch(last_planned(connection)),
+        ),
+        (
+            "unconfirmed_since_timestamp_seconds",
+            "Start of the first run with a cut not known to be imported; 0: all are",
+            _epoch(waiting_since(connection)),
+        ),
+        ("last_cut", "Number of the last cut planned", connection.scalar(sa.select(sa.func.max(cut.c.cut))) or 0),
+        ("acknowledged_cut", "Number of the last cut known to be imported", acknowledged),
+        ("waiting_units", "Completed units that no import known to have ended answers for", connection.scalar(units)),
+        ("late_units", "Late units that the ERP's rows may not contain yet", _count(connection, late_unit)),
+        ("unclaimed_timestamps", "Logical timestamps that no range has covered", _count(connection, unclaimed)),
+        ("on_hand_keys", "Keys of the ERP's lists", _count(connection, on_hand)),
+    ):
+        yield Figure(f"newstore_stock_{name}", meaning, {"": float(value or 0)})
+    by_kind = {f'{{kind="{kind}"}}': float(kinds.get(kind, 0)) for kind in KINDS}
+    yield Figure("newstore_stock_keys", "Keys without a number of their own, by kind", by_kind)
+
+
+def _count(connection: sa.Connection, table: sa.Table) -> int:
+    return connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+
+
+def _epoch(moment: str | None) -> float:
+    return dt.datetime.fromisoformat(moment).timestamp() if moment else 0.0
