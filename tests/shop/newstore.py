@@ -89,6 +89,14 @@ class NewStore:
         self._post("stock", {"items": [{**key, "on_hand": units} for key, units in keys]})
         self._post("shelf", {"items": [{**key, "quantity": units} for key, units in keys]})
 
+    def hold_back(self, node: str, product: str, **units: int) -> None:
+        """Set `reservations`, `safety_stock`, `future` and `future_allocations` of a key."""
+        self._post("held_back", {"items": [{"fulfillment_node_id": node, "product_id": product, **units}]})
+
+    def insights(self) -> dict[str, int]:
+        """Return how many stock insights were asked for, refused, and the most within a second."""
+        return dict(self._get("insights"))
+
     def receive_goods(self, node: str, product: str, units: int) -> None:
         """Put units on the true shelf."""
         self._post("shelf", {"items": [{"fulfillment_node_id": node, "product_id": product, "delta": units}]})
