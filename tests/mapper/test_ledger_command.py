@@ -106,9 +106,10 @@ def test_diff_shows_demand_and_names_keys_promised_too_high(day: ShopDay, tmp_pa
         names = ("api_url", "auth_url", "client_id", "client_secret")
         variables = {f"TARGET_NEWSTORE_STOCK_{name.upper()}": newstore.target_settings[name] for name in names}
         done = ask(day, "diff", "--format", "json", **variables)
-    assert json.loads(done.stdout) == [
-        {"fulfillment_node_id": "DC01", "product_id": "SKU-1", "sent": 8, "atp": 9, "demand": -1}
-    ]
+    (row, other) = json.loads(done.stdout)
+    shown = ("product_id", "on_hand", "sent", "atp", "demand", "cause", "above")
+    assert [row[name] for name in shown] == ["SKU-1", 10, 8, 9, -1, "refused", 1]
+    assert [other[name] for name in shown] == ["SKU-2", 5, 6, 6, 0, "ahead", 0]
     assert done.returncode == 1
     assert "NewStore promises more than was sent for 1 keys" in done.stderr
 
@@ -123,6 +124,11 @@ class StubHandler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
         self.wfile.write(self.bodies[self.path].encode())
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.bodies[self.path.partition("?")[0]].encode())
 
     def log_message(self, *_arguments: object) -> None:
         """Stay quiet."""
@@ -173,10 +179,17 @@ def test_ids_that_newstore_writes_as_numbers_are_compared_as_text(tmp_path: Path
     day.erp.count("DC01", "1001", 10)
     day.run()
     item = '{"fulfillment_node_id": "DC01", "product_id": 1001, "atp": 9}'
-    StubHandler.bodies = {"/token": TOKEN, "/v0/availabilities": f'{{"items": [{item}]}}'}
+    insights = '{"allocations": [{"order_id": "1"}]}'
+    StubHandler.bodies = {
+        "/token": TOKEN,
+        "/v0/availabilities": f'{{"items": [{item}]}}',
+        "/v0/stock/insights": insights,
+    }
     options = ("--api-url", stub_url, "--auth-url", f"{stub_url}/token", "--client-id", "a", "--client-secret", "b")
     done = ask(day, "diff", "--format", "csv", *options)
-    assert done.stdout.splitlines()[1:] == ["DC01,1001,10,9,1"]
+    assert [line.split(",")[:7] for line in done.stdout.splitlines()[1:]] == [
+        ["DC01", "1001", "10", "10", "9", "1", "allocations"]
+    ]
 
 
 def test_without_a_ledger_nothing_is_made(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import requests
 from tests.shop.process import Process, command, wait_until
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from tests.shop.warm_start import Forks
@@ -91,7 +91,12 @@ class NewStore:
 
     def hold_back(self, node: str, product: str, **units: int) -> None:
         """Set `reservations`, `safety_stock`, `future` and `future_allocations` of a key."""
-        self._post("held_back", {"items": [{"fulfillment_node_id": node, "product_id": product, **units}]})
+        self.hold_all_back([(node, product)], **units)
+
+    def hold_all_back(self, keys: Iterable[tuple[str, str]], **units: int) -> None:
+        """Set the same of several keys."""
+        items = [{"fulfillment_node_id": node, "product_id": product, **units} for node, product in keys]
+        self._post("held_back", {"items": items})
 
     def insights(self) -> dict[str, int]:
         """Return how many stock insights were asked for, refused, and the most within a second."""

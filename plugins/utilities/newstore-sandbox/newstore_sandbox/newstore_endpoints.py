@@ -51,12 +51,6 @@ def routes(sandbox: Sandbox, access: Access) -> list[Route]:
         status, body = access.token(request.path_params["realm"], await request.form())
         return JSONResponse(body, status_code=status)
 
-    async def bulk_file(request: Request) -> Response:
-        try:
-            return Response(sandbox.bulk_exports.file(request.path_params["id"]), media_type="application/json")
-        except CallError as error:
-            return error_answer(error)
-
     def with_faults(answer: Endpoint) -> Endpoint:
         async def endpoint(request: Request) -> Response:
             return await answer_with_faults(sandbox.faults.calls, request, lambda: answer(request))
@@ -75,8 +69,7 @@ def routes(sandbox: Sandbox, access: Access) -> list[Route]:
         Route("/v0/stock/insights", guarded(calls.insights), methods=["GET"]),
         Route("/v0/d/availabilities/bulk", guarded(calls.create_bulk), methods=["POST"]),
         Route("/v0/d/availabilities/bulk/{id}", guarded(calls.show_bulk), methods=["GET"]),
-        # Behind a link that is its own permission, as an object store's is.
-        Route("/availability_exports/{id}", with_faults(bulk_file), methods=["GET"]),
+        Route("/availability_exports/{id}", with_faults(calls.bulk_file), methods=["GET"]),
         Route("/v0/locations", guarded(calls.locations), methods=["GET"]),
         *(
             Route(path, guarded(_answering(call, status)), methods=[method])
@@ -166,6 +159,13 @@ class _Calls:
         export_id = request.path_params["id"]
         link = f"{request.base_url}availability_exports/{export_id}"
         return JSONResponse(self._sandbox.bulk_exports.show(export_id, link))
+
+    async def bulk_file(self, request: Request) -> Response:
+        """Serve a file behind a link that is its own permission, as an object store's is."""
+        try:
+            return Response(self._sandbox.bulk_exports.file(request.path_params["id"]), media_type="application/json")
+        except CallError as error:
+            return error_answer(error)
 
     def locations(self, _request: Request, _body: None) -> Response:
         shown = ("id", "is_inventory_master", "is_enabled", "type")
