@@ -68,6 +68,7 @@ def _write_export(path: Path, size: int) -> None:
 
 
 def _fill(url: str, size: int) -> None:
+    """Fill a ledger as the mapper does, in key order."""
     engine = open_ledger_engine(url)
     with engine.connect() as connection:
         open_schema(connection)
@@ -82,7 +83,9 @@ def _fill(url: str, size: int) -> None:
         connection.exec_driver_sql("INSERT INTO cut (cut, run, size) VALUES (1, 1, 1)")
         if engine.dialect.name == "postgresql":
             parts = {"pad2": f"lpad(mod(n, {NODES})::text, 2, '0')", "pad6": f"lpad((n / {NODES})::text, 6, '0')"}
-            connection.exec_driver_sql(insert.format(**parts, numbers=f"generate_series(0, {size - 1}) AS n"))
+            connection.exec_driver_sql(
+                insert.format(**parts, numbers=f"generate_series(0, {size - 1}) AS n ORDER BY 1, 2")
+            )
             connection.exec_driver_sql("ANALYZE on_hand")
     engine.dispose()
     if engine.dialect.name == "sqlite":

@@ -16,7 +16,9 @@ from mapper_newstore_stock.comparison.command import diff
 from mapper_newstore_stock.errors import ConfigurationError, LedgerError
 from mapper_newstore_stock.formats import format_option
 from mapper_newstore_stock.ledger import queries
+from mapper_newstore_stock.ledger.history import history
 from mapper_newstore_stock.ledger.reading import reading
+from mapper_newstore_stock.ledger.whereabouts import whereabouts
 from mapper_newstore_stock.newstore_options import newstore_options
 from mapper_newstore_stock.report import command as report_command
 
@@ -58,17 +60,56 @@ def cli(context: click.Context, config: dict[str, t.Any], ledger_url: str | None
 
 
 @cli.command()
-@click.option("--node", required=True, help="fulfillment_node_id")
-@click.option("--product", required=True, help="product_id")
+@click.option("--node", help="fulfillment_node_id")
+@click.option("--product", help="product_id")
+@click.option(
+    "--since",
+    metavar="TIME",
+    callback=lambda _context, _option, text: _moment(text),
+    help="Show all that happened since, such as 2025-03-01 or 2025-03-01T08:00:00+01:00 (UTC where no zone is named).",
+)
+@click.option("--event", "event_id", metavar="ID", help="Say where the units of an event are now.")
+@click.option("--order", "order_id", metavar="ID", help="Say where the units of an order are now.")
 @format_option
 @click.pass_obj
-def explain(ledger_url: str, node: str, product: str, write: Write) -> None:
-    """Say why a number is what it is.
+def explain(
+    ledger_url: str,
+    /,
+    *,
+    node: str | None,
+    product: str | None,
+    since: dt.datetime | None,
+    write: Write,
+    **ids: str | None,
+) -> None:
+    """Say why a number is what it is, or where an event or an order is.
 
-    Shows the ERP's row, each event since, and the cut that carried the number.
+    Shows the ERP's row, each event since, and the cut that carried the number; with --since each
+    number sent, and who changed what in between.
     """
+    asked = [name for name, value in {"key": node or product, **ids}.items() if value is not None]
+    if len(asked) != 1 or (node is None) != (product is None) or (since and node is None):
+        raise ConfigurationError("explain: needs --node and --product (and may have --since), or --event, or --order")
     with reading(ledger_url) as connection:
-        write(queries.explain(connection, node, product))
+        if node is None or product is None:
+            write(whereabouts(connection, **ids))
+        elif since is None:
+            write(queries.explain(connection, node, product))
+        else:
+            write(history(connection, node, product, since))
+
+
+def _moment(text: str | None) -> dt.datetime | None:
+    """Return the moment a text names.
+
+    Raises:
+        ConfigurationError: it names none.
+    """
+    try:
+        moment = None if text is None else dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(f"--since {text}: expected a time such as 2025-03-01T08:00:00+01:00") from None
+    return moment.replace(tzinfo=dt.UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 @cli.command()
