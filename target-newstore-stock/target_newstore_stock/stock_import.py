@@ -87,7 +87,13 @@ class StockImport:
             creates_stores=settings.create_stores,
             leaves_out=settings.unknown_locations == "leave_out",
         )
-        self._verification = Verification(
+        self._verification = self._verification_with(sleep, clock)
+        self._other_runs = OtherRuns(self._own, self._staging, cuts_of)
+        self._last_start: float | None = None
+
+    def _verification_with(self, sleep: Callable[[float], None], clock: Callable[[], float]) -> Verification:
+        settings = self._settings
+        return Verification(
             self._atp,
             FutureInventory(self._client, self._locations.is_dc, settings.future_inventory_nodes, sleep),
             sample=int(settings.verify_sample),
@@ -96,8 +102,6 @@ class StockImport:
             sleep=sleep,
             clock=clock,
         )
-        self._other_runs = OtherRuns(self._own, self._staging, cuts_of)
-        self._last_start: float | None = None
 
     def run(self, cut: CutHead, file: StockFile) -> None:
         """Import a file. When this returns, NewStore has it.
