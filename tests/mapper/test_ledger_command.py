@@ -6,17 +6,20 @@ import csv
 import http.server
 import io
 import json
+import re
 import subprocess
 import threading
 import typing as t
 
 import pytest
+from mapper_newstore_stock.comparison.rows import COLUMNS
 from mapper_newstore_stock.ledger import tables
 from mapper_newstore_stock.ledger.database import open_engine
 
 from tests.mapper.shop_day import ShopDay, completed
 from tests.shop.newstore import NewStore
 from tests.shop.process import command, environment
+from tests.structure.packages import PACKAGES
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -275,3 +278,30 @@ def test_keys_without_a_number_of_their_own_are_listed_with_reason_and_age(day: 
     assert run_command("--ledger-url", url, "held", "--older-than", "5").returncode == 0
     done = run_command("--ledger-url", url, "held", "--older-than", "-1")
     assert (done.returncode, done.stderr) == (1, "ERROR 1 keys are in the list for -1 minutes\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("explain", "--node=DC01", "--product=SKU-1"),
+        ("explain", "--node=DC01", "--product=SKU-1", "--since=2020-01-01"),
+        ("explain", "--event=completed:fr-10:10"),
+        ("at", "--timestamp=12"),
+        ("held",),
+        ("cuts",),
+    ],
+)
+def test_the_fields_of_each_answer_are_those_the_readme_promises(day: ShopDay, arguments: tuple[str, ...]) -> None:
+    fields = ask(day, *arguments, "--format", "csv").stdout.splitlines()[0]
+    assert fields.replace(",", ", ") in promised_fields()
+
+
+def test_the_fields_of_a_comparison_are_those_the_readme_promises() -> None:
+    assert ", ".join(COLUMNS) in promised_fields()
+
+
+def promised_fields() -> list[str]:
+    """Return the lists of fields in the README."""
+    readme = (PACKAGES["mapper_newstore_stock"].parent / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("#### Fields")[2].partition("\n\nFour SQL views")[0]
+    return re.findall(r"^\| `.*` \| `([^`]+)` \|$", section, re.MULTILINE)
