@@ -85,6 +85,10 @@ class LocationCheck:
     def _known(self) -> dict[str, Location]:
         return read_locations(self._client)
 
+    def is_dc(self, node: str) -> bool:
+        """Return whether NewStore knows a node as a distribution centre."""
+        return node in self._known and self._known[node].type == "dc"
+
     def leave_out_unknown(self, file: StockFile) -> int:
         """Leave out the items of nodes nobody knows, and return how many there are.
 

@@ -171,6 +171,14 @@ SETTINGS: dict[str, t.Any] = {
             description="How long NewStore may take to show an import that has finished",
         ),
         th.Property(
+            "future_inventory_nodes",
+            th.ArrayType(th.StringType),
+            default=[],
+            title="Nodes with future inventory",
+            description="Distribution centres where future inventory is loaded: for `verify`, ATP above the imported "
+            "quantity is no contradiction there. Where NewStore lists allocations of it, it need not be said",
+        ),
+        th.Property(
             "dry_run",
             th.BooleanType,
             default=False,
@@ -223,6 +231,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     verify: str
     verify_sample: float
     verify_timeout_seconds: float
+    future_inventory_nodes: list[str]
     dry_run: bool | None
     max_zeroed_percent: float | None = None
     report_path: str | None = None

@@ -13,6 +13,7 @@ from target_newstore_stock.auth import NewStoreAuthenticator
 from target_newstore_stock.changes import refuse_emptying
 from target_newstore_stock.client import NewStoreClient
 from target_newstore_stock.errors import ApiError, SecondRunError, TargetError, VerificationError
+from target_newstore_stock.future_inventory import FutureInventory
 from target_newstore_stock.import_api import NAME_PREFIX, OPEN_STATES
 from target_newstore_stock.import_jobs import ImportJobs
 from target_newstore_stock.locations import LocationCheck
@@ -76,14 +77,6 @@ class StockImport:
             clock=clock,
         )
         self._atp = AtpReader(self._client)
-        self._verification = Verification(
-            self._atp,
-            sample=int(settings.verify_sample),
-            timeout_seconds=settings.verify_timeout_seconds,
-            poll_seconds=settings.poll_seconds,
-            sleep=sleep,
-            clock=clock,
-        )
         self._staging = Staging(settings.staging_url, settings.staging_link)
         self._own = OwnNames(settings.provider, settings.tenant)
         self._report = ImportReport(settings.report_path)
@@ -94,8 +87,21 @@ class StockImport:
             creates_stores=settings.create_stores,
             leaves_out=settings.unknown_locations == "leave_out",
         )
+        self._verification = self._verification_with(sleep, clock)
         self._other_runs = OtherRuns(self._own, self._staging, cuts_of)
         self._last_start: float | None = None
+
+    def _verification_with(self, sleep: Callable[[float], None], clock: Callable[[], float]) -> Verification:
+        settings = self._settings
+        return Verification(
+            self._atp,
+            FutureInventory(self._client, self._locations.is_dc, settings.future_inventory_nodes, sleep),
+            sample=int(settings.verify_sample),
+            timeout_seconds=settings.verify_timeout_seconds,
+            poll_seconds=settings.poll_seconds,
+            sleep=sleep,
+            clock=clock,
+        )
 
     def run(self, cut: CutHead, file: StockFile) -> None:
         """Import a file. When this returns, NewStore has it.

@@ -1,9 +1,10 @@
 """Reads an import back: does NewStore show it, and does it promise no more than was imported?
 
 ATP is the imported quantity minus what is allocated, reserved or kept as safety stock, and customers go on buying.
-So ATP below the quantity is normal and proves nothing; ATP above it is impossible once the import shows. A key
-*had to change* if its ATP before the import was above the new quantity, or unknown. When all those keys have come
-down, the import shows. If no key of the sample had to change, nothing contradicts the import, but nothing proves it.
+So ATP below the quantity is normal and proves nothing; ATP above it is impossible once the import shows, but where
+future inventory is loaded (newstore-api.md, section 5). A key *had to change* if its ATP before the import was above
+the new quantity, or unknown. When all those keys have come down, the import shows. If no key of the sample had to
+change, nothing contradicts the import, but nothing proves it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if t.TYPE_CHECKING:
     from target_newstore_stock.stock_file import StockFile
 
     ReadAtp = Callable[[Iterable[Key]], dict[Key, int]]
+    FindFuture = Callable[[Iterable[Key]], set[Key]]
 
 logger = logging.getLogger("target-newstore-stock.verification")
 
@@ -53,6 +55,8 @@ class Verdict:
         changed: How many have another ATP than before.
         above: Keys whose ATP is above the imported quantity, with the quantity and the ATP.
         missing: Keys without any ATP.
+        not_visible: Those above whose ATP is what it was before the import.
+        future: How many are above because of future inventory; they contradict nothing.
     """
 
     keys: int
@@ -60,6 +64,8 @@ class Verdict:
     changed: int
     above: list[tuple[Key, int, int]]
     missing: list[Key]
+    not_visible: frozenset[Key] = frozenset()
+    future: int = 0
 
     @property
     def is_good(self) -> bool:
@@ -69,17 +75,23 @@ class Verdict:
     @property
     def table(self) -> Table:
         """The keys that contradict the import, as a table."""
-        above = [(*key, quantity, atp) for key, quantity, atp in self.above]
-        missing = [(*key, None, "not shown") for key in self.missing]
-        columns = ("fulfillment_node_id", "product_id", "imported", "ATP")
+        above = [(*key, quantity, atp, self._cause(key)) for key, quantity, atp in self.above]
+        missing = [(*key, None, None, "NewStore does not show it") for key in self.missing]
+        columns = ("fulfillment_node_id", "product_id", "imported", "ATP", "cause")
         return Table("NewStore's ATP contradicts the import", columns, [*above, *missing][:SHOWN_ROWS])
 
+    def _cause(self, key: Key) -> str:
+        return "as before the import: not visible yet" if key in self.not_visible else "unexplained"
+
     def __str__(self) -> str:
+        future = f", {self.future} above by future inventory" if self.future else ""
         if not self.is_good:
-            return f"{len(self.above)} of {self.keys} keys above the imported quantity, {len(self.missing)} not shown"
+            said = f"{len(self.above)} of {self.keys} keys above the imported quantity, {len(self.missing)} not shown"
+            hint = f", {len(self.not_visible)} as before the import" if self.not_visible else ""
+            return f"{said}{hint}{future}"
         if not self.had_to_change:
-            return f"{self.keys} keys read, none had to change and none is above the imported quantity"
-        return f"{self.keys} keys read, all {self.had_to_change} that had to change have, {self.changed} differ"
+            return f"{self.keys} keys read, none had to change and none is above the imported quantity{future}"
+        return f"{self.keys} keys read, all {self.had_to_change} that had to change have, {self.changed} differ{future}"
 
 
 class Verification:
@@ -87,6 +99,7 @@ class Verification:
 
     Args:
         read: Reads the ATP of keys.
+        find_future: Returns which of some keys have future inventory.
         sample: How many keys of an import to read; 0 reads all.
         timeout_seconds: How long NewStore may take to show an import.
         poll_seconds: Pause before the second look; later ones grow.
@@ -97,6 +110,7 @@ class Verification:
     def __init__(
         self,
         read: ReadAtp,
+        find_future: FindFuture,
         *,
         sample: int,
         timeout_seconds: float,
@@ -105,6 +119,7 @@ class Verification:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read = read
+        self._find_future = find_future
         self._sample = sample
         self._timeout_seconds = timeout_seconds
         self._poll_seconds = poll_seconds
@@ -126,26 +141,39 @@ class Verification:
         deadline = self._clock() + self._timeout_seconds
         wait = self._poll_seconds
         shown: dict[Key, int] = {}
+        asked: set[Key] = set()
+        future: set[Key] = set()
         open_keys = expected
         while True:
             shown.update(self._read(key.key for key in open_keys))
-            open_keys = [key for key in expected if key.key not in shown or shown[key.key] > key.quantity]
+            open_keys = _contradicting(expected, shown, future)
+            # Asked for once each: what is not promised now will hardly be while this waits.
+            above = {key.key for key in open_keys if key.key in shown} - asked
+            future |= self._find_future(sorted(above))
+            asked |= above
+            open_keys = _contradicting(open_keys, shown, future)
             if not open_keys or self._clock() >= deadline:
-                return _verdict(expected, shown)
+                return _verdict(expected, shown, future)
             logger.info("NewStore does not show the import yet: %d of %d keys", len(open_keys), len(expected))
             self._sleep(wait)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
 
 
-def _verdict(expected: list[Expected], shown: dict[Key, int]) -> Verdict:
+def _contradicting(expected: list[Expected], shown: dict[Key, int], future: set[Key]) -> list[Expected]:
+    """Return the keys that are not shown, or shown above their quantity without future inventory."""
+    return [
+        key for key in expected if key.key not in shown or (shown[key.key] > key.quantity and key.key not in future)
+    ]
+
+
+def _verdict(expected: list[Expected], shown: dict[Key, int], future: set[Key]) -> Verdict:
+    contradicting = _contradicting(expected, shown, future)
     return Verdict(
         keys=len(expected),
         had_to_change=sum(key.must_change for key in expected),
         changed=sum(shown.get(key.key) != key.before for key in expected),
-        above=[
-            (key.key, key.quantity, shown[key.key])
-            for key in expected
-            if key.key in shown and shown[key.key] > key.quantity
-        ],
+        above=[(key.key, key.quantity, shown[key.key]) for key in contradicting if key.key in shown],
         missing=[key.key for key in expected if key.key not in shown],
+        not_visible=frozenset(key.key for key in contradicting if key.key in shown and shown[key.key] == key.before),
+        future=len(future),
     )

@@ -25,6 +25,7 @@ PARTS: tuple[str, ...] = (
     "erp_list",
     "bookings",
     "held_keys",
+    "whole_shop",
     "target",
     "chain",
     "sweep",

@@ -6,17 +6,20 @@ import csv
 import http.server
 import io
 import json
+import re
 import subprocess
 import threading
 import typing as t
 
 import pytest
+from mapper_newstore_stock.comparison.rows import COLUMNS
 from mapper_newstore_stock.ledger import tables
 from mapper_newstore_stock.ledger.database import open_engine
 
 from tests.mapper.shop_day import ShopDay, completed
 from tests.shop.newstore import NewStore
 from tests.shop.process import command, environment
+from tests.structure.packages import PACKAGES
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,9 +109,10 @@ def test_diff_shows_demand_and_names_keys_promised_too_high(day: ShopDay, tmp_pa
         names = ("api_url", "auth_url", "client_id", "client_secret")
         variables = {f"TARGET_NEWSTORE_STOCK_{name.upper()}": newstore.target_settings[name] for name in names}
         done = ask(day, "diff", "--format", "json", **variables)
-    assert json.loads(done.stdout) == [
-        {"fulfillment_node_id": "DC01", "product_id": "SKU-1", "sent": 8, "atp": 9, "demand": -1}
-    ]
+    (row, other) = json.loads(done.stdout)
+    shown = ("product_id", "on_hand", "sent", "atp", "demand", "cause", "above")
+    assert [row[name] for name in shown] == ["SKU-1", 10, 8, 9, -1, "refused", 1]
+    assert [other[name] for name in shown] == ["SKU-2", 5, 6, 6, 0, "ahead", 0]
     assert done.returncode == 1
     assert "NewStore promises more than was sent for 1 keys" in done.stderr
 
@@ -123,6 +127,11 @@ class StubHandler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
         self.wfile.write(self.bodies[self.path].encode())
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.bodies[self.path.partition("?")[0]].encode())
 
     def log_message(self, *_arguments: object) -> None:
         """Stay quiet."""
@@ -173,10 +182,17 @@ def test_ids_that_newstore_writes_as_numbers_are_compared_as_text(tmp_path: Path
     day.erp.count("DC01", "1001", 10)
     day.run()
     item = '{"fulfillment_node_id": "DC01", "product_id": 1001, "atp": 9}'
-    StubHandler.bodies = {"/token": TOKEN, "/v0/availabilities": f'{{"items": [{item}]}}'}
+    insights = '{"allocations": [{"order_id": "1"}]}'
+    StubHandler.bodies = {
+        "/token": TOKEN,
+        "/v0/availabilities": f'{{"items": [{item}]}}',
+        "/v0/stock/insights": insights,
+    }
     options = ("--api-url", stub_url, "--auth-url", f"{stub_url}/token", "--client-id", "a", "--client-secret", "b")
     done = ask(day, "diff", "--format", "csv", *options)
-    assert done.stdout.splitlines()[1:] == ["DC01,1001,10,9,1"]
+    assert [line.split(",")[:7] for line in done.stdout.splitlines()[1:]] == [
+        ["DC01", "1001", "10", "10", "9", "1", "allocations"]
+    ]
 
 
 def test_without_a_ledger_nothing_is_made(tmp_path: Path) -> None:
@@ -262,3 +278,30 @@ def test_keys_without_a_number_of_their_own_are_listed_with_reason_and_age(day: 
     assert run_command("--ledger-url", url, "held", "--older-than", "5").returncode == 0
     done = run_command("--ledger-url", url, "held", "--older-than", "-1")
     assert (done.returncode, done.stderr) == (1, "ERROR 1 keys are in the list for -1 minutes\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("explain", "--node=DC01", "--product=SKU-1"),
+        ("explain", "--node=DC01", "--product=SKU-1", "--since=2020-01-01"),
+        ("explain", "--event=completed:fr-10:10"),
+        ("at", "--timestamp=12"),
+        ("held",),
+        ("cuts",),
+    ],
+)
+def test_the_fields_of_each_answer_are_those_the_readme_promises(day: ShopDay, arguments: tuple[str, ...]) -> None:
+    fields = ask(day, *arguments, "--format", "csv").stdout.splitlines()[0]
+    assert fields.replace(",", ", ") in promised_fields()
+
+
+def test_the_fields_of_a_comparison_are_those_the_readme_promises() -> None:
+    assert ", ".join(COLUMNS) in promised_fields()
+
+
+def promised_fields() -> list[str]:
+    """Return the lists of fields in the README."""
+    readme = (PACKAGES["mapper_newstore_stock"].parent / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("#### Fields")[2].partition("\n\nFour SQL views")[0]
+    return re.findall(r"^\| `.*` \| `([^`]+)` \|$", section, re.MULTILINE)

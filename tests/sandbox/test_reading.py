@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+import requests
 
 if t.TYPE_CHECKING:
     from tests.shop.newstore import NewStore
@@ -52,3 +53,61 @@ def test_locations_show_type_and_inventory_master(newstore: NewStore) -> None:
     rows = {row["id"]: row for row in newstore.call("GET", "/v0/locations").json()["locations"]}
     assert rows["DC01"] == {"id": "DC01", "is_inventory_master": False, "is_enabled": True, "type": "dc"}
     assert rows["LON1"] == {"id": "LON1", "is_inventory_master": True, "is_enabled": True, "type": "store"}
+
+
+def test_reservations_and_safety_stock_lower_atp_and_future_inventory_raises_it(newstore: NewStore) -> None:
+    newstore.set_stock("DC01", "beside", 10)
+    newstore.hold_back("DC01", "beside", reservations=2, safety_stock=1, future=7, future_allocations=3)
+    assert availabilities(newstore, ("DC01", "beside")).json()["items"][0]["atp"] == 10 - 2 - 1 + 7 - 3
+    answer = newstore.call("GET", "/v0/stock/insights?product_id=beside&fulfillment_node_id=DC01").json()
+    assert {name: len(rows) for name, rows in answer.items()} == {
+        "allocations": 0,
+        "reservations": 2,
+        "future_allocations": 3,
+    }
+    assert newstore.truth()["ever_oversold"] is False
+
+
+def test_stores_have_no_future_inventory(newstore: NewStore) -> None:
+    with pytest.raises(AssertionError, match="only distribution centres"):
+        newstore.hold_back("NYC1", "beside", future=1)
+
+
+def test_insights_beyond_ninety_a_second_are_refused(newstore: NewStore) -> None:
+    token = newstore.token()
+    path = "/v0/stock/insights?product_id=often&fulfillment_node_id=DC01"
+    headers = {"Authorization": f"Bearer {token}"}
+    with requests.Session() as session:
+        answers = [session.get(newstore.url + path, headers=headers, timeout=30) for _ in range(400)]
+    said = newstore.insights()
+    # A slow machine does not get as far: then none is refused.
+    assert (said["most_in_a_second"] > 90) == any(answer.status_code == 429 for answer in answers)
+    assert said["calls"] + said["refused"] >= 400
+    assert all(answer.headers["Retry-After"] == "1" for answer in answers if answer.status_code == 429)
+
+
+def test_a_bulk_export_has_every_key_and_later_only_those_that_changed(newstore: NewStore) -> None:
+    newstore.set_stock("DC01", "bulk-1", 5)
+    newstore.set_stock("DC01", "bulk-2", 6)
+    rows, at = _bulk(newstore, {})
+    assert (rows["DC01", "bulk-1"], rows["DC01", "bulk-2"]) == (5, 6)
+    newstore.set_stock("DC01", "bulk-2", 7)
+    rows, later = _bulk(newstore, {"last_updated_at": at})
+    assert (rows, later > at) == ({("DC01", "bulk-2"): 7}, True)
+    assert newstore.call("POST", "/v0/d/availabilities/bulk", body={"last_updated_at": "x"}).status_code == 400
+    assert newstore.call("GET", "/v0/d/availabilities/bulk/none").status_code == 404
+
+
+def test_a_bulk_export_takes_its_time(newstore: NewStore) -> None:
+    newstore.set_faults(bulk_seconds=600)
+    asked = newstore.call("POST", "/v0/d/availabilities/bulk", body={}).json()["availability_export_id"]
+    newstore.set_faults(bulk_seconds=0)
+    assert newstore.call("GET", f"/v0/d/availabilities/bulk/{asked}").json() == {"state": "running"}
+
+
+def _bulk(newstore: NewStore, body: object) -> tuple[dict[tuple[str, str], int], int]:
+    asked = newstore.call("POST", "/v0/d/availabilities/bulk", body=body).json()["availability_export_id"]
+    said = newstore.call("GET", f"/v0/d/availabilities/bulk/{asked}").json()
+    assert said["state"] == "finished"
+    rows = requests.get(said["link"], timeout=30).json()
+    return {(row["fulfillment_node_id"], row["product_id"]): row["atp"] for row in rows}, said["last_updated_at"]

@@ -9,7 +9,7 @@ import requests
 from tests.shop.process import Process, command, wait_until
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from tests.shop.warm_start import Forks
@@ -88,6 +88,19 @@ class NewStore:
         keys = [({"fulfillment_node_id": key[0], "product_id": key[1]}, units) for key, units in on_hand.items()]
         self._post("stock", {"items": [{**key, "on_hand": units} for key, units in keys]})
         self._post("shelf", {"items": [{**key, "quantity": units} for key, units in keys]})
+
+    def hold_back(self, node: str, product: str, **units: int) -> None:
+        """Set `reservations`, `safety_stock`, `future` and `future_allocations` of a key."""
+        self.hold_all_back([(node, product)], **units)
+
+    def hold_all_back(self, keys: Iterable[tuple[str, str]], **units: int) -> None:
+        """Set the same of several keys."""
+        items = [{"fulfillment_node_id": node, "product_id": product, **units} for node, product in keys]
+        self._post("held_back", {"items": items})
+
+    def insights(self) -> dict[str, int]:
+        """Return how many stock insights were asked for, refused, and the most within a second."""
+        return dict(self._get("insights"))
 
     def receive_goods(self, node: str, product: str, units: int) -> None:
         """Put units on the true shelf."""

@@ -15,8 +15,8 @@ LONGEST_FILE, LONGEST_FUNCTION = 280, 45
 @pytest.mark.parametrize(
     ("package", "room", "forbidden"),
     [
-        ("mapper_newstore_stock", "ledger", ("run", "report")),
-        ("mapper_newstore_stock", "run", ("report",)),
+        ("mapper_newstore_stock", "ledger", ("run", "report", "comparison")),
+        ("mapper_newstore_stock", "run", ("report", "comparison")),
         ("tap_newstore_fulfillment", "landing", ("receiver", "export_files")),
         ("tap_newstore_fulfillment", "export_files", ("receiver",)),
     ],

@@ -46,10 +46,42 @@ def test_atp_that_stays_above_the_imported_quantity_is_an_error(
         newstore, tmp_path, *a_cut(1, {"A": 7}), a_state(1), verify=verify, verify_timeout_seconds=0.3, mode="atp"
     )
     assert (done.code, acknowledged(done.messages)) == (code, states)
-    assert "1 of 1 keys above the imported quantity, 0 not shown" in done.log
-    (row,) = [line for line in done.log.splitlines() if line.split() == ["DC01", "A", "7", "10"]]
-    assert row
+    assert "1 of 1 keys above the imported quantity, 0 not shown, 1 as before the import" in done.log
+    (row,) = [line for line in done.log.splitlines() if line.split()[:4] == ["DC01", "A", "7", "10"]]
+    assert row.split()[4:] == ["as", "before", "the", "import:", "not", "visible", "yet"]
     assert "Traceback" not in done.log
+
+
+def test_future_inventory_above_the_imported_quantity_contradicts_nothing(newstore: NewStore, tmp_path: Path) -> None:
+    newstore.set_stock("DC01", "A", 10)
+    newstore.set_stock("DC01", "B", 10)
+    newstore.hold_back("DC01", "A", future=20, future_allocations=2)
+    cut = a_cut(1, {"A": 7, "B": 7})
+    done = run_target(newstore, tmp_path, *cut, a_state(1), verify="fail", verify_timeout_seconds=600)
+    assert (done.code, acknowledged(done.messages)) == (0, [1]), done.log
+    assert "all 2 that had to change have, 2 differ, 1 above by future inventory" in done.log
+
+
+@pytest.mark.parametrize(("nodes", "code"), [([], 1), (["DC02"], 1), (["DC01"], 0)])
+def test_future_inventory_nobody_has_bought_of_must_be_said(
+    newstore: NewStore, tmp_path: Path, nodes: list[str], code: int
+) -> None:
+    newstore.set_stock("DC01", "A", 10)
+    newstore.hold_back("DC01", "A", future=20)
+    settings = {"verify": "fail", "verify_timeout_seconds": 0.3, "future_inventory_nodes": nodes}
+    done = run_target(newstore, tmp_path, *a_cut(1, {"A": 7}), a_state(1), **settings)
+    assert done.code == code, done.log
+    said = "1 of 1 keys above the imported quantity" if code else "1 above by future inventory"
+    assert said in done.log
+
+
+def test_a_store_has_no_future_inventory(newstore: NewStore, tmp_path: Path) -> None:
+    newstore.add_location("NYC1", "store")
+    newstore.set_stock("NYC1", "A", 10)
+    newstore.set_faults(atp_seconds=600)
+    cut = a_cut(1, {"A": 7}, node="NYC1")
+    done = run_target(newstore, tmp_path, *cut, a_state(1), verify="fail", verify_timeout_seconds=0.3)
+    assert (done.code, newstore.insights()["calls"]) == (1, 0)
 
 
 @pytest.mark.parametrize(("sample", "read"), [(3, 3), (0, 10), (100, 10)])
@@ -64,7 +96,7 @@ def test_a_sample_is_spread_over_the_file(sample: int, read: int) -> None:
         asked.extend(keys)
         return {}
 
-    verification = Verification(answer, sample=sample, timeout_seconds=1, poll_seconds=1)
+    verification = Verification(answer, lambda _: set(), sample=sample, timeout_seconds=1, poll_seconds=1)
     assert len(verification.before(file)) == len(asked) == read
     assert asked[0][1] == "P0"
     file.close()

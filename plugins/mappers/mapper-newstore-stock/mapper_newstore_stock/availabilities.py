@@ -39,7 +39,7 @@ class AvailabilityList(msgspec.Struct):
     items: list[Availability] = []
 
 
-Answer = t.TypeVar("Answer", Token, AvailabilityList)
+Answer = t.TypeVar("Answer", bound=msgspec.Struct)
 
 
 class Availabilities:
@@ -65,16 +65,25 @@ class Availabilities:
         """
         source = iter(sent)
         while batch := list(itertools.islice(source, KEYS_A_CALL)):
-            found = self._ask(batch)
+            found = self.of((node, product) for node, product, _ in batch)
             for node, product, quantity in batch:
                 atp = found.get((node, product))
                 yield node, product, quantity, atp, None if atp is None else quantity - atp
 
-    def _ask(self, keys: list[tuple[str, str, int]]) -> dict[tuple[str, str], int]:
-        body = {"atp_keys": [{"product_id": product, "fulfillment_node_id": node} for node, product, _ in keys]}
-        answer = call(self._session, self._url, AvailabilityList, json=body)
-        # Samples show ids as numbers.
-        return {(str(item.fulfillment_node_id), str(item.product_id)): item.atp for item in answer.items}
+    def of(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """Return the ATP of each key NewStore knows.
+
+        Raises:
+            LedgerError: NewStore does not answer.
+        """
+        found: dict[tuple[str, str], int] = {}
+        rest = iter(keys)
+        while some := list(itertools.islice(rest, KEYS_A_CALL)):
+            body = {"atp_keys": [{"product_id": product, "fulfillment_node_id": node} for node, product in some]}
+            answer = call(self._session, self._url, AvailabilityList, json=body)
+            # Samples show ids as numbers.
+            found |= {(str(item.fulfillment_node_id), str(item.product_id)): item.atp for item in answer.items}
+        return found
 
 
 def signed_in(auth_url: str, client_id: str, client_secret: str) -> requests.Session:
@@ -90,22 +99,22 @@ def signed_in(auth_url: str, client_id: str, client_secret: str) -> requests.Ses
     return session
 
 
-def call(session: requests.Session, url: str, kind: type[Answer], **body: t.Any) -> Answer:
-    """Post a body, and return the answer.
+def call(session: requests.Session, url: str, kind: type[Answer], *, method: str = "POST", **request: t.Any) -> Answer:
+    """Call NewStore, and return the answer.
 
     Raises:
         LedgerError: there is no answer, it is an error, or it is not of the kind expected.
     """
     try:
-        response = session.post(url, timeout=CALL_SECONDS, **body)
+        response = session.request(method, url, timeout=CALL_SECONDS, **request)
     except requests.RequestException as error:
-        raise LedgerError(f"POST {url} failed: {error}") from error
+        raise LedgerError(f"{method} {url} failed: {error}") from error
     if not response.ok:
-        raise LedgerError(f"POST {url} answered {response.status_code}: {' '.join(response.text.split())[:300]}")
+        raise LedgerError(f"{method} {url} answered {response.status_code}: {' '.join(response.text.split())[:300]}")
     try:
         # Not strict: a number may come as a text.
         return msgspec.json.decode(response.content, type=kind, strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise LedgerError(
-            f"POST {url} answered {response.status_code} with a body that cannot be used: {error}. Check the URL"
+            f"{method} {url} answered {response.status_code} with a body that cannot be used: {error}. Check the URL"
         ) from error

@@ -11,13 +11,16 @@ from pathlib import Path
 
 import click
 
-from mapper_newstore_stock.availabilities import COLUMNS, Availabilities, signed_in
 from mapper_newstore_stock.check.command import check
 from mapper_newstore_stock.command import report_errors
+from mapper_newstore_stock.comparison.command import diff
 from mapper_newstore_stock.errors import ConfigurationError, LedgerError
 from mapper_newstore_stock.formats import format_option
 from mapper_newstore_stock.ledger import queries
+from mapper_newstore_stock.ledger.history import history
 from mapper_newstore_stock.ledger.reading import reading
+from mapper_newstore_stock.ledger.whereabouts import whereabouts
+from mapper_newstore_stock.newstore_options import newstore_options
 from mapper_newstore_stock.report import command as report_command
 from mapper_newstore_stock.watch_command import COMMANDS as WATCHES
 
@@ -25,44 +28,6 @@ if t.TYPE_CHECKING:
     from mapper_newstore_stock.formats import Write
 
 logger = logging.getLogger("newstore-stock-ledger")
-
-
-NEWSTORE = "TARGET_NEWSTORE_STOCK_"
-
-
-def _newstore_options(command: t.Callable[..., None]) -> t.Callable[..., None]:
-    """Add the options that say where NewStore is and who asks, as the target has them."""
-    for name, text in (
-        ("client-secret", "Secret of the API client."),
-        ("client-id", "The API client."),
-        ("auth-url", "The whole token endpoint."),
-        ("api-url", "Base URL of NewStore's API."),
-    ):
-        command = click.option(f"--{name}", envvar=f"{NEWSTORE}{name.upper().replace('-', '_')}", help=text)(command)
-    return command
-
-
-def _with_addresses(tenant: str | None, newstore: dict[str, str | None]) -> dict[str, str | None]:
-    """Return the options with the addresses of the tenant where none are given."""
-    if not tenant:
-        return newstore
-    api_url = newstore["api_url"] or f"https://{tenant}.p.newstore.net"
-    realm = f"https://id.p.newstore.net/auth/realms/{tenant}"
-    auth_url = newstore["auth_url"] or f"{realm}/protocol/openid-connect/token"
-    return {**newstore, "api_url": api_url, "auth_url": auth_url}
-
-
-def _availabilities(newstore: dict[str, str | None]) -> Availabilities:
-    """Return what NewStore promises, signed in.
-
-    Raises:
-        ConfigurationError: names all options that are missing.
-    """
-    if missing := [name for name, value in newstore.items() if not value]:
-        variables = ", ".join(f"{NEWSTORE}{name.upper()}" for name in missing)
-        raise ConfigurationError(f"{', '.join(missing)}: required, as options or as {variables}")
-    given = t.cast("dict[str, str]", newstore)
-    return Availabilities(signed_in(given["auth_url"], given["client_id"], given["client_secret"]), given["api_url"])
 
 
 def _read_config(_context: click.Context, _option: click.Parameter, path: str | None) -> dict[str, t.Any]:
@@ -89,7 +54,7 @@ def _read_config(_context: click.Context, _option: click.Parameter, path: str | 
 @click.option("--ledger-url", envvar="MAPPER_NEWSTORE_STOCK_LEDGER_URL", help="SQLAlchemy URL of the ledger.")
 @click.pass_context
 def cli(context: click.Context, config: dict[str, t.Any], ledger_url: str | None) -> None:
-    """Ask the ledger of mapper-newstore-stock. Nothing is written; a run may be going on."""
+    """Ask the ledger of mapper-newstore-stock. Nothing is written, but by `diff --repair`; a run may be going on."""
     ledger_url = config.get("ledger_url") or ledger_url
     # The check names all that is missing, the ledger too.
     if not ledger_url and context.invoked_subcommand != check.name:
@@ -102,17 +67,56 @@ for command in (check, *WATCHES):
 
 
 @cli.command()
-@click.option("--node", required=True, help="fulfillment_node_id")
-@click.option("--product", required=True, help="product_id")
+@click.option("--node", help="fulfillment_node_id")
+@click.option("--product", help="product_id")
+@click.option(
+    "--since",
+    metavar="TIME",
+    callback=lambda _context, _option, text: _moment(text),
+    help="Show all that happened since, such as 2025-03-01 or 2025-03-01T08:00:00+01:00 (UTC where no zone is named).",
+)
+@click.option("--event", "event_id", metavar="ID", help="Say where the units of an event are now.")
+@click.option("--order", "order_id", metavar="ID", help="Say where the units of an order are now.")
 @format_option
 @click.pass_obj
-def explain(ledger_url: str, node: str, product: str, write: Write) -> None:
-    """Say why a number is what it is.
+def explain(
+    ledger_url: str,
+    /,
+    *,
+    node: str | None,
+    product: str | None,
+    since: dt.datetime | None,
+    write: Write,
+    **ids: str | None,
+) -> None:
+    """Say why a number is what it is, or where an event or an order is.
 
-    Shows the ERP's row, each event since, and the cut that carried the number.
+    Shows the ERP's row, each event since, and the cut that carried the number; with --since each
+    number sent, and who changed what in between.
     """
+    asked = [name for name, value in {"key": node or product, **ids}.items() if value is not None]
+    if len(asked) != 1 or (node is None) != (product is None) or (since and node is None):
+        raise ConfigurationError("explain: needs --node and --product (and may have --since), or --event, or --order")
     with reading(ledger_url) as connection:
-        write(queries.explain(connection, node, product))
+        if node is None or product is None:
+            write(whereabouts(connection, **ids))
+        elif since is None:
+            write(queries.explain(connection, node, product))
+        else:
+            write(history(connection, node, product, since))
+
+
+def _moment(text: str | None) -> dt.datetime | None:
+    """Return the moment a text names.
+
+    Raises:
+        ConfigurationError: it names none.
+    """
+    try:
+        moment = None if text is None else dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigurationError(f"--since {text}: expected a time such as 2025-03-01T08:00:00+01:00") from None
+    return moment.replace(tzinfo=dt.UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 @cli.command()
@@ -150,27 +154,7 @@ def held(ledger_url: str, older_than: float | None, write: Write) -> None:
         raise LedgerError(f"{sum(one > older_than for one in minutes)} keys are in the list for {older_than:g} minutes")
 
 
-@cli.command()
-@_newstore_options
-@click.option("--tenant", envvar=f"{NEWSTORE}TENANT", help="NewStore tenant with its stage; gives the two URLs.")
-@click.option("--all", "everything", is_flag=True, help="Show also keys on which both agree.")
-@format_option
-@click.pass_obj
-def diff(ledger_url: str, /, tenant: str | None, everything: bool, write: Write, **newstore: str | None) -> None:
-    """Compare the numbers last sent with NewStore's ATP.
-
-    `demand` is their difference: open orders, reservations, safety stock and completions that no
-    range has covered yet. Below 0, NewStore promises more than it was sent: exit code 1.
-    """
-    availabilities = _availabilities(_with_addresses(tenant, newstore))
-    with reading(ledger_url) as connection:
-        rows = list(availabilities.beside(queries.sent_quantities(connection)))
-    differing = [row for row in rows if row[4] != 0]
-    says = f"{len(differing)} of {len(rows)} keys differ"
-    write(queries.Table(COLUMNS, rows if everything else differing, says))
-    oversold = sum(row[4] is not None and row[4] < 0 for row in rows)
-    if oversold:
-        raise LedgerError(f"NewStore promises more than was sent for {oversold} keys (demand below 0)")
+cli.add_command(diff)
 
 
 @cli.command()
@@ -178,7 +162,7 @@ def diff(ledger_url: str, /, tenant: str | None, everything: bool, write: Write,
 @click.option("--key", "keys", multiple=True, metavar="NODE/PRODUCT", help="Key to show over time; repeatable.")
 @click.option("--events", metavar="FILE", help="The tap's messages, as it writes them; `-` for stdin.")
 @click.option("--receiver-url", help="Base URL of an event receiver: counts quarantined bodies.")
-@_newstore_options
+@newstore_options
 @click.pass_obj
 def report(
     ledger_url: str,

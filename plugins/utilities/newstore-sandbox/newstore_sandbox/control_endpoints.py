@@ -15,6 +15,7 @@ from newstore_sandbox.call_faults import read_call_faults
 from newstore_sandbox.errors import CallError
 from newstore_sandbox.newstore_endpoints import error_answer, read_json
 from newstore_sandbox.sandbox import MOVES
+from newstore_sandbox.stock import HeldBack
 
 if t.TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -49,6 +50,8 @@ def routes(sandbox: Sandbox) -> list[Route]:
         ("POST", "/sandbox/locations", control.add_location, 201),
         ("POST", "/sandbox/stock", control.set_stock, 200),
         ("POST", "/sandbox/shelf", control.set_shelf, 200),
+        ("POST", "/sandbox/held_back", control.hold_back, 200),
+        ("GET", "/sandbox/insights", control.insights, 200),
         ("POST", "/sandbox/orders", control.place_order, 201),
         ("POST", "/sandbox/orders/{order_id}/{move}", control.move_units, 200),
         ("GET", "/sandbox/truth", control.truth, 200),
@@ -98,6 +101,22 @@ class _Control:
                 key = (item["fulfillment_node_id"], item["product_id"])
                 shelf[key] = shelf.get(key, 0) + item["delta"] if "delta" in item else item["quantity"]
         return {}
+
+    def hold_back(self, _request: Request, body: Body) -> Body:
+        names = [field.name for field in dataclasses.fields(HeldBack)]
+        sandbox = self._sandbox
+        with sandbox.lock:
+            for item in body["items"]:
+                key = (item["fulfillment_node_id"], item["product_id"])
+                held_back = HeldBack(**{name: item.get(name, 0) for name in names})
+                if held_back.future and sandbox.locations.get(key[0], {}).get("type") != "dc":
+                    raise CallError(400, "invalid_request", "future: only distribution centres have future inventory")
+                sandbox.stock.held_back[key] = held_back
+        return {}
+
+    def insights(self, _request: Request, _body: Body) -> Body:
+        rate = self._sandbox.insight_rate
+        return {"calls": rate.calls, "refused": rate.refused, "most_in_a_second": rate.most}
 
     def place_order(self, _request: Request, body: Body) -> Body:
         products = [item["product_id"] for item in body["items"] for _ in range(item.get("quantity", 1))]

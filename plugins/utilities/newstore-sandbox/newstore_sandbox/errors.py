@@ -17,10 +17,12 @@ class CallError(Exception):
         status: HTTP status of the answer.
         code: NewStore's `error_code`.
         message: Which field or object was wrong, and how.
+        retry_after: Seconds the caller is asked to wait.
     """
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, *, retry_after: int | None = None) -> None:
         super().__init__(message)
+        self.retry_after = retry_after
         self.status = status
         self.code = code
         self.message = message

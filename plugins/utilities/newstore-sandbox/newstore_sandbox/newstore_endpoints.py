@@ -12,6 +12,7 @@ from starlette.routing import Route
 from newstore_sandbox import stream_endpoints
 from newstore_sandbox.call_faults import answer_with_faults
 from newstore_sandbox.errors import CallError
+from newstore_sandbox.stock import HeldBack
 
 if t.TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -26,6 +27,8 @@ if t.TYPE_CHECKING:
     Endpoint = Callable[[Request], Awaitable[Response]]
 
 MOST_ATP_KEYS = 2000
+#: Of each list of the stock insights.
+MOST_INSIGHTS = 1000
 
 
 def routes(sandbox: Sandbox, access: Access) -> list[Route]:
@@ -64,6 +67,9 @@ def routes(sandbox: Sandbox, access: Access) -> list[Route]:
         Route("/v0/d/import/{id}/set_fail", guarded(calls.fail_import), methods=["POST"]),
         Route("/v0/availabilities", guarded(calls.availabilities), methods=["POST"]),
         Route("/v0/stock/insights", guarded(calls.insights), methods=["GET"]),
+        Route("/v0/d/availabilities/bulk", guarded(calls.create_bulk), methods=["POST"]),
+        Route("/v0/d/availabilities/bulk/{id}", guarded(calls.show_bulk), methods=["GET"]),
+        Route("/availability_exports/{id}", with_faults(calls.bulk_file), methods=["GET"]),
         Route("/v0/locations", guarded(calls.locations), methods=["GET"]),
         *(
             Route(path, guarded(_answering(call, status)), methods=[method])
@@ -131,9 +137,35 @@ class _Calls:
         query = request.query_params
         if not query.get("product_id") or not query.get("fulfillment_node_id"):
             raise CallError(400, "invalid_request", "product_id, fulfillment_node_id: required")
-        units = self._sandbox.stock.units_of((query["fulfillment_node_id"], query["product_id"]))
-        allocations = [_allocation(unit) for unit in units]
-        return JSONResponse({"allocations": allocations, "reservations": [], "future_allocations": []})
+        self._sandbox.insight_rate.take()
+        key = (query["fulfillment_node_id"], query["product_id"])
+        held_back = self._sandbox.stock.held_back.get(key, HeldBack())
+        lists = {
+            "allocations": [_allocation(unit) for unit in self._sandbox.stock.units_of(key)],
+            "reservations": [{"id": f"reservation-{number}"} for number in range(held_back.reservations)],
+            "future_allocations": [{"order_id": f"later-{n}"} for n in range(held_back.future_allocations)],
+        }
+        return JSONResponse({name: rows[:MOST_INSIGHTS] for name, rows in lists.items()})
+
+    def create_bulk(self, _request: Request, body: t.Any) -> Response:
+        sandbox = self._sandbox
+        shown = {key: sandbox.late_atp.shown(key, atp) for key, atp in sandbox.stock.all_atp().items()}
+        atp = {key: number for key, number in shown.items() if number is not None}
+        return JSONResponse(
+            {"availability_export_id": sandbox.bulk_exports.create(body, atp, sandbox.faults.bulk_seconds)}
+        )
+
+    def show_bulk(self, request: Request, _body: None) -> Response:
+        export_id = request.path_params["id"]
+        link = f"{request.base_url}availability_exports/{export_id}"
+        return JSONResponse(self._sandbox.bulk_exports.show(export_id, link))
+
+    async def bulk_file(self, request: Request) -> Response:
+        """Serve a file behind a link that is its own permission, as an object store's is."""
+        try:
+            return Response(self._sandbox.bulk_exports.file(request.path_params["id"]), media_type="application/json")
+        except CallError as error:
+            return error_answer(error)
 
     def locations(self, _request: Request, _body: None) -> Response:
         shown = ("id", "is_inventory_master", "is_enabled", "type")
@@ -168,4 +200,5 @@ def error_answer(error: CallError) -> JSONResponse:
     return JSONResponse(
         {"error_code": error.code, "message": error.message, "request_id": str(uuid.uuid4())},
         status_code=error.status,
+        headers=None if error.retry_after is None else {"Retry-After": str(error.retry_after)},
     )

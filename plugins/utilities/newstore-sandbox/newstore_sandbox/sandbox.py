@@ -9,10 +9,12 @@ import typing as t
 import uuid
 
 from newstore_sandbox import stock_file
+from newstore_sandbox.bulk_exports import BulkExports
 from newstore_sandbox.delivery import Disorder
 from newstore_sandbox.errors import CallError, StockFileError
 from newstore_sandbox.events import ASSIGNED, COMPLETED, FAILED, READY, Shape
 from newstore_sandbox.import_jobs import Job, JobOrder, Jobs
+from newstore_sandbox.insight_rate import InsightRate
 from newstore_sandbox.late_atp import LateAtp
 from newstore_sandbox.publisher import Publisher
 from newstore_sandbox.stock import Scope, Stock, Unit
@@ -61,6 +63,7 @@ class Faults:
         download_seconds: Extra time NewStore takes to fetch a stock file.
         download_bytes: NewStore gets only the first bytes of the next stock file.
         atp_seconds: How long ATP keeps showing the numbers from before an import.
+        bulk_seconds: How long a bulk availability export takes.
         calls: Calls that are refused, delayed, or lose their answer.
     """
 
@@ -74,6 +77,7 @@ class Faults:
     download_seconds: float = 0.0
     download_bytes: int | None = None
     atp_seconds: float = 0.0
+    bulk_seconds: float = 0.0
     calls: list[CallFault] = dataclasses.field(default_factory=list)
 
 
@@ -87,6 +91,8 @@ class Sandbox:
         self.jobs = Jobs()
         self.faults = Faults()
         self.late_atp = LateAtp()
+        self.bulk_exports = BulkExports()
+        self.insight_rate = InsightRate()
         self.locations: dict[str, dict[str, t.Any]] = {}
         self.publisher = Publisher(options.webhook_url, options.webhook_key, options.webhook_shape, options.tenant)
         disorder = Disorder(options.duplicates, options.shuffle, options.delay_seconds)

@@ -1,8 +1,8 @@
 """NewStore's numbers, the true shelf, and the judge between them.
 
-ATP = on hand - open units - completed units that no import's range has covered yet
-(newstore-api.md, section 5). Shipping takes a unit off the true shelf at once; an import
-never changes the shelf.
+ATP = on hand - open units - completed units that no import's range has covered yet - reservations
+- safety stock + future ATP (newstore-api.md, section 5). Shipping takes a unit off the true shelf at
+once; an import never changes the shelf.
 """
 
 from __future__ import annotations
@@ -42,11 +42,32 @@ class Unit:
         return self.completed_at is None and not self.has_failed
 
 
+@dataclasses.dataclass(frozen=True)
+class HeldBack:
+    """What NewStore counts for a key beside its number and its orders.
+
+    Attributes:
+        future: Units of future inventory (distribution centres only).
+        future_allocations: How many of them are promised to orders.
+    """
+
+    reservations: int = 0
+    safety_stock: int = 0
+    future: int = 0
+    future_allocations: int = 0
+
+    @property
+    def future_atp(self) -> int:
+        """The units of future inventory that are not promised."""
+        return self.future - self.future_allocations
+
+
 class Stock:
     """All keys of the tenant.
 
     Attributes:
         on_hand: NewStore's number per key.
+        held_back: What it counts beside, per key.
         shelf: What is really there.
         oversold: One entry for each key that an import left promising more than was there.
     """
@@ -55,6 +76,7 @@ class Stock:
         self._range_scope = range_scope
         self.on_hand: dict[Key, int] = {}
         self.shelf: dict[Key, int] = {}
+        self.held_back: dict[Key, HeldBack] = {}
         self.oversold: list[dict[str, t.Any]] = []
         self._subtracted: dict[Key, list[Unit]] = collections.defaultdict(list)
 
@@ -78,8 +100,20 @@ class Stock:
 
     def atp(self, key: Key) -> int | None:
         """Return the quantity available to promise; None for a key without a number."""
+        present = self._present(key)
+        return None if present is None else present + self.held_back.get(key, HeldBack()).future_atp
+
+    def all_atp(self) -> dict[Key, int]:
+        """Return the quantity available to promise of every key with a number."""
+        known = ((key, self.atp(key)) for key in self.on_hand)
+        return {key: atp for key, atp in known if atp is not None}
+
+    def _present(self, key: Key) -> int | None:
+        """Return what can be promised without future inventory; None for a key without a number."""
         on_hand = self.on_hand.get(key)
-        return None if on_hand is None else on_hand - len(self._subtracted.get(key, ()))
+        held_back = self.held_back.get(key, HeldBack())
+        kept = held_back.reservations + held_back.safety_stock
+        return None if on_hand is None else on_hand - len(self._subtracted.get(key, ())) - kept
 
     def free(self, key: Key) -> int:
         """Return the units on the shelf that are not promised to an open order."""
@@ -102,7 +136,7 @@ class Stock:
         for key, quantity in quantities.items():
             self.on_hand[key] = quantity + (self._open_units(key) if quantities_are_atp else 0)
         for key in sorted(touched):
-            atp, free = self.atp(key), self.free(key)
+            atp, free = self._present(key), self.free(key)
             if atp is not None and atp > free:
                 self.oversold.append({"import_id": import_id, **_named(key), "atp": atp, "free": free})
 

@@ -39,6 +39,8 @@ class Table:
     columns: tuple[str, ...]
     rows: Iterable[tuple[t.Any, ...]]
     says: str = ""
+    #: The columns a table for people has; none: all.
+    for_people: tuple[str, ...] = ()
 
 
 def check_schema(connection: sa.Connection) -> None:
@@ -167,7 +169,7 @@ def cuts(connection: sa.Connection) -> Table:
 def sent_quantities(connection: sa.Connection) -> Iterable[tuple[str, str, int]]:
     """Return the last quantity sent for each key, in key order."""
     row = on_hand.c
-    query = sa.select(row.fulfillment_node_id, row.product_id, row.sent_quantity).where(row.sent_cut.is_not(None))
+    query = sa.select(row.fulfillment_node_id, row.product_id, row.sent_quantity).where(row.sent_quantity.is_not(None))
     query = query.order_by(row.fulfillment_node_id, row.product_id)
     return (tuple(line) for line in connection.execute(query, execution_options={"yield_per": 10_000}))
 

@@ -1,0 +1,186 @@
+"""NewStore's ATP of a whole shop: the bulk availability export (newstore-api.md, section 6), read as it comes.
+
+The file may have millions of keys, in any order. It is sorted on disk, so memory does not grow with the shop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+import time
+import typing as t
+import zlib
+
+import msgspec
+import requests
+
+from mapper_newstore_stock.availabilities import CALL_SECONDS, Availability, call
+from mapper_newstore_stock.errors import LedgerError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from mapper_newstore_stock.comparison.causes import Line
+
+    Row = tuple[str, str, int]
+
+logger = logging.getLogger("newstore-stock-ledger")
+
+PATH = "/v0/d/availabilities/bulk"
+POLL_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0
+EXPORT_SECONDS = 3600
+PIECE_BYTES = 1 << 20
+#: An item is a few names and a number; a piece without the end of one is no list of items.
+LONGEST_ITEM = 1 << 16
+GZIP = b"\x1f\x8b"
+#: Memory of the sort, in KiB.
+SORT_KIB = 32 * 1024
+
+
+class Asked(msgspec.Struct):
+    """NewStore's answer to who asks for an export."""
+
+    availability_export_id: str
+
+
+class Export(msgspec.Struct):
+    """An export: the file is there once the link is. What the words of `state` are is not documented."""
+
+    state: str = ""
+    link: str | None = None
+
+
+def ask_for_export(
+    session: requests.Session,
+    api_url: str,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> str:
+    """Ask for an export of all keys, and return the link of its file when there is one.
+
+    Raises:
+        LedgerError: NewStore does not make one.
+    """
+    url = f"{api_url.rstrip('/')}{PATH}"
+    export_id = call(session, url, Asked, json={}).availability_export_id
+    if not export_id.replace("-", "").isalnum():
+        raise LedgerError(f"POST {url}: {export_id[:50]!a} is no export's id. Check the URL")
+    deadline, wait = clock() + EXPORT_SECONDS, POLL_SECONDS
+    while not (export := call(session, f"{url}/{export_id}", Export, method="GET")).link:
+        if export.state.casefold() in ("failed", "error") or clock() >= deadline:
+            raise LedgerError(
+                f"the availability export {export_id} is {export.state[:50]!a}: NewStore has made no file"
+            )
+        sleep(wait)
+        wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+    return export.link
+
+
+def read_export(link: str) -> Iterator[Row]:
+    """Yield node, product and ATP of each item of an export's file.
+
+    The link is its own permission: no token goes there.
+
+    Raises:
+        LedgerError: the file cannot be had, or is not a list of items.
+    """
+    place = link.partition("?")[0]
+    try:
+        with requests.get(link, stream=True, timeout=CALL_SECONDS, allow_redirects=False) as answer:
+            if answer.status_code != 200:
+                raise LedgerError(f"GET {place} answered {answer.status_code}: the availability export cannot be read")
+            yield from items_in(_unpacked(answer.iter_content(PIECE_BYTES)))
+    except requests.RequestException as error:
+        raise LedgerError(f"GET {place}: no whole answer: {type(error).__name__}. Run it again") from error
+    except (ValueError, zlib.error) as error:
+        raise LedgerError(f"GET {place}: not a list of availabilities: {' '.join(str(error).split())}") from error
+
+
+def _unpacked(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    unzip: t.Any = None
+    for number, piece in enumerate(pieces):
+        if number == 0 and piece.startswith(GZIP):
+            unzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        yield unzip.decompress(piece) if unzip else piece
+    if unzip and not unzip.eof:
+        raise ValueError("the file is cut off")
+
+
+def items_in(pieces: Iterable[bytes]) -> Iterator[Row]:
+    """Yield the items of a JSON list that comes in pieces.
+
+    Raises:
+        ValueError: it is not a list of items, or not whole.
+    """
+    decoder = msgspec.json.Decoder(list[Availability], strict=False)
+    text, is_open = b"", False
+    for piece in pieces:
+        text += piece
+        if not is_open:
+            text = text.lstrip()
+            if text and not text.startswith(b"["):
+                raise ValueError("it does not begin with [")
+            is_open, text = bool(text), text[1:]
+        rows, text = _whole_items(decoder, text)
+        yield from rows
+    text = text.strip()
+    if not is_open or not text.endswith(b"]"):
+        raise ValueError("the file is cut off")
+    yield from _rows(decoder.decode(b"[" + text))
+
+
+def _whole_items(decoder: msgspec.json.Decoder[list[Availability]], text: bytes) -> tuple[Iterable[Row], bytes]:
+    """Return the items that are whole, and the rest of the text.
+
+    An item ends with `}`; a `}` inside an id is no end, so the one before it is tried then.
+    """
+    end = text.rfind(b"}")
+    while end >= 0:
+        after = text[end + 1 :].lstrip()
+        if after.startswith(b","):
+            with contextlib.suppress(msgspec.DecodeError):
+                return _rows(decoder.decode(b"[" + text[: end + 1] + b"]")), after[1:]
+        if len(text) - end > 2 * LONGEST_ITEM:
+            # Says what is wrong with it.
+            decoder.decode(b"[" + text[: end + 1] + b"]")
+        end = text.rfind(b"}", 0, end)
+    if len(text) > PIECE_BYTES + LONGEST_ITEM:
+        raise ValueError("an item has no end")
+    return (), text
+
+
+def _rows(items: list[Availability]) -> Iterator[Row]:
+    # Samples show ids as numbers.
+    return ((str(item.fulfillment_node_id), str(item.product_id), item.atp) for item in items)
+
+
+def beside(lines: Iterable[Line], rows: Iterable[Row]) -> Iterator[tuple[Line, int | None]]:
+    """Yield each line with its ATP, None where the export lacks the key.
+
+    Args:
+        lines: In key order.
+        rows: In any order; of a key that comes twice the higher number counts.
+    """
+    with _sorted(rows) as exported:
+        key: tuple[str, str] = ("", "")
+        atp: int | None = None
+        for line in lines:
+            while key < line[:2] and (row := exported.fetchone()):
+                key, atp = row[:2], row[2]
+            if key < line[:2]:
+                yield line, None
+                continue
+            # Equal keys come one after another, the highest number first.
+            yield line, atp if key == line[:2] else None
+
+
+@contextlib.contextmanager
+def _sorted(rows: Iterable[Row]) -> Iterator[sqlite3.Cursor]:
+    """Sort rows by key on disk, as the ledger compares keys: byte by byte."""
+    with contextlib.closing(sqlite3.connect("")) as disk:
+        for pragma in ("journal_mode = OFF", "synchronous = OFF", "temp_store = FILE", f"cache_size = -{SORT_KIB}"):
+            disk.execute(f"PRAGMA {pragma}")
+        disk.execute("CREATE TABLE atp (fulfillment_node_id TEXT, product_id TEXT, atp INTEGER)")
+        disk.executemany("INSERT INTO atp VALUES (?, ?, ?)", rows)
+        yield disk.execute("SELECT * FROM atp ORDER BY fulfillment_node_id, product_id, atp DESC")

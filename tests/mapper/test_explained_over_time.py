@@ -1,0 +1,152 @@
+"""`explain` over time, and where an event or an order is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import typing as t
+
+import pytest
+
+from tests.mapper.shop_day import ShopDay, completed
+from tests.shop.process import command, environment
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+Row = dict[str, t.Any]
+KEY = ("--node=DC01", "--product=SKU-1")
+
+
+@pytest.fixture
+def day(tmp_path: Path, database_url: str) -> ShopDay:
+    """Return a day after four runs: sold, counted anew, sold late and ahead."""
+    day = ShopDay(tmp_path, ledger_url=database_url)
+    day.erp.count("DC01", "SKU-1", 10)
+    day.run(completed(11), completed(12))
+    day.erp.count("DC01", "SKU-1", 20, as_of=12)
+    day.run()
+    day.run(completed(10), completed(14, released=False), completed(13, "NEW"), through=13)
+    day.run()
+    return day
+
+
+def run(day: ShopDay, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [command("newstore-stock-ledger"), "--ledger-url", day.settings["ledger_url"], "explain", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment(COLUMNS="250"),
+        check=False,
+    )
+
+
+def explained(day: ShopDay, *arguments: str) -> list[Row]:
+    done = run(day, *arguments, "--format=json")
+    assert done.returncode == 0, done.stderr
+    return t.cast("list[Row]", json.loads(done.stdout))
+
+
+def test_each_number_is_told_with_the_row_behind_it_and_who_changed_what(day: ShopDay) -> None:
+    steps = explained(day, *KEY, "--since=2020-01-01")
+    sent = [
+        (step["cut"], step["on_hand"], step["completed"], step["quantity"]) for step in steps if step["step"] == "sent"
+    ]
+    assert sent == [(1, 10, 2, 8), (2, 20, 0, 20), (3, 20, 1, 19)]
+    rows = [(step["who"], step["on_hand"], step["why"]) for step in steps if step["step"] == "on hand"]
+    assert rows == [("ERP", 10, ""), ("ERP", 20, "was 10")]
+    units = [(step["logical_timestamp"], step["cut"], step["why"]) for step in steps if step["step"] == "completed"]
+    assert units == [
+        (11, 1, "in the ERP's row"),
+        (12, 1, "in the ERP's row"),
+        (10, 3, "late, not proven to be in the ERP's row"),
+    ]
+    assert [(step["logical_timestamp"], step["units"]) for step in steps if step["step"] == "ahead"] == [(14, -1)]
+    assert [step["cut"] for step in steps if step["step"] == "confirmed"] == [1, 2, 3]
+    assert [step["at"] for step in steps] == sorted(step["at"] for step in steps)
+
+
+def test_only_what_happened_since_is_told(day: ShopDay) -> None:
+    assert explained(day, *KEY, "--since=2999-01-01T00:00:00+02:00") == []
+
+
+def test_a_table_names_the_events_of_each_number(day: ShopDay) -> None:
+    shown = run(day, *KEY, "--since=2020-01-01").stdout
+    assert "completed:fr-10:10" in shown
+    assert "+12 since cut 1" in shown
+
+
+def test_a_held_key_has_a_history_too(day: ShopDay) -> None:
+    steps = explained(day, "--node=DC01", "--product=NEW", "--since=2020-01-01")
+    assert [(step["step"], step["why"]) for step in steps] == [
+        ("completed", "no row in the on-hand list"),
+        ("held", "no row in the on-hand list"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("event_id", "stage", "cut", "confirmed"),
+    [
+        ("completed:fr-11:11", "confirmed", 1, True),
+        ("completed:fr-10:10", "confirmed", 3, True),
+        ("completed:fr-14:14", "ahead", None, False),
+        ("completed:fr-13:13", "held", None, False),
+    ],
+)
+def test_an_event_is_found_wherever_it_is(
+    day: ShopDay, event_id: str, stage: str, cut: int | None, *, confirmed: bool
+) -> None:
+    (row,) = explained(day, f"--event={event_id}")
+    assert (row["stage"], row["cut"], row["confirmed_at"] is not None) == (stage, cut, confirmed)
+
+
+def test_an_event_of_the_last_cut_is_sent_until_a_run_reads_that_newstore_has_it(day: ShopDay) -> None:
+    day.run(completed(21))
+    (row,) = explained(day, "--event=completed:fr-21:21")
+    assert (row["stage"], row["cut"], row["quantity"]) == ("sent", 4, 17)
+    day.run()
+    (row,) = explained(day, "--event=completed:fr-21:21")
+    assert row["stage"] == "confirmed"
+
+
+def test_an_order_is_found_by_its_units(tmp_path: Path, database_url: str) -> None:
+    day = ShopDay(tmp_path, ledger_url=database_url, on_hand_as_of="taken_at", on_hand_lag_seconds=10**6)
+    day.erp.count("DC01", "A", 10)
+    day.erp.count("DC01", "B", 10)
+    sold = {"order_id": "o-1", "published_at": "2025-03-04T09:15:02Z", "fulfillment_request_id": "r"}
+    day.run(completed(10, "A", "B", **sold), completed(11, "A", **{**sold, "order_id": "o-2"}))
+    rows = explained(day, "--order=o-1")
+    assert [(row["product_id"], row["order_id"], row["stage"]) for row in rows] == [
+        ("A", "o-1", "sent"),
+        ("B", "o-1", "sent"),
+    ]
+    done = run(day, "--order=o-3")
+    assert (done.returncode, done.stderr.startswith("ERROR the ledger has no units of order o-3")) == (1, True)
+
+
+def test_what_the_ledger_does_not_keep_is_said(day: ShopDay) -> None:
+    done = run(day, "--order=o-1")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "does not keep the orders of its units" in done.stderr
+    done = run(day, "--event=none")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "up to logical timestamp 13 have been taken" in done.stderr
+    assert "quarantine list" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--node=DC01",),
+        ("--product=A", "--event=e"),
+        (*KEY, "--event=e"),
+        ("--event=e", "--order=o"),
+        ("--event=e", "--since=2025-01-01"),
+        (*KEY, "--since=yesterday"),
+    ],
+)
+def test_what_cannot_be_asked_ends_with_2(day: ShopDay, arguments: tuple[str, ...]) -> None:
+    done = run(day, *arguments)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
