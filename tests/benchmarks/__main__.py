@@ -29,6 +29,7 @@ PARTS: tuple[str, ...] = (
     "target",
     "chain",
     "sweep",
+    "upgrade",
 )
 #: Independent of the size, so measured once.
 WITHOUT_SIZE = ("start", "receiver")

@@ -15,7 +15,7 @@ from tap_newstore_fulfillment.landing.store import LandingStore
 from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, REFUSED
 
 from tests.tap.events import an_event
-from tests.upgrades.test_stores_of_earlier_versions import load
+from tests.upgrades.stores import kind_of, load
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +28,7 @@ IN_THE_SCRIPT = list(range(1, 11))
 @pytest.fixture
 def old(database_url: str) -> Iterator[sa.Engine]:
     """Return the database of a landing store that 0.1.0 wrote."""
-    kind = "sqlite" if database_url.startswith("sqlite") else "postgresql"
-    load(database_url, SCRIPTS / f"landing.{kind}.sql")
+    load(database_url, SCRIPTS / f"landing.{kind_of(database_url)}.sql")
     engine = sa.create_engine(database_url)
     yield engine
     engine.dispose()

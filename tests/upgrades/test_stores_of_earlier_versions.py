@@ -4,49 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
-import sqlite3
 import typing as t
-from pathlib import Path
 
-import psycopg
 import pytest
 
 from tests.shop.erp import HEADER
 from tests.shop.plugin import run_plugin
+from tests.upgrades.stores import VERSIONS, kind_of, load
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tests.shop.postgresql import PostgreSql
-
-VERSIONS = sorted(path for path in Path(__file__).parent.iterdir() if (path / "sqlite.json").exists())
-
-
-def load(url: str, script: Path) -> str:
-    """Load a store from its SQL and return its URL."""
-    text = script.read_text(encoding="utf-8")
-    if url.startswith("sqlite"):
-        connection = sqlite3.connect(url.removeprefix("sqlite:///"))
-        connection.executescript(text)
-        connection.close()
-    else:
-        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as server:
-            server.execute(text.encode())
-    return url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
-    """Return what gives the URL of a new database, by its name."""
-    if request.param == "sqlite":
-        return lambda name: f"sqlite:///{tmp_path / name}.db"
-    server: PostgreSql = request.getfixturevalue("postgresql")
-    return lambda _: server.new_database()
+    from pathlib import Path
 
 
 @pytest.mark.parametrize("version", VERSIONS, ids=lambda path: path.name)
 def test_they_go_on_to_the_true_numbers(version: Path, new_database: Callable[[str], str], tmp_path: Path) -> None:
-    kind = "sqlite" if new_database("any").startswith("sqlite") else "postgresql"
+    kind = kind_of(new_database("any"))
     shop = json.loads((version / f"{kind}.json").read_text(encoding="utf-8"))
     landing, ledger = (load(new_database(name), version / f"{name}.{kind}.sql") for name in ("landing", "ledger"))
     with (tmp_path / "on_hand.csv").open("w", newline="", encoding="utf-8") as file:

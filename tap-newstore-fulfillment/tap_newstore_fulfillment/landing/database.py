@@ -11,7 +11,6 @@ import contextlib
 import pathlib
 import time
 import typing as t
-import uuid
 
 import sqlalchemy as sa
 
@@ -32,8 +31,9 @@ from tap_newstore_fulfillment.landing.connections import (
     short,
 )
 from tap_newstore_fulfillment.landing.driver_writes import execute_alone, immediate_transaction
-from tap_newstore_fulfillment.landing.tables import SCHEMA_VERSION, landing_store, metadata
-from tap_newstore_fulfillment.landing.upgrade import upgrade
+from tap_newstore_fulfillment.landing.moved import REFUSES
+from tap_newstore_fulfillment.landing.opening import existing_version, looking, open_schema
+from tap_newstore_fulfillment.landing.tables import SCHEMA_VERSION, landing_store
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +79,7 @@ class LandingDatabase:
             self.was_empty = not sa.inspect(self._engine).has_table(landing_store.name)
             with self._begin() as connection:
                 self._refuse_stubs()
-                self.store_id = _open_schema(connection)
+                self.store_id = open_schema(connection)
             self._file = self._identity()
         except sa.exc.SQLAlchemyError as error:
             self.close()
@@ -87,6 +87,18 @@ class LandingDatabase:
         except BaseException:
             self.close()
             raise
+
+    @classmethod
+    def upgrade(cls, url: str) -> str:
+        """Bring the landing store behind a URL to this version, and return what it has then.
+
+        Raises:
+            TapError: there is none, or it cannot be upgraded.
+        """
+        with looking(url) as connection:
+            existing_version(connection)
+        cls(url).close()
+        return f"the landing store has schema version {SCHEMA_VERSION}"
 
     def close(self) -> None:
         """Close all connections."""
@@ -218,6 +230,8 @@ class LandingDatabase:
         try:
             yield
         except (*refused, ValueError, OverflowError) as error:
+            if REFUSES in str(error):
+                raise StoreUnavailableError(REFUSES) from error
             raise StoreRefusedError(f"the landing store cannot hold it: {type(error).__name__}") from error
         except (sa.exc.SQLAlchemyError, self._driver.Error) as error:
             raise StoreUnavailableError(f"the landing store {what}: {short(error)}") from error
@@ -242,14 +256,3 @@ class LandingDatabase:
         is_between = isinstance(error, sa.exc.OperationalError) and is_cluster(self._engine.url)
         kind = NoPrimaryError if is_between or is_read_only(error) else TapError
         return kind(f"landing_url: cannot open the landing store: {short(error)}")
-
-
-def _open_schema(connection: sa.Connection) -> str:
-    metadata.create_all(connection)
-    version = connection.scalar(sa.select(landing_store.c.schema_version))
-    if version is None:
-        store_id = str(uuid.uuid4())
-        connection.execute(landing_store.insert(), {"store_id": store_id, "schema_version": SCHEMA_VERSION})
-        return store_id
-    upgrade(connection, version)
-    return str(connection.scalar(sa.select(landing_store.c.store_id)))

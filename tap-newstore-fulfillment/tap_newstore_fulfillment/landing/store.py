@@ -21,6 +21,7 @@ from tap_newstore_fulfillment.landing.inserts import (
     NEWEST_ON_SQLITE,
     as_json,
 )
+from tap_newstore_fulfillment.landing.moved import REFUSES
 from tap_newstore_fulfillment.landing.quarantine import Quarantine
 from tap_newstore_fulfillment.landing.releases import Arrival, Releases
 from tap_newstore_fulfillment.landing.retention import Retention
@@ -255,7 +256,8 @@ class LandingStore(Releases):
         return self._database.writing()
 
     def check(self) -> None:
-        """Raise StoreUnavailableError unless the store answers, and takes writes."""
+        """Raise StoreUnavailableError unless the store answers, takes writes, and was not moved."""
         with self._database.reading(aside=True) as connection:
-            connection.execute(sa.select(landing_store.c.store_id))
+            if (connection.scalar(sa.select(landing_store.c.schema_version)) or 0) < 0:
+                raise StoreUnavailableError(REFUSES)
             self._database.check_takes_writes(connection)

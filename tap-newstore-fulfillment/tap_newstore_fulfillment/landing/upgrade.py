@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import json
 import logging
+import time
 import typing as t
 
 import msgspec
@@ -18,17 +19,16 @@ from tap_newstore_fulfillment.landing.tables import (
     SCHEMA_VERSION,
     fulfillment_event,
     landing_store,
+    metadata,
     pruning,
     quarantine,
 )
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 logger = logging.getLogger("tap-newstore-fulfillment.landing")
 
-#: The oldest version that can be brought into today's form: that of 0.1.0.
-OLDEST_VERSION = 2
 #: The columns that version 3 added.
 ADDED = (
     landing_store.c.tenant,
@@ -42,22 +42,54 @@ ADDED = (
 )
 
 
+class Step(t.NamedTuple):
+    """The way from one version to the next.
+
+    Attributes:
+        what: What it does, in a few words.
+        take: Does it.
+    """
+
+    what: str
+    take: Callable[[sa.Connection], None]
+
+
 def upgrade(connection: sa.Connection, version: int) -> None:
     """Bring an open store into this version's form; the caller commits.
 
     A receiver of the earlier version may still be writing: the columns it does not know have defaults.
 
-    Raises:
-        TapError: a later program made the store.
     """
-    if version == SCHEMA_VERSION:
-        return
-    if version != OLDEST_VERSION:
-        raise TapError(
-            f"landing_url: the landing store has schema version {version}, this program "
-            f"knows {SCHEMA_VERSION}; use the version of tap-newstore-fulfillment that made it"
-        )
-    logger.info("The landing store is brought from schema version %d to %d", version, SCHEMA_VERSION)
+    began = time.monotonic()
+    metadata.create_all(connection)
+    for step in steps_from(version):
+        step.take(connection)
+    connection.execute(landing_store.update().values(schema_version=SCHEMA_VERSION))
+    logger.info(
+        "The landing store was brought from schema version %d to %d in %.1f s: %s",
+        version,
+        SCHEMA_VERSION,
+        time.monotonic() - began,
+        what_is_done(version),
+    )
+
+
+def is_older(version: int) -> bool:
+    """Return whether there is a way from a version to this one."""
+    return version < SCHEMA_VERSION and version in _STEPS
+
+
+def steps_from(version: int) -> list[Step]:
+    """Return the steps from a version to this one."""
+    return [_STEPS[number] for number in range(version, SCHEMA_VERSION)]
+
+
+def what_is_done(version: int) -> str:
+    """Return what an upgrade from a version does, in a few words."""
+    return "; ".join(step.what for step in steps_from(version))
+
+
+def _from_2(connection: sa.Connection) -> None:
     for column in ADDED:
         added = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
         connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {added}")
@@ -67,7 +99,7 @@ def upgrade(connection: sa.Connection, version: int) -> None:
         index.create(connection)
     _judge_refused_again(connection)
     tenant = _most_frequent_tenant(connection)
-    connection.execute(landing_store.update().values(tenant=tenant, schema_version=SCHEMA_VERSION))
+    connection.execute(landing_store.update().values(tenant=tenant))
     sweep(connection, tenant)
 
 
@@ -131,3 +163,6 @@ def _batches(
             return
         yield rows
         last = rows[-1][0]
+
+
+_STEPS = {2: Step("every kept event and refused body is looked at anew; tenant, holes, audits and losses", _from_2)}

@@ -19,6 +19,7 @@ from tap_newstore_fulfillment.receiver.awaited_store import AwaitedStore
 from tap_newstore_fulfillment.receiver.backlog_command import backlog_command
 from tap_newstore_fulfillment.receiver.check_command import check
 from tap_newstore_fulfillment.receiver.configuration import api_keys, config_option, read_settings
+from tap_newstore_fulfillment.receiver.copy_command import copy
 from tap_newstore_fulfillment.receiver.loss_watch import LossWatch
 from tap_newstore_fulfillment.receiver.prune_command import prune
 from tap_newstore_fulfillment.receiver.quarantine_command import quarantine
@@ -26,6 +27,7 @@ from tap_newstore_fulfillment.receiver.rejected_command import rejected
 from tap_newstore_fulfillment.receiver.replay_command import replay
 from tap_newstore_fulfillment.receiver.serving import serve
 from tap_newstore_fulfillment.receiver.structured_log import log_to_stderr
+from tap_newstore_fulfillment.receiver.upgrade_command import upgrade
 from tap_newstore_fulfillment.sources import open_store
 
 if t.TYPE_CHECKING:
@@ -49,7 +51,8 @@ def receive(context: click.Context, config_files: tuple[str, ...]) -> None:
         _serve_until_stopped(read_settings(config_files))
 
 
-for command in (*registration_command.COMMANDS, check, replay, audit, rejected, backlog_command, prune, quarantine):
+OF_THE_STORE = (rejected, backlog_command, prune, quarantine, upgrade, copy)
+for command in (*registration_command.COMMANDS, check, replay, audit, *OF_THE_STORE):
     receive.add_command(command)
 
 

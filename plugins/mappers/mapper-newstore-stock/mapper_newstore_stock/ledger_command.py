@@ -14,6 +14,7 @@ import click
 from mapper_newstore_stock.check.command import check
 from mapper_newstore_stock.command import report_errors
 from mapper_newstore_stock.comparison.command import diff
+from mapper_newstore_stock.copy_command import copy
 from mapper_newstore_stock.errors import ConfigurationError, LedgerError
 from mapper_newstore_stock.formats import format_option
 from mapper_newstore_stock.ledger import queries
@@ -22,6 +23,7 @@ from mapper_newstore_stock.ledger.reading import reading
 from mapper_newstore_stock.ledger.whereabouts import whereabouts
 from mapper_newstore_stock.newstore_options import newstore_options
 from mapper_newstore_stock.report import command as report_command
+from mapper_newstore_stock.upgrade_command import upgrade
 from mapper_newstore_stock.watch_command import COMMANDS as WATCHES
 
 if t.TYPE_CHECKING:
@@ -54,7 +56,7 @@ def _read_config(_context: click.Context, _option: click.Parameter, path: str | 
 @click.option("--ledger-url", envvar="MAPPER_NEWSTORE_STOCK_LEDGER_URL", help="SQLAlchemy URL of the ledger.")
 @click.pass_context
 def cli(context: click.Context, config: dict[str, t.Any], ledger_url: str | None) -> None:
-    """Ask the ledger of mapper-newstore-stock. Nothing is written, but by `diff --repair`; a run may be going on."""
+    """Ask the ledger of mapper-newstore-stock; a run may be going on. Only `upgrade`, `copy` and `diff --repair` write."""
     ledger_url = config.get("ledger_url") or ledger_url
     # The check names all that is missing, the ledger too.
     if not ledger_url and context.invoked_subcommand != check.name:
@@ -180,6 +182,10 @@ def report(
     with reading(ledger_url) as connection:
         gathered = report_command.gather(connection, keys, events=events, receiver_url=receiver_url, newstore=newstore)
     report_command.write(gathered, html)
+
+
+for command in (upgrade, copy):
+    cli.add_command(command)
 
 
 def main() -> None:

@@ -14,9 +14,9 @@ from mapper_newstore_stock.address import address
 from mapper_newstore_stock.errors import LedgerError
 from mapper_newstore_stock.ledger import lock, temporary_tables
 from mapper_newstore_stock.ledger.database import is_postgresql, open_engine, open_ledger_engine, short
+from mapper_newstore_stock.ledger.opening import open_schema, refusal
 from mapper_newstore_stock.ledger.primary import STANDBY
 from mapper_newstore_stock.ledger.queries import acknowledged_cut
-from mapper_newstore_stock.ledger.store import open_schema
 from mapper_newstore_stock.ledger.tables import SCHEMA_VERSION, completed_unit, cut, held_key, ledger
 from mapper_newstore_stock.ledger.upgrade import is_older
 
@@ -133,10 +133,7 @@ def _is_of_this_version(findings: Findings, connection: sa.Connection) -> bool:
             "None: the next run upgrades it. Keep a backup until then",
         )
     elif version != SCHEMA_VERSION:
-        raise LedgerError(
-            f"the ledger has schema version {version}, this program knows {SCHEMA_VERSION}; use the version of "
-            f"mapper-newstore-stock that made it"
-        )
+        raise LedgerError(refusal(connection, version))
     else:
         _say_what_waits(findings, connection)
     return version == SCHEMA_VERSION

@@ -100,6 +100,13 @@ def is_postgresql(connection: sa.Connection) -> bool:
     return connection.dialect.name == POSTGRESQL
 
 
+def begin_writing(connection: sa.Connection) -> None:
+    """Begin a transaction that changes of the schema belong to; on SQLite they would be committed one by one."""
+    connection.rollback()
+    if not is_postgresql(connection):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
 def undone_if_it_fails(connection: sa.Connection) -> contextlib.AbstractContextManager[object]:
     """Return a block after whose failure the transaction goes on; PostgreSQL would end it.
 

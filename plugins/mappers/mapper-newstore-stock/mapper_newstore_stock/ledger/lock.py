@@ -20,11 +20,11 @@ from pathlib import Path
 import filelock
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import ConfigurationError
+from mapper_newstore_stock.errors import ConfigurationError, LedgerError
 from mapper_newstore_stock.ledger.database import is_postgresql
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 UNKNOWN = "another run"
 #: PostgreSQL truncates longer application names.
@@ -50,6 +50,29 @@ class Holder:
 
 class LedgerHeld(Exception):  # noqa: N818 - a state, not an error; one caller reports it
     """Another run holds the ledger; the text says which."""
+
+
+@contextlib.contextmanager
+def holding(connection: sa.Connection, me: Holder | None = None) -> Iterator[None]:
+    """Hold the lock of the ledger behind a connection while the block runs; what it has not committed is undone.
+
+    Raises:
+        LedgerError: another process or session has it.
+        ConfigurationError: the database's locks are none.
+    """
+    try:
+        release = acquire(connection, me or Holder.this_process())
+    except LedgerHeld as held:
+        raise LedgerError(
+            f"the ledger is in use: {held} is writing it. Wait for that run to end; one ledger has one writer"
+        ) from None
+    try:
+        yield
+    finally:
+        # Before the lock goes: another run may begin at once.
+        with contextlib.suppress(sa.exc.SQLAlchemyError):
+            connection.rollback()
+        release()
 
 
 def acquire(connection: sa.Connection, me: Holder) -> Callable[[], None]:

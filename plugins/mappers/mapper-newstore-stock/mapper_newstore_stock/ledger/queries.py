@@ -12,6 +12,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.ledger.opening import existing_version
 from mapper_newstore_stock.ledger.past_tables import folded
 from mapper_newstore_stock.ledger.proof import Proof, Proofs, last_proofs
 from mapper_newstore_stock.ledger.quantities import not_negative, same_key
@@ -22,11 +23,9 @@ from mapper_newstore_stock.ledger.tables import (
     cut,
     cut_item,
     held_key,
-    ledger,
     on_hand,
     run,
 )
-from mapper_newstore_stock.ledger.upgrade import is_older
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,15 +48,12 @@ def check_schema(connection: sa.Connection) -> None:
     Raises:
         LedgerError: there is none, or it has another version.
     """
-    if not sa.inspect(connection).has_table(ledger.name):
-        raise LedgerError("ledger_url: there is no ledger in this database; a run of the mapper creates it")
-    version = connection.scalar(sa.select(ledger.c.schema_version))
+    version = existing_version(connection)
     if version != SCHEMA_VERSION:
-        is_old = version is not None and is_older(version)
-        advice = (
-            "a run of the mapper upgrades it" if is_old else "use the version of mapper-newstore-stock that made it"
+        raise LedgerError(
+            f"the ledger has schema version {version}, this program knows {SCHEMA_VERSION}; a run of the mapper "
+            f"upgrades it, or newstore-stock-ledger upgrade"
         )
-        raise LedgerError(f"the ledger has schema version {version}, this program knows {SCHEMA_VERSION}; {advice}")
 
 
 def explain(connection: sa.Connection, node: str, product: str) -> Table:

@@ -14,9 +14,9 @@ import uuid
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import LedgerError
-from mapper_newstore_stock.ledger import lock, past_tables, tables, temporary_tables, views
-from mapper_newstore_stock.ledger.database import open_ledger_engine, short
-from mapper_newstore_stock.ledger.upgrade import is_older, upgrade
+from mapper_newstore_stock.ledger import lock, tables
+from mapper_newstore_stock.ledger.database import open_ledger_engine
+from mapper_newstore_stock.ledger.opening import cannot_open, open_schema
 
 if t.TYPE_CHECKING:
     from mapper_newstore_stock.state import Acknowledged, Taken
@@ -51,18 +51,14 @@ class Ledger:
         self._resources.callback(engine.dispose)
         try:
             self.connection = self._resources.enter_context(engine.connect())
-            self._resources.callback(lock.acquire(self.connection, me))
+            self._resources.enter_context(lock.holding(self.connection, me))
             self.ledger_id = open_schema(self.connection)
             self.seen_through = self._highest_taken()
             self.unread_since = self._last_planned_run() + 1
             self.run_id = uuid.uuid4().hex[:12]
             self.run = self._start_run(me)
-        except lock.LedgerHeld as held:
-            raise LedgerError(
-                f"the ledger is in use: {held} is writing it. Wait for that run to end; one ledger has one writer"
-            ) from None
         except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
-            raise _cannot_open(error) from error
+            raise cannot_open(error) from error
 
     @classmethod
     def at(cls, url: str) -> Ledger:
@@ -70,7 +66,7 @@ class Ledger:
         try:
             engine = open_ledger_engine(url)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
-            raise _cannot_open(error) from error
+            raise cannot_open(error) from error
         return cls(engine)
 
     @property
@@ -80,9 +76,6 @@ class Ledger:
 
     def close(self) -> None:
         """Release the ledger, without what was not committed."""
-        # Before the lock goes: another run may begin at once.
-        with contextlib.suppress(sa.exc.SQLAlchemyError):
-            self.connection.rollback()
         self._resources.close()
 
     def acknowledge(self, acknowledged: Acknowledged, taken: Taken, *, echoed: bool) -> Acknowledged:
@@ -161,39 +154,3 @@ class Ledger:
         key = self.connection.execute(tables.run.insert().values(values)).inserted_primary_key
         self.connection.commit()
         return int(key[0]) if key else 0
-
-
-def open_schema(connection: sa.Connection) -> str:
-    """Create what is missing, check the version, and return the ledger's id.
-
-    Raises:
-        LedgerError: another version of this program made the ledger.
-    """
-    ledger = tables.ledger.c
-    is_there = sa.inspect(connection).has_table(tables.ledger.name)
-    version = connection.scalar(sa.select(ledger.schema_version)) if is_there else None
-    # A run may have died after creating tables and before the row that says all are there.
-    if version is None:
-        tables.metadata.create_all(connection)
-        views.create(connection)
-        row = {"schema_version": tables.SCHEMA_VERSION, "ledger_id": uuid.uuid4().hex}
-        connection.execute(tables.ledger.insert().values(row))
-    elif is_older(version):
-        upgrade(connection, version)
-        logger.info("The ledger was brought from schema version %d to %d", version, tables.SCHEMA_VERSION)
-    elif version != tables.SCHEMA_VERSION:
-        raise LedgerError(
-            f"the ledger has schema version {version}, this program knows {tables.SCHEMA_VERSION}; "
-            f"use the version of mapper-newstore-stock that made it"
-        )
-    connection.execute(sa.schema.CreateTable(past_tables.unknown_past, if_not_exists=True))
-    for table in temporary_tables.temporary.sorted_tables:
-        connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
-        connection.execute(table.delete())
-    ledger_id = connection.scalar(sa.select(ledger.ledger_id))
-    connection.commit()
-    return str(ledger_id)
-
-
-def _cannot_open(error: Exception) -> LedgerError:
-    return LedgerError(f"ledger_url: cannot open the ledger: {short(error)}")

@@ -56,7 +56,7 @@ def _booked_column() -> sa.Column[int]:
 
 #: One row. `ledger_id`: tells this ledger from any other, even from a new one in its place.
 #: `horizon`: highest timestamp of the units that earlier versions folded away without a trace (NULL: none).
-#: Written by: store (the row), upgrade (version), retention (folded_at)
+#: Written by: opening (the row), upgrade (version), moved (version), retention (folded_at)
 ledger = sa.Table(
     "ledger",
     metadata,

@@ -1,6 +1,6 @@
 """The ledger's temporary tables: those of one connection, which go with it.
 
-The store creates and empties all of them.
+The module opening creates and empties all of them.
 """
 
 from __future__ import annotations

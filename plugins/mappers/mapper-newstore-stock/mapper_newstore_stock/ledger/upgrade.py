@@ -1,13 +1,16 @@
-"""Ledgers of earlier versions, brought to this one: each step adds what is new, in one transaction."""
+"""Ledgers of earlier versions, brought to this one: all steps in one transaction."""
 
 from __future__ import annotations
 
+import logging
+import time
 import typing as t
 
 import msgspec
 import sqlalchemy as sa
 
 from mapper_newstore_stock.ledger import views
+from mapper_newstore_stock.ledger.database import begin_writing
 from mapper_newstore_stock.ledger.past_tables import folded, folded_booking, folded_unit, unknown_past
 from mapper_newstore_stock.ledger.proof import Proof
 from mapper_newstore_stock.ledger.quantities import same_key
@@ -28,6 +31,8 @@ from mapper_newstore_stock.ledger.tables import (
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
+logger = logging.getLogger("mapper-newstore-stock.ledger")
+
 #: What version 4 added to tables there were before.
 _ADDED_BY_4 = {
     completed_unit: ("published_at", "fulfillment_request_id", "order_id", "booked"),
@@ -39,16 +44,36 @@ _ADDED_BY_4 = {
 }
 
 
-def upgrade(connection: sa.Connection, version: int) -> int:
-    """Bring a ledger as far as there are steps, and return its version then; the caller commits.
+class Step(t.NamedTuple):
+    """The way from one version to the next.
 
-    Killed in between, the ledger is as it was.
+    Attributes:
+        what: What it does, in a few words.
+        take: Does it.
     """
-    while version in _STEPS:
-        _STEPS[version](connection)
-        version += 1
-        connection.execute(ledger.update().values(schema_version=version))
-    return version
+
+    what: str
+    take: Callable[[sa.Connection], None]
+
+
+def upgrade(connection: sa.Connection, version: int) -> None:
+    """Bring a ledger of an earlier version to this one, in one transaction, and commit it.
+
+    Killed in between, the ledger is as it was. Whoever calls holds the ledger's lock.
+    """
+    began = time.monotonic()
+    begin_writing(connection)
+    for step in steps_from(version):
+        step.take(connection)
+    connection.execute(ledger.update().values(schema_version=SCHEMA_VERSION))
+    connection.commit()
+    logger.info(
+        "The ledger was brought from schema version %d to %d in %.1f s: %s",
+        version,
+        SCHEMA_VERSION,
+        time.monotonic() - began,
+        what_is_done(version),
+    )
 
 
 def is_older(version: int) -> bool:
@@ -56,9 +81,22 @@ def is_older(version: int) -> bool:
     return version < SCHEMA_VERSION and version in _STEPS
 
 
+def steps_from(version: int) -> list[Step]:
+    """Return the steps from a version to this one."""
+    return [_STEPS[number] for number in range(version, SCHEMA_VERSION)]
+
+
+def what_is_done(version: int) -> str:
+    """Return what an upgrade from a version does, in a few words."""
+    return "; ".join(step.what for step in steps_from(version))
+
+
 def _from_3(connection: sa.Connection) -> None:
+    inspector = sa.inspect(connection)
     for table, names in _ADDED_BY_4.items():
-        for name in names:
+        # Upgrades of early programs were no one transaction on SQLite: some may be there.
+        there = {column["name"] for column in inspector.get_columns(table.name)}
+        for name in (name for name in names if name not in there):
             definition = sa.schema.CreateColumn(table.c[name]).compile(dialect=connection.dialect)
             connection.exec_driver_sql(f'ALTER TABLE "{table.name}" ADD COLUMN {definition}')
     for table in (folded_booking, folded_unit, source, late_unit, standing_unit, unclaimed, held_key):
@@ -84,4 +122,4 @@ def _note_late_units(connection: sa.Connection) -> None:
     connection.execute(late_unit.insert().from_select(late_unit.c.keys(), late))
 
 
-_STEPS: dict[int, Callable[[sa.Connection], None]] = {3: _from_3}
+_STEPS = {3: Step("forms of proof, sources, and keys that are held", _from_3)}

@@ -1,0 +1,20 @@
+"""`newstore-stock-ledger copy`: a ledger moves from SQLite to PostgreSQL, or back."""
+
+from __future__ import annotations
+
+import click
+
+from mapper_newstore_stock.ledger import copying
+
+
+@click.command()
+@click.option("--to", "target_url", required=True, metavar="URL", help="SQLAlchemy URL of an empty database.")
+@click.option("--take-back", is_flag=True, help="Bring the ledger back into use if the copy was not finished.")
+@click.pass_obj
+def copy(ledger_url: str, target_url: str, *, take_back: bool) -> None:
+    """Move the ledger to another database, with its identity; then set ledger_url to it.
+
+    The ledger it was copied from is out of use from then on: every run refuses it. Killed on the way, the command can
+    be repeated.
+    """
+    click.echo((copying.take_back if take_back else copying.copy)(ledger_url, target_url))

@@ -1,0 +1,27 @@
+"""`newstore-stock-ledger upgrade`: a ledger of an earlier version, before a run does it."""
+
+from __future__ import annotations
+
+import click
+
+from mapper_newstore_stock.ledger.opening import plan_upgrade, upgrade_store
+
+#: Exit code of `--check` when there is something to do.
+OLDER = 3
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Say what would be done and change nothing: exit code 3 if anything.")
+@click.pass_obj
+def upgrade(ledger_url: str, *, check: bool) -> None:
+    """Bring the ledger to this program's schema version now.
+
+    A run of the mapper does the same when it opens the ledger. It is one transaction, and no run may be going on.
+    """
+    if not check:
+        click.echo(upgrade_store(ledger_url))
+        return
+    is_older, says = plan_upgrade(ledger_url)
+    click.echo(says)
+    if is_older:
+        raise SystemExit(OLDER)
