@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import typing as t
 import urllib.parse
+from pathlib import Path
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -25,6 +26,8 @@ logger = logging.getLogger("target-newstore-stock.staging")
 
 #: NewStore fetches the file some time after the start call, so a presigned link must live long; 7 days is S3's limit.
 LINK_SECONDS = 7 * 24 * 3600
+#: A new directory that a web server serves.
+SERVED_DIRECTORY = 0o755
 #: Files are written in blocks of this size, so that memory does not grow with the file.
 BLOCK_BYTES = 8 * 2**20
 #: Options of a file system beside its URL. New S3 buckets refuse the older signatures.
@@ -61,6 +64,7 @@ class Staging:
             self._make_directory()
             with self._filesystem.open(path, "wb", block_size=BLOCK_BYTES) as file:
                 write(file)
+            self._let_be_served(path)
             return self._link_to(path, name)
         except StagingError:
             raise
@@ -156,8 +160,20 @@ class Staging:
 
     def _make_directory(self) -> None:
         # On an object store this would create a bucket from a typing error.
-        if isinstance(self._filesystem, LocalFileSystem):
+        if isinstance(self._filesystem, LocalFileSystem) and not self._filesystem.exists(self._root):
             self._filesystem.makedirs(self._root, exist_ok=True)
+            if self._is_served:
+                Path(self._root).chmod(SERVED_DIRECTORY)
+
+    @property
+    def _is_served(self) -> bool:
+        """Whether a web server, of another user perhaps, hands out the files."""
+        return self._link not in (PRESIGNED, URI)
+
+    def _let_be_served(self, path: str) -> None:
+        """Let those read a stock file who may read its directory, if a web server hands it out; notes stay ours."""
+        if self._is_served and isinstance(self._filesystem, LocalFileSystem):
+            Path(path).chmod(0o600 | (Path(self._root).stat().st_mode & 0o044))
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"

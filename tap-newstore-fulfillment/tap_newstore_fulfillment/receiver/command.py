@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import logging
+import os
 import socket
 import sys
 import typing as t
@@ -55,6 +56,8 @@ for command in (*registration_command.COMMANDS, replay, audit, rejected, backlog
 
 def main() -> None:
     """Run the command."""
+    # What the process writes is for its user alone, whatever the shell says.
+    os.umask(0o077)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s")
     report_errors(receive, logger)()
 

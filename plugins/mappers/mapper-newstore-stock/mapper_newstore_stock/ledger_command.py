@@ -7,6 +7,7 @@ import csv
 import datetime as dt
 import json
 import logging
+import os
 import sys
 import typing as t
 from pathlib import Path
@@ -247,5 +248,7 @@ def _reading(ledger_url: str) -> Iterator[sa.Connection]:
 
 def main() -> None:
     """Run the command: exit code 0 done, 1 failed, 2 bad configuration."""
+    # What the process writes is for its user alone, whatever the shell says.
+    os.umask(0o077)
     logging.basicConfig(format="%(levelname)s %(message)s", stream=sys.stderr)
     report_errors(cli, logger)()

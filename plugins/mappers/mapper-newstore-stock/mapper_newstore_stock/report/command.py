@@ -64,7 +64,7 @@ def gather(
 
 
 def write(report: Report, path: Path) -> None:
-    """Write the page, whole or not at all.
+    """Write the page, whole or not at all; one in the place of another may be read by whom that could be.
 
     Raises:
         LedgerError: the file cannot be written.
@@ -72,6 +72,8 @@ def write(report: Report, path: Path) -> None:
     try:
         beside = path.with_name(f".{path.name}.part")
         beside.write_text(page(report), encoding="utf-8")
+        if path.exists():
+            beside.chmod(path.stat().st_mode & 0o777)
         beside.replace(path)
     except OSError as error:
         raise LedgerError(f"--html: cannot write {path}: {error.strerror or error}") from error
