@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import typing as t
 import urllib.parse
 from pathlib import Path
@@ -26,6 +27,12 @@ logger = logging.getLogger("target-newstore-stock.staging")
 
 #: NewStore fetches the file some time after the start call, so a presigned link must live long; 7 days is S3's limit.
 LINK_SECONDS = 7 * 24 * 3600
+UNGUARDED = (
+    "Runs on two machines are not guarded against each other then, and old files are not removed: let this user list "
+    "the staging place (README, permissions)"
+)
+#: How stores say that a user may not list: only some have an error of its own for that.
+_FORBIDDEN = re.compile(r"\b40[13]\b|forbidden|denied|unauthori[sz]ed|not authori[sz]ed", re.IGNORECASE)
 #: A new directory that a web server serves.
 SERVED_DIRECTORY = 0o755
 #: Files are written in blocks of this size, so that memory does not grow with the file.
@@ -48,6 +55,7 @@ class Staging:
         except (ImportError, ValueError) as error:
             raise StagingError(f"staging_url: {no_place(error)}") from error
         self._link = link
+        self._has_warned = False
 
     def write(self, name: str, write: Callable[[t.IO[bytes]], None]) -> str:
         """Write a file, and return the link NewStore fetches it by.
@@ -125,16 +133,36 @@ class Staging:
         self.remove(old)
         return old
 
-    def names(self) -> list[str]:
-        """Return the file names, sorted; none if they cannot be listed."""
+    def listed(self) -> list[str]:
+        """Return the file names, sorted; none, and it is said once, if this user may not list them.
+
+        Raises:
+            StagingError: they cannot be listed now.
+        """
         try:
             self._filesystem.invalidate_cache()
             return sorted(path.rsplit("/", 1)[-1] for path in self._filesystem.ls(self._root, detail=False))
         except FileNotFoundError:
             return []
-        except Exception as error:  # noqa: BLE001 - each store's driver has errors of its own
-            logger.warning("staging_url: cannot list %s: %s", masked(self._root), reason(error))
+        except Exception as error:
+            said = f"staging_url: cannot list {masked(self._root)}: {reason(error)}"
+            if not _is_forbidden(error):
+                raise StagingError(f"{said}. So it cannot be seen whether another run has begun") from error
+            self._warn_once(said)
             return []
+
+    def names(self) -> list[str]:
+        """Return the file names, sorted; none if they cannot be listed, for what is done as well without them."""
+        try:
+            return self.listed()
+        except StagingError as error:
+            logger.warning("%s", error)
+            return []
+
+    def _warn_once(self, said: str) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning("%s. %s", said, UNGUARDED)
 
     def open(self, name: str) -> t.IO[bytes]:
         """Open a file for reading."""
@@ -191,6 +219,10 @@ class Staging:
                 "staging_link: presigned links need an object store; for a directory give the https base URL "
                 "that serves it"
             ) from error
+
+
+def _is_forbidden(error: Exception) -> bool:
+    return isinstance(error, (PermissionError, NotImplementedError)) or bool(_FORBIDDEN.search(str(error)))
 
 
 def _is_needed(name: str, kept: Collection[str]) -> bool:
