@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import re
 import sys
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -69,14 +70,27 @@ def write(report: Report, path: Path) -> None:
     Raises:
         LedgerError: the file cannot be written.
     """
+    text = page(report)
     try:
-        beside = path.with_name(f".{path.name}.part")
-        beside.write_text(page(report), encoding="utf-8")
-        if path.exists():
-            beside.chmod(path.stat().st_mode & 0o777)
-        beside.replace(path)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}-", delete=False
+        ) as beside:
+            _put_in_place(beside, text, path)
     except OSError as error:
         raise LedgerError(f"--html: cannot write {path}: {error.strerror or error}") from error
+
+
+def _put_in_place(beside: t.IO[str], text: str, path: Path) -> None:
+    new = Path(beside.name)
+    try:
+        beside.write(text)
+        beside.flush()
+        if path.exists():
+            new.chmod(path.stat().st_mode & 0o777)
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def _key(text: str) -> Key:
