@@ -23,7 +23,7 @@ DATABASE ?= sqlite
 SOAK = FAULT_REPORTS=.fault_reports KILLS=100 STORY_SEEDS=20 STORY_STEPS=40 MODEL_SCHEDULES=1000000 AUDIT_TRIALS=1000 TWO_MACHINES=500 \
 	SCHEDULES=$${SCHEDULES:-840} SCHEDULES_IN_ONE_PROCESS=$${SCHEDULES_IN_ONE_PROCESS:-7000}
 
-.PHONY: demo demo-erp docs test fuzz faults failover soak bench lint install requirements clean
+.PHONY: demo demo-erp docs test fuzz faults failover soak bench lint install requirements release-check clean
 
 demo: .meltano/.installed
 	python -m tests.end_to_end.demo
@@ -66,8 +66,13 @@ requirements: .venv/.installed
 	uv pip compile --quiet --universal --python-version 3.11 --no-header requirements.in $(PROJECTS) --output-file requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --no-header tests/dbt/requirements.in --output-file tests/dbt/requirements.txt
 
+# What a tag would publish: built, looked through, tried with the oldest and the newest versions it allows, described.
+release-check: .venv/.installed
+	pytest --quiet tests/release
+	python -m tests.release
+
 clean:
-	rm -rf .venv .meltano .sandbox .screenshots .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .meltano .sandbox dist .screenshots .mypy_cache .ruff_cache .pytest_cache
 
 .venv/.installed: requirements.txt $(PROJECTS)
 	$(PYTHON) -m venv .venv

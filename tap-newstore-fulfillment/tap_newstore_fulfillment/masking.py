@@ -10,8 +10,8 @@ if t.TYPE_CHECKING:
 
 #: What stands before the host of an address; a password may hold `@`, `/`, `?` and `#` that nobody has escaped.
 CREDENTIALS = re.compile(r"(\S*?//)?\S*@")
-#: How jsonschema begins to say that a value, which it quotes, should be text.
-QUOTED = re.compile(r".* is not of type '(?=string')", re.DOTALL)
+#: How jsonschema begins to say that a value, which it quotes, should be text, or hold texts.
+QUOTED = re.compile(r".* is not of type '(?=(?:string|array|object)')", re.DOTALL)
 
 #: What fsspec says of a kind of store it does not know.
 UNKNOWN = re.compile(r"Protocol not known: [\w+.-]+")
@@ -34,5 +34,5 @@ def no_place(error: Exception) -> str:
 
 
 def without_values(lines: Iterable[str]) -> list[str]:
-    """Return the lines of a failed validation without values that should be text: a secret may be a number."""
+    """Return the lines of a failed validation without values that should be or hold text: a secret may be a number."""
     return [QUOTED.sub("what is set is not of type '", line) for line in lines]

@@ -7,10 +7,13 @@ never scanning the loaded code again) saves a quarter of an idle run.
 from __future__ import annotations
 
 import gc
+import os
 
 
 def main() -> None:
     """Load the tap and run its command."""
+    # What the process writes is for its user alone, whatever the shell says.
+    os.umask(0o077)
     gc.disable()
     from tap_newstore_fulfillment.tap import TapNewStoreFulfillment  # noqa: PLC0415 - imported here, with the collector off
 

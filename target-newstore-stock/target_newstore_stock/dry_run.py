@@ -14,6 +14,7 @@ import uuid
 from target_newstore_stock.changes import Change, Changes, compare, refuse_emptying
 from target_newstore_stock.earlier_files import EarlierFiles, read_earlier_files
 from target_newstore_stock.errors import TargetError
+from target_newstore_stock.possible_keys import leave_out_impossible, warn_of_similar
 from target_newstore_stock.reports import ImportOutcome, ImportReport
 from target_newstore_stock.staged_names import ZIP, OwnNames, StagedName, utc_now
 from target_newstore_stock.staging import Staging
@@ -69,8 +70,15 @@ class DryRun:
         if self._earlier is None:
             self._earlier = read_earlier_files(self._staging, self._own)
             logger.info("dry_run: compared with %d stock files in the staging place", self._earlier.files)
+        # Nobody is asked, so an id beyond the contract counts as none of NewStore's.
+        left_out = leave_out_impossible(file, lambda _: {})
+        self._counts["left_out"] += left_out
+        if not file.items:
+            return
+        warn_of_similar(file)
         name = StagedName(self._now(), cut, uuid.uuid4().hex[:12])
         outcome = ImportOutcome(name, file.items, 0, self._clock(), name.file(self._own.owner, is_dry_run=True) + ZIP)
+        outcome.left_out = left_out
         try:
             changes = self._write(outcome, file, self._earlier)
         except TargetError as error:

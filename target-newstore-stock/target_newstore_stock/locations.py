@@ -6,6 +6,7 @@ or stops the import before anything is uploaded (design rule 13).
 
 from __future__ import annotations
 
+import collections
 import functools
 import logging
 import typing as t
@@ -13,6 +14,7 @@ import typing as t
 import msgspec
 
 from target_newstore_stock.errors import ApiError, LocationError
+from target_newstore_stock.possible_keys import folded
 from target_newstore_stock.stock_file import key_of
 
 if t.TYPE_CHECKING:
@@ -97,7 +99,12 @@ class LocationCheck:
         Raises:
             LocationError: such items must not be left out.
         """
-        unknown = [] if self._creates_stores else sorted(file.nodes - self._configured.keys() - self._known.keys())
+        named = self._configured.keys() | self._known.keys()
+        unknown = sorted(file.nodes - named)
+        if self._creates_stores:
+            # What differs from another node only in case is rather a mistake than a store, and a store is for ever.
+            alike = collections.Counter(map(folded, named | file.nodes))
+            unknown = [node for node in unknown if alike[folded(node)] > 1]
         if not unknown:
             return 0
         if not self._leaves_out:

@@ -71,12 +71,12 @@ class OtherRuns:
 
         Raises:
             SecondRunError: another run has overtaken this one.
-            StagingError: the claim could not be written.
+            StagingError: the claim could not be written, or others not seen.
         """
         self._mine = self._claim_of(name)
         if self._mine:
             self._staging.note(self._mine.file(self._own.owner))
-        names = self._staging.names()
+        names = self._staging.listed()
         if self._known is None:
             self._known = set(names)
         self._refuse(names)
@@ -91,8 +91,9 @@ class OtherRuns:
 
         Raises:
             SecondRunError: it has overtaken this one.
+            StagingError: that cannot be seen.
         """
-        self._refuse(self._staging.names())
+        self._refuse(self._staging.listed())
 
     def _claim_of(self, name: StagedName) -> Claim | None:
         number = name.cut.cut_id or ""

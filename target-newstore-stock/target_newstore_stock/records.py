@@ -12,16 +12,20 @@ import msgspec
 
 from target_newstore_stock.errors import IncompleteCutError, RecordError
 
+INT64_MAX = 2**63 - 1
+SHOWN_CHARACTERS = 60
+
 
 class StockRecord(msgspec.Struct, frozen=True, gc=False):
     """A stock record. Without the cut fields it is a plain record and belongs to no cut.
 
-    The bounds come from newstore-api.md, section 3.
+    The bounds come from newstore-api.md, section 3. A product's id may be longer here than in NewStore: then its item
+    is left out (possible_keys.py).
     """
 
     fulfillment_node_id: t.Annotated[str, msgspec.Meta(min_length=1)]
-    product_id: t.Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
-    quantity: t.Annotated[int, msgspec.Meta(ge=0)]
+    product_id: t.Annotated[str, msgspec.Meta(min_length=1)]
+    quantity: t.Annotated[int, msgspec.Meta(ge=0, le=INT64_MAX)]
     logical_timestamp_start: int | None = None
     logical_timestamp_end: int | None = None
     cut_id: str | None = None
@@ -51,9 +55,17 @@ def read_record(record: dict[str, t.Any]) -> StockRecord:
         return msgspec.convert(record, StockRecord)
     except msgspec.ValidationError as error:
         raise RecordError(
-            f"not a stock record: {error}. Expected fulfillment_node_id, product_id and quantity (a whole number, "
-            f"not negative), and for cuts logical_timestamp_start, logical_timestamp_end, cut_id, cut_size"
+            f"not a stock record{_key(record)}: {error}. Expected fulfillment_node_id, product_id and quantity (a "
+            f"whole number, from 0 to {INT64_MAX}), and for cuts logical_timestamp_start, logical_timestamp_end, "
+            f"cut_id, cut_size"
         ) from error
+
+
+def _key(record: dict[str, t.Any]) -> str:
+    """Return the key of a record as an error names it; "" if it has none."""
+    parts = [record.get(name) for name in ("fulfillment_node_id", "product_id")]
+    named = [repr(part[:SHOWN_CHARACTERS])[1:-1] for part in parts if isinstance(part, str)]
+    return f" ({'/'.join(named)})" if len(named) == len(parts) else ""
 
 
 def head_of(record: StockRecord) -> CutHead:

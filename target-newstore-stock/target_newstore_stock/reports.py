@@ -23,7 +23,7 @@ class ImportOutcome:
 
     Attributes:
         items: How many items the file has.
-        left_out: How many it does not have because NewStore does not know their location.
+        left_out: How many it does not have because NewStore cannot have their key, or does not know their location.
         refused: How many NewStore refused.
     """
 

@@ -84,10 +84,10 @@ class OwnNames:
     def __init__(self, provider: str, tenant: str) -> None:
         self.owner = f"{_slug(provider)}-{_slug(tenant)}"
         self._pattern = re.compile(
-            rf"{re.escape(self.owner)}-(?P<at>\d{{8}}T\d{{6}}\.\d{{6}}Z)-.+-[0-9a-f]{{12}}(?P<kind>\{ZIP}|\{NOTE}|\{CLAIM})"
+            rf"{re.escape(self.owner)}-(?P<at>[0-9]{{8}}T[0-9]{{6}}\.[0-9]{{6}}Z)-.+-[0-9a-f]{{12}}(?P<kind>\{ZIP}|\{NOTE}|\{CLAIM})"
         )
         self._claim = re.compile(
-            rf"{re.escape(self.owner)}-(?P<at>\d{{8}}T\d{{6}}\.\d{{6}}Z)-claim-(?P<ledger>[0-9a-f]+)-(?P<cut>\d+)"
+            rf"{re.escape(self.owner)}-(?P<at>[0-9]{{8}}T[0-9]{{6}}\.[0-9]{{6}}Z)-claim-(?P<ledger>[0-9a-f]+)-(?P<cut>[0-9]{{1,19}})"
             rf"-(?P<unique>[0-9a-f]{{12}})\{CLAIM}"
         )
 
@@ -99,7 +99,8 @@ class OwnNames:
     def claim(self, name: str) -> Claim | None:
         """Return the claim that a file of ours is; None for any other file."""
         found = self._claim.fullmatch(name)
-        return found and Claim(_time(found["at"]), found["ledger"], int(found["cut"]), found["unique"])
+        at = _time(found["at"]) if found else None
+        return Claim(at, found["ledger"], int(found["cut"]), found["unique"]) if found and at else None
 
     def unique(self, name: str) -> str:
         """Return the part of the name of a file of ours that is used once."""
@@ -116,8 +117,12 @@ class OwnNames:
         return found is not None and found["kind"] == ZIP and f"Z-{DRY}-" not in name
 
 
-def _time(text: str) -> dt.datetime:
-    return dt.datetime.strptime(text, TIME).replace(tzinfo=dt.UTC)
+def _time(text: str) -> dt.datetime | None:
+    """Return the time in a name; None for one that never was: then nobody of ours has written the name."""
+    try:
+        return dt.datetime.strptime(text, TIME).replace(tzinfo=dt.UTC)
+    except ValueError:
+        return None
 
 
 def _slug(text: str) -> str:

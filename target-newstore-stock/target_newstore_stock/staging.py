@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import typing as t
 import urllib.parse
+from pathlib import Path
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -26,6 +28,14 @@ logger = logging.getLogger("target-newstore-stock.staging")
 
 #: NewStore fetches the file some time after the start call, so a presigned link must live long; 7 days is S3's limit.
 LINK_SECONDS = 7 * 24 * 3600
+UNGUARDED = (
+    "Runs on two machines are not guarded against each other then, and old files are not removed: let this user list "
+    "the staging place (README, permissions)"
+)
+#: How stores say that a user may not list: only some have an error of its own for that.
+_FORBIDDEN = re.compile(r"\b40[13]\b|forbidden|denied|unauthori[sz]ed|not authori[sz]ed", re.IGNORECASE)
+#: A new directory that a web server serves.
+SERVED_DIRECTORY = 0o755
 #: Files are written in blocks of this size, so that memory does not grow with the file.
 BLOCK_BYTES = 8 * 2**20
 #: Options of a file system beside its URL. New S3 buckets refuse the older signatures.
@@ -48,6 +58,7 @@ class Staging:
         except ValueError as error:
             raise StagingError(f"staging_url: {no_place(error)}") from error
         self._link = link
+        self._has_warned = False
 
     def write(self, name: str, write: Callable[[t.IO[bytes]], None]) -> str:
         """Write a file, and return the link NewStore fetches it by.
@@ -64,6 +75,7 @@ class Staging:
             self._make_directory()
             with self._filesystem.open(path, "wb", block_size=BLOCK_BYTES) as file:
                 write(file)
+            self._let_be_served(path)
             return self._link_to(path, name)
         except StagingError:
             raise
@@ -124,16 +136,36 @@ class Staging:
         self.remove(old)
         return old
 
-    def names(self) -> list[str]:
-        """Return the file names, sorted; none if they cannot be listed."""
+    def listed(self) -> list[str]:
+        """Return the file names, sorted; none, and it is said once, if this user may not list them.
+
+        Raises:
+            StagingError: they cannot be listed now.
+        """
         try:
             self._filesystem.invalidate_cache()
             return sorted(path.rsplit("/", 1)[-1] for path in self._filesystem.ls(self._root, detail=False))
         except FileNotFoundError:
             return []
-        except Exception as error:  # noqa: BLE001 - each store's driver has errors of its own
-            logger.warning("staging_url: cannot list %s: %s", masked(self._root), reason(error))
+        except Exception as error:
+            said = f"staging_url: cannot list {masked(self._root)}: {reason(error)}"
+            if not _is_forbidden(error):
+                raise StagingError(f"{said}. So it cannot be seen whether another run has begun") from error
+            self._warn_once(said)
             return []
+
+    def names(self) -> list[str]:
+        """Return the file names, sorted; none if they cannot be listed, for what is done as well without them."""
+        try:
+            return self.listed()
+        except StagingError as error:
+            logger.warning("%s", error)
+            return []
+
+    def _warn_once(self, said: str) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            logger.warning("%s. %s", said, UNGUARDED)
 
     def open(self, name: str) -> t.IO[bytes]:
         """Open a file for reading."""
@@ -159,8 +191,20 @@ class Staging:
 
     def _make_directory(self) -> None:
         # On an object store this would create a bucket from a typing error.
-        if isinstance(self._filesystem, LocalFileSystem):
+        if isinstance(self._filesystem, LocalFileSystem) and not self._filesystem.exists(self._root):
             self._filesystem.makedirs(self._root, exist_ok=True)
+            if self._is_served:
+                Path(self._root).chmod(SERVED_DIRECTORY)
+
+    @property
+    def _is_served(self) -> bool:
+        """Whether a web server, of another user perhaps, hands out the files."""
+        return self._link not in (PRESIGNED, URI)
+
+    def _let_be_served(self, path: str) -> None:
+        """Let those read a stock file who may read its directory, if a web server hands it out; notes stay ours."""
+        if self._is_served and isinstance(self._filesystem, LocalFileSystem):
+            Path(path).chmod(0o600 | (Path(self._root).stat().st_mode & 0o044))
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"
@@ -178,6 +222,10 @@ class Staging:
                 "staging_link: presigned links need an object store; for a directory give the https base URL "
                 "that serves it"
             ) from error
+
+
+def _is_forbidden(error: Exception) -> bool:
+    return isinstance(error, (PermissionError, NotImplementedError)) or bool(_FORBIDDEN.search(str(error)))
 
 
 def _is_needed(name: str, kept: Collection[str]) -> bool:

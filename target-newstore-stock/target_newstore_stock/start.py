@@ -7,10 +7,13 @@ never scanning the loaded code again) saves a quarter of an idle run.
 from __future__ import annotations
 
 import gc
+import os
 
 
 def main() -> None:
     """Load the target and run its command."""
+    # What the process writes is for its user alone, whatever the shell says.
+    os.umask(0o077)
     gc.disable()
     from target_newstore_stock.target import TargetNewStoreStock  # noqa: PLC0415 - imported here, with the collector off
 

@@ -35,6 +35,10 @@ COPY_BYTES = 2**20
 HEAD_BYTES = 300
 #: Punctuation and names around a location in the head.
 LOCATION_BYTES = 44
+#: An item may be longer only if an id of it is.
+LONGEST_PLAIN_ITEM = 300
+#: Stand only in odd items as msgspec writes them: escapes, `=`, `%`, and how other control characters begin.
+ODD_BYTES = (b"\\", b"=", b"%", b"\x7f", b"\xc2", b"\xe2\x80")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -69,6 +73,7 @@ class StockFile:
         self._keys = KeyCheck(lambda: ((item.fulfillment_node_id, item.product_id) for item in self._spooled()))
         self._count = 0
         self._left_out: bytearray | None = None
+        self._has_long_items = False
         self.nodes: set[str] = set()
         self.item_bytes = 0
         self.json_bytes = HEAD_BYTES
@@ -85,6 +90,8 @@ class StockFile:
         size = len(item)
         self.json_bytes += size
         self.item_bytes += size
+        if size > LONGEST_PLAIN_ITEM:
+            self._has_long_items = True
         if node not in self.nodes:
             self.nodes.add(node)
             self.json_bytes += _location_bytes(node)
@@ -118,6 +125,23 @@ class StockFile:
         self._left_out = left_out
         self.nodes -= set(nodes)
         return before - self.items
+
+    def leave_out_at(self, positions: Collection[int]) -> None:
+        """Leave out the items at some positions, and the nodes of which nothing else is in the file."""
+        left_out = self._left_out or bytearray(self._count)
+        for position in positions:
+            left_out[position] = 1
+        self._left_out = left_out
+        self.nodes = {item.fulfillment_node_id for item in self.read_items()}
+
+    def odd_items(self) -> Iterator[tuple[int, Item]]:
+        """Yield the items that may have an unusual id, with their positions; most files are soon seen to have none."""
+        if not (self._has_long_items or self._has_odd_bytes()):
+            return
+        for position, line in enumerate(self._lines()):
+            is_odd = len(line) > LONGEST_PLAIN_ITEM or any(odd in line for odd in ODD_BYTES)
+            if is_odd and not (self._left_out and self._left_out[position]):
+                yield position, _decode_item(line)
 
     def read_items(self) -> Iterator[Item]:
         """Return the items of the file, in order."""
@@ -161,6 +185,13 @@ class StockFile:
             before = chunk
         yield before.removesuffix(b"\n").replace(b"\n", b",")
         self._spool.seek(0, 2)
+
+    def _has_odd_bytes(self) -> bool:
+        self._spool.seek(0)
+        chunks = iter(functools.partial(self._spool.readlines, COPY_BYTES), [])
+        found = any(odd in chunk for chunk in map(b"".join, chunks) for odd in ODD_BYTES)
+        self._spool.seek(0, 2)
+        return found
 
     def _read_spool(self, size: int) -> bytes:
         return self._spool.read(size)

@@ -18,6 +18,7 @@ from target_newstore_stock.import_api import NAME_PREFIX, OPEN_STATES
 from target_newstore_stock.import_jobs import ImportJobs
 from target_newstore_stock.locations import LocationCheck
 from target_newstore_stock.other_runs import OtherRuns
+from target_newstore_stock.possible_keys import leave_out_impossible, warn_of_similar
 from target_newstore_stock.refused_items import find_refused
 from target_newstore_stock.reports import ImportOutcome, ImportReport
 from target_newstore_stock.staged_names import ZIP, OwnNames, StagedName, utc_now
@@ -135,7 +136,9 @@ class StockImport:
         )
 
     def _leave_out_unknown(self, outcome: ImportOutcome, file: StockFile) -> None:
-        outcome.left_out = self._locations.leave_out_unknown(file)
+        outcome.left_out = leave_out_impossible(file, self._atp)
+        if file.items:
+            outcome.left_out += self._locations.leave_out_unknown(file)
         outcome.items = file.items
         self._counts["left_out"] += outcome.left_out
 
@@ -143,6 +146,7 @@ class StockImport:
         """Import a file, and return the verdict of the read-back, if there was one."""
         is_first = self._last_start is None
         head = self._head(outcome.name.cut, file)
+        warn_of_similar(file)
         outcome.bytes = checked_size(file, head, self._settings.max_file_mb)
         if is_first:
             self._clear_the_way()

@@ -13,7 +13,7 @@ import threading
 import typing as t
 
 from mapper_newstore_stock.ledger.database import open_ledger_engine
-from mapper_newstore_stock.ledger.store import open_schema
+from mapper_newstore_stock.ledger.opening import open_schema
 
 from tests.benchmarks.measuring import Measured, run_process
 from tests.shop.postgresql import PostgreSql

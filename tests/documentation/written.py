@@ -1,4 +1,4 @@
-"""Documentation generated from the plugins: `make docs`."""
+"""What is generated from the plugins, and from the one version and licence of all packages: `make docs`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import yaml
 
 from tests.documentation.meltano_settings import with_settings
 from tests.documentation.plugins import PLUGINS, PROJECT, UTILITIES, Plugin, Utility, meltano_project, package
+from tests.structure.packages import PACKAGES
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +18,7 @@ if t.TYPE_CHECKING:
 BEGIN, END = "<!-- written by make docs: begin -->", "<!-- written by make docs: end -->"
 HUB = PROJECT / "hub"
 MELTANO_YML, README, OWN_PROJECT = PROJECT / "meltano.yml", PROJECT / "README.md", PROJECT / "docs" / "own-project.md"
+VERSION, LICENSE = PROJECT / "VERSION", PROJECT / "LICENSE"
 HUB_LABELS = {
     "tap-newstore-fulfillment": "NewStore Fulfilment Events",
     "mapper-newstore-stock": "NewStore Stock",
@@ -35,7 +37,8 @@ def pages() -> dict[Path, str]:
     """Return the text of every generated file, by path."""
     readmes = dict(_readme(plugin) for plugin in PLUGINS)
     hub = dict(_hub(plugin) for plugin in (*PLUGINS, *UTILITIES))
-    return {MELTANO_YML: _meltano_yml(), **readmes, **hub, README: _with_written(README, first_block(OWN_PROJECT))}
+    own_project = _with_written(README, first_block(OWN_PROJECT))
+    return {MELTANO_YML: _meltano_yml(), **readmes, **hub, README: own_project, **_of_all_packages()}
 
 
 def first_block(page: Path) -> str:
@@ -93,6 +96,22 @@ def main() -> None:
     for path, text in pages().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+
+
+def version() -> str:
+    """Return the version of all packages; VERSION is the one place that says it."""
+    return VERSION.read_text(encoding="utf-8").strip()
+
+
+def _of_all_packages() -> dict[Path, str]:
+    """Return what each package holds for itself, to be built alone, and all have alike."""
+    texts = {}
+    for package_directory in PACKAGES.values():
+        project = package_directory.parent / "pyproject.toml"
+        text = project.read_text(encoding="utf-8")
+        texts[project] = re.sub(r'(?m)^version = ".*"$', f'version = "{version()}"', text, count=1)
+        texts[package_directory.parent / "LICENSE"] = LICENSE.read_text(encoding="utf-8")
+    return texts
 
 
 def _meltano_yml() -> str:

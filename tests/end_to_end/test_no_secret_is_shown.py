@@ -1,7 +1,8 @@
-"""What cannot be parsed is not printed: it may be a secret, or the rest of one (tap, receiver and target)."""
+"""What cannot be parsed is not printed: it may be a secret, or the rest of one (tap, receiver, mapper and target)."""
 
 from __future__ import annotations
 
+import subprocess
 import typing as t
 
 import pytest
@@ -14,6 +15,7 @@ from target_newstore_stock.errors import TargetError
 from target_newstore_stock.staging import Staging
 
 from tests.shop.plugin import run_plugin
+from tests.shop.process import command
 from tests.shop.scripted_http import ScriptedHttp
 
 if t.TYPE_CHECKING:
@@ -21,6 +23,7 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
 TAP, RECEIVER, TARGET = "tap-newstore-fulfillment", "newstore-event-receiver", "target-newstore-stock"
+MAPPER, LEDGER = "mapper-newstore-stock", "newstore-stock-ledger"
 #: No other text of this project has these.
 SECRET, REST, NUMBER = "hunter2", "zq7@xw9", 90210777
 PASSWORDS = [SECRET, f"{SECRET}@{REST}", f"{SECRET}/{REST}", f"{SECRET}#{REST}", f"{SECRET}?{REST}", f"[{SECRET}"]
@@ -48,10 +51,16 @@ STOCK = [
         "record": {"fulfillment_node_id": "A", "product_id": "B", "quantity": 1},
     },
 ]
+#: What a tap says that has no event.
+NOTHING = [
+    {"type": "SCHEMA", "stream": "fulfillment_events", "schema": {"properties": {}}, "key_properties": ["event_id"]},
+    {"type": "STATE", "value": {}},
+]
+INPUTS = {TARGET: STOCK, MAPPER: NOTHING}
 
 
 def assert_nothing_is_shown(name: str, directory: Path, settings: dict[str, t.Any], *arguments: str) -> None:
-    done = run_plugin(name, directory, settings, *arguments, messages=STOCK if name == TARGET else "")
+    done = run_plugin(name, directory, settings, *arguments, messages=INPUTS.get(name, ""))
     assert done.code in (1, 2), (done.code, done.log)
     assert not shown_in(done.log + done.output)
     assert "Traceback" not in done.log
@@ -106,3 +115,54 @@ def test_a_secret_that_is_a_number_is_not_shown(tmp_path: Path, setting: str) ->
 def test_nor_one_of_the_target_of_any_other_kind(tmp_path: Path, value: t.Any) -> None:
     settings = {**NEWSTORE, "staging_url": str(tmp_path), "staging_link": "uri", "client_secret": value}
     assert_nothing_is_shown(TARGET, tmp_path, settings)
+
+
+@pytest.mark.parametrize(
+    ("setting", "url"),
+    [
+        *(("ledger_url", url) for url in DATABASES[1:]),
+        *(("on_hand_url", url) for url in [*DATABASES, *PLACES]),
+        *(("booked_url", url) for url in [*DATABASES[-2:], PLACES[1]]),
+    ],
+)
+def test_nor_of_the_ledgers_and_the_erps(tmp_path: Path, setting: str, url: str) -> None:
+    assert_nothing_is_shown(MAPPER, tmp_path, {**shop(tmp_path), setting: url})
+
+
+@pytest.mark.parametrize("value", [NUMBER, [SECRET], {"key": SECRET}])
+@pytest.mark.parametrize("setting", ["ledger_url", "on_hand_sources"])
+def test_nor_one_of_the_mapper_of_any_other_kind(tmp_path: Path, setting: str, value: t.Any) -> None:
+    assert_nothing_is_shown(MAPPER, tmp_path, {**shop(tmp_path), setting: value})
+
+
+@pytest.mark.parametrize("source", [{}, {"nodes": []}, {"on_hand_as_of": "x"}, {"on_hand_url": NUMBER}, {"odd": 1}])
+def test_nor_one_of_several_sources(tmp_path: Path, source: dict[str, t.Any]) -> None:
+    url = f"postgresql://shop:{SECRET}@{REST}@127.0.0.1:1/erp"
+    of = {"name": "erp", "nodes": ["*"], "on_hand_url": url, "on_hand_table": "t", **source}
+    for sources in ([of], of):
+        settings = {"ledger_url": shop(tmp_path)["ledger_url"], "on_hand_sources": sources}
+        assert_nothing_is_shown(MAPPER, tmp_path, settings)
+
+
+@pytest.mark.parametrize("url", DATABASES[-3:])
+def test_nor_by_the_ledgers_command(tmp_path: Path, url: str) -> None:
+    done = subprocess.run(
+        [command(LEDGER), "--ledger-url", url, "cuts"], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode in (1, 2)
+    assert not shown_in(done.stdout + done.stderr)
+    assert "Traceback" not in done.stderr
+
+
+def shop(directory: Path) -> dict[str, t.Any]:
+    """Return settings of a mapper with a ledger, a list and bookings."""
+    (directory / "on_hand.csv").write_text("fulfillment_node_id,product_id,quantity\nA,B,1\n", encoding="utf-8")
+    (directory / "booked.csv").write_text("event_id\n", encoding="utf-8")
+    return {
+        "ledger_url": f"sqlite:///{directory / 'ledger.db'}",
+        "on_hand_url": str(directory / "on_hand.csv"),
+        "on_hand_table": "t",
+        "on_hand_as_of": "booked",
+        "booked_url": str(directory / "booked.csv"),
+        "booked_table": "b",
+    }

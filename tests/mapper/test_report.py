@@ -113,7 +113,7 @@ def test_the_page_stands_alone(day: ShopDay, tmp_path: Path) -> None:
     assert {link["href"][0] for link in page.all("a")} == {"#"}
     assert not {"script", "link", "img", "iframe"} & {tag for tag, _ in page.elements}
     (policy,) = [meta["content"] for meta in page.all("meta") if "http-equiv" in meta]
-    assert policy == "default-src 'none'; style-src 'unsafe-inline'"
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert not re.search(r"https?:|//|url\(|@import", text)
 

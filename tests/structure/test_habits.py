@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import re
 import tomllib
 import typing as t
@@ -52,6 +53,15 @@ def test_the_packages_say_alike_who_made_them_and_where_they_are_kept() -> None:
     projects = [_project(package) for package in PACKAGES]
     for name in ("authors", "classifiers", "urls", "license", "requires-python", "version"):
         assert len({repr(project[name]) for project in projects}) == 1, name
+
+
+def test_a_library_several_packages_need_has_one_floor() -> None:
+    floors: dict[str, set[str]] = collections.defaultdict(set)
+    for package in PACKAGES:
+        for line in _project(package)["dependencies"]:
+            name, bounds = re.fullmatch(r"([\w-]+(?:\[\w,]+\])?)(.*)", line).groups()  # type: ignore[union-attr]
+            floors[name].add(bounds)
+    assert not {name: bounds for name, bounds in floors.items() if len(bounds) > 1}
 
 
 def test_the_workflow_runs_every_python_the_packages_name() -> None:

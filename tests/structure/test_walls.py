@@ -57,10 +57,14 @@ def test_all_packages_read_the_url_of_a_database_alike() -> None:
     assert len({(PACKAGES[package] / "address.py").read_text(encoding="utf-8") for package in readers}) == 1
 
 
-@pytest.mark.parametrize(("room", "module"), [("receiver", "http_session.py"), ("", "masking.py")])
-def test_tap_and_target_call_newstore_and_hide_secrets_alike(room: str, module: str) -> None:
-    tap, target = PACKAGES["tap_newstore_fulfillment"] / room, PACKAGES["target_newstore_stock"]
-    assert len({(place / module).read_text(encoding="utf-8") for place in (tap, target)}) == 1
+def test_tap_mapper_and_target_call_newstore_alike() -> None:
+    callers = ("tap_newstore_fulfillment/receiver", "mapper_newstore_stock", "target_newstore_stock")
+    assert len({_text(*caller.split("/"), "http_session.py") for caller in callers}) == 1
+
+
+def test_tap_mapper_and_target_hide_secrets_alike() -> None:
+    hiding = ("tap_newstore_fulfillment", "mapper_newstore_stock", "target_newstore_stock")
+    assert len({_text(package, "masking.py") for package in hiding}) == 1
 
 
 def test_no_file_and_no_function_is_too_long_to_read() -> None:
@@ -76,6 +80,10 @@ def test_no_file_and_no_function_is_too_long_to_read() -> None:
             and (node.end_lineno or 0) - node.lineno >= LONGEST_FUNCTION
         ]
     assert not too_long
+
+
+def _text(package: str, *path: str) -> str:
+    return PACKAGES[package].joinpath(*path).read_text(encoding="utf-8")
 
 
 def _without_names(text: str) -> str:

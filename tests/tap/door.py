@@ -20,11 +20,12 @@ KEY = "a-key"
 
 
 @contextlib.contextmanager
-def a_door(directory: Path, *, most: int = 100, seconds: float = 60.0) -> Iterator[str]:
+def a_door(directory: Path, *, most: int = 100, seconds: float = 60.0, most_bytes: int = 100_000_000) -> Iterator[str]:
     """Serve a landing store in the directory, and yield the URL."""
     store = LandingStore(f"sqlite:///{directory / 'landing.db'}")
     listener = socket.create_server(("127.0.0.1", 0))
-    server = ReceiverServer(serving_config(create_app(store, [KEY]), OpenConnections(most=most, seconds=seconds)))
+    connections = OpenConnections(most=most, seconds=seconds, most_bytes=most_bytes)
+    server = ReceiverServer(serving_config(create_app(store, [KEY]), connections))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:

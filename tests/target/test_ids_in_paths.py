@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import typing as t
 
 import pytest
@@ -71,6 +72,7 @@ def test_a_job_created_with_such_an_id_ends_the_run_at_once(client: NewStoreClie
 def test_a_note_without_an_id_is_named_and_left_out(
     tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING, "target-newstore-stock.staging")
     staging = Staging(str(tmp_path), "uri")
     staging.remember(NAME, "0b5cbd3e-1")
     staging.remember(NAME.replace("-cut-1-", "-cut-2-"), content)

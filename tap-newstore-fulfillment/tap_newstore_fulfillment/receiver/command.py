@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import socket
 import sys
 import typing as t
@@ -58,6 +59,8 @@ for command in (*registration_command.COMMANDS, check, replay, audit, *OF_THE_ST
 
 def main() -> None:
     """Run the command."""
+    # What the process writes is for its user alone, whatever the shell says.
+    os.umask(0o077)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s")
     report_errors(receive, logger)()
 

@@ -33,11 +33,12 @@ class RedirectError(requests.RequestException):
 
     Attributes:
         status: HTTP status.
+        headers: Of the answer.
     """
 
     def __init__(self, answer: requests.Response) -> None:
-        self.status = answer.status_code
-        place = _without_secrets(answer.headers.get("Location", "")) or "nowhere"
+        self.status, self.headers = answer.status_code, answer.headers
+        place = without_secrets(answer.headers.get("Location", "")) or "nowhere"
         super().__init__(
             f"answered {self.status}, a redirect to {place}, which is not followed: correct the URL in the "
             f"configuration, or what stands in front of NewStore"
@@ -98,6 +99,11 @@ def in_one_line(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in plain)[:LONGEST_TEXT]
 
 
+def without_secrets(location: str) -> str:
+    """Return the readable part of a Location; user, password, query and fragment may be secrets."""
+    return in_one_line(re.sub(r"//[^/?#]*@", "//", re.split("[?#]", location)[0]))
+
+
 def _whole(answer: requests.Response) -> requests.Response:
     """Read the body of an answer, up to a limit that requests has not."""
     with answer:
@@ -128,11 +134,9 @@ def _in_time(call: Callable[[], requests.Response]) -> requests.Response:
         result = results.get(timeout=LONGEST_CALL_SECONDS)
     except queue.Empty:
         raise requests.Timeout from None
+    if isinstance(result, (ValueError, OverflowError)) and not isinstance(result, requests.RequestException):
+        # A host or a port that is none, past what requests looks at.
+        raise requests.exceptions.InvalidURL from result
     if isinstance(result, Exception):
         raise result
     return result
-
-
-def _without_secrets(location: str) -> str:
-    """Return the readable part of a Location; user, password, query and fragment may be secrets."""
-    return in_one_line(re.sub(r"//[^/?#]*@", "//", re.split("[?#]", location)[0]))

@@ -13,6 +13,8 @@ import typing as t
 
 REQUEST_SECONDS = 30.0
 MOST_CONNECTIONS = 10_000
+#: Of requests under way, whole or not, on all connections together: some tens of the largest bodies.
+MOST_BYTES = 256 * 2**20
 #: Files this process opens beside connections: the store's, the log, libraries.
 OTHER_FILES = 100
 
@@ -32,11 +34,14 @@ class OpenConnections:
     Args:
         most: How many may be open; beyond it the one that has waited longest is closed.
         seconds: How long each may wait.
+        most_bytes: How much of requests under way they may hold together; beyond it, too, the longest waiting goes.
     """
 
-    def __init__(self, *, most: int, seconds: float = REQUEST_SECONDS) -> None:
+    def __init__(self, *, most: int, seconds: float = REQUEST_SECONDS, most_bytes: int = MOST_BYTES) -> None:
         self._most = most
         self._seconds = seconds
+        self._most_bytes = most_bytes
+        self._bytes = 0
         #: Since when each waits, the longest first.
         self._waiting: dict[Connection, float] = {}
 
@@ -54,6 +59,20 @@ class OpenConnections:
     def is_served(self, connection: Connection) -> None:
         """Note that a whole request has come, or the connection is gone."""
         self._waiting.pop(connection, None)
+
+    def hold(self, connection: Connection, more: int) -> bool:
+        """Note that a connection holds more bytes of a request, or fewer; return whether there is room for them.
+
+        Room is made by giving up connections whose requests are not whole yet.
+        """
+        self._bytes += more
+        while more > 0 and self._bytes > self._most_bytes:
+            others = (other for other in self._waiting if other is not connection)
+            longest = next(others, None)
+            if longest is None:
+                return False
+            longest.give_up()
+        return True
 
     async def close_slow(self) -> None:
         """Close what has waited too long."""

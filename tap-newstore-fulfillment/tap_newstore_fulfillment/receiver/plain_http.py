@@ -21,17 +21,23 @@ if t.TYPE_CHECKING:
 RETRY_AFTER_SECONDS = 5
 #: The most that may come before a body, or between its parts; the parser underneath has no limit.
 LONGEST_HEAD = 2**16
+#: Each takes much more memory than its bytes.
+MOST_HEADERS = 200
 #: What is parsed at once, so that little more than that is taken.
 LARGEST_PIECE = 2**14
 #: How long the rest of a request may take when the receiver is stopped.
 LAST_BYTES_SECONDS = 2.0
 TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-NOT_HTTP = (
+SEND_AGAIN = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     % RETRY_AFTER_SECONDS
 )
 #: The key of the application's state under which it says who counts what is answered here.
 COUNT_ANSWER = "count_answer"
+
+
+class HeadTooLongError(Exception):
+    """There are more headers than any sender needs."""
 
 
 class JoinedWrites:
@@ -78,6 +84,8 @@ class PlainHttp(HttpToolsProtocol):
         self._all = connections
         #: Bytes that have come since a part of a body, or a whole request: of a line, of headers, of trailers.
         self._head = 0
+        #: Bytes of a request that is not answered yet, and what of all this the other connections know of.
+        self._kept = self._held = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
@@ -87,11 +95,13 @@ class PlainHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
         self._all.is_served(self)
+        self._release()
         super().connection_lost(exc)
 
     def give_up(self) -> None:
         """Close the connection at once."""
         self._all.is_served(self)
+        self._release()
         self.transport.abort()
 
     def shutdown(self) -> None:
@@ -110,21 +120,31 @@ class PlainHttp(HttpToolsProtocol):
         self._head += len(piece)
         try:
             self.parser.feed_data(piece)
-            if self._head > LONGEST_HEAD:
+            if self._head > LONGEST_HEAD or self._has_many_headers:
                 self._refuse_head()
+            elif not self._hold():
+                self._refuse_busy()
         except httptools.HttpParserUpgrade as offer:
             self._decline(piece[offer.args[0] :])
         except httptools.HttpParserError:
+            if self._has_many_headers:
+                self._refuse_head()
+                return
             self.logger.warning("Answered 503: what came is not HTTP, or was damaged on the way")
             self.send_400_response("")
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
         self._head = 0
+        # Of what is answered already, nothing is kept.
+        self._kept += 0 if self.cycle.response_complete else len(body)
         super().on_body(body)
 
     def on_headers_complete(self) -> None:
         """Begin a request, unless it comes again without its offer."""
+        if self._has_many_headers:
+            raise HeadTooLongError
+        self._kept = self._head
         if not self.parser.should_upgrade():
             super().on_headers_complete()
 
@@ -138,17 +158,39 @@ class PlainHttp(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Wait for the next request, unless it has come already."""
         super().on_response_complete()
+        self._kept = 0
+        self._hold()
         if not self.transport.is_closing() and (self.cycle.response_complete or self.cycle.more_body):
             self._all.waits(self)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed, and close the connection."""
         del msg
-        self._end_with(503, NOT_HTTP)
+        self._end_with(503, SEND_AGAIN)
 
     def _refuse_head(self) -> None:
-        self.logger.warning("Answered 431: more than %d bytes came that are no body", LONGEST_HEAD)
+        self.logger.warning(
+            "Answered 431: more than %d bytes came that are no body, or %d headers", LONGEST_HEAD, MOST_HEADERS
+        )
         self._end_with(431, TOO_LONG)
+
+    def _refuse_busy(self) -> None:
+        self.logger.warning("Answered 503: requests under way hold all the memory they may")
+        self._end_with(503, SEND_AGAIN)
+
+    @property
+    def _has_many_headers(self) -> bool:
+        return bool(self.headers) and len(self.headers) > MOST_HEADERS
+
+    def _hold(self) -> bool:
+        """Say how much this connection holds; return whether there is room for it."""
+        size = self._head + self._kept
+        more, self._held = size - self._held, size
+        return more == 0 or self._all.hold(self, more)
+
+    def _release(self) -> None:
+        self._all.hold(self, -self._held)
+        self._head = self._kept = self._held = 0
 
     def _end_with(self, status: int, answer: bytes) -> None:
         self.app_state.get(COUNT_ANSWER, lambda _: None)(status)

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import itertools
+import logging
+import time
 import typing as t
 
 import msgspec
 import requests
 
 from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.http_session import TOKEN, HttpSession, RedirectError, in_one_line, retry_after, said
+from mapper_newstore_stock.masking import masked
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+logger = logging.getLogger("newstore-stock-ledger")
 
 #: NewStore takes at most 2,000 keys a call.
 KEYS_A_CALL = 1_000
 CALL_SECONDS = 60
+#: Seconds before a call that came too often (429) is repeated, unless NewStore says when.
+PAUSES = (0.5, 1.0, 2.0)
+LONGEST_PAUSE = 300.0
 COLUMNS = ("fulfillment_node_id", "product_id", "sent", "atp", "demand")
 
 
@@ -86,35 +95,61 @@ class Availabilities:
         return found
 
 
-def signed_in(auth_url: str, client_id: str, client_secret: str) -> requests.Session:
+def signed_in(
+    auth_url: str, client_id: str, client_secret: str, sleep: Callable[[float], None] = time.sleep
+) -> requests.Session:
     """Return a session with a bearer token (newstore-api.md, section 1).
 
     Raises:
         LedgerError: the credentials are refused, or nobody answers.
     """
-    session = requests.Session()
+    session = HttpSession()
     form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
-    token = call(session, auth_url, Token, data=form).access_token
+    token = call(session, auth_url, Token, sleep=sleep, data=form).access_token
+    if not TOKEN.fullmatch(token):
+        raise LedgerError(f"POST {masked(auth_url)} did not answer with a token. Check the URL")
     session.headers["Authorization"] = f"Bearer {token}"
     return session
 
 
-def call(session: requests.Session, url: str, kind: type[Answer], *, method: str = "POST", **request: t.Any) -> Answer:
-    """Call NewStore, and return the answer.
+def call(
+    session: requests.Session,
+    url: str,
+    kind: type[Answer],
+    *,
+    method: str = "POST",
+    sleep: Callable[[float], None] = time.sleep,
+    **request: t.Any,
+) -> Answer:
+    """Call NewStore, and return the answer; a call that came too often is repeated a few times.
 
     Raises:
         LedgerError: there is no answer, it is an error, or it is not of the kind expected.
     """
-    try:
-        response = session.request(method, url, timeout=CALL_SECONDS, **request)
-    except requests.RequestException as error:
-        raise LedgerError(f"{method} {url} failed: {error}") from error
-    if not response.ok:
-        raise LedgerError(f"{method} {url} answered {response.status_code}: {' '.join(response.text.split())[:300]}")
+    answer = _send(session, method, url, **request)
+    for pause in PAUSES:
+        if answer.status_code != 429:
+            break
+        seconds = min(retry_after(answer) or pause, LONGEST_PAUSE)
+        logger.warning("NewStore answered 429; trying again in %.1f s", seconds)
+        sleep(seconds)
+        answer = _send(session, method, url, **request)
+    answered = f"{method} {masked(url)} answered {answer.status_code}"
+    if not answer.ok:
+        raise LedgerError(f"{answered}: {said(answer)}")
     try:
         # Not strict: a number may come as a text.
-        return msgspec.json.decode(response.content, type=kind, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return msgspec.json.decode(answer.content, type=kind, strict=False)
+    except (ValueError, RecursionError) as error:
         raise LedgerError(
-            f"{method} {url} answered {response.status_code} with a body that cannot be used: {error}. Check the URL"
+            f"{answered} with a body that cannot be used: {in_one_line(str(error))}. Check the URL"
         ) from error
+
+
+def _send(session: requests.Session, method: str, url: str, **request: t.Any) -> requests.Response:
+    try:
+        return session.request(method, url, timeout=CALL_SECONDS, **request)
+    except RedirectError as error:
+        raise LedgerError(f"{method} {masked(url)} {error}") from error
+    except requests.RequestException as error:
+        raise LedgerError(f"{method} {masked(url)}: no answer: {type(error).__name__}") from error

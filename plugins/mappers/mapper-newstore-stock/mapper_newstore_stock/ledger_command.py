@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import os
 import sys
 import typing as t
 from pathlib import Path
@@ -56,7 +57,7 @@ def _read_config(_context: click.Context, _option: click.Parameter, path: str | 
 @click.option("--ledger-url", envvar="MAPPER_NEWSTORE_STOCK_LEDGER_URL", help="SQLAlchemy URL of the ledger.")
 @click.pass_context
 def cli(context: click.Context, config: dict[str, t.Any], ledger_url: str | None) -> None:
-    """Ask the ledger of mapper-newstore-stock; a run may be going on. Only `upgrade`, `copy` and `diff --repair` write."""
+    """Ask the ledger of mapper-newstore-stock; a run may go on. Only `upgrade`, `copy` and `diff --repair` write."""
     ledger_url = config.get("ledger_url") or ledger_url
     # The check names all that is missing, the ledger too.
     if not ledger_url and context.invoked_subcommand != check.name:
@@ -190,5 +191,7 @@ for command in (upgrade, copy):
 
 def main() -> None:
     """Run the command: exit code 0 done, 1 failed, 2 bad configuration."""
+    # What the process writes is for its user alone, whatever the shell says.
+    os.umask(0o077)
     logging.basicConfig(format="%(levelname)s %(message)s", stream=sys.stderr)
     report_errors(cli, logger)()

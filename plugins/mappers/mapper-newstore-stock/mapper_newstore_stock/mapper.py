@@ -7,6 +7,7 @@ import contextlib
 import functools
 import typing as t
 
+from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities
 from singer_sdk.mapper_base import InlineMapper
 
@@ -16,6 +17,7 @@ from mapper_newstore_stock.command import report_errors
 from mapper_newstore_stock.environment import with_variables, wrong_variable
 from mapper_newstore_stock.errors import ConfigurationError, InputError
 from mapper_newstore_stock.events import STREAM, check_schema, read_event
+from mapper_newstore_stock.masking import without_values
 from mapper_newstore_stock.messages import MessageReader, MessageWriter
 from mapper_newstore_stock.pipe_end import await_end_of_input
 from mapper_newstore_stock.run.erp_inputs import ignore_before
@@ -188,7 +190,12 @@ class MapperNewStoreStock(InlineMapper):
         self._write_messages(self._opened_run().take_events(events))
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        errors = super()._validate_config(raise_errors=raise_errors)
+        """Check the settings; a secret of another kind than text is not shown."""
+        try:
+            errors = without_values(super()._validate_config(raise_errors=raise_errors))
+        except ConfigValidationError as error:
+            error.errors = without_values(error.errors)
+            raise
         if self._config.get("output") == ALLOCATIONS:
             return errors
         if {"on_hand_url", "on_hand_sources"} & self._config.keys():

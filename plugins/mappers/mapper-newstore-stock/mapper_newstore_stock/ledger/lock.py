@@ -100,7 +100,10 @@ def _lock_file(path: Path, me: Holder) -> Callable[[], None]:
         lock.acquire()
     except filelock.Timeout:
         raise LedgerHeld(path.read_text(encoding="utf-8").strip() or UNKNOWN) from None
-    path.write_text(f"{me}\n", encoding="utf-8")
+    # Where others may write, somebody could have put a link there since.
+    opened = os.open(path, os.O_WRONLY | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0))
+    with os.fdopen(opened, "w", encoding="utf-8") as file:
+        file.write(f"{me}\n")
     return lock.release
 
 

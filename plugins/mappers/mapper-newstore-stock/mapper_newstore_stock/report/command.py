@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import re
 import sys
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import requests
 
 from mapper_newstore_stock.availabilities import Availabilities, signed_in
 from mapper_newstore_stock.errors import ConfigurationError, LedgerError
+from mapper_newstore_stock.http_session import HttpSession, RedirectError, said
 from mapper_newstore_stock.ledger import queries
+from mapper_newstore_stock.masking import masked
 from mapper_newstore_stock.report.events import Events
 from mapper_newstore_stock.report.figures import read_ledger
 from mapper_newstore_stock.report.page import Report, page
@@ -27,7 +30,7 @@ if t.TYPE_CHECKING:
     from mapper_newstore_stock.report.page import Difference
 
 CALL_SECONDS = 30
-QUARANTINED = re.compile(r"^newstore_bodies_quarantined_total (\S+)$", re.MULTILINE)
+QUARANTINED = re.compile(rb"^newstore_bodies_quarantined_total (\d{1,15}(?:\.\d+)?(?:e\+?\d\d)?)$", re.MULTILINE)
 
 
 def gather(
@@ -57,22 +60,37 @@ def gather(
         ledger=ledger,
         events=None if events is None else _read_events(events, chosen),
         differences=_differences(connection, newstore),
-        quarantined=None if receiver_url is None else _quarantined(receiver_url),
+        quarantined=None if receiver_url is None else quarantined(receiver_url),
     )
 
 
 def write(report: Report, path: Path) -> None:
-    """Write the page, whole or not at all.
+    """Write the page, whole or not at all; one in the place of another may be read by whom that could be.
 
     Raises:
         LedgerError: the file cannot be written.
     """
+    text = page(report)
     try:
-        beside = path.with_name(f".{path.name}.part")
-        beside.write_text(page(report), encoding="utf-8")
-        beside.replace(path)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}-", delete=False
+        ) as beside:
+            _put_in_place(beside, text, path)
     except OSError as error:
         raise LedgerError(f"--html: cannot write {path}: {error.strerror or error}") from error
+
+
+def _put_in_place(beside: t.IO[str], text: str, path: Path) -> None:
+    new = Path(beside.name)
+    try:
+        beside.write(text)
+        beside.flush()
+        if path.exists():
+            new.chmod(path.stat().st_mode & 0o777)
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def _key(text: str) -> Key:
@@ -106,18 +124,29 @@ def _differences(connection: sa.Connection, newstore: Mapping[str, str | None]) 
     missing = [f"--{name.replace('_', '-')}" for name in needed if not newstore[name]]
     if missing:
         raise ConfigurationError(f"--api-url needs {', '.join(missing)} too")
-    session = signed_in(*(t.cast("str", newstore[name]) for name in needed))
+    auth_url, client_id, client_secret = (t.cast("str", newstore[name]) for name in needed)
+    session = signed_in(auth_url, client_id, client_secret)
     return list(Availabilities(session, newstore["api_url"]).beside(queries.sent_quantities(connection)))
 
 
-def _quarantined(receiver_url: str) -> int:
+def quarantined(receiver_url: str) -> int:
+    """Return how many bodies a receiver says it has quarantined.
+
+    Raises:
+        LedgerError: it does not say so.
+    """
     url = f"{receiver_url.rstrip('/')}/metrics"
     try:
-        response = requests.get(url, timeout=CALL_SECONDS)
-        response.raise_for_status()
+        answer = HttpSession().get(url, timeout=CALL_SECONDS)
+    except RedirectError as error:
+        raise LedgerError(f"--receiver-url: {masked(url)} {error}") from error
     except requests.RequestException as error:
-        raise LedgerError(f"--receiver-url: {error}") from error
-    found = QUARANTINED.search(response.text)
+        raise LedgerError(f"--receiver-url: no answer from {masked(url)}: {type(error).__name__}") from error
+    if not answer.ok:
+        raise LedgerError(f"--receiver-url: {masked(url)} answered {answer.status_code}: {said(answer)}")
+    found = QUARANTINED.search(answer.content)
     if not found:
-        raise LedgerError(f"--receiver-url: {url} is not that of an event receiver: it counts no quarantined bodies")
+        raise LedgerError(
+            f"--receiver-url: {masked(url)} is not that of an event receiver: it counts no quarantined bodies"
+        )
     return int(float(found[1]))

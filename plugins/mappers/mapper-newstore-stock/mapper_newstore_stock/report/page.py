@@ -18,6 +18,8 @@ if t.TYPE_CHECKING:
     from mapper_newstore_stock.report.figures import KeyHistory, LedgerFigures
 
 SHOWN_DIFFERENCES = 200
+#: Nothing may be fetched, run or sent, whatever the data contains.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 SECTIONS = {
     "imports": "Imports",
     "keys": "Keys over logical time",
@@ -66,8 +68,7 @@ def page(report: Report) -> str:
         "head",
         element("meta", charset="utf-8"),
         element("meta", name_="viewport", content="width=device-width, initial-scale=1"),
-        # Nothing may be fetched, whatever the data contains.
-        element("meta", http_equiv="Content-Security-Policy", content="default-src 'none'; style-src 'unsafe-inline'"),
+        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
         element("title", "NewStore stock sync"),
         element("style", Markup(style)),
     )

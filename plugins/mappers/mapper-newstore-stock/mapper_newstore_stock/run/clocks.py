@@ -13,6 +13,7 @@ import time
 import typing as t
 
 from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.masking import masked
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,17 +107,32 @@ def newstore_difference(url: str) -> Difference:
     Raises:
         OnHandError: there is no answer, or it has no such header.
     """
-    import requests  # noqa: PLC0415 - most runs ask nobody, and start sooner without it
 
     def read() -> int:
         try:
-            answer = requests.head(url, timeout=CALL_SECONDS, allow_redirects=False)
-            return int(email.utils.parsedate_to_datetime(answer.headers["Date"]).timestamp() * 1000)
-        except (requests.RequestException, KeyError, ValueError, TypeError) as error:
+            return int(email.utils.parsedate_to_datetime(_date(url)).timestamp() * 1000)
+        except (KeyError, ValueError, TypeError, OverflowError, OSError) as error:
             name = type(error).__name__
-            raise OnHandError(f"newstore_clock_url: {url} does not tell NewStore's time: {name}") from error
+            raise OnHandError(f"newstore_clock_url: {masked(url)} does not tell NewStore's time: {name}") from error
 
     return measured(read, SECOND_MS)
+
+
+def _date(url: str) -> str:
+    """Return the `Date` of an answer; one that points elsewhere tells it too, and is not followed.
+
+    Raises:
+        OSError: there is no answer.
+        KeyError: it has no such header.
+    """
+    # Most runs ask nobody, and start sooner without it.
+    from mapper_newstore_stock.http_session import HttpSession, RedirectError  # noqa: PLC0415
+
+    try:
+        answer = HttpSession().head(url, timeout=CALL_SECONDS)
+    except RedirectError as error:
+        return error.headers["Date"]
+    return answer.headers["Date"]
 
 
 def _utc_ms(connection: sa.Connection) -> int:

@@ -10,12 +10,18 @@ import zipfile
 import fsspec
 
 from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.masking import masked
+from mapper_newstore_stock.run.web_lists import cause, options
 
 if t.TYPE_CHECKING:
     import contextlib
     from collections.abc import Callable
 
 NAMED_MEMBERS = 5
+#: How a URL begins that lacks a colon or a slash, and passes for a path.
+MISTYPED = re.compile(r"[A-Za-z][\w+.-]+(?://|:/)")
+#: Stands between two protocols in a URL of fsspec.
+CHAINED = re.compile(r"::(?=[\w+.-]+://)")
 #: What the Finder of a Mac adds to a zip.
 NO_MEMBERS = ("__MACOSX/",)
 
@@ -45,7 +51,7 @@ def open_bytes(url: str, resources: contextlib.ExitStack) -> t.Any:
         OnHandError: a zip holds another number of files.
         OSError and others: it cannot be read; each store and each kind of archive raises its own kinds.
     """
-    opened = fsspec.open(url, "rb", compression="infer")
+    opened = fsspec.open(url, "rb", compression="infer", **options(url))
     if opened.compression != "zip":
         return resources.enter_context(opened)
     opened.compression = None
@@ -66,11 +72,16 @@ def open_bytes(url: str, resources: contextlib.ExitStack) -> t.Any:
 def shown_url(url: str) -> str:
     """Return a URL as errors show it: without passwords, keys and signatures."""
     if "://" not in url:
-        return url
-    return re.sub(r"(?<=://)[^/@]*@", "", url).partition("?")[0]
+        mistyped = MISTYPED.match(url)
+        return f"{mistyped[0]}…" if mistyped else url
+    return "::".join(re.split("[?#]", masked(part))[0] for part in CHAINED.split(url))
 
 
-def named(error: Exception, url: str) -> str:
+def named(error: BaseException, url: str) -> str:
     """Return an error's first line without what a URL must not show."""
+    error = cause(error)
+    if isinstance(error, ValueError) and "://" in url:
+        # It quotes what it could not parse.
+        return type(error).__name__
     text = (str(error) or type(error).__name__).replace(url, shown_url(url)).splitlines()[0]
-    return re.sub(r"\?\S*", "", text) if "?" in url and "://" in url else text
+    return re.sub(r"\?\S*", "", masked(text)) if "://" in url else text

@@ -8,6 +8,7 @@ import typing as t
 
 from mapper_newstore_stock.drivers import missing_driver
 from mapper_newstore_stock.run.list_bytes import named
+from mapper_newstore_stock.run.web_lists import WebListError, cause
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,8 @@ def why(error: Exception, url: str) -> str:
     """
     if isinstance(error, ImportError):
         return missing_driver(error)
+    if isinstance(found := cause(error), WebListError):
+        return named(found, url)
     if WEB.search(url):
         return _why_not_answered(error, url)
     return error.strerror if isinstance(error, OSError) and error.errno and error.strerror else named(error, url)
@@ -33,8 +36,8 @@ def why(error: Exception, url: str) -> str:
 def _why_not_answered(error: Exception, url: str) -> str:
     """Return what came instead of a list; fsspec makes "not found" of nearly everything."""
     causes = list(_causes(error))
-    for cause in causes:
-        if status := _status(cause):
+    for each in causes:
+        if status := _status(each):
             return f"it answered {status} ({_phrase(status)})"
     last = causes[-1]
     if isinstance(last, FileNotFoundError) and last.errno is None:

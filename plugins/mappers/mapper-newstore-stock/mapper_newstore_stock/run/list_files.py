@@ -11,6 +11,7 @@ import fsspec
 from mapper_newstore_stock.errors import ConfigurationError, OnHandError
 from mapper_newstore_stock.run.list_bytes import shown_url
 from mapper_newstore_stock.run.list_errors import why
+from mapper_newstore_stock.run.web_lists import options
 
 if t.TYPE_CHECKING:
     from mapper_newstore_stock.run.moments import MomentReader
@@ -63,7 +64,7 @@ class ListFiles:
         if not (is_pattern or dated or self.done_marker):
             return ListFile(self.url)
         try:
-            filesystem, path = fsspec.core.url_to_fs(self.url)
+            filesystem, path = fsspec.core.url_to_fs(self.url, **options(self.url))
         except (ImportError, ValueError) as error:
             raise ConfigurationError(f"on_hand_url: {why(error, self.url)}") from error
         try:
