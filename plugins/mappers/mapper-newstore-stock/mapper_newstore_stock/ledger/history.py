@@ -132,7 +132,7 @@ def _completions(connection: sa.Connection, node: str, product: str) -> list[Ste
         query = query.join(on_hand, same_key(on_hand.c, unit)).add_columns(
             proof.units_missing(completed_unit).label("missing")
         )
-    query = query.where(*_of(completed_unit, node, product)).order_by(unit.logical_timestamp)
+    query = query.where(*_of(completed_unit, node, product)).order_by(unit.run, unit.logical_timestamp)
     return [
         Step(
             line.started_at or "",

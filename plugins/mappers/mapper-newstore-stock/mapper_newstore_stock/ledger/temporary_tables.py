@@ -63,7 +63,7 @@ taken_reference = sa.Table(
 
 #: The ERP's rows as they are read. `as_of`: a logical timestamp (form `column`), or epoch milliseconds (`taken_at`).
 #: Written by: erp_rows (rows of the source), list_reading (rows of a file), folded_rows (removes rows that went back),
-#: source_rows (empties it)
+#: source_rows (empties it), lists (empties it)
 read_row = sa.Table(
     "read_row",
     temporary,
@@ -74,11 +74,11 @@ read_row = sa.Table(
 )
 
 #: Keys of lines that the list of the last run had and this one has not, where only what differs is read.
-#: Written by: list_reading (all rows), absent_rows (removes those that came back), source_rows (empties it)
+#: Written by: list_reading (all rows), absent_rows (removes those that came back), source_rows (empties it), lists (empties it)
 gone_row = sa.Table("gone_row", temporary, *key_columns(primary_key=False), prefixes=["TEMPORARY"])
 
 #: Rows of the list that give their key no number, and why.
-#: Written by: erp_rows (rows of the source), folded_rows (rows that went back), source_rows (empties it)
+#: Written by: erp_rows (rows of the source), folded_rows (rows that went back), source_rows (empties it), lists (empties it)
 unusable_row = sa.Table(
     "unusable_row",
     temporary,
@@ -88,7 +88,7 @@ unusable_row = sa.Table(
 )
 
 #: Keys a source lists at nodes that it does not own.
-#: Written by: erp_rows (rows of the source), source_rows (empties it)
+#: Written by: erp_rows (rows of the source), source_rows (empties it), lists (empties it)
 foreign_row = sa.Table(
     "foreign_row",
     temporary,
