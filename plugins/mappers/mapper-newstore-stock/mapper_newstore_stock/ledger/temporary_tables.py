@@ -74,11 +74,13 @@ read_row = sa.Table(
 )
 
 #: Keys of lines that the list of the last run had and this one has not, where only what differs is read.
-#: Written by: list_reading (all rows), absent_rows (removes those that came back), source_rows (empties it), lists (empties it)
+#: Written by: list_reading (all rows), absent_rows (removes those that came back), source_rows (empties it),
+#: lists (empties it)
 gone_row = sa.Table("gone_row", temporary, *key_columns(primary_key=False), prefixes=["TEMPORARY"])
 
 #: Rows of the list that give their key no number, and why.
-#: Written by: erp_rows (rows of the source), folded_rows (rows that went back), source_rows (empties it), lists (empties it)
+#: Written by: erp_rows (rows of the source), folded_rows (rows that went back), source_rows (empties it),
+#: lists (empties it)
 unusable_row = sa.Table(
     "unusable_row",
     temporary,
