@@ -76,8 +76,8 @@ def while_the_erp_books(directory: Path, monkeypatch: pytest.MonkeyPatch) -> int
     event, read = a_completion(11), ErpTables.rows
     read_places: list[str] = []
 
-    def reading(tables: ErpTables, place: t.Any, *arguments: t.Any) -> Iterator[Found]:
-        yield from read(tables, place, *arguments)
+    def reading(tables: ErpTables, place: t.Any, *arguments: t.Any, **named: t.Any) -> Iterator[Found]:
+        yield from read(tables, place, *arguments, **named)
         read_places.append(place.setting)
         if len(read_places) == 1:
             elsewhere.book(event["event_id"])
