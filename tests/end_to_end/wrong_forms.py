@@ -108,7 +108,9 @@ def low_water_without_a_cap(shop: Shop) -> None:
 def clock_is_ahead(shop: Shop) -> None:
     """The list was written before the unit left, by a clock that says it was after."""
     shop.sell(1)
-    shop.erp.say(taken_at=dt.datetime.now(tz=dt.UTC).isoformat())
+    # Times are compared in whole milliseconds, in doubt as if the number were older.
+    later = dt.datetime.now(tz=dt.UTC) + dt.timedelta(milliseconds=2)
+    shop.erp.say(taken_at=later.isoformat())
     shop.run()
 
 
