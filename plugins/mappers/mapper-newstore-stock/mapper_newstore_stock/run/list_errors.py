@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http
+import os
 import re
 import typing as t
 
@@ -30,7 +31,7 @@ def why(error: Exception, url: str) -> str:
         return named(found, url)
     if WEB.search(url):
         return _why_not_answered(error, url)
-    return error.strerror if isinstance(error, OSError) and error.errno and error.strerror else named(error, url)
+    return _of_the_system(error) or named(error, url)
 
 
 def _why_not_answered(error: Exception, url: str) -> str:
@@ -42,9 +43,15 @@ def _why_not_answered(error: Exception, url: str) -> str:
     last = causes[-1]
     if isinstance(last, FileNotFoundError) and last.errno is None:
         return f"it answered 404 ({_phrase(404)})"
-    if isinstance(last, OSError) and last.errno and last.strerror:
-        return f"no answer: {last.strerror}"
+    if said := _of_the_system(last):
+        return f"no answer: {said}"
     return named(error, url)
+
+
+def _of_the_system(error: BaseException) -> str:
+    """Return the system's words for an error of its own, "" for another; fsspec puts other texts in their stead."""
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if isinstance(number, int) and number > 0 else ""
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
