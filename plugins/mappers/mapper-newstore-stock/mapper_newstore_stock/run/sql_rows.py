@@ -41,8 +41,9 @@ def batches(connection: sa.Connection, query: sa.Select[t.Any]) -> Generator[Seq
     """
     dialect = connection.dialect
     if dialect.driver not in STREAMING_DRIVERS:
-        for part in connection.execute(query, execution_options=STREAMED).partitions():
-            yield [tuple(row) for row in part]
+        found = iter(connection.execute(query, execution_options=STREAMED))
+        while part := [tuple(row) for row in itertools.islice(found, BATCH_ROWS)]:
+            yield part
         return
     if dialect.name == "postgresql":
         connection.exec_driver_sql(ORDERLY_SCANS)
