@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 import typing as t
 
@@ -13,6 +15,7 @@ from tests.faults.players.forked_shop import MAPPER, ForkedShop
 from tests.shop.process import wait_until
 
 if t.TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -41,16 +44,27 @@ def wait_for_an_import(shop: ForkedShop) -> None:
     wait_until(lambda: shop.newstore.ranges()[-1:] != [None], "the first import")
 
 
+@contextlib.contextmanager
+def run_between_two_imports(
+    shop: ForkedShop, variables: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """Yield a run whose target has made the first import, and stands still until it is told to go on."""
+    with shop.run_that_hangs(variables, import_interval_seconds=5) as run:
+        wait_for_an_import(shop)
+        run.send_signal(signal.SIGSTOP)
+        yield run
+
+
 @pytest.mark.fault("F15")
 def test_f15_a_second_run_between_two_imports_is_refused_and_the_first_goes_on(shop: ForkedShop) -> None:
     """The first run's mapper has released the ledger by then, so it is the target that refuses."""
-    with shop.run_that_hangs(import_interval_seconds=4) as first:
-        wait_for_an_import(shop)
+    with run_between_two_imports(shop) as first:
         shop.sell("B")
         second = shop.run()
         assert second.codes == (0, 0, 1)
         assert f"another run imports for newstore-stock-sync-demo: process {first.pid} on host" in second.log
         assert "Traceback" not in second.log
+        first.send_signal(signal.SIGCONT)
         assert first.wait(60) == 0
     shop.assert_never_oversold()
     assert shop.run().codes == (0, 0, 0)
@@ -61,10 +75,10 @@ def test_f15_a_second_run_between_two_imports_is_refused_and_the_first_goes_on(s
 def test_f15_of_two_runs_on_two_hosts_the_one_with_older_numbers_gives_way(shop: ForkedShop, tmp_path: Path) -> None:
     """A different temporary directory stands for another host, where the lock is not visible."""
     (tmp_path / "other-host").mkdir()
-    with shop.run_that_hangs({"TMPDIR": str(tmp_path / "other-host")}, import_interval_seconds=4) as first:
-        wait_for_an_import(shop)
+    with run_between_two_imports(shop, {"TMPDIR": str(tmp_path / "other-host")}) as first:
         shop.sell("B")
         assert shop.run().codes == (0, 0, 0)
+        first.send_signal(signal.SIGCONT)
         assert first.wait(60) == 1
         assert first.stderr
         assert "another run has overtaken this one: it imports cut" in first.stderr.read()

@@ -107,6 +107,17 @@ def begin_writing(connection: sa.Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+def begin_writing_rows(connection: sa.Connection) -> None:
+    """Let the transaction write tables it has read before; until here it has written temporary ones only.
+
+    SQLite refuses that at once, without waiting for a lock, where another program has committed since the transaction
+    first read: the landing store may be in the same file. PostgreSQL does not.
+    """
+    if not is_postgresql(connection):
+        connection.commit()
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
 def undone_if_it_fails(connection: sa.Connection) -> contextlib.AbstractContextManager[object]:
     """Return a block after whose failure the transaction goes on; PostgreSQL would end it.
 

@@ -110,6 +110,8 @@ class Ledger:
             acknowledged = acknowledged.forgotten()
         statement = tables.run.update().where(tables.run.c.run == self.run)
         self.connection.execute(statement.values(acknowledged_cut=acknowledged.cut))
+        # Nothing is held while the tap sends: its landing store may be in the same file.
+        self.connection.commit()
         return acknowledged
 
     def last_cut(self) -> int:

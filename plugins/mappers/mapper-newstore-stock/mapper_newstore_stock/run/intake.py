@@ -11,7 +11,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.events import completed_units, references
-from mapper_newstore_stock.ledger.database import BATCH_ROWS, insert, load
+from mapper_newstore_stock.ledger.database import BATCH_ROWS, begin_writing_rows, insert, load
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, run
 from mapper_newstore_stock.ledger.temporary_tables import taken_ahead_unit, taken_reference, taken_unit
@@ -106,6 +106,7 @@ class Intake:
         if self._covered is None:
             return
         self._hand_over()
+        begin_writing_rows(self._connection)
         for table in (taken_unit, taken_ahead_unit):
             leave_out_folded(self._connection, table, self._batch)
         self._complete(self._with_references(taken_unit), self._is_said_to_be_late(), cut)

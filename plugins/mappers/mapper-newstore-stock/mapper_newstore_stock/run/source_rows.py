@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import OnHandError
-from mapper_newstore_stock.ledger.database import undone_if_it_fails
+from mapper_newstore_stock.ledger.database import begin_writing_rows, undone_if_it_fails
 from mapper_newstore_stock.ledger.proof import Proof, last_proofs
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import is_present, on_hand
@@ -69,6 +69,7 @@ class SourceReader:
         self._cursors = cursors
         self._folder = folder
         self._last_proofs = last_proofs(ledger.connection)
+        self._is_writing = False
 
     def read(self) -> dict[str, SourceRead]:
         """Read the rows of each source, and the bookings before them.
@@ -79,6 +80,7 @@ class SourceReader:
         for table in (newly_booked, foreign_row, unusable_row):
             self._connection.execute(table.delete())
         found = {source.name: self._read(source) for source in self._sources}
+        self._begin_writing()
         self._refuse_keys_of_two(found)
         if all(read.is_too_old for read in found.values()):
             raise OnHandError(next(iter(found.values())).why)
@@ -131,6 +133,7 @@ class SourceReader:
             is_whole: A whole list was asked for, not only the rows that changed since another reading.
         """
         connection, has_all = self._connection, read.before is None
+        self._begin_writing()
         with rows_by_key(connection, read.changed):
             count = read.count - self._set_foreign_aside(source)
             refuse_duplicates(connection, None if has_all else source.name)
@@ -151,6 +154,12 @@ class SourceReader:
         for table in (read_row, gone_row):
             connection.execute(table.delete())
         return count
+
+    def _begin_writing(self) -> None:
+        """Begin to write the ledger, once: until the first list is there, others may write to the file it is in."""
+        if not self._is_writing:
+            begin_writing_rows(self._connection)
+        self._is_writing = True
 
     def _kept_place(self, source: Source) -> KeptPlace:
         """Return where the list of a source is kept between runs."""
