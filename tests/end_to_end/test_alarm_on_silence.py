@@ -6,15 +6,15 @@ import contextlib
 import datetime as dt
 import json
 import sqlite3
-import subprocess
 import typing as t
 
 import pytest
 
 from tests.shop.pipeline import MAPPER, TAP, TARGET, Pipeline
-from tests.shop.process import command, environment
+from tests.shop.plugin import run_command
 
 if t.TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -34,14 +34,8 @@ class Shop(Pipeline):
                 ledger.execute("UPDATE run SET started_at = ? WHERE run = ?", (earlier.isoformat(), run))
 
     def alarm(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [command("newstore-stock-ledger"), "--ledger-url", self._ledger, "age", "--max-minutes=60", *arguments],
-            capture_output=True,
-            text=True,
-            env=environment(),
-            timeout=60,
-            check=False,
-        )
+        words = ("--ledger-url", self._ledger, "age", "--max-minutes=60", *arguments)
+        return run_command("newstore-stock-ledger", *words)
 
     def sell_and_run(self) -> tuple[int, ...]:
         self.newstore.sell("DC01", "SKU-1")

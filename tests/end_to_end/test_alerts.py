@@ -15,7 +15,7 @@ import yaml
 from tests.documentation.plugins import PROJECT
 from tests.end_to_end.test_alarm_on_silence import Shop
 from tests.shop.pipeline import MAPPER, TARGET
-from tests.shop.process import command, environment
+from tests.shop.plugin import run_command
 from tests.shop.raw_http import post_request, send
 
 if t.TYPE_CHECKING:
@@ -54,14 +54,8 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 def record(shop: Shop) -> Metrics:
     """Return what ledger and receiver show; its times are moved to promtool's clock."""
-    ledger = subprocess.run(
-        [command("newstore-stock-ledger"), "--ledger-url", shop.settings[MAPPER]["ledger_url"], "metrics"],
-        capture_output=True,
-        text=True,
-        env=environment(),
-        timeout=60,
-        check=True,
-    ).stdout
+    where = ("--ledger-url", shop.settings[MAPPER]["ledger_url"])
+    ledger = run_command("newstore-stock-ledger", *where, "metrics").stdout
     receiver = requests.get(f"{shop.receiver.url}/metrics", timeout=30).text
     later = MINUTE * 60 - time.time()
     found = {name: float(value) for name, value in LINE.findall(ledger + receiver)}
@@ -180,13 +174,11 @@ def test_an_alert_fires(alert: str, promtool: str, shop: Shop, tmp_path: Path) -
 def test_the_file_is_replaced_at_once_and_others_may_read_it(shop: Shop, tmp_path: Path) -> None:
     path = tmp_path / "figures" / "newstore_stock.prom"
     arguments = ["--ledger-url", shop.settings[MAPPER]["ledger_url"], "metrics", "--output", str(path)]
-    missing = subprocess.run(
-        [command("newstore-stock-ledger"), *arguments], capture_output=True, text=True, check=False
-    )
+    missing = run_command("newstore-stock-ledger", *arguments)
     assert (missing.returncode, "--output: cannot write" in missing.stderr) == (1, True)
     path.parent.mkdir()
     for _ in range(2):
-        subprocess.run([command("newstore-stock-ledger"), *arguments], check=True)
+        assert run_command("newstore-stock-ledger", *arguments).returncode == 0
         assert "newstore_stock_last_cut 1\n" in path.read_text(encoding="utf-8")
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     assert path.stat().st_mode & 0o777 == 0o644

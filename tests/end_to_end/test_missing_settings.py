@@ -9,6 +9,7 @@ import typing as t
 import pytest
 
 from tests.end_to_end.own_project import OwnProject
+from tests.shop.plugin import run_command
 from tests.shop.process import command, environment
 
 if t.TYPE_CHECKING:
@@ -57,14 +58,7 @@ def test_a_part_with_wrong_settings_ends_when_its_input_does(plugin: str, tmp_pa
 
 
 def test_the_erp_utility_names_all_that_is_missing() -> None:
-    done = subprocess.run(
-        [command("newstore-erp-postgresql"), "apply"],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_command("newstore-erp-postgresql", "apply")
     assert done.returncode == 2
     for name in ("DATABASE_URL", "LEDGER_URL"):
         assert f"NEWSTORE_ERP_POSTGRESQL_{name}" in done.stderr
@@ -72,14 +66,7 @@ def test_the_erp_utility_names_all_that_is_missing() -> None:
 
 @pytest.mark.parametrize("tenant", ["", "acme"])
 def test_a_comparison_with_newstore_names_all_that_is_missing(tenant: str) -> None:
-    done = subprocess.run(
-        [command("newstore-stock-ledger"), "--ledger-url=sqlite:///nowhere.db", "diff", f"--tenant={tenant}"],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_command("newstore-stock-ledger", "--ledger-url=sqlite:///nowhere.db", "diff", f"--tenant={tenant}")
     assert done.returncode == 2
     said = set(re.findall(r"TARGET_NEWSTORE_STOCK_(\w+)", done.stderr))
     assert said == {"CLIENT_ID", "CLIENT_SECRET", *(() if tenant else ("API_URL", "AUTH_URL"))}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import typing as t
 
 import pytest
@@ -14,8 +13,7 @@ from target_newstore_stock.client import NewStoreClient
 from target_newstore_stock.errors import TargetError
 from target_newstore_stock.staging import Staging
 
-from tests.shop.plugin import run_plugin
-from tests.shop.process import command
+from tests.shop.plugin import run_command, run_plugin
 from tests.shop.scripted_http import ScriptedHttp
 
 if t.TYPE_CHECKING:
@@ -146,9 +144,7 @@ def test_nor_one_of_several_sources(tmp_path: Path, source: dict[str, t.Any]) ->
 
 @pytest.mark.parametrize("url", DATABASES[-3:])
 def test_nor_by_the_ledgers_command(tmp_path: Path, url: str) -> None:
-    done = subprocess.run(
-        [command(LEDGER), "--ledger-url", url, "cuts"], capture_output=True, text=True, check=False, cwd=tmp_path
-    )
+    done = run_command(LEDGER, "--ledger-url", url, "cuts", cwd=tmp_path)
     assert done.returncode in (1, 2)
     assert not shown_in(done.stdout + done.stderr)
     assert "Traceback" not in done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sysconfig
 import typing as t
 
@@ -11,9 +10,10 @@ import pytest
 
 from tests.end_to_end.own_project import OwnProject
 from tests.mapper.shop_day import ShopDay, completed
-from tests.shop.process import command, environment
+from tests.shop.plugin import run_command
 
 if t.TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
 TAP = "tap-newstore-fulfillment"
@@ -30,15 +30,7 @@ def installed(tmp_path: Path) -> dict[str, str]:
 
 
 def run(name: str, *arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [command(name), *arguments],
-        env=environment(**variables),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_command(name, *arguments, variables=variables)
 
 
 def sqlite(path: Path) -> str:

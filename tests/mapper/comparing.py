@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import typing as t
 
-from tests.shop.plugin import run_plugin
-from tests.shop.process import command, environment
+from tests.shop.plugin import run_command, run_plugin
 from tests.target.stock_messages import a_record, a_schema
 
 if t.TYPE_CHECKING:
@@ -43,14 +41,8 @@ def compare_at(day: ShopDay, settings: Row, *options: str, seconds: float = 60) 
     names = ("api_url", "auth_url", "client_id", "client_secret")
     variables = {f"TARGET_NEWSTORE_STOCK_{name.upper()}": str(settings[name]) for name in names}
     ledger = ("--ledger-url", day.settings["ledger_url"])
-    done = subprocess.run(
-        [command("newstore-stock-ledger"), *ledger, "diff", "--format=json", *options],
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        env=environment(**variables),
-        check=False,
-    )
+    arguments = (*ledger, "diff", "--format=json", *options)
+    done = run_command("newstore-stock-ledger", *arguments, seconds=seconds, variables=variables)
     assert "Traceback" not in done.stderr, done.stderr
     rows = json.loads(done.stdout) if done.stdout else []
     return Compared(done.returncode, {row["product_id"]: row for row in rows}, done.stderr)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email.utils
 import json
-import subprocess
 import typing as t
 
 import pytest
@@ -16,10 +15,11 @@ from mapper_newstore_stock.ledger.store import Ledger
 
 from tests.mapper.shop_day import ShopDay, completed
 from tests.shop.newstore import NewStore
-from tests.shop.process import command, environment
+from tests.shop.plugin import run_command
 from tests.shop.scripted_http import ScriptedHttp, answer
 
 if t.TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
     from tests.shop.postgresql import PostgreSql
@@ -67,14 +67,7 @@ def run_check(
 ) -> subprocess.CompletedProcess[str]:
     config = directory / "check.json"
     config.write_text(json.dumps(dict(settings)), encoding="utf-8")
-    done = subprocess.run(
-        [command("newstore-stock-ledger"), "--config", str(config), "check", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=environment(**variables),
-        check=False,
-    )
+    done = run_command("newstore-stock-ledger", "--config", config, "check", *arguments, variables=variables)
     assert "Traceback" not in done.stderr + done.stdout
     return done
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import typing as t
 
 import pytest
 
 from tests.mapper.shop_day import ShopDay, completed
-from tests.shop.process import command, environment
+from tests.shop.plugin import run_command
 
 if t.TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
 Row = dict[str, t.Any]
@@ -32,14 +32,8 @@ def day(tmp_path: Path, database_url: str) -> ShopDay:
 
 
 def run(day: ShopDay, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [command("newstore-stock-ledger"), "--ledger-url", day.settings["ledger_url"], "explain", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=environment(COLUMNS="250"),
-        check=False,
-    )
+    ledger = ("--ledger-url", day.settings["ledger_url"])
+    return run_command("newstore-stock-ledger", *ledger, "explain", *arguments, variables={"COLUMNS": "250"})
 
 
 def explained(day: ShopDay, *arguments: str) -> list[Row]:

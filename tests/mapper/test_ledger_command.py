@@ -7,7 +7,6 @@ import http.server
 import io
 import json
 import re
-import subprocess
 import threading
 import typing as t
 
@@ -17,11 +16,12 @@ from mapper_newstore_stock.ledger import tables
 from mapper_newstore_stock.ledger.database import open_engine
 
 from tests.mapper.shop_day import ShopDay, completed
+from tests.shop import plugin
 from tests.shop.newstore import NewStore
-from tests.shop.process import command, environment
 from tests.structure.packages import PACKAGES
 
 if t.TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -44,14 +44,7 @@ def ask(day: ShopDay, *arguments: str, **variables: str) -> subprocess.Completed
 
 
 def run_command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [command("newstore-stock-ledger"), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=environment(COLUMNS="200", **variables),
-        check=False,
-    )
+    return plugin.run_command("newstore-stock-ledger", *arguments, variables={"COLUMNS": "200", **variables})
 
 
 def answer(day: ShopDay, *arguments: str) -> list[dict[str, t.Any]]:

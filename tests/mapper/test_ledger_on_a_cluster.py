@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import typing as t
 
 import pytest
@@ -17,10 +16,10 @@ from newstore_erp_postgresql.stock import taken_by
 from tap_newstore_fulfillment.address import address as address_of_the_tap
 
 from tests.shop.cluster import PASSWORD, Cluster
-from tests.shop.plugin import run_plugin
-from tests.shop.process import command, environment
+from tests.shop.plugin import run_command, run_plugin
 
 if t.TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -34,8 +33,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 def ledger_command(*words: str) -> subprocess.CompletedProcess[str]:
-    arguments = [command("newstore-stock-ledger"), *words]
-    return subprocess.run(arguments, capture_output=True, text=True, env=environment(), check=False, timeout=60)
+    return run_command("newstore-stock-ledger", *words)
 
 
 @pytest.mark.parametrize(

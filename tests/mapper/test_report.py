@@ -5,7 +5,6 @@ from __future__ import annotations
 import html.parser
 import json
 import re
-import subprocess
 import typing as t
 
 import pytest
@@ -16,10 +15,11 @@ from mapper_newstore_stock.report.markup import VOID, element
 
 from tests.mapper.shop_day import ShopDay, completed
 from tests.shop.newstore import NewStore
-from tests.shop.process import command, environment
+from tests.shop.plugin import run_command
 from tests.shop.receiver import Receiver
 
 if t.TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
 EVIL = '"><script>alert(1)</script>'
@@ -82,22 +82,8 @@ def events_of(day: ShopDay, tmp_path: Path) -> str:
 
 
 def report(day: ShopDay, page: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            command("newstore-stock-ledger"),
-            "--ledger-url",
-            day.settings["ledger_url"],
-            "report",
-            "--html",
-            page,
-            *arguments,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=environment(**variables),
-        check=False,
-    )
+    where = ("--ledger-url", day.settings["ledger_url"])
+    return run_command("newstore-stock-ledger", *where, "report", "--html", page, *arguments, variables=variables)
 
 
 def written(day: ShopDay, tmp_path: Path, *arguments: str) -> Page:

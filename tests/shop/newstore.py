@@ -26,7 +26,7 @@ class NewStore:
     Args:
         directory: For its log and the staged stock files.
         variables: Extra environment variables.
-        forks: Forks the process, without variables; None starts a fresh one.
+        forks: Forks the process; None: what forks for this process.
         options: Options of `newstore-sandbox serve`, with `_` for `-`.
     """
 

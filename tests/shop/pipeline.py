@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
 import typing as t
 
+from tests.shop import warm_start
 from tests.shop.erp import Erp
 from tests.shop.newstore import NewStore
-from tests.shop.process import command, environment
+from tests.shop.process import command
 from tests.shop.receiver import Receiver
 
 if t.TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Machine:
 
     Attributes:
         directory: For their configuration and log.
-        forks: Forks them; None starts fresh ones.
+        forks: Forks them; None: what forks for this process.
     """
 
     directory: Path
@@ -57,7 +57,7 @@ class Pipeline:
         tap: Settings of tap and receiver.
         target: Settings of the target.
         delivers: Whether NewStore itself sends its events to the receiver.
-        forks: Forks all processes; None starts fresh ones.
+        forks: Forks all processes; None: what forks for this process.
         options: Options of the sandbox.
     """
 
@@ -132,13 +132,13 @@ class Pipeline:
     def start(self, parts: tuple[str, ...] = PARTS) -> list[t.Any]:
         """Start some parts, joined by pipes; the last one's stdout is a pipe too."""
         self._log().write_bytes(b"")
-        forks = self.machine.forks
+        forks = self.machine.forks or warm_start.forks()
         processes: list[t.Any] = []
         stdin = None
         for name in parts:
             arguments = [command(name), *self._arguments(name)]
             with self._log().open("ab") as log:
-                process = forks.start(arguments, stdin, log) if forks else _started(arguments, stdin, log)
+                process = forks.start(arguments, stdin, log)
             if stdin:
                 # Only the reader may hold the pipe, or the writer would not notice that the reader died.
                 stdin.close()
@@ -166,14 +166,3 @@ class Pipeline:
 
     def _log(self) -> Path:
         return self.machine.directory / "run.log"
-
-
-def _started(arguments: list[str], stdin: t.IO[str] | None, log: t.IO[bytes]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        arguments,
-        stdin=stdin or subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        env=environment(),
-        text=True,
-    )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import os
 import subprocess
+import tempfile
+import threading
 import typing as t
 
+from tests.shop import warm_start
 from tests.shop.process import command, environment
 
 if t.TYPE_CHECKING:
@@ -71,13 +76,64 @@ def run_plugin(
         config.write_text(json.dumps(settings), encoding="utf-8")
         arguments = ("--config", str(config), *arguments)
     lines = messages if isinstance(messages, str) else "".join(json.dumps(message) + "\n" for message in messages)
-    process = subprocess.run(
-        [command(name), *arguments],
-        input=lines,
+    process = run_command(name, *arguments, stdin=lines, variables=variables)
+    return Finished(process.returncode, process.stdout, process.stderr)
+
+
+def run_command(
+    name: str,
+    *arguments: str | Path,
+    stdin: str = "",
+    variables: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    seconds: float = RUN_SECONDS,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of the project's to its end.
+
+    Args:
+        name: The command.
+        arguments: Its arguments.
+        stdin: Its input.
+        variables: Extra environment variables.
+        cwd: Where it runs; None: where this process is.
+        seconds: How long it may take.
+    """
+    words = [command(name), *map(str, arguments)]
+    if warm_start.can_fork(words, variables):
+        return _run_forked(words, stdin, cwd, seconds, variables)
+    return subprocess.run(
+        words,
+        input=stdin,
         capture_output=True,
         text=True,
-        timeout=RUN_SECONDS,
-        env=environment(**variables),
+        timeout=seconds,
+        env=environment(**(variables or {})),
         check=False,
+        cwd=cwd,
     )
-    return Finished(process.returncode, process.stdout, process.stderr)
+
+
+def _run_forked(
+    words: list[str], stdin: str, cwd: Path | None, seconds: float, variables: Mapping[str, str] | None
+) -> subprocess.CompletedProcess[str]:
+    with tempfile.TemporaryFile() as log:
+        reading, writing = os.pipe()
+        with os.fdopen(reading, "rb") as source:
+            process = warm_start.forks().start(words, source, log, variables=variables, cwd=cwd)
+        feeding = threading.Thread(target=_feed, args=(writing, stdin.encode()))
+        in_time = threading.Timer(seconds, process.kill)
+        feeding.start()
+        in_time.start()
+        output, _ = process.communicate(seconds)
+        in_time.cancel()
+        feeding.join()
+        log.seek(0)
+        code = process.returncode
+        assert code is not None
+        return subprocess.CompletedProcess(words, code, output, log.read().decode())
+
+
+def _feed(writing: int, lines: bytes) -> None:
+    """Write a process's input; one that does not read it to its end has its reasons."""
+    with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "wb") as pipe:
+        pipe.write(lines)

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import typing as t
-from pathlib import Path
+
+from tests.shop import warm_start
+from tests.shop.warm_start import command, environment
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
-    from tests.shop.warm_start import Forks
+__all__ = ["Process", "command", "environment", "wait_until"]
 
 START_SECONDS = 60
 STOP_SECONDS = 30
-
-
-def command(name: str) -> str:
-    """Return the path of a command installed beside this Python."""
-    return str(Path(sys.executable).parent / name)
-
-
-def environment(**variables: str) -> dict[str, str]:
-    """Return this process's environment without the project's settings, plus these variables."""
-    ours = ("TAP_NEWSTORE", "MAPPER_NEWSTORE", "TARGET_NEWSTORE", "NEWSTORE_SANDBOX", "MELTANO_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return kept | variables
 
 
 class Process:
@@ -39,7 +28,7 @@ class Process:
         arguments: The command, as returned by `command`, and its arguments.
         log: A file that receives everything it prints.
         variables: Extra environment variables.
-        forks: Forks the process, without variables; None starts a fresh one.
+        forks: Forks the process; None: what forks for this process, if it can.
     """
 
     def __init__(
@@ -47,13 +36,14 @@ class Process:
         arguments: Sequence[str],
         log: Path,
         variables: Mapping[str, str] | None = None,
-        forks: Forks | None = None,
+        forks: warm_start.Forks | None = None,
     ) -> None:
         self._log = log
         self._process: t.Any
         with log.open("ab") as file:
-            if forks:
-                self._process = forks.start(arguments, None, file, file)
+            if forks or warm_start.can_fork(arguments, variables):
+                forks = forks or warm_start.forks()
+                self._process = forks.start(arguments, None, file, file, variables=variables)
             else:
                 self._process = subprocess.Popen(
                     arguments, stdout=file, stderr=subprocess.STDOUT, env=environment(**(variables or {}))

@@ -23,7 +23,7 @@ class Receiver:
     Args:
         directory: Where its configuration and log are written, and its landing store if on SQLite.
         api_key: The key it requires; None accepts everybody.
-        forks: Forks the process; None starts a fresh one.
+        forks: Forks the process; None: what forks for this process.
         more: More settings of the tap, such as another `landing_url`.
     """
 

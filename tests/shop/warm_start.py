@@ -1,28 +1,79 @@
 """Starts the project's commands quickly: forked from a process that has imported everything.
 
-Each is a real process with its own pipes and can be killed like any other, but it starts in a small fraction of a
-second instead of most of one. `Forks` is the caller's side, `python -m tests.shop.warm_start` the other.
+Each is a real process with its own pipes, environment and directory, and can be killed like any other, but it starts
+in a small fraction of a second instead of most of one. `Forks` is the caller's side, `python -m tests.shop.warm_start`
+the other.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
+import gc
+import importlib
+import importlib.metadata
 import json
 import os
+import pkgutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
+import time
 import typing as t
 from pathlib import Path
 
-from tests.shop.process import environment
-
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 STOP_SECONDS = 30
-MOST_BYTES = 1 << 16
+MOST_BYTES = 1 << 17
+PACKAGES = (
+    "tap_newstore_fulfillment",
+    "mapper_newstore_stock",
+    "target_newstore_stock",
+    "newstore_sandbox",
+    "newstore_erp_postgresql",
+)
+#: Variables that a process reads before it could be told: whoever sets them gets a fresh one.
+READ_AT_START = ("PYTHON", "LD_")
+
+
+def command(name: str) -> str:
+    """Return the path of a command installed beside this Python."""
+    return str(Path(sys.executable).parent / name)
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Return this process's environment without the project's settings, plus these variables."""
+    ours = ("TAP_NEWSTORE", "MAPPER_NEWSTORE", "TARGET_NEWSTORE", "NEWSTORE_SANDBOX", "MELTANO_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return kept | variables
+
+
+@functools.cache
+def entry_points() -> dict[str, importlib.metadata.EntryPoint]:
+    """Return the entry points of the project's commands."""
+    scripts = importlib.metadata.entry_points(group="console_scripts")
+    return {script.name: script for script in scripts if script.module.partition(".")[0] in PACKAGES}
+
+
+@functools.cache
+def forks() -> Forks:
+    """Return what forks commands for this process as long as it lives."""
+    found = Forks()
+    found.__enter__()
+    atexit.register(found.__exit__)
+    return found
+
+
+def can_fork(arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> bool:
+    """Return whether a command with these variables can be forked."""
+    is_ours = arguments[0] == command(Path(arguments[0]).name) and Path(arguments[0]).name in entry_points()
+    return is_ours and not any(name.startswith(READ_AT_START) for name in variables or ())
 
 
 class Forks:
@@ -36,6 +87,7 @@ class Forks:
     def __init__(self, module: str = __spec__.name, **variables: str) -> None:
         self._module = module
         self._variables = variables
+        self._one_at_a_time = threading.Lock()
 
     def __enter__(self) -> t.Self:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -51,7 +103,14 @@ class Forks:
         self._server.wait(STOP_SECONDS)
 
     def start(
-        self, arguments: Sequence[str], stdin: t.Any, stderr: t.IO[bytes], stdout: t.IO[bytes] | None = None
+        self,
+        arguments: Sequence[str],
+        stdin: t.Any,
+        stderr: t.IO[bytes],
+        stdout: t.IO[bytes] | None = None,
+        *,
+        variables: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
     ) -> ForkedProcess:
         """Start a command.
 
@@ -60,7 +119,15 @@ class Forks:
             stdin: A file, or None for no input.
             stderr: A file.
             stdout: A file, or None for a pipe.
+            variables: More of the environment's.
+            cwd: Where it starts; None: where this process is.
         """
+        settings = {
+            "arguments": [str(argument) for argument in arguments],
+            "environment": environment(**self._variables, **(variables or {})),
+            "cwd": str(cwd or Path.cwd()),
+            "umask": _umask(),
+        }
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs, contextlib.ExitStack() as stack:
             pipe = None
@@ -72,8 +139,12 @@ class Forks:
                 writing = stdout.fileno()
             source = stack.enter_context(Path(os.devnull).open("rb")) if stdin is None else stdin
             files = [source.fileno(), writing, stderr.fileno(), theirs.fileno()]
-            socket.send_fds(self._socket, [json.dumps(list(arguments)).encode()], files)
-            assert self._socket.recv(1), "the forking process has ended"
+            with self._one_at_a_time:
+                # The length first: a long message may come in parts.
+                body = json.dumps(settings).encode()
+                socket.send_fds(self._socket, [len(body).to_bytes(4)], files)
+                self._socket.sendall(body)
+                assert self._socket.recv(1), "the forking process has ended"
         return ForkedProcess(ours, pipe)
 
 
@@ -131,34 +202,43 @@ class ForkedProcess:
         return self.returncode
 
 
+def _umask() -> int:
+    """Return what this process takes from the modes of new files."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
 def serve(requests: socket.socket) -> None:
     """Fork a command for each request, until the caller hangs up."""
     commands = _commands()
+    # What is there stays for ever: no child looks at it again, or copies it.
+    gc.collect()
+    gc.freeze()
     # The supervisor waits for its command; nobody waits for the supervisor.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
-        body, files, _, _ = socket.recv_fds(requests, MOST_BYTES, 4)
-        if not body:
+        length, files, _, _ = socket.recv_fds(requests, 4, 4)
+        if not length:
             return
+        settings = json.loads(requests.recv(int.from_bytes(length), socket.MSG_WAITALL))
         if os.fork() == 0:
             requests.close()
-            _supervise(commands, json.loads(body), files)
+            _supervise(commands, settings, files)
         for file in files:
             os.close(file)
         requests.send(b".")
 
 
-def _supervise(commands: dict[str, t.Callable[[], object]], arguments: list[str], files: list[int]) -> t.NoReturn:
+def _supervise(
+    commands: Mapping[str, Callable[[], object]], settings: dict[str, t.Any], files: list[int]
+) -> t.NoReturn:
     """Fork the command, report its id, wait, and report its exit status."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     pid = os.fork()
     if pid == 0:
-        for number, file in enumerate(files[:3]):
-            os.dup2(file, number)
-        for file in files:
-            os.close(file)
-        sys.argv = arguments
-        sys.exit(commands[Path(arguments[0]).name]())  # type: ignore[arg-type]
+        _become(settings, files)
+        sys.exit(commands[Path(sys.argv[0]).name]())  # type: ignore[arg-type]
     control = files.pop()
     for file in files:
         os.close(file)
@@ -168,17 +248,29 @@ def _supervise(commands: dict[str, t.Callable[[], object]], arguments: list[str]
     os._exit(0)
 
 
-def _commands() -> dict[str, t.Callable[[], object]]:
-    """Import all commands and return their entry points."""
-    from mapper_newstore_stock.mapper import MapperNewStoreStock  # noqa: PLC0415 - only this process needs them
-    from newstore_sandbox.__main__ import main as sandbox  # noqa: PLC0415
-    from tap_newstore_fulfillment.receiver.command import main as receiver  # noqa: PLC0415
-    from tap_newstore_fulfillment.tap import TapNewStoreFulfillment  # noqa: PLC0415
-    from target_newstore_stock.target import TargetNewStoreStock  # noqa: PLC0415
+def _become(settings: dict[str, t.Any], files: list[int]) -> None:
+    """Take on the streams, arguments, environment and directory of the command."""
+    for number, file in enumerate(files[:3]):
+        os.dup2(file, number)
+    for file in files:
+        os.close(file)
+    sys.argv = settings["arguments"]
+    os.environ.clear()
+    os.environ.update(settings["environment"])
+    os.chdir(settings["cwd"])
+    os.umask(settings["umask"])
+    time.tzset()
+    # It may have been looked for while modules were imported.
+    tempfile.tempdir = None
 
-    plugins = (TapNewStoreFulfillment, MapperNewStoreStock, TargetNewStoreStock)
-    commands: dict[str, t.Callable[[], object]] = {plugin.name: plugin.cli for plugin in plugins}
-    return {**commands, "newstore-sandbox": sandbox, "newstore-event-receiver": receiver}
+
+def _commands() -> dict[str, Callable[[], object]]:
+    """Import all there is, and return the commands."""
+    for package in PACKAGES:
+        for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    return {name: found.load() for name, found in entry_points().items()}
 
 
 def main() -> None:
