@@ -12,7 +12,7 @@ import pytest
 from tests.faults.players.real_processes import play
 from tests.faults.reports.reporting import play_all, seeds
 from tests.faults.stories.forms import FORMS, options_of
-from tests.shop.warm_start import Forks
+from tests.shop.warm_start import Forks, Fresh
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +49,6 @@ def test_whatever_is_killed_newstore_never_promises_too_much_and_at_rest_exactly
         record_property,
         [seed],
         # Most are forked, which is fast; some start fresh, as for a user.
-        lambda seed: play(seed, new_database, forks=forks if seed % COLD else None, **options_of(form, seed)),
+        lambda seed: play(seed, new_database, forks=forks if seed % COLD else Fresh(), **options_of(form, seed)),
         f"make faults SEED={{seed}} DATABASE={database} FORM='{form}'",
     )

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from mapper_newstore_stock.ledger import tables
 
 from tests.mapper.oracle import Oracle, OracleNewStore, OracleUnit
 from tests.mapper.shop_day import STREAM, Ledgers, SentCut, ShopDay, completed
@@ -43,8 +44,9 @@ Count = tuple[str, int, int | None]
 COUNTS = st.lists(st.tuples(st.sampled_from(PRODUCTS), st.integers(0, 30), st.none() | st.integers(-2, 5)), max_size=2)
 #: Of whom the ERP's list has no row in a run.
 LOST = st.sets(st.sampled_from(PRODUCTS), max_size=1)
-#: The commit after which a run's events are in the ledger, and the one after which its cuts are.
-EVENTS_TAKEN, CUTS_PLANNED = 3, 4
+#: What a ledger has of the last run whose events it has taken, and of the last one that has planned.
+TOOK = sa.select(sa.func.max(tables.run.c.run)).where(tables.run.c.taken_position.is_not(None))
+PLANNED = sa.select(sa.func.max(tables.source.c.read_run))
 _LEDGERS = Ledgers(durable=False)
 
 
@@ -53,16 +55,11 @@ class Died(Exception):  # noqa: N818 - being killed is not an error of the proce
 
 
 class Killer:
-    """Kills a run before its n-th statement, and counts what it had committed."""
+    """Kills a run before its n-th statement."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self.left: int | None = None
-        self.commits = 0
         sa.event.listen(engine, "before_cursor_execute", self._before)
-        sa.event.listen(engine, "commit", self._committed)
-
-    def arm(self, statements: int | None) -> None:
-        self.left, self.commits = statements, 0
 
     def _before(self, *_arguments: object) -> None:
         if self.left is not None:
@@ -70,9 +67,6 @@ class Killer:
             if self.left < 0:
                 self.left = None
                 raise Died
-
-    def _committed(self, _connection: object) -> None:
-        self.commits += 1
 
 
 _KILLER = Killer(_LEDGERS.engine)
@@ -178,18 +172,27 @@ class LedgerStory(RuleBasedStateMachine):
         self.day.erp.replace(rows)
         seen = self.oracle.seen_through
         self.oracle.run += 1
-        _KILLER.arm(statements)
+        before = self._reached()
+        _KILLER.left = statements
         try:
             cuts = self.day.run(*events, known_late=known_late, acknowledge=acknowledge)
         except Died:
             cuts = []
-        commits, _KILLER.left = _KILLER.commits, None
-        if commits >= EVENTS_TAKEN:
+        _KILLER.left = None
+        took, planned = (now != then for now, then in zip(self._reached(), before, strict=True))
+        if took:
             self.oracle.take([*events, *({**event, "late": True} for event in known_late)], through)
-        if commits >= CUTS_PLANNED:
+        if planned:
             self.oracle.plan(rows, acknowledged, stock.get("mark"), seen)
             self._judge(cuts, acknowledged, acknowledge, whole=statements is None)
         self.states.append(self.day.state)
+
+    def _reached(self) -> tuple[int | None, ...]:
+        """Return the last run whose events the ledger has taken, and the last one that has planned."""
+        with _LEDGERS.engine.connect() as connection:
+            if not {tables.run.name, tables.source.name} <= set(sa.inspect(connection).get_table_names()):
+                return (None, None)
+            return tuple(connection.scalar(query) for query in (TOOK, PLANNED))
 
     def _judge(self, cuts: list[SentCut], acknowledged: int, imported: int, *, whole: bool) -> None:
         for cut in cuts:

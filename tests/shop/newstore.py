@@ -12,7 +12,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from tests.shop.warm_start import Forks
+    from tests.shop.warm_start import Forks, Fresh
 
 CALL_SECONDS = 30
 CLIENT_ID = "sandbox-client"
@@ -26,7 +26,7 @@ class NewStore:
     Args:
         directory: For its log and the staged stock files.
         variables: Extra environment variables.
-        forks: Forks the process; None: what forks for this process.
+        forks: Starts the process; None: it is forked if it can be.
         options: Options of `newstore-sandbox serve`, with `_` for `-`.
     """
 
@@ -35,7 +35,7 @@ class NewStore:
         directory: Path,
         variables: dict[str, str] | None = None,
         *,
-        forks: Forks | None = None,
+        forks: Forks | Fresh | None = None,
         **options: object,
     ) -> None:
         self.staging = directory / "staging"

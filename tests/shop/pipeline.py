@@ -6,16 +6,16 @@ import dataclasses
 import json
 import typing as t
 
-from tests.shop import warm_start
 from tests.shop.erp import Erp
 from tests.shop.newstore import NewStore
 from tests.shop.process import command
 from tests.shop.receiver import Receiver
+from tests.shop.warm_start import starter
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.shop.warm_start import Forks
+    from tests.shop.warm_start import Forks, Fresh
 
 RUN_SECONDS = 120
 TAP, MAPPER, TARGET = PARTS = ("tap-newstore-fulfillment", "mapper-newstore-stock", "target-newstore-stock")
@@ -35,11 +35,11 @@ class Machine:
 
     Attributes:
         directory: For their configuration and log.
-        forks: Forks them; None: what forks for this process.
+        forks: Starts them; None: they are forked if they can be.
     """
 
     directory: Path
-    forks: Forks | None = None
+    forks: Forks | Fresh | None = None
 
 
 class Pipeline:
@@ -57,7 +57,7 @@ class Pipeline:
         tap: Settings of tap and receiver.
         target: Settings of the target.
         delivers: Whether NewStore itself sends its events to the receiver.
-        forks: Forks all processes; None: what forks for this process.
+        forks: Starts all processes; None: they are forked if they can be.
         options: Options of the sandbox.
     """
 
@@ -69,7 +69,7 @@ class Pipeline:
         target: dict[str, t.Any] | None = None,
         *,
         delivers: bool = True,
-        forks: Forks | None = None,
+        forks: Forks | Fresh | None = None,
         **options: t.Any,
     ) -> None:
         self._directory = directory
@@ -132,13 +132,12 @@ class Pipeline:
     def start(self, parts: tuple[str, ...] = PARTS) -> list[t.Any]:
         """Start some parts, joined by pipes; the last one's stdout is a pipe too."""
         self._log().write_bytes(b"")
-        forks = self.machine.forks or warm_start.forks()
         processes: list[t.Any] = []
         stdin = None
         for name in parts:
             arguments = [command(name), *self._arguments(name)]
             with self._log().open("ab") as log:
-                process = forks.start(arguments, stdin, log)
+                process = (self.machine.forks or starter(arguments)).start(arguments, stdin, log)
             if stdin:
                 # Only the reader may hold the pipe, or the writer would not notice that the reader died.
                 stdin.close()

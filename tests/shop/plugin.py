@@ -11,8 +11,8 @@ import tempfile
 import threading
 import typing as t
 
-from tests.shop import warm_start
-from tests.shop.process import command, environment
+from tests.shop.process import command
+from tests.shop.warm_start import starter
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -99,38 +99,20 @@ def run_command(
         seconds: How long it may take.
     """
     words = [command(name), *map(str, arguments)]
-    if warm_start.can_fork(words, variables):
-        return _run_forked(words, stdin, cwd, seconds, variables)
-    return subprocess.run(
-        words,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        env=environment(**(variables or {})),
-        check=False,
-        cwd=cwd,
-    )
-
-
-def _run_forked(
-    words: list[str], stdin: str, cwd: Path | None, seconds: float, variables: Mapping[str, str] | None
-) -> subprocess.CompletedProcess[str]:
     with tempfile.TemporaryFile() as log:
         reading, writing = os.pipe()
         with os.fdopen(reading, "rb") as source:
-            process = warm_start.forks().start(words, source, log, variables=variables, cwd=cwd)
+            process = starter(words, variables).start(words, source, log, variables=variables, cwd=cwd)
         feeding = threading.Thread(target=_feed, args=(writing, stdin.encode()))
         in_time = threading.Timer(seconds, process.kill)
         feeding.start()
         in_time.start()
-        output, _ = process.communicate(seconds)
+        output, _ = process.communicate(timeout=seconds)
         in_time.cancel()
         feeding.join()
         log.seek(0)
-        code = process.returncode
-        assert code is not None
-        return subprocess.CompletedProcess(words, code, output, log.read().decode())
+        assert process.returncode is not None
+        return subprocess.CompletedProcess(words, process.returncode, output, log.read().decode())
 
 
 def _feed(writing: int, lines: bytes) -> None:

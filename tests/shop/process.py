@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
 import threading
 import typing as t
 
-from tests.shop import warm_start
-from tests.shop.warm_start import command, environment
+from tests.shop.warm_start import command, environment, starter
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from tests.shop.warm_start import Forks, Fresh
 
 __all__ = ["Process", "command", "environment", "wait_until"]
 
@@ -28,7 +28,7 @@ class Process:
         arguments: The command, as returned by `command`, and its arguments.
         log: A file that receives everything it prints.
         variables: Extra environment variables.
-        forks: Forks the process; None: what forks for this process, if it can.
+        forks: Starts the process; None: it is forked if it can be.
     """
 
     def __init__(
@@ -36,18 +36,12 @@ class Process:
         arguments: Sequence[str],
         log: Path,
         variables: Mapping[str, str] | None = None,
-        forks: warm_start.Forks | None = None,
+        forks: Forks | Fresh | None = None,
     ) -> None:
         self._log = log
-        self._process: t.Any
         with log.open("ab") as file:
-            if forks or warm_start.can_fork(arguments, variables):
-                forks = forks or warm_start.forks()
-                self._process = forks.start(arguments, None, file, file, variables=variables)
-            else:
-                self._process = subprocess.Popen(
-                    arguments, stdout=file, stderr=subprocess.STDOUT, env=environment(**(variables or {}))
-                )
+            starts = forks or starter(arguments, variables)
+            self._process = starts.start(arguments, None, file, file, variables=variables)
 
     def __enter__(self) -> t.Self:
         return self

@@ -12,7 +12,7 @@ from tests.shop.process import Process, command
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.shop.warm_start import Forks
+    from tests.shop.warm_start import Forks, Fresh
 
 CALL_SECONDS = 30
 
@@ -23,12 +23,12 @@ class Receiver:
     Args:
         directory: Where its configuration and log are written, and its landing store if on SQLite.
         api_key: The key it requires; None accepts everybody.
-        forks: Forks the process; None: what forks for this process.
+        forks: Starts the process; None: it is forked if it can be.
         more: More settings of the tap, such as another `landing_url`.
     """
 
     def __init__(
-        self, directory: Path, api_key: str | None = None, *, forks: Forks | None = None, **more: t.Any
+        self, directory: Path, api_key: str | None = None, *, forks: Forks | Fresh | None = None, **more: t.Any
     ) -> None:
         self._key = api_key
         settings: dict[str, t.Any] = {

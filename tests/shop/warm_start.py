@@ -61,8 +61,15 @@ def entry_points() -> dict[str, importlib.metadata.EntryPoint]:
     return {script.name: script for script in scripts if script.module.partition(".")[0] in PACKAGES}
 
 
+def starter(arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> Forks | Fresh:
+    """Return what starts a command with these variables: it is forked if it can be."""
+    name = Path(arguments[0]).name
+    is_ours = arguments[0] == command(name) and name in entry_points()
+    return _forks() if is_ours and not any(name.startswith(READ_AT_START) for name in variables or ()) else Fresh()
+
+
 @functools.cache
-def forks() -> Forks:
+def _forks() -> Forks:
     """Return what forks commands for this process as long as it lives."""
     found = Forks()
     found.__enter__()
@@ -70,10 +77,29 @@ def forks() -> Forks:
     return found
 
 
-def can_fork(arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> bool:
-    """Return whether a command with these variables can be forked."""
-    is_ours = arguments[0] == command(Path(arguments[0]).name) and Path(arguments[0]).name in entry_points()
-    return is_ours and not any(name.startswith(READ_AT_START) for name in variables or ())
+class Fresh:
+    """Starts fresh processes, as a user does."""
+
+    def start(
+        self,
+        arguments: Sequence[str],
+        stdin: t.Any,
+        stderr: t.IO[bytes],
+        stdout: t.IO[bytes] | None = None,
+        *,
+        variables: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> subprocess.Popen[str]:
+        """Start a command as `Forks.start` does."""
+        return subprocess.Popen(
+            arguments,
+            stdin=stdin or subprocess.DEVNULL,
+            stdout=stdout or subprocess.PIPE,
+            stderr=stderr,
+            env=environment(**(variables or {})),
+            cwd=cwd,
+            text=True,
+        )
 
 
 class Forks:

@@ -35,7 +35,7 @@ if t.TYPE_CHECKING:
     from tests.faults.stories.steps import Key, Run, RunFault
     from tests.faults.stories.truth import ErpRow
     from tests.faults.stories.world import Published, State
-    from tests.shop.warm_start import Forks
+    from tests.shop.warm_start import Forks, Fresh
 
 SETTLE_SECONDS = 1
 #: Longest delay of an event that keeps the promise. Less than the settle time, because a busy machine adds to it.
@@ -71,7 +71,7 @@ def play(
     seed: int,
     new_database: NewDatabase | None = None,
     tell: Callable[[str], None] | None = None,
-    forks: Forks | None = None,
+    forks: Forks | Fresh | None = None,
     **options: t.Any,
 ) -> Verdict:
     """Play the schedule of a seed and return the judge's verdict.
@@ -80,7 +80,7 @@ def play(
         seed: Seed of the schedule.
         new_database: Returns the SQLAlchemy URL of an empty database; None uses SQLite.
         tell: Called with what happens.
-        forks: Forks the processes; None starts fresh ones.
+        forks: Starts the processes; None: they are forked if they can be.
         options: Fields of `schedules.Options` that the seed does not decide.
     """
     database = "postgresql" if new_database else "sqlite"
@@ -100,7 +100,7 @@ class RealProcesses(Story):
         directory: Where everything is written.
         urls: SQLAlchemy URLs of landing store and ledger, two empty databases.
         tell: Called with what happens.
-        forks: Forks the processes; None starts fresh ones.
+        forks: Starts the processes; None: they are forked if they can be.
     """
 
     # Everything runs by this machine's clock, a thousand times as fast as a shop.
@@ -112,7 +112,7 @@ class RealProcesses(Story):
         directory: Path,
         urls: tuple[str, str],
         tell: Callable[[str], None] | None = None,
-        forks: Forks | None = None,
+        forks: Forks | Fresh | None = None,
     ) -> None:
         super().__init__(schedule, PROMISE_SECONDS, tell, settle=SETTLE_SECONDS)
         landing_url, self._ledger_url = urls
