@@ -45,7 +45,7 @@ faults: .venv/.installed
 # So many failovers to a standby that has everything, and so many to one that lags.
 failover: .venv/.installed
 	FAILOVERS=$${FAILOVERS:-100} $(PYTEST) tests/faults/test_failover.py
-	EVERY_STATEMENT=1 pytest tests/upgrades/test_copied_landing_stores.py
+	EVERY_STATEMENT=1 $(PYTEST) tests/upgrades/test_killed_copies.py tests/upgrades/test_killed_upgrades.py
 
 soak: .venv/.installed
 	$(SOAK) $(PYTEST) tests/faults

@@ -25,7 +25,7 @@ from tests.mapper.shop_day import STREAM, Ledgers, SentCut, ShopDay, completed
 if t.TYPE_CHECKING:
     from collections.abc import Collection
 
-EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "700"))
+EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "250"))
 #: Independent of each other, so that they can run in several processes.
 SHARDS = 4
 STEPS = 7

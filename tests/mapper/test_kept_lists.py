@@ -21,7 +21,7 @@ from tests.mapper.shop_day import Ledgers, completed
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-LISTS = int(os.environ.get("LISTS", "400"))
+LISTS = int(os.environ.get("LISTS", "150"))
 LISTS_OF_A_STORY = 8
 NODES = ("DC01", "NYC1", "IGNORED", "Köln", " DC01", "")
 PRODUCTS = ("A", "B", "C", "D", "E", "F", "G", "Ä", "名", '"q"', '"a, b"', "a=b", "50%", " A", "x" * 256, "", "tester")

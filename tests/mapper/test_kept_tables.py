@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
 
     from tests.shop.postgresql import PostgreSql
 
-TABLES = int(os.environ.get("TABLES", "120"))
+TABLES = int(os.environ.get("TABLES", "60"))
 TABLES_OF_A_STORY = 8
 PRODUCTS = ("A", "Ä", "名", '"q"', "a\nb", "a\tb", "a\\b", "a=b", "50%", " A", "x" * 256, "", None, "12", "tester")
 NODES = ("DC01", "NYC1", "IGNORED", " DC01", "", None)

@@ -20,3 +20,18 @@ def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[st
         return lambda name: f"sqlite:///{tmp_path / name}.db"
     server: PostgreSql = request.getfixturevalue("postgresql")
     return lambda _: server.new_database()
+
+
+@pytest.fixture(params=["sqlite to postgresql", "postgresql to sqlite"])
+def new_databases(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], tuple[str, str]]:
+    """Return what gives the URLs of two new databases, each of another kind, by a name for both."""
+    server: PostgreSql = request.getfixturevalue("postgresql")
+
+    def new(name: str) -> tuple[str, str]:
+        source, target = (
+            f"sqlite:///{tmp_path / f'{name}-{number}'}.db" if kind == "sqlite" else server.new_database()
+            for number, kind in enumerate(request.param.split(" to "))
+        )
+        return source, target
+
+    return new

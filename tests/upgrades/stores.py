@@ -25,6 +25,9 @@ OPENS: dict[str, Callable[[str], object]] = {
     "landing": LandingDatabase.upgrade,
 }
 SECONDS = 120
+#: Before which statements a process is killed: `make failover` takes each, else every fourth and the last ones.
+STRIDE = 1 if "EVERY_STATEMENT" in os.environ else 4
+LAST = 16
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload([__name__])
 
@@ -76,9 +79,43 @@ def wait_until_alone(url: str) -> None:
             wait_until(lambda: server.execute(others).fetchone() == (0,), "an end of all other sessions")
 
 
-def upgrade_killed(store: str, url: str, at: int) -> int:
-    """Upgrade a store in a process that is killed right before its n-th statement or commit; return its exit code."""
-    return call_killed(OPENS[store], (url,), at)
+def statements_of(does: Callable[..., object], *arguments: str) -> int:
+    """Call something, and return how many statements and commits it had."""
+    count = 0
+
+    def happened(*_arguments: object) -> None:
+        nonlocal count
+        count += 1
+
+    end = before_each(happened)
+    does(*arguments)
+    end()
+    return count
+
+
+def kill_in_turn(
+    does: Callable[..., object], urls: tuple[str, ...], statements: int, look: Callable[[int], object]
+) -> int:
+    """Call something again and again, killed before one statement after the other, until it ends by itself.
+
+    Args:
+        does: What is called with the URLs.
+        urls: Of its stores.
+        statements: About how many it has.
+        look: Looks at the stores after each kill before the n-th statement.
+
+    Returns:
+        Its exit code at last.
+    """
+    step, code = 0, -signal.SIGKILL
+    while code == -signal.SIGKILL:
+        step += STRIDE if step + STRIDE < statements - LAST else 1
+        code = call_killed(does, urls, step)
+        for url in urls:
+            wait_until_alone(url)
+        look(step)
+    assert step > statements // 2, f"ended before statement {step} of about {statements}"
+    return code
 
 
 def call_killed(does: Callable[..., object], arguments: tuple[str, ...], at: int) -> int:
@@ -105,11 +142,16 @@ def before_nth(at: int, happens: Callable[[sa.Connection], None]) -> Callable[[]
         if left == 0:
             happens(connection)
 
+    return before_each(count)
+
+
+def before_each(happens: Callable[..., object]) -> Callable[[], None]:
+    """Let something happen before each statement and commit of this process; return what ends that."""
     for event in ("before_cursor_execute", "commit"):
-        sa.event.listen(sa.Engine, event, count)
+        sa.event.listen(sa.Engine, event, happens)
 
     def end() -> None:
         for event in ("before_cursor_execute", "commit"):
-            sa.event.remove(sa.Engine, event, count)
+            sa.event.remove(sa.Engine, event, happens)
 
     return end

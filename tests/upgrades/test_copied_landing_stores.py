@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
 import typing as t
 
 import pytest
@@ -24,26 +22,19 @@ from tap_newstore_fulfillment.landing.tables import metadata
 from tests.shop.plugin import run_plugin
 from tests.shop.receiver import Receiver
 from tests.tap.events import an_event
-from tests.upgrades.stores import call_killed, content, load_oldest, wait_until_alone
+from tests.upgrades.stores import content, load_oldest
 
 if t.TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.shop.postgresql import PostgreSql
-
-WAYS = ["sqlite to postgresql", "postgresql to sqlite"]
 LAST_POSITION = 13
 
 
-@pytest.fixture(params=WAYS)
-def urls(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+@pytest.fixture
+def urls(new_databases: Callable[[str], tuple[str, str]]) -> tuple[str, str]:
     """Return the URL of a landing store with content, and that of an empty database."""
-    kinds = request.param.split(" to ")
-    server: PostgreSql = request.getfixturevalue("postgresql")
-    source, target = (
-        f"sqlite:///{tmp_path / name}.db" if kind == "sqlite" else server.new_database()
-        for name, kind in zip(("source", "target"), kinds, strict=True)
-    )
+    source, target = new_databases("store")
     LandingDatabase.upgrade(load_oldest(source, "landing"))
     return source, target
 
@@ -127,40 +118,6 @@ def test_a_copy_that_was_made_is_not_made_twice(urls: tuple[str, str], tmp_path:
     with pytest.raises(TapError, match="the copy is there"):
         take_back(source, target)
     assert content(target) == before
-
-
-@pytest.mark.skipif(
-    "EVERY_STATEMENT" not in os.environ,
-    reason="failed twice beside three other busy workers, for a reason not found yet; `make failover` runs it alone",
-)
-def test_killed_at_each_statement_in_turn_one_store_at_most_can_be_used(urls: tuple[str, str]) -> None:
-    source, target = urls
-    before, step, code, taken_back = rows(source), 0, -signal.SIGKILL, 0
-    while code == -signal.SIGKILL:
-        step += 1
-        code = call_killed(copy, urls, step)
-        for url in urls:
-            wait_until_alone(url)
-        usable = [url for url in urls if can_be_used(url)]
-        assert len(usable) <= 1, f"killed before statement {step}"
-        if not usable and not taken_back:
-            # Between the two commits. The same kill is not repeated: the next copy has other statements.
-            assert take_back(source, target) == "the landing store is in use again"
-            assert rows(source) == before
-            assert refuses_nothing(source)
-            taken_back = step
-    assert (code, usable, rows(target)) == (0, [target], before)
-    assert taken_back > 20
-
-
-def refuses_nothing(url: str) -> bool:
-    """Return whether a store can be written; nothing is kept."""
-    engine = sa.create_engine(url)
-    with engine.connect() as connection:
-        connection.execute(sa.text("UPDATE reader SET seen_at = 0"))
-        connection.rollback()
-    engine.dispose()
-    return True
 
 
 def test_a_store_in_use_is_not_copied_and_goes_on(urls: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

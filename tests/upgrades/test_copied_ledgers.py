@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import typing as t
 
 import pytest
@@ -15,25 +14,17 @@ from mapper_newstore_stock.ledger.store import Ledger
 from mapper_newstore_stock.ledger.tables import ledger as ledger_row
 
 from tests.shop.plugin import run_plugin
-from tests.upgrades.stores import call_killed, content, load_oldest, wait_until_alone
+from tests.upgrades.stores import content, load_oldest
 
 if t.TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-    from tests.shop.postgresql import PostgreSql
 
-WAYS = ["sqlite to postgresql", "postgresql to sqlite"]
-
-
-@pytest.fixture(params=WAYS)
-def urls(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+@pytest.fixture
+def urls(new_databases: Callable[[str], tuple[str, str]]) -> tuple[str, str]:
     """Return the URL of a ledger with content, and that of an empty database."""
-    kinds = request.param.split(" to ")
-    server: PostgreSql = request.getfixturevalue("postgresql")
-    source, target = (
-        f"sqlite:///{tmp_path / name}.db" if kind == "sqlite" else server.new_database()
-        for name, kind in zip(("source", "target"), kinds, strict=True)
-    )
+    source, target = new_databases("store")
     upgrade_store(load_oldest(source, "ledger"))
     return source, target
 
@@ -85,25 +76,6 @@ def test_a_copy_that_was_made_is_not_made_twice(urls: tuple[str, str], tmp_path:
     with pytest.raises(LedgerError, match="the copy is there"):
         take_back(source, target)
     assert content(target) == before
-
-
-def test_killed_at_each_statement_in_turn_one_ledger_at_most_can_be_used(urls: tuple[str, str]) -> None:
-    source, target = urls
-    before, step, code, taken_back = rows(source), 0, -signal.SIGKILL, 0
-    while code == -signal.SIGKILL:
-        step += 1
-        code = call_killed(copy, urls, step)
-        for url in urls:
-            wait_until_alone(url)
-        usable = [url for url in urls if can_be_used(url)]
-        assert len(usable) <= 1, f"killed before statement {step}"
-        if not usable and not taken_back:
-            # Between the two commits. The same kill is not repeated: the next copy has other statements.
-            assert take_back(source, target) == "the ledger is in use again"
-            assert rows(source) == before
-            taken_back = step
-    assert (code, usable, rows(target)) == (0, [target], before)
-    assert taken_back > 20
 
 
 def can_be_used(url: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import signal
 import typing as t
 
 import psycopg
@@ -12,7 +11,7 @@ import pytest
 from mapper_newstore_stock.errors import MapperError
 from tap_newstore_fulfillment.errors import TapError
 
-from tests.upgrades.stores import OPENS, before_nth, content, load_oldest, upgrade_killed, wait_until_alone
+from tests.upgrades.stores import OPENS, STRIDE, before_nth, content, kill_in_turn, load_oldest, statements_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,17 +34,18 @@ def upgraded(store: str, url: str) -> dict[str, t.Any]:
 def test_killed_at_each_statement_in_turn_a_store_is_as_it_was_or_finished(
     store: str, new_database: Callable[[str], str]
 ) -> None:
-    finished = upgraded(store, new_database("finished"))
+    at_once = load_oldest(new_database("finished"), store)
+    statements = statements_of(OPENS[store], at_once)
+    finished = content(at_once)
     url = load_oldest(new_database("killed"), store)
-    untouched, step, code = content(url), 0, -signal.SIGKILL
-    while code == -signal.SIGKILL:
-        step += 1
-        code = upgrade_killed(store, url, step)
+    untouched = content(url)
+
+    def look(step: int) -> None:
         assert content(url) in (untouched, finished), f"killed before statement {step}"
-        wait_until_alone(url)
-    assert code == 0
+
+    assert statements > FEWEST_STEPS
+    assert kill_in_turn(OPENS[store], (url,), statements, look) == 0
     assert content(url) == finished
-    assert step > FEWEST_STEPS
 
 
 @pytest.mark.parametrize("store", OPENS)
@@ -64,7 +64,7 @@ def test_a_connection_cut_at_each_statement_in_turn_is_one_line_and_leaves_a_sto
             other.execute("SELECT pg_terminate_backend(%s, 10000)", [session.info.backend_pid])
 
     while was_cut:
-        step, was_cut = step + 1, False
+        step, was_cut = step + STRIDE, False
         end = before_nth(step, cut)
         with contextlib.closing(contextlib.ExitStack()) as stack:
             stack.callback(end)
