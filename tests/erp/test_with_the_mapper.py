@@ -150,7 +150,7 @@ def erp(postgresql: PostgreSql) -> ErpDatabase:
 @example(steps=["ship A", "ship A", "come 1", "run", "count A", "come 0", "run", "run"])
 @example(steps=["ship A", "come 0", "run", "ship A", "ship A", "run late", "come 0", "run"])
 @example(steps=["ship A", "run late", "ship A", "ship A", "come 2", "run late"])
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_newstore_is_never_told_too_much_and_at_rest_all_are_equal(
     erp: ErpDatabase, kind: type[Shop], steps: list[str]
 ) -> None:

@@ -154,7 +154,8 @@ class Forks:
             "cwd": str(cwd or Path.cwd()),
             "umask": _umask(),
         }
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        # Each message stays one: a quick command's id and exit status may be there at once.
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, contextlib.ExitStack() as stack:
             pipe = None
             if stdout is None:
@@ -184,9 +185,8 @@ class ForkedProcess:
     """
 
     def __init__(self, control: socket.socket, stdout: t.TextIO | None) -> None:
-        self._control = control.makefile("r")
-        self._socket = control
-        self.pid = int(self._control.readline())
+        self._control = control
+        self.pid = int(control.recv(MOST_BYTES))
         self.stdout = stdout
         self.returncode: int | None = None
 
@@ -219,12 +219,11 @@ class ForkedProcess:
 
     def _wait(self, seconds: float) -> int | None:
         if self.returncode is None:
-            self._socket.settimeout(seconds)
+            self._control.settimeout(seconds)
             with contextlib.suppress(BlockingIOError, TimeoutError):
-                status = self._socket.recv(MOST_BYTES)
+                status = self._control.recv(MOST_BYTES)
                 self.returncode = os.waitstatus_to_exitcode(int(status))
                 self._control.close()
-                self._socket.close()
         return self.returncode
 
 
@@ -268,7 +267,7 @@ def _supervise(
     control = files.pop()
     for file in files:
         os.close(file)
-    os.write(control, f"{pid}\n".encode())
+    os.write(control, str(pid).encode())
     _, status = os.waitpid(pid, 0)
     os.write(control, str(status).encode())
     os._exit(0)
