@@ -165,23 +165,17 @@ cli.add_command(diff)
 @click.option("--key", "keys", multiple=True, metavar="NODE/PRODUCT", help="Key to show over time; repeatable.")
 @click.option("--events", metavar="FILE", help="The tap's messages, as it writes them; `-` for stdin.")
 @click.option("--receiver-url", help="Base URL of an event receiver: counts quarantined bodies.")
+@click.option("--report-path", metavar="FILE", help="The target's import report: when each import finished.")
 @newstore_options
 @click.pass_obj
-def report(
-    ledger_url: str,
-    /,
-    html: Path,
-    keys: tuple[str, ...],
-    events: str | None,
-    receiver_url: str | None,
-    **newstore: str | None,
-) -> None:
+def report(ledger_url: str, /, *, html: Path, keys: tuple[str, ...], **options: str | None) -> None:
     """Write a report as one HTML page.
 
     The page needs no network. It shows imports, chosen keys, differences, lag and late events.
     """
+    parts = {name: options.pop(name) for name in ("events", "receiver_url", "report_path")}
     with reading(ledger_url) as connection:
-        gathered = report_command.gather(connection, keys, events=events, receiver_url=receiver_url, newstore=newstore)
+        gathered = report_command.gather(connection, keys, newstore=options, **parts)
     report_command.write(gathered, html)
 
 

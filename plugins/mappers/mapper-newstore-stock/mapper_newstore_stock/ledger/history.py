@@ -8,6 +8,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.ledger.key_numbers import sent_for
 from mapper_newstore_stock.ledger.proof import Proof, last_proofs
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.queries import Table
@@ -91,7 +92,7 @@ def _numbers(connection: sa.Connection, node: str, product: str) -> list[Step]:
         sa.select(cut_item, cut.c.mark, cut.c.logical_timestamp_start, cut.c.logical_timestamp_end, run.c.started_at)
         .join(cut, cut.c.cut == cut_item.c.cut)
         .join(run, run.c.run == cut.c.run)
-        .where(*_of(cut_item, node, product))
+        .where(*sent_for(connection, node, product))
         .order_by(cut_item.c.cut)
     )
     steps: list[Step] = []

@@ -9,7 +9,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 #: Elements that have no end tag in HTML.
-VOID = frozenset({"meta", "link", "br"})
+VOID = frozenset({"meta", "link", "br", "input"})
 
 
 class Markup(str):
@@ -52,8 +52,9 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
 
 
 def scrolling(label: str, *children: object) -> Markup:
-    """Return a scrolling box for what may be wider than a phone."""
-    return element("div", *children, class_="wide", role="region", aria_label=label, tabindex=0)
+    """Return a scrolling box for what may be wider than a phone, which says so where it is."""
+    box = element("div", *children, class_="wide", role="region", aria_label=label, tabindex=0)
+    return joined((box, element("p", "Scroll sideways to see all of it \u2192", class_="hint")))
 
 
 def _name(key: str) -> str:
