@@ -24,6 +24,7 @@ from mapper_newstore_stock.ledger.reading import reading
 from mapper_newstore_stock.ledger.whereabouts import whereabouts
 from mapper_newstore_stock.newstore_options import newstore_options
 from mapper_newstore_stock.report import command as report_command
+from mapper_newstore_stock.serve.command import serve
 from mapper_newstore_stock.upgrade_command import upgrade
 from mapper_newstore_stock.watch_command import COMMANDS as WATCHES
 
@@ -179,7 +180,7 @@ def report(ledger_url: str, /, *, html: Path, keys: tuple[str, ...], **options: 
     report_command.write(gathered, html)
 
 
-for command in (upgrade, copy):
+for command in (upgrade, copy, serve):
     cli.add_command(command)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import datetime as dt
 import typing as t
 
@@ -82,6 +83,21 @@ def confirmed_at(connection: sa.Connection, number: int) -> str | None:
     return moment
 
 
+def _confirmations(connection: sa.Connection) -> list[tuple[int, str]]:
+    """Return each cut that was read in a state to be the last, if none before it was higher, and when."""
+    query = sa.select(run.c.acknowledged_cut, run.c.started_at).where(run.c.acknowledged_cut.is_not(None))
+    found: list[tuple[int, str]] = []
+    for number, moment in connection.execute(query.order_by(run.c.run)):
+        if not found or number > found[-1][0]:
+            found.append((number, moment))
+    return found
+
+
+def _first_since(confirmations: list[tuple[int, str]], number: int) -> str | None:
+    place = bisect.bisect_left(confirmations, (number, ""))
+    return confirmations[place][1] if place < len(confirmations) else None
+
+
 def _of(table: sa.Table, node: str, product: str) -> tuple[sa.ColumnElement[bool], ...]:
     return table.c.fulfillment_node_id == node, table.c.product_id == product
 
@@ -97,12 +113,13 @@ def _numbers(connection: sa.Connection, node: str, product: str) -> list[Step]:
     )
     steps: list[Step] = []
     last: sa.Row[t.Any] | None = None
+    confirmations = _confirmations(connection)
     for item in connection.execute(query).all():
         if last is None or item.on_hand != last.on_hand:
             was = "" if last is None else f"was {last.on_hand}"
             steps.append(Step(item.started_at, _ERP, "on hand", on_hand=item.on_hand, why=was))
         steps.append(_sent(item, last))
-        if moment := confirmed_at(connection, item.cut):
+        if moment := _first_since(confirmations, item.cut):
             steps.append(Step(moment, _NEWSTORE, "confirmed", item.cut, quantity=item.quantity))
         last = item
     if steps:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import typing as t
 
+from mapper_newstore_stock.formats import shown
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -27,12 +29,12 @@ def element(tag: str, *children: object, **attributes: object) -> Markup:
         attributes: In names `_` becomes `-`, and a trailing one is dropped. A value of None leaves the
             attribute out.
     """
-    shown = "".join(
-        f' {_name(key)}="{html.escape(str(value))}"' for key, value in attributes.items() if value is not None
+    said = "".join(
+        f' {_name(key)}="{html.escape(shown(value))}"' for key, value in attributes.items() if value is not None
     )
     if tag in VOID:
-        return Markup(f"<{tag}{shown}>")
-    return Markup(f"<{tag}{shown}>{joined(children)}</{tag}>")
+        return Markup(f"<{tag}{said}>")
+    return Markup(f"<{tag}{said}>{joined(children)}</{tag}>")
 
 
 def joined(children: Iterable[object]) -> Markup:
@@ -40,15 +42,24 @@ def joined(children: Iterable[object]) -> Markup:
     return Markup("".join(_text(child) for child in children))
 
 
+def _column(value: object) -> str | None:
+    """Return the class of a cell: figures stand under each other."""
+    return "n" if isinstance(value, (int, float)) else None
+
+
 def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
     """Return a table that scrolls sideways, by keyboard too; the first cell of a row is its heading."""
     head = element("tr", *(element("th", column, scope="col") for column in columns))
     body = [
-        element("tr", element("th", _cell(row[0]), scope="row"), *(element("td", _cell(value)) for value in row[1:]))
+        element(
+            "tr",
+            element("th", _cell(row[0]), scope="row"),
+            *(element("td", _cell(value), class_=_column(value)) for value in row[1:]),
+        )
         for row in rows
     ]
-    shown = element("table", element("caption", caption), element("thead", head), element("tbody", *body))
-    return scrolling(caption, shown)
+    whole = element("table", element("caption", caption), element("thead", head), element("tbody", *body))
+    return scrolling(caption, whole)
 
 
 def scrolling(label: str, *children: object) -> Markup:
@@ -64,7 +75,7 @@ def _name(key: str) -> str:
 def _text(child: object) -> str:
     if child is None:
         return ""
-    return child if isinstance(child, Markup) else html.escape(str(child))
+    return child if isinstance(child, Markup) else html.escape(shown(child))
 
 
 def _cell(value: object) -> object:
