@@ -51,7 +51,7 @@ class Step(t.NamedTuple):
     why: str = ""
 
 
-def history(connection: sa.Connection, node: str, product: str, since: dt.datetime) -> Table:
+def history(connection: sa.Connection, node: str, product: str, since: dt.datetime, newest: int | None = None) -> Table:
     """Return what happened to a key since a moment, the oldest first, as far as the ledger keeps it.
 
     Args:
@@ -59,12 +59,13 @@ def history(connection: sa.Connection, node: str, product: str, since: dt.dateti
         node: The key's fulfillment node.
         product: Its product.
         since: With its zone.
+        newest: How many of the last numbers are looked at (None: all).
 
     Raises:
         LedgerError: the ledger does not know the key.
     """
     steps = [
-        *_numbers(connection, node, product),
+        *_numbers(connection, node, product, newest),
         *_completions(connection, node, product),
         *_ahead(connection, node, product),
         *_state(connection, node, product),
@@ -102,19 +103,20 @@ def _of(table: sa.Table, node: str, product: str) -> tuple[sa.ColumnElement[bool
     return table.c.fulfillment_node_id == node, table.c.product_id == product
 
 
-def _numbers(connection: sa.Connection, node: str, product: str) -> list[Step]:
+def _numbers(connection: sa.Connection, node: str, product: str, newest: int | None) -> list[Step]:
     """Return each number sent, the ERP's rows behind them, and when each was confirmed."""
     query = (
         sa.select(cut_item, cut.c.mark, cut.c.logical_timestamp_start, cut.c.logical_timestamp_end, run.c.started_at)
         .join(cut, cut.c.cut == cut_item.c.cut)
         .join(run, run.c.run == cut.c.run)
         .where(*sent_for(connection, node, product))
-        .order_by(cut_item.c.cut)
+        .order_by(cut_item.c.cut.desc())
+        .limit(newest)
     )
     steps: list[Step] = []
     last: sa.Row[t.Any] | None = None
     confirmations = _confirmations(connection)
-    for item in connection.execute(query).all():
+    for item in reversed(connection.execute(query).all()):
         if last is None or item.on_hand != last.on_hand:
             was = "" if last is None else f"was {last.on_hand}"
             steps.append(Step(item.started_at, _ERP, "on hand", on_hand=item.on_hand, why=was))

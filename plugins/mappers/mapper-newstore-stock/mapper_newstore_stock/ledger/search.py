@@ -6,7 +6,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.ledger.tables import held_key, on_hand
+from mapper_newstore_stock.ledger.tables import held_key
 
 #: Above every text that begins like a text.
 LAST = "\U0010ffff"
@@ -30,7 +30,9 @@ found (node, product) AS (
   WHERE k.fulfillment_node_id = found.node AND k.product_id > found.product AND k.product_id < :product_end)
  FROM found WHERE found.product IS NOT NULL
 )
-SELECT node, product FROM found WHERE product IS NOT NULL LIMIT :most
+SELECT k.fulfillment_node_id, k.product_id, k.quantity, k.sent_quantity, k.sent_cut
+ FROM (SELECT node, product FROM found WHERE product IS NOT NULL LIMIT :most) AS first
+ JOIN on_hand AS k ON k.fulfillment_node_id = first.node AND k.product_id = first.product
 """
 
 
@@ -52,12 +54,12 @@ def search_keys(connection: sa.Connection, text: str, most: int) -> list[FoundKe
         text: The beginning of a product or a node, or a node, `/` and the beginning of a product; in capitals too.
         most: How many keys at most.
     """
-    keys: dict[tuple[str, str], None] = {}
+    keys: dict[tuple[str, str], FoundKey] = {}
     for wanted in dict.fromkeys((text, text.upper())):
         for bounds in _bounds(wanted):
-            keys |= dict.fromkeys(_keys(connection, bounds, most))
-            keys |= dict.fromkeys(_held(connection, bounds, most))
-    return [_found(connection, key) for key in sorted(list(keys)[:most], key=lambda key: (key[1], key[0]))]
+            for key in (*_keys(connection, bounds, most), *_held(connection, bounds, most)):
+                keys.setdefault((key.node, key.product), key)
+    return sorted(list(keys.values())[:most], key=lambda key: (key.product, key.node))
 
 
 def _bounds(text: str) -> list[dict[str, str]]:
@@ -72,12 +74,12 @@ def _bounds(text: str) -> list[dict[str, str]]:
     ]
 
 
-def _keys(connection: sa.Connection, bounds: dict[str, str], most: int) -> list[tuple[str, str]]:
+def _keys(connection: sa.Connection, bounds: dict[str, str], most: int) -> list[FoundKey]:
     query = sa.text(_NODES + _KEYS)
-    return [(row[0], row[1]) for row in connection.execute(query, {**bounds, "most": most})]
+    return [FoundKey(*row) for row in connection.execute(query, {**bounds, "most": most})]
 
 
-def _held(connection: sa.Connection, bounds: dict[str, str], most: int) -> list[tuple[str, str]]:
+def _held(connection: sa.Connection, bounds: dict[str, str], most: int) -> list[FoundKey]:
     """Return keys that have no row; there are few."""
     key = held_key.c
     query = sa.select(key.fulfillment_node_id, key.product_id).where(
@@ -87,11 +89,4 @@ def _held(connection: sa.Connection, bounds: dict[str, str], most: int) -> list[
         key.product_id < bounds["product_end"],
         key.kind == "held",
     )
-    return [(row[0], row[1]) for row in connection.execute(query.limit(most))]
-
-
-def _found(connection: sa.Connection, key: tuple[str, str]) -> FoundKey:
-    row = on_hand.c
-    query = sa.select(row.quantity, row.sent_quantity, row.sent_cut)
-    found = connection.execute(query.where(row.fulfillment_node_id == key[0], row.product_id == key[1])).first()
-    return FoundKey(*key, *(found or (None, None, None)))
+    return [FoundKey(row[0], row[1], None, None, None) for row in connection.execute(query.limit(most))]

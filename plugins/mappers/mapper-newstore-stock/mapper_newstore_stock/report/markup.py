@@ -13,6 +13,9 @@ if t.TYPE_CHECKING:
 #: Elements that have no end tag in HTML.
 VOID = frozenset({"meta", "link", "br", "input"})
 
+#: Text up to this length is not broken.
+SHORT = 22
+
 
 class Markup(str):
     """Text that is already markup."""
@@ -42,24 +45,33 @@ def joined(children: Iterable[object]) -> Markup:
     return Markup("".join(_text(child) for child in children))
 
 
-def _column(value: object) -> str | None:
-    """Return the class of a cell: figures stand under each other."""
-    return "n" if isinstance(value, (int, float)) else None
-
-
 def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
     """Return a table that scrolls sideways, by keyboard too; the first cell of a row is its heading."""
-    head = element("tr", *(element("th", column, scope="col") for column in columns))
-    body = [
-        element(
-            "tr",
-            element("th", _cell(row[0]), scope="row"),
-            *(element("td", _cell(value), class_=_column(value)) for value in row[1:]),
-        )
-        for row in rows
+    lines = list(rows)
+    are_figures = [_are_figures([line[place] for line in lines]) for place in range(len(columns))]
+    heads = [
+        element("th", column, scope="col", class_="n" if is_figure else None)
+        for column, is_figure in zip(columns, are_figures, strict=True)
     ]
-    whole = element("table", element("caption", caption), element("thead", head), element("tbody", *body))
+    body = [element("tr", *map(_table_cell, range(len(line)), line, are_figures)) for line in lines]
+    whole = element(
+        "table", element("caption", caption), element("thead", element("tr", *heads)), element("tbody", *body)
+    )
     return scrolling(caption, whole)
+
+
+def _are_figures(values: Sequence[object]) -> bool:
+    known = [value for value in values if value is not None]
+    return bool(known) and all(isinstance(value, (int, float)) for value in known)
+
+
+def _table_cell(place: int, value: object, is_figure: bool) -> Markup:
+    """Return a cell: figures stand under each other, and what is short stays on one line."""
+    is_short = value is None or (not isinstance(value, Markup) and len(str(value)) <= SHORT)
+    kind = "n" if is_figure else "short" if is_short else None
+    if place == 0:
+        return element("th", _cell(value), scope="row", class_=kind)
+    return element("td", _cell(value), class_=kind)
 
 
 def scrolling(label: str, *children: object) -> Markup:

@@ -90,7 +90,7 @@ def key(connection: sa.Connection, node: str, product: str) -> str:
         LedgerError: the ledger does not know it.
     """
     node, product = node.replace("\0", ""), product.replace("\0", "")
-    steps = list(history(connection, node, product, EVER).rows)
+    steps = list(history(connection, node, product, EVER, SHOWN_STEPS).rows)
     past = key_history(connection, (node, product))
     last = past.sent[-1] if past.sent else None
     shown = figures(
