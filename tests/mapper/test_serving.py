@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import sqlite3
 import typing as t
 from pathlib import Path
 
@@ -234,3 +235,17 @@ def test_the_pages_work_in_a_real_browser(tmp_path: Path) -> None:
         chromium.press("Enter")
         chromium.wait_for("document.title.startsWith('Keys') && document.querySelector('td')")
         assert chromium.evaluate("document.querySelector('tbody a').textContent") == "DC01/SKU-1"
+
+
+def test_hidden_units_are_shown_once_the_ledger_counts_them(tmp_path: Path) -> None:
+    day = a_day(tmp_path)
+    with serving(day.settings["ledger_url"], tmp_path) as url:
+        assert "This ledger does not count them" in read(f"{url}/health").text
+        with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
+            connection.execute("DROP VIEW IF EXISTS hidden")
+            connection.execute(
+                "CREATE VIEW hidden AS SELECT '2026-03-04' AS day, '<held>' AS cause, 3.5 AS unit_minutes"
+            )
+        text = read(f"{url}/health").text
+        assert "<held>" in text
+        assert "3.5" in text

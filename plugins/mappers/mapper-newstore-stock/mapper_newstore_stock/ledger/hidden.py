@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+COLUMNS = ("day", "cause", "unit_minutes")
+
 
 def hidden_units(connection: sa.Connection) -> list[tuple[str, str, float]]:
     """Return day, cause and unit-minutes, the newest day first; empty: this ledger has no such view."""
-    if "hidden" not in sa.inspect(connection).get_view_names():
+    looked_at = sa.inspect(connection)
+    if "hidden" not in looked_at.get_view_names():
         return []
-    view = sa.table("hidden", sa.column("day"), sa.column("cause"), sa.column("unit_minutes"))
-    query = sa.select(view.c.day, view.c.cause, view.c.unit_minutes).order_by(view.c.day.desc(), view.c.cause)
+    if not set(COLUMNS) <= {column["name"] for column in looked_at.get_columns("hidden")}:
+        return []
+    view = sa.table("hidden", *map(sa.column, COLUMNS))
+    query = sa.select(*view.c).order_by(view.c.day.desc(), view.c.cause)
     return [(str(day), str(cause), float(minutes)) for day, cause, minutes in connection.execute(query.limit(200))]

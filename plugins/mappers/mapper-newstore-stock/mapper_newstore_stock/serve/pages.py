@@ -31,6 +31,10 @@ if t.TYPE_CHECKING:
     from mapper_newstore_stock.report.figures import ShownCut
 
 SHOWN_FOUND, SHOWN_STEPS, SHOWN_ATTENTION, SHOWN_FIRST = 200, 300, 500, 10
+LEGEND = (
+    "Line: the number sent, with a dot for each import. Triangles: completed units. Squares: changes of the ERP's row. "
+    "Logical timestamps order events; they are not times."
+)
 EVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -112,7 +116,7 @@ def key(connection: sa.Connection, node: str, product: str) -> str:
         f"{node}/{product}",
         "",
         shown,
-        section("Over logical time", charts.key_over_time(past, None)),
+        section("Over logical time", note(LEGEND), charts.key_over_time(past, None)),
         section(
             "Time line",
             note(f"{left_out} older steps are not shown; newstore-stock-ledger explain --since shows all.")
