@@ -242,7 +242,9 @@ def test_an_import_without_a_mark_never_makes_the_line_run_backwards() -> None:
 
 
 def test_a_key_sent_once_is_a_line_with_its_number() -> None:
-    drawn = key_over_time(KeyHistory(("DC01", "A"), [Sent(1, 14, 8, 10, None)], []), None)
+    drawn = key_over_time(
+        KeyHistory(("DC01", "A"), [Sent(1, 14, 8, 10, None)], [Completion(10, 1, is_late=False)]), None
+    )
     begin, end = re.search(r'd="M([\d.]+) [\d.]+H(\d+)" class="line quantity"', drawn).groups()  # type: ignore[union-attr]
     assert float(end) - float(begin) > 20
     assert "8 now" in drawn
