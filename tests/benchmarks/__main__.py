@@ -30,6 +30,7 @@ PARTS: tuple[str, ...] = (
     "chain",
     "sweep",
     "upgrade",
+    "page",
 )
 #: Independent of the size, so measured once.
 WITHOUT_SIZE = ("start", "receiver")

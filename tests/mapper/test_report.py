@@ -8,9 +8,9 @@ import re
 import typing as t
 
 import pytest
-from mapper_newstore_stock.report.charts import available_to_promise
+from mapper_newstore_stock.report.charts import available_to_promise, key_over_time, sent_over_time
 from mapper_newstore_stock.report.events import Move
-from mapper_newstore_stock.report.figures import Sent
+from mapper_newstore_stock.report.figures import Completion, KeyHistory, Sent
 from mapper_newstore_stock.report.markup import VOID, element
 
 from tests.mapper.shop_day import ShopDay, completed
@@ -122,7 +122,7 @@ def test_it_is_made_for_phones_keyboards_and_screen_readers(day: ShopDay, tmp_pa
 
 
 def test_what_comes_from_outside_stays_text(day: ShopDay, tmp_path: Path) -> None:
-    page = written(day, tmp_path)
+    page = written(day, tmp_path, "--key", f"DC01/{EVIL}")
     assert page.all("script") == []
     assert EVIL in page.text
 
@@ -233,3 +233,60 @@ def test_available_to_promise_follows_orders_and_imports() -> None:
 
 def test_markup_escapes_text_and_attributes() -> None:
     assert element("p", "<b>", element("b", 1), title='"') == '<p title="&quot;">&lt;b&gt;<b>1</b></p>'
+
+
+def test_an_import_without_a_mark_never_makes_the_line_run_backwards() -> None:
+    sent = [Sent(1, None, 10, 10, None), Sent(2, 14, 8, 10, None), Sent(3, None, 7, 9, None), Sent(4, 20, 6, 9, None)]
+    points = sent_over_time(KeyHistory(("DC01", "A"), sent, [Completion(11, 1, is_late=False)]))
+    assert points == [(11, 10), (14, 8), (14, 7), (20, 6)]
+
+
+def test_a_key_sent_once_is_a_line_with_its_number() -> None:
+    drawn = key_over_time(
+        KeyHistory(("DC01", "A"), [Sent(1, 14, 8, 10, None)], [Completion(10, 1, is_late=False)]), None
+    )
+    begin, end = re.search(r'd="M([\d.]+) [\d.]+H(\d+)" class="line quantity"', drawn).groups()  # type: ignore[union-attr]
+    assert float(end) - float(begin) > 20
+    assert "8 now" in drawn
+
+
+def test_the_targets_report_says_when_an_import_finished(day: ShopDay, tmp_path: Path) -> None:
+    lines = [
+        {"at": "2026-03-04T09:16:07Z", "event": "import", "outcome": "finished", "cut_id": "2", **between(11, 14)},
+        {"at": "2026-03-04T09:17:07Z", "event": "import", "outcome": "finished", "cut_id": "1", **between(3, 4)},
+    ]
+    path = tmp_path / "imports.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)) + "\nnonsense\n", encoding="utf-8")
+    page = written(day, tmp_path, "--report-path", str(path))
+    assert "11-14, 1 keys, finished at 2026-03-04 09:16:07" in page.text
+    assert "09:17:07" not in page.text, "cut 1 of another ledger is not this one's"
+    missing = report(day, tmp_path / "page.html", "--report-path", "none.jsonl")
+    assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
+    assert "--report-path: cannot read none.jsonl" in missing.stderr
+
+
+def test_an_import_that_finished_is_known_before_the_next_run(tmp_path: Path) -> None:
+    day = ShopDay(tmp_path)
+    day.erp.count("DC01", "SKU-1", 10)
+    day.run(completed(10))
+    line = {"at": "2026-03-04T09:16:07Z", "event": "import", "outcome": "finished", "cut_id": "1", **between(10, 10)}
+    (tmp_path / "imports.jsonl").write_text(json.dumps(line), encoding="utf-8")
+    assert "not confirmed yet" in written(day, tmp_path).text
+    page = written(day, tmp_path, "--report-path", str(tmp_path / "imports.jsonl"))
+    assert "not confirmed yet" not in page.text
+    assert any(bar.get("class") == "range sent" for bar in page.all("rect"))
+
+
+def between(start: int, end: int) -> dict[str, int]:
+    return {"logical_timestamp_start": start, "logical_timestamp_end": end}
+
+
+def test_keys_that_need_attention_are_shown_and_why(day: ShopDay, tmp_path: Path) -> None:
+    assert "late: 1 units came late" in written(day, tmp_path).text
+    day.erp.count("DC01", "SKU-1", 15, as_of=14)
+    day.run()
+    assert "no key needs attention; this one is of the newest import" in written(day, tmp_path).text
+    day.run(completed(15, "NEW"))
+    text = written(day, tmp_path).text
+    assert "DC01/NEW" in text
+    assert "Shown because held: no row in the on-hand list" in text

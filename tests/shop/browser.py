@@ -10,6 +10,8 @@ import subprocess
 import sys
 import typing as t
 
+from tests.shop.process import wait_until
+
 if t.TYPE_CHECKING:
     from pathlib import Path
 
@@ -104,6 +106,16 @@ class Browser:
     def evaluate(self, expression: str) -> t.Any:
         """Return the value of an expression in the page."""
         return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+
+    def wait_for(self, condition: str) -> None:
+        """Wait until an expression is true in the page, whichever page is there by then.
+
+        Raises:
+            AssertionError: the time ran out.
+        """
+        wait_until(
+            lambda: self.call("Runtime.evaluate", expression=f"!!({condition})")["result"].get("value"), condition
+        )
 
     def press(self, key: str) -> None:
         """Press and release a key."""

@@ -24,6 +24,7 @@ from mapper_newstore_stock.ledger.reading import reading
 from mapper_newstore_stock.ledger.whereabouts import whereabouts
 from mapper_newstore_stock.newstore_options import newstore_options
 from mapper_newstore_stock.report import command as report_command
+from mapper_newstore_stock.serve.command import serve
 from mapper_newstore_stock.upgrade_command import upgrade
 from mapper_newstore_stock.watch_command import COMMANDS as WATCHES
 
@@ -165,27 +166,21 @@ cli.add_command(diff)
 @click.option("--key", "keys", multiple=True, metavar="NODE/PRODUCT", help="Key to show over time; repeatable.")
 @click.option("--events", metavar="FILE", help="The tap's messages, as it writes them; `-` for stdin.")
 @click.option("--receiver-url", help="Base URL of an event receiver: counts quarantined bodies.")
+@click.option("--report-path", metavar="FILE", help="The target's import report: when each import finished.")
 @newstore_options
 @click.pass_obj
-def report(
-    ledger_url: str,
-    /,
-    html: Path,
-    keys: tuple[str, ...],
-    events: str | None,
-    receiver_url: str | None,
-    **newstore: str | None,
-) -> None:
+def report(ledger_url: str, /, *, html: Path, keys: tuple[str, ...], **options: str | None) -> None:
     """Write a report as one HTML page.
 
     The page needs no network. It shows imports, chosen keys, differences, lag and late events.
     """
+    parts = {name: options.pop(name) for name in ("events", "receiver_url", "report_path")}
     with reading(ledger_url) as connection:
-        gathered = report_command.gather(connection, keys, events=events, receiver_url=receiver_url, newstore=newstore)
+        gathered = report_command.gather(connection, keys, newstore=options, **parts)
     report_command.write(gathered, html)
 
 
-for command in (upgrade, copy):
+for command in (upgrade, copy, serve):
     cli.add_command(command)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import bisect
 import datetime as dt
 import typing as t
 
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.ledger.key_numbers import sent_for
 from mapper_newstore_stock.ledger.proof import Proof, last_proofs
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.queries import Table
@@ -49,7 +51,7 @@ class Step(t.NamedTuple):
     why: str = ""
 
 
-def history(connection: sa.Connection, node: str, product: str, since: dt.datetime) -> Table:
+def history(connection: sa.Connection, node: str, product: str, since: dt.datetime, newest: int | None = None) -> Table:
     """Return what happened to a key since a moment, the oldest first, as far as the ledger keeps it.
 
     Args:
@@ -57,12 +59,13 @@ def history(connection: sa.Connection, node: str, product: str, since: dt.dateti
         node: The key's fulfillment node.
         product: Its product.
         since: With its zone.
+        newest: How many of the last numbers are looked at (None: all).
 
     Raises:
         LedgerError: the ledger does not know the key.
     """
     steps = [
-        *_numbers(connection, node, product),
+        *_numbers(connection, node, product, newest),
         *_completions(connection, node, product),
         *_ahead(connection, node, product),
         *_state(connection, node, product),
@@ -81,27 +84,44 @@ def confirmed_at(connection: sa.Connection, number: int) -> str | None:
     return moment
 
 
+def _confirmations(connection: sa.Connection) -> list[tuple[int, str]]:
+    """Return each cut that was read in a state to be the last, if none before it was higher, and when."""
+    query = sa.select(run.c.acknowledged_cut, run.c.started_at).where(run.c.acknowledged_cut.is_not(None))
+    found: list[tuple[int, str]] = []
+    for number, moment in connection.execute(query.order_by(run.c.run)):
+        if not found or number > found[-1][0]:
+            found.append((number, moment))
+    return found
+
+
+def _first_since(confirmations: list[tuple[int, str]], number: int) -> str | None:
+    place = bisect.bisect_left(confirmations, (number, ""))
+    return confirmations[place][1] if place < len(confirmations) else None
+
+
 def _of(table: sa.Table, node: str, product: str) -> tuple[sa.ColumnElement[bool], ...]:
     return table.c.fulfillment_node_id == node, table.c.product_id == product
 
 
-def _numbers(connection: sa.Connection, node: str, product: str) -> list[Step]:
+def _numbers(connection: sa.Connection, node: str, product: str, newest: int | None) -> list[Step]:
     """Return each number sent, the ERP's rows behind them, and when each was confirmed."""
     query = (
         sa.select(cut_item, cut.c.mark, cut.c.logical_timestamp_start, cut.c.logical_timestamp_end, run.c.started_at)
         .join(cut, cut.c.cut == cut_item.c.cut)
         .join(run, run.c.run == cut.c.run)
-        .where(*_of(cut_item, node, product))
-        .order_by(cut_item.c.cut)
+        .where(*sent_for(connection, node, product))
+        .order_by(cut_item.c.cut.desc())
+        .limit(newest)
     )
     steps: list[Step] = []
     last: sa.Row[t.Any] | None = None
-    for item in connection.execute(query).all():
+    confirmations = _confirmations(connection)
+    for item in reversed(connection.execute(query).all()):
         if last is None or item.on_hand != last.on_hand:
             was = "" if last is None else f"was {last.on_hand}"
             steps.append(Step(item.started_at, _ERP, "on hand", on_hand=item.on_hand, why=was))
         steps.append(_sent(item, last))
-        if moment := confirmed_at(connection, item.cut):
+        if moment := _first_since(confirmations, item.cut):
             steps.append(Step(moment, _NEWSTORE, "confirmed", item.cut, quantity=item.quantity))
         last = item
     if steps:

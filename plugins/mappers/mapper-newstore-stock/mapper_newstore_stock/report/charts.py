@@ -20,6 +20,8 @@ WIDTH, LEFT, RIGHT, TOP = 720, 64, 700, 28
 #: Only a key's newest events are drawn; more could not be told apart.
 SHOWN_MARKS = 300
 SHOWN_TIMES = 6
+#: Part of a key's chart that is after its last logical timestamp.
+AHEAD = 0.06
 #: A value of the horizontal axis and one of the vertical axis.
 Point = tuple[float, float]
 
@@ -71,7 +73,7 @@ def imports_over_time(cuts: Sequence[ShownCut]) -> Markup:
     drawn = [plane.axes("run of (UTC)", "logical timestamp", times)]
     for place, cut in enumerate(cuts):
         x, title = plane.x(place), element("title", _about(cut))
-        kind = "sent" if cut.is_acknowledged else "open"
+        kind = "sent" if cut.is_imported else "open"
         if cut.start is None or cut.end is None:
             drawn.append(_diamond(x, plane.y(cut.mark if cut.mark is not None else plane.low), title, kind))
             continue
@@ -83,16 +85,33 @@ def imports_over_time(cuts: Sequence[ShownCut]) -> Markup:
 
 def key_over_time(history: KeyHistory, moves: Sequence[Move] | None) -> Markup:
     """Draw a key over logical time: numbers sent, ATP, events, and changes of the ERP's row."""
-    first = min((c.logical_timestamp for c in history.completions), default=0)
-    sent = [(first if each.mark is None else each.mark, each.quantity) for each in history.sent]
+    sent = sent_over_time(history)
     available = [] if moves is None else available_to_promise(history.sent, moves)
     times = [time for time, _ in (*sent, *available)] + [c.logical_timestamp for c in history.completions]
     times += [move.logical_timestamp for move in moves or ()]
-    plane = Plane(times or [0], [units for _, units in (*sent, *available)] or [0], 220)
+    low, high = _range(times or [0])
+    # Room on the right: a number sent last, or only once, is a line too.
+    plane = Plane([low, high + (high - low) * AHEAD], [units for _, units in (*sent, *available)] or [0], 220)
     drawn = [plane.axes("logical timestamp", "units"), *_lanes(plane, history, moves)]
     drawn += [element("circle", cx=plane.x(x), cy=plane.y(y), r=3, class_="quantity dot") for x, y in sent]
     drawn += [_steps(plane, sent, "quantity"), _steps(plane, available, "atp")]
+    if sent:
+        drawn.append(_label(RIGHT, plane.y(sent[-1][1]) - 8, f"{sent[-1][1]:g} now", "end", "latest"))
     return _chart(f"{'/'.join(history.key)} over logical time", 330, drawn)
+
+
+def sent_over_time(history: KeyHistory) -> list[Point]:
+    """Return each number sent at its mark.
+
+    An import without a mark came before the first completion known, or, after others, where they left off.
+    """
+    marks = [each.mark for each in history.sent if each.mark is not None]
+    known = [*marks, *(completion.logical_timestamp for completion in history.completions)]
+    reached, points = min(known, default=0), []
+    for each in history.sent:
+        reached = max(reached, reached if each.mark is None else each.mark)
+        points.append((float(reached), float(each.quantity)))
+    return points
 
 
 def available_to_promise(sent: Sequence[Sent], moves: Sequence[Move]) -> list[Point]:
@@ -183,8 +202,14 @@ def _diamond(x: float, y: float, title: Markup, kind: str) -> Markup:
 
 def _about(cut: ShownCut) -> str:
     covered = "without a range" if cut.start is None else f"range {cut.start}-{cut.end}"
-    state = "confirmed" if cut.is_acknowledged else "not confirmed yet"
-    return f"import {cut.cut} of {moment(cut.started_at)}: {covered}, {cut.size} keys, {state}"
+    return f"import {cut.cut} of {moment(cut.started_at)}: {covered}, {cut.size} keys, {import_state(cut)}"
+
+
+def import_state(cut: ShownCut) -> str:
+    """Return what is known of an import, and since when."""
+    if cut.report is not None:
+        return f"{cut.report.outcome.replace('_', ' ')} at {moment(cut.report.at)}"
+    return "confirmed" if cut.is_acknowledged else "not confirmed yet"
 
 
 def _chart(title: str, height: int, drawn: Iterable[Markup]) -> Markup:
@@ -192,8 +217,8 @@ def _chart(title: str, height: int, drawn: Iterable[Markup]) -> Markup:
     return scrolling(title, element("svg", *drawn, **size))
 
 
-def _label(x: float, y: float, text: str, anchor: str) -> Markup:
-    return element("text", text, x=x, y=y, text_anchor=anchor)
+def _label(x: float, y: float, text: str, anchor: str, kind: str | None = None) -> Markup:
+    return element("text", text, x=x, y=y, text_anchor=anchor, class_=kind)
 
 
 def _range(values: Iterable[float]) -> tuple[float, float]:

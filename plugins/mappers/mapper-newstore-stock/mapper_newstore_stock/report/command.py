@@ -19,6 +19,7 @@ from mapper_newstore_stock.ledger import queries
 from mapper_newstore_stock.masking import masked
 from mapper_newstore_stock.report.events import Events
 from mapper_newstore_stock.report.figures import read_ledger
+from mapper_newstore_stock.report.import_reports import read_imports
 from mapper_newstore_stock.report.page import Report, page
 
 if t.TYPE_CHECKING:
@@ -39,21 +40,23 @@ def gather(
     *,
     events: str | None,
     receiver_url: str | None,
+    report_path: str | None = None,
     newstore: Mapping[str, str | None],
 ) -> Report:
     """Gather what the page shows.
 
     Args:
         connection: To the ledger.
-        keys: "NODE/PRODUCT" each (none: those that most imports carried).
+        keys: "NODE/PRODUCT" each (none: those that need attention).
         events: File with the tap's messages, `-` for stdin (None: no events).
+        report_path: The target's import report (None: not given).
         receiver_url: Base URL of a receiver (None: it is not asked).
         newstore: api_url, auth_url, client_id and client_secret; without api_url, NewStore is not asked.
 
     Raises:
         LedgerError, ConfigurationError: a part cannot be had; says which.
     """
-    ledger = read_ledger(connection, [_key(text) for text in keys])
+    ledger = read_ledger(connection, [_key(text) for text in keys], read_imports(report_path) if report_path else [])
     chosen = [history.key for history in ledger.histories]
     return Report(
         written_at=f"{dt.datetime.now(tz=dt.UTC):%Y-%m-%d %H:%M} UTC",

@@ -8,19 +8,25 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.ledger.key_numbers import keys_of_newest_cut, sent_for
 from mapper_newstore_stock.ledger.queries import acknowledged_cut
 from mapper_newstore_stock.ledger.tables import completed_unit, cut, cut_item, held_key, run
+from mapper_newstore_stock.report.attention import needing_attention
+from mapper_newstore_stock.report.import_reports import FINISHED
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mapper_newstore_stock.report.events import Key
+    from mapper_newstore_stock.report.import_reports import ImportReport
 
 #: Nobody would read more; the page says how many it leaves out.
 SHOWN_CUTS = 200
 SHOWN_KEYS = 6
+SHOWN_NUMBERS = 1_000
 SHOWN_LATE = 100
 SHOWN_HELD = 200
+NO_ATTENTION = "no key needs attention; this one is of the newest import"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +40,12 @@ class ShownCut:
     mark: int | None
     size: int
     is_acknowledged: bool
+    report: ImportReport | None = None
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether NewStore is known to have it: a run has read so in the state, or the target has said so."""
+        return self.is_acknowledged or (self.report is not None and self.report.outcome == FINISHED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +75,8 @@ class KeyHistory:
     key: Key
     sent: list[Sent]
     completions: list[Completion]
+    #: Why it is shown, if nobody asked for it.
+    why: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,21 +117,22 @@ class LedgerFigures:
     taken_through: int | None
 
 
-def read_ledger(connection: sa.Connection, keys: Sequence[Key]) -> LedgerFigures:
+def read_ledger(connection: sa.Connection, keys: Sequence[Key], reports: Sequence[ImportReport] = ()) -> LedgerFigures:
     """Read everything the page shows of the ledger.
 
     Args:
         connection: To a ledger.
-        keys: The keys to show (none: those that most cuts carried).
+        keys: The keys to show (none: those that need attention, or else some of the newest cut).
+        reports: What the target says of its imports.
 
     Raises:
         LedgerError: the ledger does not know a key.
     """
     last = connection.execute(sa.select(run.c.started_at).order_by(run.c.run.desc()).limit(1)).first()
     return LedgerFigures(
-        cuts=_cuts(connection),
+        cuts=read_cuts(connection, reports),
         all_cuts=connection.scalar(sa.select(sa.func.count()).select_from(cut)) or 0,
-        histories=[_history(connection, key) for key in keys or _busiest_keys(connection)],
+        histories=_named(connection, keys) if keys else _unnamed(connection),
         late=_late(connection),
         all_late=connection.scalar(sa.select(sa.func.count()).where(completed_unit.c.late)) or 0,
         held=_held(connection),
@@ -127,7 +142,9 @@ def read_ledger(connection: sa.Connection, keys: Sequence[Key]) -> LedgerFigures
     )
 
 
-def _cuts(connection: sa.Connection) -> list[ShownCut]:
+def read_cuts(connection: sa.Connection, reports: Sequence[ImportReport] = ()) -> list[ShownCut]:
+    """Return the last cuts, the newest last, each with what the target said of its import."""
+    said = {report.cut_id: report for report in reports}
     acknowledged = acknowledged_cut(connection)
     query = sa.select(cut, run.c.started_at).join(run, run.c.run == cut.c.run).order_by(cut.c.cut.desc())
     return [
@@ -139,38 +156,52 @@ def _cuts(connection: sa.Connection) -> list[ShownCut]:
             line.mark,
             line.size,
             line.cut <= acknowledged,
+            report if (report := said.get(str(line.cut))) and report.is_of(line) else None,
         )
         for line in reversed(connection.execute(query.limit(SHOWN_CUTS)).all())
     ]
 
 
-def _busiest_keys(connection: sa.Connection) -> list[Key]:
-    key = (cut_item.c.fulfillment_node_id, cut_item.c.product_id)
-    query = sa.select(*key).group_by(*key).order_by(sa.func.count().desc(), *key).limit(SHOWN_KEYS)
-    return [(row[0], row[1]) for row in connection.execute(query)]
+def _named(connection: sa.Connection, keys: Sequence[Key]) -> list[KeyHistory]:
+    histories = [key_history(connection, key) for key in keys]
+    for history in histories:
+        if not history.sent and not history.completions:
+            raise LedgerError(f"--key {'/'.join(history.key)}: the ledger keeps no cut and no completion of it")
+    return histories
 
 
-def _history(connection: sa.Connection, key: Key) -> KeyHistory:
+def _unnamed(connection: sa.Connection) -> list[KeyHistory]:
+    """Return keys that need attention; where none does, some of the newest import."""
+    keys = {
+        (each.node, each.product): f"{each.kind}: {each.reason}" for each in needing_attention(connection, SHOWN_KEYS)
+    }
+    if not keys:
+        keys = dict.fromkeys(keys_of_newest_cut(connection, SHOWN_KEYS), NO_ATTENTION)
+    return [key_history(connection, key, why) for key, why in keys.items()]
+
+
+def key_history(connection: sa.Connection, key: Key, why: str = "") -> KeyHistory:
+    """Return a key's numbers and completions, as far as the ledger keeps them; a busy key's newest only."""
     item, unit = cut_item.c, completed_unit.c
     sent = (
         sa.select(item.cut, cut.c.mark, item.quantity, item.on_hand, item.as_of_logical_timestamp)
         .join(cut, cut.c.cut == item.cut)
-        .where(item.fulfillment_node_id == key[0], item.product_id == key[1])
-        .order_by(item.cut)
+        .where(*sent_for(connection, *key))
+        .order_by(item.cut.desc())
+        .limit(SHOWN_NUMBERS)
     )
     left = (
         sa.select(unit.logical_timestamp, unit.units, unit.late)
         .where(unit.fulfillment_node_id == key[0], unit.product_id == key[1])
-        .order_by(unit.logical_timestamp)
+        .order_by(unit.logical_timestamp.desc())
+        .limit(SHOWN_NUMBERS)
     )
-    history = KeyHistory(
+    return KeyHistory(
         key,
-        [Sent(*row) for row in connection.execute(sent)],
-        [Completion(*row) for row in connection.execute(left)],
+        [Sent(*row) for row in reversed(connection.execute(sent).all())],
+        [Completion(*row) for row in reversed(connection.execute(left).all())],
+        why,
     )
-    if not history.sent and not history.completions:
-        raise LedgerError(f"--key {key[0]}/{key[1]}: the ledger keeps no cut and no completion of it")
-    return history
 
 
 def _late(connection: sa.Connection) -> list[Late]:

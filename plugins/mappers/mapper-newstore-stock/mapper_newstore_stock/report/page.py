@@ -82,7 +82,7 @@ def _skip_link() -> Markup:
 
 def _header(report: Report) -> Markup:
     ledger = report.ledger
-    unconfirmed = sum(not cut.is_acknowledged for cut in ledger.cuts)
+    unconfirmed = sum(not cut.is_imported for cut in ledger.cuts)
     figures = {
         "Written": report.written_at,
         "Last run": f"{charts.moment(ledger.last_run_at)} UTC" if ledger.last_run_at else "none yet",
@@ -110,16 +110,17 @@ def _imports(report: Report) -> list[Markup]:
             "none" if cut.start is None else f"{cut.start}-{cut.end}",
             cut.mark,
             cut.size,
-            "yes" if cut.is_acknowledged else "not yet",
+            charts.import_state(cut),
         )
         for cut in reversed(cuts)
     ]
     left_out = report.ledger.all_cuts - len(cuts)
-    columns = ("import", "run of (UTC)", "range", "mark", "keys", "confirmed")
+    columns = ("import", "run of (UTC)", "range", "mark", "keys", "state (UTC)")
     return [
         _note(
             "A bar is the range of logical timestamps an import answers for; a diamond is an import without one. "
-            "Filled: the last run knew that NewStore has it. Hollow and dashed: it did not know yet."
+            "Filled: NewStore is known to have it. Hollow and dashed: not known yet; the next run reads it in the "
+            "state, and the target's report_path (--report-path) tells it at once, with the time it finished."
         ),
         charts.imports_over_time(cuts),
         _note(f"{left_out} older imports are not shown.") if left_out else Markup(""),
@@ -143,7 +144,8 @@ def _key(report: Report, history: KeyHistory) -> Markup:
         charts.key_over_time(history, moves),
         _folded("As a table", table(f"Numbers sent for {name}", columns, rows)),
     )
-    return joined((element("h3", name), *parts))
+    why = _note(f"Shown because {history.why}.") if history.why else None
+    return joined((element("h3", name), why, *parts))
 
 
 def _held(report: Report) -> list[Markup]:

@@ -1,0 +1,1 @@
+"""`newstore-stock-ledger serve`: the ledger as pages for people, read-only."""
