@@ -1,9 +1,11 @@
-"""Ledger and landing store may share one SQLite file: the receiver's writes stop no run, and a run lets it write."""
+"""A run beside others on one SQLite file: the receiver, which writes to it too, and who looks whether a run is on."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import sqlite3
+import threading
 import typing as t
 
 import pytest
@@ -89,3 +91,13 @@ def test_the_receiver_writes_as_long_as_the_tap_sends_events(
     monkeypatch.setattr(StockRun, "take_events", take_events)
     day.run(completed(5, "A"), completed(6, "B"))
     assert wrote == [True, True]
+
+
+def test_a_run_is_not_stopped_by_who_looks_whether_there_is_one(day: ShopDay, tmp_path: Path) -> None:
+    """Looking shares the lock for an instant, which a run may start in."""
+    with (tmp_path / "ledger.db.lock").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        looked = threading.Timer(0.3, fcntl.flock, (file, fcntl.LOCK_UN))
+        looked.start()
+        assert day.run() == []
+        looked.join()

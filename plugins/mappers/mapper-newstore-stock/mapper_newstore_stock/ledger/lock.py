@@ -27,6 +27,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 UNKNOWN = "another run"
+#: Who only looks whether a file is locked shares its lock for an instant: a run waits that long, and no longer.
+LOOK_SECONDS = 1.0
 #: PostgreSQL truncates longer application names.
 APPLICATION_NAME_LENGTH = 63
 
@@ -95,7 +97,7 @@ def acquire(connection: sa.Connection, me: Holder) -> Callable[[], None]:
 
 
 def _lock_file(path: Path, me: Holder) -> Callable[[], None]:
-    lock = filelock.FileLock(path, timeout=0)
+    lock = filelock.FileLock(path, timeout=LOOK_SECONDS)
     try:
         lock.acquire()
     except filelock.Timeout:
