@@ -79,6 +79,21 @@ def test_the_newest_event_is_known_after_a_restart_and_to_every_receiver(tmp_pat
         assert metric(receiver, name) == published
 
 
+def test_the_backlog_is_what_a_pipeline_has_not_confirmed_a_late_event_too(tmp_path: Path, url: str) -> None:
+    with Receiver(tmp_path, landing_url=url) as receiver:
+        for at in (10, 12):
+            receiver.post(an_event(at))
+        assert metric(receiver, 'newstore_backlog_events{pipeline=""}') == 2
+        store = LandingStore(url)
+        store.retention.note(Bookmark(through=12, position=2, reader_id="reader-1"))
+        store.close()
+        mine = 'newstore_backlog_events{pipeline="reader-1"}'
+        assert metric(receiver, mine) == 0
+        for at in (11, 13):
+            receiver.post(an_event(at))
+        assert metric(receiver, mine) == 2
+
+
 def test_many_receivers_fill_one_store(tmp_path: Path, url: str) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()

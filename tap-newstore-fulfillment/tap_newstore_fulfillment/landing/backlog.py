@@ -13,6 +13,9 @@ from tap_newstore_fulfillment.landing.tables import TAKEN_OUT, fulfillment_event
 if t.TYPE_CHECKING:
     from tap_newstore_fulfillment.landing.database import LandingDatabase
 
+#: A metric counts no further: it is read every few seconds, on stores that keep years.
+MOST_COUNTED = 100_000
+
 
 class Waiting(t.NamedTuple):
     """What a pipeline has not confirmed.
@@ -78,6 +81,28 @@ def backlog(database: LandingDatabase) -> Backlog:
         found = list_missing(connection, refused)
         holes = tuple(Hole(row.first, row.last, _age(now, row.since)) for row in found)
         return Backlog(silence, tuple(waiting or [_waiting(connection, now, "", sa.true())]), holes)
+
+
+def waiting_events(connection: sa.Connection) -> dict[str, int]:
+    """Return how many events each pipeline has not confirmed, up to MOST_COUNTED; "": no pipeline has come back yet."""
+    event = fulfillment_event.c
+    readers = connection.execute(sa.select(reader).order_by(reader.c.reader_id)).all()
+    if not readers:
+        return {"": _count_some(connection, sa.true())}
+    return {
+        row.reader_id: _count_some(connection, event.logical_timestamp > row.through, event.position > row.position)
+        for row in readers
+    }
+
+
+def _count_some(connection: sa.Connection, *beyond: sa.ColumnElement[bool]) -> int:
+    """Count events beyond a bookmark; each part ends at MOST_COUNTED by its own index: an OR does not promise that."""
+    event = fulfillment_event.c
+    # The sum keeps SQLite from reading the whole index of timestamps for it.
+    kept = sa.select(event.position).where(event.logical_timestamp + 0 > TAKEN_OUT).limit(MOST_COUNTED)
+    parts = (sa.select(kept.where(part).subquery().c.position) for part in beyond)
+    some = sa.union(*parts).limit(MOST_COUNTED).subquery()
+    return connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0
 
 
 def _waiting(connection: sa.Connection, now: int, reader_id: str, *beyond: sa.ColumnElement[bool]) -> Waiting:

@@ -9,6 +9,7 @@ import typing as t
 import sqlalchemy as sa
 
 from tap_newstore_fulfillment.events import check_event
+from tap_newstore_fulfillment.landing.backlog import waiting_events
 from tap_newstore_fulfillment.landing.far_ahead import FarAhead
 from tap_newstore_fulfillment.landing.late_arrivals import LateArrivals, is_known_late
 from tap_newstore_fulfillment.landing.losses import Losses
@@ -151,6 +152,15 @@ class Releases:
         if plan.through is not None:
             query = query.where(fulfillment_event.c.logical_timestamp > plan.through)
         yield from self._read(query)
+
+    def waiting_events(self) -> dict[str, int]:
+        """Return how many events each pipeline has not confirmed, counted up to `backlog.MOST_COUNTED`.
+
+        Raises:
+            StoreUnavailableError: the store does not answer.
+        """
+        with self._database.reading() as connection:
+            return waiting_events(connection)
 
     def newest_published(self) -> float | None:
         """Return when the event that came last was published, epoch seconds; None: none has come.

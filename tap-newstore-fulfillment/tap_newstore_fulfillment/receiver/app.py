@@ -35,37 +35,7 @@ if t.TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from tap_newstore_fulfillment.landing.audits import AuditFigures
-
-    class EventStore(t.Protocol):
-        """What the receiver needs of the landing store; its methods raise StoreUnavailableError."""
-
-        def add(self, events: Sequence[FulfillmentEvent]) -> Mapping[str, int]:
-            """Store events durably; return how many were new, by event name."""
-
-        def add_rejected(self, body: bytes, *, path: str, reason: str, received_at: int) -> None:
-            """Store a refused body durably."""
-
-        def check(self) -> None:
-            """Return if the store answers."""
-
-    class AuditedStore(t.Protocol):
-        """What a store does for audits and metrics; its methods raise StoreUnavailableError."""
-
-        def add_audited(self, deliveries: Sequence[tuple[str, FulfillmentEvent]]) -> Mapping[str, int]:
-            """Store events like `add`, each of which came for the audit named first."""
-
-        def add_rejected_once(self, audit: str, body: bytes, *, path: str, reason: str, received_at: int) -> None:
-            """Store a refused body that came for an audit, unless it is there."""
-
-        def set_aside(self) -> Mapping[str, float]:
-            """Return how much is set aside, by what `ReceiverMetrics` calls it."""
-
-        def audit_figures(self) -> AuditFigures:
-            """Return what audits have found."""
-
-        def newest_published(self) -> float | None:
-            """Return when the event that came last was published, epoch seconds; None: none has come."""
+    from tap_newstore_fulfillment.receiver.stores import AuditedStore, EventStore
 
 
 logger = logging.getLogger("newstore-event-receiver")
@@ -160,6 +130,7 @@ class _Receiver:
                 self._metrics.show_set_aside(await run_in_threadpool(self._audited.set_aside))
                 self._metrics.show_audits(await run_in_threadpool(self._audited.audit_figures))
                 self._metrics.show_newest(await run_in_threadpool(self._audited.newest_published), time.time())
+                self._metrics.show_backlog(await run_in_threadpool(self._audited.waiting_events))
         return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
 
     def _check_port(self, request: Request) -> None:

@@ -84,6 +84,10 @@ class AwaitedStore:
         """Return when the event that came last was published, epoch seconds; None: none has come."""
         return self._opened().newest_published()
 
+    def waiting_events(self) -> dict[str, int]:
+        """Return how many events each pipeline has not confirmed."""
+        return self._opened().waiting_events()
+
     def _opened(self) -> LandingStore:
         if self._store is None:
             raise StoreUnavailableError(self._reason)

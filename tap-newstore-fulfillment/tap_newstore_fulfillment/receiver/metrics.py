@@ -73,6 +73,7 @@ class ReceiverMetrics:
         self._went_back = prometheus.Gauge(
             "newstore_store_went_back", "Times that acknowledged events were seen gone", registry=registry
         )
+        self._backlog = prometheus.Gauge("newstore_backlog_events", "Unconfirmed", ("pipeline",), registry=registry)
         self._ignored_names: set[str] = set()
         self._newest_published = 0.0
 
@@ -121,6 +122,12 @@ class ReceiverMetrics:
         if published and self._newest_published < published < now + LONGEST_LEAD_SECONDS:
             self._newest_published = published
             self._newest.set(published)
+
+    def show_backlog(self, waiting: Mapping[str, int]) -> None:
+        """Show how many events wait, by pipeline; "" is the whole store, while no pipeline has come back."""
+        self._backlog.clear()
+        for pipeline, events in waiting.items():
+            self._backlog.labels(pipeline).set(events)
 
     def count_quarantined(self) -> None:
         """Count a body that was answered 400 or 413."""
