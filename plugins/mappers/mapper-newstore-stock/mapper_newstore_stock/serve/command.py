@@ -38,7 +38,7 @@ def serve(ledger_url: str, /, *, host: str, port: int, key: str | None, **given:
         address, real_port = listener.getsockname()[:2]
         name = f"[{address}]" if ":" in address else address
         click.echo(f"newstore-stock-ledger listening on http://{name}:{real_port}")
-        app = create_app(engine, Given(**given), key, name)
+        app = create_app(engine, Given(**given), key or None, name)
         config = uvicorn.Config(
             app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=5
         )
