@@ -11,6 +11,7 @@ from singer_sdk import typing as th
 
 from tap_newstore_fulfillment import fast_path
 from tap_newstore_fulfillment.landing.release import REPLICATION_KEY
+from tap_newstore_fulfillment.progress import long_step
 from tap_newstore_fulfillment.records import item_records, to_dict
 from tap_newstore_fulfillment.release_run import ReleaseRun
 from tap_newstore_fulfillment.sources import open_store
@@ -20,6 +21,7 @@ if t.TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context, Record
 
+    from tap_newstore_fulfillment.progress import Step
     from tap_newstore_fulfillment.records import EventRecord, ItemRecord
     from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
 
@@ -40,6 +42,7 @@ class LandingStream(Stream):
     check_sorted = False
 
     _run: ReleaseRun | None = None
+    _step: Step | None = None
     _row: EventRecord | ItemRecord | None = None
 
     @abc.abstractmethod
@@ -72,7 +75,8 @@ class LandingStream(Stream):
                 ready_at=ready_at,
             )
             t.cast("TapNewStoreFulfillment", self._tap).warn_once(run.holes, store)
-            yield run
+            with long_step(f"Sending {self.name}", "records") as self._step:
+                yield run
         finally:
             store.close()
 
@@ -129,6 +133,8 @@ class LandingStream(Stream):
 
     def _count(self, records: int) -> None:
         t.cast("TapNewStoreFulfillment", self._tap).emitted[self.name] += records
+        if self._step:
+            self._step.count += records
 
 
 class FulfillmentEventsStream(LandingStream):

@@ -13,12 +13,14 @@ import typing as t
 from target_newstore_stock.errors import ApiError, ImportJobError, TargetError
 from target_newstore_stock.import_api import ENDED_STATES, ImportApi
 from target_newstore_stock.job_errors import as_table, in_one_line, refuse_all
+from target_newstore_stock.progress import long_step
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from target_newstore_stock.client import NewStoreClient
     from target_newstore_stock.import_api import Job, JobError
+    from target_newstore_stock.progress import Step
 
     OnRefused = Callable[[str, Sequence[JobError]], None]
 
@@ -175,9 +177,14 @@ class ImportJobs:
 
     def _wait(self, import_id: str, name: str, deadline: float) -> None:
         """Watch a job to its end, through faults of NewStore, until the time-out."""
+        with long_step(f"The import {import_id} ({name}) has been started") as step:
+            self._watch(import_id, name, deadline, step)
+
+    def _watch(self, import_id: str, name: str, deadline: float, step: Step) -> None:
         pause = self._poll_seconds
         while True:
             job = self._look(import_id)
+            step.say(f"The import {import_id} ({name}) has been {job.state if job else 'out of sight'}")
             if job and job.state == "finished":
                 return
             if job and job.state == "failed":

@@ -19,12 +19,13 @@ from target_newstore_stock.import_jobs import ImportJobs
 from target_newstore_stock.locations import LocationCheck
 from target_newstore_stock.other_runs import OtherRuns
 from target_newstore_stock.possible_keys import leave_out_impossible, warn_of_similar
+from target_newstore_stock.progress import long_step
 from target_newstore_stock.refused_items import find_refused
 from target_newstore_stock.reports import ImportOutcome, ImportReport
 from target_newstore_stock.staged_names import ZIP, OwnNames, StagedName, utc_now
 from target_newstore_stock.staging import Staging
 from target_newstore_stock.stock_file import BYTES_PER_MB, checked_size, make_head
-from target_newstore_stock.terminal import print_table, progress
+from target_newstore_stock.terminal import print_table
 from target_newstore_stock.verification import Verification
 
 if t.TYPE_CHECKING:
@@ -154,17 +155,15 @@ class StockImport:
         if (percent := self._settings.max_zeroed_percent) is not None:
             refuse_emptying(file, percent, self._atp)
         expected = [] if self._settings.verify == "off" else self._verification.before(file)
-        with progress(
-            f"Uploading {outcome.file}: {outcome.items} items, {outcome.bytes / BYTES_PER_MB:.1f} MB of JSON"
-        ):
+        size = f"{outcome.items} items, {outcome.bytes / BYTES_PER_MB:.1f} MB of JSON"
+        with long_step(f"Uploading {outcome.file} ({size})"):
             link = self._staging.write(outcome.file, lambda target: file.write_zip(target, head))
         outcome.bytes = file.written_bytes
         self._other_runs.add_own(outcome.file)
         self._keep_distance()
         self._give_way(outcome)
         self._last_start = self._clock()
-        with progress(f"NewStore imports {outcome.name.label}"):
-            self._run_job(outcome, link, file)
+        self._run_job(outcome, link, file)
         if is_first:
             self._clean()
         return self._verified(outcome, expected) if expected else None
@@ -214,7 +213,7 @@ class StockImport:
             self._sleep(wait)
 
     def _verified(self, outcome: ImportOutcome, expected: list[Expected]) -> str:
-        with progress(f"Reading back {outcome.name.label}"):
+        with long_step(f"Reading back {outcome.name.label}"):
             verdict = self._verification.after(expected)
         if verdict.is_good:
             logger.info("Verified %s: %s", outcome.name.label, verdict)

@@ -1,13 +1,12 @@
-"""Tables and progress on stderr: rich on a terminal, plain lines elsewhere."""
+"""Tables on stderr: rich on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
-import contextlib
 import typing as t
 
 # rich is imported only where something is printed: a run that prints nothing starts sooner.
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from rich.console import Console
 
@@ -38,17 +37,6 @@ def print_table(table: Table) -> None:
     for row in table.rows:
         shown.add_row(*("" if cell is None else str(cell) for cell in row))
     console.print(shown, highlight=False)
-
-
-@contextlib.contextmanager
-def progress(text: str) -> Iterator[Callable[[str], None]]:
-    """Show on a terminal what is going on; yields a function that changes the text."""
-    console = _console()
-    if not console.is_terminal:
-        yield lambda _: None
-        return
-    with console.status(text) as status:
-        yield status.update
 
 
 def _console() -> Console:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import typing as t
+from unittest import mock
 
 import pytest
+from target_newstore_stock import progress
 from target_newstore_stock.auth import NewStoreAuthenticator
 from target_newstore_stock.client import NewStoreClient
 from target_newstore_stock.errors import ApiError, ImportJobError
@@ -14,6 +16,7 @@ from target_newstore_stock.records import StockRecord
 from target_newstore_stock.stock_file import StockFile, encode_item, make_head
 
 from tests.shop.newstore import CLIENT_ID, CLIENT_SECRET
+from tests.shop.process import wait_until
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -226,4 +229,18 @@ def test_an_unknown_state_means_still_open(jobs: ImportJobs, clock: Clock, newst
     newstore.set_faults(hold_jobs=True, state_word="transforming")
     clock.on_sleep = [lambda: None, lambda: clock.sleep(601)]
     with pytest.raises(ImportJobError, match=r"is still transforming after 600 s"):
+        jobs.run(NAME_PREFIX + "cut 1", uri, revision=1)
+
+
+def test_the_log_says_in_which_state_an_import_is_and_for_how_long(
+    jobs: ImportJobs, clock: Clock, newstore: NewStore, uri: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def wait_for_the_line() -> None:
+        said = "(target-newstore-stock cut 1) has been transforming for 0 s"
+        wait_until(lambda: said in caplog.text, "line of progress", seconds=20)
+
+    caplog.set_level("INFO")
+    newstore.set_faults(hold_jobs=True, state_word="transforming")
+    clock.on_sleep = [wait_for_the_line, lambda: clock.sleep(601)]
+    with mock.patch.object(progress, "SECONDS", 0.05), pytest.raises(ImportJobError, match="is still transforming"):
         jobs.run(NAME_PREFIX + "cut 1", uri, revision=1)

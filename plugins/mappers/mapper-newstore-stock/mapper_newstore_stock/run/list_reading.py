@@ -14,6 +14,7 @@ import typing as t
 from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.ledger.database import load
 from mapper_newstore_stock.ledger.temporary_tables import gone_row, read_row
+from mapper_newstore_stock.progress import long_step
 from mapper_newstore_stock.run.csv_lists import NOT_ALONE
 from mapper_newstore_stock.run.erp_rows import load_rows, load_unusable
 from mapper_newstore_stock.run.kept_lists import ListWriter, blocks, handed_on, new_digest
@@ -120,9 +121,10 @@ class ListReader:
     def _load_all(self, erp: ErpTables) -> ReadList:
         self._begin()
         reader = RowReader(self._source, self._unusable.append, left_out=self._writer.leave_out)
-        names = self._source.names
-        rows = reader.rows(erp.rows(self._source.place, names, reader.damaged, writer=self._writer))
-        count = load(self._connection, read_row, rows)
+        source = self._source
+        rows = reader.rows(erp.rows(source.place, source.names, reader.damaged, writer=self._writer))
+        with long_step(f"Reading {source.place.name}", "rows") as step:
+            count = load(self._connection, read_row, step.counting(rows))
         return ReadList(count, len(self._unusable), changed=count)
 
     def _load_difference(self, erp: ErpTables) -> ReadList | None:

@@ -19,6 +19,7 @@ from mapper_newstore_stock.ledger.database import short
 from mapper_newstore_stock.ledger.proof import Proofs
 from mapper_newstore_stock.ledger.retention import forget_old
 from mapper_newstore_stock.ledger.store import Ledger
+from mapper_newstore_stock.progress import long_step
 from mapper_newstore_stock.run.erp_inputs import ignore_before
 from mapper_newstore_stock.run.intake import Intake
 from mapper_newstore_stock.run.kept_lists import ListFolder
@@ -179,7 +180,8 @@ class StockRun:
         rules = self._rules(found)
         refuse_rows_of_unknown_past(self._ledger.connection, rules.proofs)
         planner = Planner(self._ledger, self._acknowledged, rules, self._intake.holes)
-        cuts = planner.plan(self._intake, first_number)
+        with long_step("Planning the cuts"):
+            cuts = planner.plan(self._intake, first_number)
         self._counts.update(planner.counts)
         remember_sources(self._ledger, self._sources, found)
         self._forget_old(found)
@@ -196,7 +198,8 @@ class StockRun:
         )
         for cut in cuts:
             self._logger.info("Cut %d: %d records, %s, mark %s", cut.number, cut.size, _range(cut), cut.mark)
-            yield from records_of(self._ledger.connection, cut)
+            with long_step(f"Sending cut {cut.number}", f"of {cut.size} records") as step:
+                yield from step.counting(records_of(self._ledger.connection, cut))
             read = cursors if cut is cuts[-1] else self._acknowledged.cursors
             yield self._state_message(Acknowledged(cut.number, cut.end, cut.mark, self._ledger.identity, read))
         self._counts.update(cuts=len(cuts), records=sum(cut.size for cut in cuts))
