@@ -66,6 +66,7 @@ install: .meltano/.installed
 requirements: .venv/.installed
 	uv pip compile --quiet --universal --python-version 3.11 --no-header requirements.in $(PROJECTS) --output-file requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --no-header tests/dbt/requirements.in --output-file tests/dbt/requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --no-header tests/release/requirements.in --output-file tests/release/requirements.txt
 
 # What a tag would publish: built, looked through, tried with the oldest and the newest versions it allows, described.
 release-check: .venv/.installed

@@ -23,7 +23,10 @@ if t.TYPE_CHECKING:
     from tests.release.built import Built
 
 DIST = PROJECT / "dist"
+REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 OLDEST, NEWEST = "3.11", ("3.14", "3.13", "3.12", "3.11")
+LOADED_EXTRAS = ("postgres", "page")
+DESCRIBE = (command("uv"), "tool", "run", "--quiet", "--with-requirements", REQUIREMENTS, "--from", "cyclonedx-bom")
 #: Loads all modules of a package in an environment where nothing else of this project is.
 LOAD = """
 import importlib, pkgutil, sys
@@ -69,12 +72,13 @@ def _try(built: Built, python: str, resolution: str) -> None:
         if resolution == "highest":
             bill = DIST / "sbom" / f"{built.package.name}-{version()}.cdx.json"
             made = ("--output-reproducible", "--of", "JSON", "--output-file", bill)
-            run(command("cyclonedx-py"), "environment", *made, interpreter)
+            run(*DESCRIBE, "cyclonedx-py", "environment", *made, interpreter)
 
 
 def _extras(package: Path) -> str:
-    """Return the extras of a package that are databases: its commands load their drivers."""
-    return "[postgres]" if "postgres" in _project(package)["optional-dependencies"] else ""
+    """Return the extras of a package that its commands load when they are there."""
+    there = [name for name in LOADED_EXTRAS if name in _project(package)["optional-dependencies"]]
+    return f"[{','.join(there)}]" if there else ""
 
 
 def _project(package: Path) -> dict[str, t.Any]:
