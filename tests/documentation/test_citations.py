@@ -11,7 +11,6 @@ import typing as t
 import pytest
 from mapper_newstore_stock.ledger import past_tables
 from mapper_newstore_stock.ledger import tables as ledger_tables
-from tap_newstore_fulfillment.export_files import read_files
 from tap_newstore_fulfillment.landing import tables as landing_tables
 
 from tests.documentation.plugins import PROJECT
@@ -57,7 +56,7 @@ def test_the_design_says_of_every_table_who_writes_it() -> None:
     )
     folded = past_tables.folded.name
     assert folded in ledger_tables.metadata.tables
-    lasting = {*landing_tables.metadata.tables, *ledger_tables.metadata.tables, read_files.export_file.name}
+    lasting = {*landing_tables.metadata.tables, *ledger_tables.metadata.tables}
     assert said == lasting - {landing_tables.landing_store.name}
 
 

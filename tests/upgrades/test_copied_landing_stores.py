@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
+import sys
 import typing as t
 
 import pytest
@@ -150,3 +152,25 @@ def test_an_older_store_is_upgraded_first(tmp_path: Path) -> None:
     source = load_oldest(f"sqlite:///{tmp_path / 'old.db'}", "landing")
     with pytest.raises(TapError, match="newstore-event-receiver upgrade first"):
         copy(source, f"sqlite:///{tmp_path / 'new.db'}")
+
+
+def test_a_store_without_a_table_that_is_made_when_it_is_needed_is_copied(urls: tuple[str, str]) -> None:
+    source, target = urls
+    engine = sa.create_engine(source)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE export_file"))
+    engine.dispose()
+    copy(source, target)
+    assert rows(target)["export_file"] == []
+    assert can_be_used(target)
+
+
+def test_whatever_a_program_has_imported_it_knows_all_tables() -> None:
+    """Otherwise a copy depends on who makes it."""
+    known = run_python("from tap_newstore_fulfillment.landing.copying import metadata; print(*sorted(metadata.tables))")
+    assert known.split() == sorted(metadata.tables)
+    assert "export_file" in known
+
+
+def run_python(text: str) -> str:
+    return subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout

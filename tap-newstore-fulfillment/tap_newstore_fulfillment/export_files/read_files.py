@@ -10,7 +10,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from tap_newstore_fulfillment.landing.tables import metadata
+from tap_newstore_fulfillment.landing.tables import export_file
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,17 +20,6 @@ if t.TYPE_CHECKING:
     from tap_newstore_fulfillment.landing.store import LandingStore
 
 ROWS_AT_ONCE = 5_000
-
-#: One row per file whose events are all in the store, as long as the file exists.
-export_file = sa.Table(
-    "export_file",
-    metadata,
-    sa.Column("prefix", sa.Text, primary_key=True),
-    sa.Column("name", sa.Text, primary_key=True, comment="path below the prefix"),
-    sa.Column(
-        "version", sa.Text, nullable=False, comment="size, last write and checksum, as the object store lists them"
-    ),
-)
 
 
 class ReadFiles:

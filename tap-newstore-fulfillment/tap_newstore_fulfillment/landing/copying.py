@@ -157,7 +157,9 @@ def _id_of(connection: sa.Connection) -> str | None:
 
 def _copy(source: sa.Connection, target: sa.Connection) -> int:
     """Copy all rows; the caller commits."""
-    metadata.create_all(target)
+    for store in (source, target):
+        # A table may come only with who first writes to it.
+        metadata.create_all(store)
     count = 0
     for table in metadata.sorted_tables:
         query = sa.select(table).order_by(*table.primary_key)

@@ -151,3 +151,14 @@ loss = sa.Table(
     ),
     sa.Column("audited_at", sa.BigInteger, comment="epoch milliseconds; NULL: no audit has gone back that far yet"),
 )
+
+#: One row per export file whose events are all in the store, as long as the file exists.
+export_file = sa.Table(
+    "export_file",
+    metadata,
+    sa.Column("prefix", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True, comment="path below the prefix"),
+    sa.Column(
+        "version", sa.Text, nullable=False, comment="size, last write and checksum, as the object store lists them"
+    ),
+)
