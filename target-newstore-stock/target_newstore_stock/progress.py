@@ -32,12 +32,11 @@ class Step:
 
     def __init__(self, what: str, unit: str = "") -> None:
         self.count = 0
-        self._unit = unit
-        self.say(what)
+        self._what, self._begun, self._unit = what, time.monotonic(), unit
 
     def say(self, what: str) -> None:
         """Note what is being done now; it is timed from here, unless it is what was done before."""
-        if what != getattr(self, "_what", None):
+        if what != self._what:
             self._what, self._begun = what, time.monotonic()
 
     def counting(self, rows: Iterable[Row]) -> Iterator[Row]:

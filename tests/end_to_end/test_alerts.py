@@ -55,10 +55,11 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 def record(shop: Shop) -> Metrics:
     """Return what ledger and receiver show; its times are moved to promtool's clock."""
     where = ("--ledger-url", shop.settings[MAPPER]["ledger_url"])
-    ledger = run_command("newstore-stock-ledger", *where, "metrics").stdout
+    done = run_command("newstore-stock-ledger", *where, "metrics")
+    assert done.returncode == 0, done.stderr
     receiver = requests.get(f"{shop.receiver.url}/metrics", timeout=30).text
     later = MINUTE * 60 - time.time()
-    found = {name: float(value) for name, value in LINE.findall(ledger + receiver)}
+    found = {name: float(value) for name, value in LINE.findall(done.stdout + receiver)}
     return {name: value + later if "timestamp_seconds" in name and value else value for name, value in found.items()}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import re
 import threading
 import typing as t
 
@@ -36,8 +37,8 @@ def _soon(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> 
 
 @pytest.fixture
 def says(caplog: pytest.LogCaptureFixture) -> Callable[[str], bool]:
-    """Return what waits until a line of the log begins with a text."""
-    return lambda text: wait_until(lambda: any(text in line for line in caplog.messages), f"line {text!r}", seconds=20)
+    """Return what waits until a line of the log matches a pattern; a busy machine writes its first one late."""
+    return lambda line: wait_until(lambda: re.search(line, "\n".join(caplog.messages)) is not None, f"line {line!r}")
 
 
 @pytest.mark.parametrize("package", ["tap_newstore_fulfillment", "mapper_newstore_stock", "target_newstore_stock"])
@@ -47,9 +48,9 @@ def test_a_step_is_named_with_its_time_and_count_until_it_ends(
     progress = importlib.import_module(f"{package}.progress")
     with progress.long_step("Reading rows", "rows") as step:
         assert list(step.counting(iter(range(25_000)))) == list(range(25_000))
-        says("Reading rows for 0 s, 25000 rows so far")
+        says(r"Reading rows for \d+ s, 25000 rows so far")
         step.say("Looking")
-        says("Looking for 0 s")
+        says(r"Looking for \d+ s")
     assert "progress" not in {thread.name for thread in threading.enumerate()}
     assert {record.levelname for record in caplog.records} == {"INFO"}
 
@@ -61,11 +62,11 @@ def test_the_mapper_says_that_it_reads_and_plans(
 
     def slow_load(*arguments: t.Any) -> int:
         count = load(*arguments)
-        says(" for 0 s, 2 rows so far")
+        says(r"Reading \S+on_hand.csv for \d+ s, 2 rows so far")
         return count
 
     def slow_plan(*arguments: t.Any) -> t.Any:
-        says("Planning the cuts for")
+        says(r"Planning the cuts for \d+ s")
         return plan(*arguments)
 
     monkeypatch.setattr(list_reading, "load", slow_load)
@@ -82,7 +83,7 @@ def test_the_tap_says_how_much_it_has_sent(
     note_sent = ReleaseRun.note_sent
 
     def slow(run: ReleaseRun, rows: t.Any) -> None:
-        says("Sending fulfillment_events for 0 s, 2 records so far")
+        says(r"Sending fulfillment_events for \d+ s, 2 records so far")
         note_sent(run, rows)
 
     monkeypatch.setattr(ReleaseRun, "note_sent", slow)

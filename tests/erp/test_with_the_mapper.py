@@ -6,6 +6,7 @@ as the job `newstore-both-ways` runs them. The mapper has its own ledger, the ER
 
 from __future__ import annotations
 
+import os
 import tempfile
 import typing as t
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.shop.erp_database import ErpDatabase
 if t.TYPE_CHECKING:
     from tests.shop.postgresql import PostgreSql
 
+DAYS = int(os.environ.get("ERP_DAYS", "8"))
 PRODUCTS = ("A", "B")
 TABLES = "stock_changes, stock_movement, stock_on_hand"
 #: What may happen next: a unit of A or B ships, one of the first three waiting events arrives, goods arrive, a product
@@ -150,7 +152,7 @@ def erp(postgresql: PostgreSql) -> ErpDatabase:
 @example(steps=["ship A", "ship A", "come 1", "run", "count A", "come 0", "run", "run"])
 @example(steps=["ship A", "come 0", "run", "ship A", "ship A", "run late", "come 0", "run"])
 @example(steps=["ship A", "run late", "ship A", "ship A", "come 2", "run late"])
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=DAYS, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_newstore_is_never_told_too_much_and_at_rest_all_are_equal(
     erp: ErpDatabase, kind: type[Shop], steps: list[str]
 ) -> None:

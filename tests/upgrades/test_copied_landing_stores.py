@@ -60,6 +60,16 @@ def can_be_used(url: str) -> bool:
     return version is not None and version > 0
 
 
+def can_be_written(url: str) -> bool:
+    """Return whether a landing store takes rows; nothing is kept."""
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        connection.execute(sa.text("UPDATE reader SET seen_at = 0"))
+        connection.rollback()
+    engine.dispose()
+    return True
+
+
 def refuses(url: str) -> str:
     with pytest.raises(TapError) as refused:
         LandingStore(url)

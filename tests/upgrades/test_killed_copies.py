@@ -15,6 +15,8 @@ from tests.upgrades.stores import OPENS, kill_in_turn, load_oldest, statements_o
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
+#: Fewer statements than any copy has before its first commit.
+FEWEST_STEPS = 20
 #: How a store is copied, and looked at.
 KINDS: dict[str, t.Any] = {"ledger": (of_ledgers, ledgers), "landing": (of_landing_stores, landing_stores)}
 
@@ -37,9 +39,11 @@ def test_one_store_at_most_can_be_used_and_at_last_the_copy(
             # Between the two commits. The same kill is not repeated: the next copy has other statements.
             assert copying.take_back(source, target).endswith(" is in use again")
             assert looking.rows(source) == before
+            assert kind == "ledger" or landing_stores.can_be_written(source)
             taken_back.append(step)
 
     assert kill_in_turn(copying.copy, (source, target), statements, look) == 0
     assert [looking.can_be_used(url) for url in (source, target)] == [False, True]
     assert looking.rows(target) == before
     assert taken_back, "never killed between the two commits"
+    assert taken_back[0] > FEWEST_STEPS
