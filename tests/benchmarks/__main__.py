@@ -28,6 +28,7 @@ PARTS: tuple[str, ...] = (
     "whole_shop",
     "target",
     "chain",
+    "as_they_come",
     "sweep",
     "upgrade",
     "page",
