@@ -85,14 +85,14 @@ class Server:
         """Kill all processes of the server with SIGKILL, as when its machine dies."""
         assert self._process
         pid = self._process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        children = _children(pid)
         # The first one last would have it start others.
-        for process in (pid, *map(int, children)):
+        for process in (pid, *children):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         self._process.wait(STOP_SECONDS)
         self._process = None
-        wait_until(lambda: not any(Path(f"/proc/{child}/exe").exists() for child in children), "the end of all")
+        wait_until(lambda: not any(_runs(child) for child in children), "the end of all")
 
     def follow(self, primary: Server) -> None:
         """Begin anew as a standby of another server, from a copy of it."""
@@ -133,6 +133,24 @@ class Server:
         assert self._process
         assert self._process.poll() is None, (self.directory / "server.log").read_text(encoding="utf-8")
         return False
+
+
+def _children(pid: int) -> list[int]:
+    """Return the processes a process has started: by Linux's own list, elsewhere by what `ps` knows."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    if listed.exists():
+        return [int(child) for child in listed.read_text(encoding="ascii").split()]
+    rows = subprocess.run(["ps", "-A", "-o", "ppid=,pid="], capture_output=True, text=True, check=True).stdout
+    pairs = (map(int, row.split()) for row in rows.splitlines())
+    return [child for parent, child in pairs if parent == pid]
+
+
+def _runs(pid: int) -> bool:
+    """Return whether a process is there, and no zombie that nobody has waited for."""
+    if (process := Path(f"/proc/{pid}")).parent.is_dir():
+        return (process / "exe").exists()
+    asked = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return asked.returncode == 0 and not asked.stdout.strip().startswith("Z")
 
 
 class Cluster:

@@ -154,8 +154,7 @@ class Forks:
             "cwd": str(cwd or Path.cwd()),
             "umask": _umask(),
         }
-        # Each message stays one: a quick command's id and exit status may be there at once.
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = socket.socketpair()
         with theirs, contextlib.ExitStack() as stack:
             pipe = None
             if stdout is None:
@@ -186,7 +185,8 @@ class ForkedProcess:
 
     def __init__(self, control: socket.socket, stdout: t.TextIO | None) -> None:
         self._control = control
-        self.pid = int(control.recv(MOST_BYTES))
+        self._said = b""
+        self.pid = int(self._line())
         self.stdout = stdout
         self.returncode: int | None = None
 
@@ -221,10 +221,18 @@ class ForkedProcess:
         if self.returncode is None:
             self._control.settimeout(seconds)
             with contextlib.suppress(BlockingIOError, TimeoutError):
-                status = self._control.recv(MOST_BYTES)
-                self.returncode = os.waitstatus_to_exitcode(int(status))
+                self.returncode = os.waitstatus_to_exitcode(int(self._line()))
                 self._control.close()
         return self.returncode
+
+    def _line(self) -> bytes:
+        """Return the next line from the supervisor: a quick command's id and exit status may be there at once."""
+        while b"\n" not in self._said:
+            received = self._control.recv(MOST_BYTES)
+            assert received, "the supervisor has ended"
+            self._said += received
+        line, _, self._said = self._said.partition(b"\n")
+        return line
 
 
 def _umask() -> int:
@@ -267,9 +275,9 @@ def _supervise(
     control = files.pop()
     for file in files:
         os.close(file)
-    os.write(control, str(pid).encode())
+    os.write(control, b"%d\n" % pid)
     _, status = os.waitpid(pid, 0)
-    os.write(control, str(status).encode())
+    os.write(control, b"%d\n" % status)
     os._exit(0)
 
 

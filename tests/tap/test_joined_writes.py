@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import typing as t
 
 from tap_newstore_fulfillment.receiver.plain_http import JoinedWrites
 
 if t.TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
 
 def sent_by(write: Callable[[JoinedWrites], Awaitable[None]]) -> list[bytes]:
@@ -17,8 +18,8 @@ def sent_by(write: Callable[[JoinedWrites], Awaitable[None]]) -> list[bytes]:
 
     async def over_a_pair_of_sockets() -> list[bytes]:
         loop = asyncio.get_running_loop()
-        # Packets keep their ends, where a stream would not.
-        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # Datagrams keep their ends, where a stream would not.
+        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         here.setblocking(False)
         # asyncio takes streams only; it asks a socket for its type, and then just sends.
         transport = await _transport(loop, here)
@@ -27,10 +28,17 @@ def sent_by(write: Callable[[JoinedWrites], Awaitable[None]]) -> list[bytes]:
         transport.close()
         await asyncio.sleep(0)
         with there:
-            there.settimeout(10)
-            return list(iter(lambda: there.recv(1000), b""))
+            return list(_received(there))
 
     return asyncio.run(over_a_pair_of_sockets())
+
+
+def _received(datagrams: socket.socket) -> Iterator[bytes]:
+    """Yield what has arrived; a local datagram arrives when it is sent."""
+    datagrams.setblocking(False)
+    with contextlib.suppress(BlockingIOError, ConnectionResetError):
+        while True:
+            yield datagrams.recv(1000)
 
 
 async def _transport(loop: asyncio.AbstractEventLoop, packets: socket.socket) -> asyncio.Transport:

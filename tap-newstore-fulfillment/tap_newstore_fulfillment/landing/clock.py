@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import subprocess
 import threading
 import time
 import typing as t
@@ -31,6 +32,11 @@ LONGEST_READING_MS = 20
 MOST_READINGS = 5
 
 STORE, FILES = "store", "files"
+
+#: What tells the boot of a host: a file of Linux, a command of macOS.
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+BOOT_ID_ON_MACOS = ("/usr/sbin/sysctl", "-n", "kern.bootsessionuuid")
+LONGEST_ANSWER_SECONDS = 5
 
 
 class StoreClock:
@@ -147,7 +153,7 @@ def _store(connection: sa.Connection, check: ClockCheck) -> None:
 
 def since_start() -> int:
     """Return the milliseconds since this host booted; nobody can set that clock."""
-    # On Linux this clock also runs while the host is suspended.
+    # On Linux this clock also runs while the host is suspended; where it does not, events wait longer.
     boottime = getattr(time, "CLOCK_BOOTTIME", None)
     return (time.monotonic_ns() if boottime is None else time.clock_gettime_ns(boottime)) // 1_000_000
 
@@ -157,9 +163,19 @@ def host_start() -> str | None:
     """Return an identity of this host's boot, the same for all its processes; None where there is none."""
     try:
         # Processes in different time namespaces see different times since boot.
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip() + _time_namespace()
+        return BOOT_ID.read_text("ascii").strip() + _time_namespace()
     except OSError:
+        return _start_on_macos()
+
+
+def _start_on_macos() -> str | None:
+    try:
+        told = subprocess.run(  # noqa: S603 - a command of ours alone
+            BOOT_ID_ON_MACOS, capture_output=True, text=True, check=True, timeout=LONGEST_ANSWER_SECONDS
+        )
+    except (OSError, subprocess.SubprocessError):
         return None
+    return told.stdout.strip() or None
 
 
 def _time_namespace() -> str:

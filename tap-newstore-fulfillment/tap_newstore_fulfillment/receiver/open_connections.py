@@ -6,6 +6,7 @@ NewStore's events out.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import resource
 import time
@@ -86,6 +87,9 @@ def most_connections() -> int:
     limit, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_CONNECTIONS + OTHER_FILES
     if limit != resource.RLIM_INFINITY and limit < wanted:
-        limit = wanted if highest == resource.RLIM_INFINITY else min(wanted, highest)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, highest))
+        raised = wanted if highest == resource.RLIM_INFINITY else min(wanted, highest)
+        # A kernel may allow less than it says (macOS: kern.maxfilesperproc).
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (raised, highest))
+            limit = raised
     return MOST_CONNECTIONS if limit == resource.RLIM_INFINITY else max(min(MOST_CONNECTIONS, limit - OTHER_FILES), 1)
