@@ -10,7 +10,7 @@ import click
 from singer_sdk.exceptions import ConfigValidationError
 
 from tap_newstore_fulfillment.command import BAD_CONFIGURATION, FAILED, PLUGIN, with_its_variable
-from tap_newstore_fulfillment.errors import ConfigurationError, TapError
+from tap_newstore_fulfillment.errors import ConfigurationError, FoundError, TapError
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,12 +36,14 @@ class Finding(t.NamedTuple):
         what: What was looked at.
         said: What was found, and where.
         to_do: What to do about it; "": nothing.
+        code: What docs/errors.md calls an error; "": it is none.
     """
 
     color: str
     what: str
     said: str
     to_do: str = ""
+    code: str = ""
 
 
 class Findings:
@@ -64,9 +66,9 @@ class Findings:
         """Note what stops no run."""
         self._add(Finding(YELLOW, what, said, to_do))
 
-    def red(self, what: str, said: str, to_do: str) -> None:
+    def red(self, what: str, said: str, to_do: str, code: str = FoundError.code) -> None:
         """Note what makes a run fail."""
-        self._add(Finding(RED, what, said, to_do))
+        self._add(Finding(RED, what, said, to_do, code))
 
     @contextlib.contextmanager
     def looking(self, what: str, to_do: str) -> Iterator[None]:
@@ -80,11 +82,11 @@ class Findings:
             yield
         except ConfigurationError as error:
             self._is_misconfigured = True
-            self.red(what, str(error), "Correct the setting")
+            self.red(what, str(error), "Correct the setting", error.code)
         except TapError as error:
-            self.red(what, str(error), to_do)
+            self.red(what, str(error), to_do, error.code)
         except Exception as error:  # noqa: BLE001 - a check says what it meets, and goes on; texts may hold secrets
-            self.red(what, f"an error nobody foresaw: {type(error).__name__}", to_do)
+            self.red(what, f"an error nobody foresaw: {type(error).__name__}", to_do, TapError.code)
 
     def configuration(self, read: Callable[[], Read]) -> Read | None:
         """Return the settings; None: they are missing or wrong, and each one has its line."""
@@ -94,10 +96,11 @@ class Findings:
             self._is_misconfigured = True
             for line in error.errors:
                 said, _, variable = with_its_variable(line).partition(": set ")
-                self.red("configuration", said, f"Set {variable}" if variable else "Correct the setting")
+                to_do = f"Set {variable}" if variable else "Correct the setting"
+                self.red("configuration", said, to_do, ConfigurationError.code)
         except ConfigurationError as error:
             self._is_misconfigured = True
-            self.red("configuration", str(error), "Correct the setting")
+            self.red("configuration", str(error), "Correct the setting", error.code)
         else:
             self.green("configuration", "complete")
             return settings
@@ -119,6 +122,6 @@ class Findings:
         finding = Finding(*(" ".join(part.split()) for part in finding))
         self._found.append(finding)
         if not self._is_json:
-            color, what, said, to_do = finding
+            color, what, said, to_do, code = finding
             end = f". {to_do}" if to_do and not said.endswith(".") else f" {to_do}" if to_do else ""
-            click.echo(f"{click.style(f'{color:<6}', fg=color)} {what}: {said}{end}")
+            click.echo(f"{click.style(f'{color:<6}', fg=color)} {what}: {said}{end}{f' [{code}]' if code else ''}")

@@ -8,7 +8,7 @@ import typing as t
 import requests
 from singer_sdk.authenticators import OAuthAuthenticator
 
-from target_newstore_stock.errors import ApiError
+from target_newstore_stock.errors import TokenError
 from target_newstore_stock.http_session import TOKEN, HttpSession, RedirectError, in_one_line
 from target_newstore_stock.masking import masked
 
@@ -41,14 +41,14 @@ class NewStoreAuthenticator(OAuthAuthenticator):
         try:
             super().update_access_token()
         except RedirectError as error:
-            raise ApiError(f"no token: {masked(self.auth_endpoint)} {error}", error.status) from error
+            raise TokenError(f"no token: {masked(self.auth_endpoint)} {error}", error.status) from error
         except requests.RequestException as error:
-            raise ApiError(f"no token from {masked(self.auth_endpoint)}: {type(error).__name__}") from error
+            raise TokenError(f"no token from {masked(self.auth_endpoint)}: {type(error).__name__}") from error
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise ApiError(f"{masked(self.auth_endpoint)} did not answer with a token") from error
+            raise TokenError(f"{masked(self.auth_endpoint)} did not answer with a token") from error
         if not isinstance(self.access_token, str) or not TOKEN.fullmatch(self.access_token):
             self.drop_token()
-            raise ApiError(f"{masked(self.auth_endpoint)} did not answer with a token")
+            raise TokenError(f"{masked(self.auth_endpoint)} did not answer with a token")
         if self.expires_in:
             self.expires_in -= min(RENEW_AHEAD_SECONDS, self.expires_in // 2)
 
@@ -58,7 +58,7 @@ class NewStoreAuthenticator(OAuthAuthenticator):
 
     def handle_error(self, *, content: str, status_code: int | None) -> None:
         """Raise an error that says in one line why NewStore gives no token."""
-        raise ApiError(
+        raise TokenError(
             f"NewStore gives no token for this client_id and client_secret ({masked(self.auth_endpoint)}, status "
             f"{status_code}): {_oauth_message(content)}",
             status_code,

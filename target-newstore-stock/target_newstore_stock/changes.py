@@ -7,7 +7,7 @@ import heapq
 import itertools
 import typing as t
 
-from target_newstore_stock.errors import RecordError
+from target_newstore_stock.errors import TooManyZeroedError
 from target_newstore_stock.stock_file import key_of
 
 if t.TYPE_CHECKING:
@@ -89,7 +89,7 @@ def refuse_emptying(file: StockFile, percent: float, known: Callable[[list[Key]]
     while some := list(itertools.islice(rest, AT_ONCE)):
         emptied += sum(number > 0 for number in known(some).values())
     if emptied > file.items * percent / 100:
-        raise RecordError(
+        raise TooManyZeroedError(
             f"{emptied} of {file.items} keys would fall to zero, more than max_zeroed_percent ({percent:g}) allows. "
             f"Nothing was imported. Look at the ERP's stock; if it is right, raise the setting for one run"
         )

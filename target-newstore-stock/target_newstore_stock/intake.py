@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from target_newstore_stock.errors import RecordError, StagingError
+from target_newstore_stock.errors import StagingError, TooLargeError
 from target_newstore_stock.records import CutHead, CutProgress, head_of
 from target_newstore_stock.stock_file import BYTES_PER_MB, StockFile, encode_item
 
@@ -105,7 +105,7 @@ class Intake:
         self._cut_file.add(record, encode_item(record))
         self._progress.count += 1
         if self._cut_file.json_bytes > self._max_bytes:
-            raise RecordError(
+            raise TooLargeError(
                 f"cut {record.cut_id} is larger than max_file_mb ({self._max_bytes / BYTES_PER_MB:g}); nothing of it "
                 f"was imported. Make smaller cuts: lower the mapper's max_cut_items"
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
-from target_newstore_stock.errors import ImportJobError
+from target_newstore_stock.errors import RefusedItemsError
 from target_newstore_stock.terminal import SHOWN_ROWS, Table
 
 if t.TYPE_CHECKING:
@@ -32,7 +32,7 @@ def as_table(title: str, errors: Sequence[JobError]) -> Table:
 
 def refuse_all(said: str, errors: Sequence[JobError]) -> None:
     """Raise ImportJobError: nobody looks which items were refused."""
-    raise ImportJobError(f"{said}: {in_one_line(errors)}", as_table("Items NewStore refused", errors))
+    raise RefusedItemsError(f"{said}: {in_one_line(errors)}", as_table("Items NewStore refused", errors))
 
 
 def _text(error: JobError) -> str:

@@ -10,7 +10,7 @@ import dataclasses
 import logging
 import typing as t
 
-from target_newstore_stock.errors import ImportJobError
+from target_newstore_stock.errors import RefusedItemsError
 from target_newstore_stock.job_errors import as_table, in_one_line
 from target_newstore_stock.stock_file import key_of
 from target_newstore_stock.terminal import SHOWN_ROWS, Table
@@ -78,7 +78,7 @@ class RefusedItems:
             ImportJobError: NewStore may sell by an old number; names the keys.
         """
         if self.at_risk or self.unnamed:
-            raise ImportJobError(f"{said}: {self}. The next run sends them again", self._table)
+            raise RefusedItemsError(f"{said}: {self}. The next run sends them again", self._table)
         logger.warning("%s: %s, so nothing of them can be sold. Run once with --full-refresh when it does", said, self)
 
     def __str__(self) -> str:

@@ -17,7 +17,7 @@ import zipfile
 import jsonschema
 import msgspec
 
-from target_newstore_stock.errors import RecordError
+from target_newstore_stock.errors import RecordError, TooLargeError
 from target_newstore_stock.keys import KeyCheck
 
 if t.TYPE_CHECKING:
@@ -222,7 +222,7 @@ def checked_size(file: StockFile, head: Mapping[str, t.Any], max_mb: float) -> i
     """
     size = file.item_bytes + len(_encode(head)) + FRAME_BYTES
     if size > max_mb * BYTES_PER_MB:
-        raise RecordError(
+        raise TooLargeError(
             f"the stock file has {size} bytes with its head, more than max_file_mb ({max_mb:g}); nothing of it was "
             f"imported. Make smaller cuts: lower the mapper's max_cut_items"
         )

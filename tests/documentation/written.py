@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import re
 import typing as t
@@ -18,6 +20,7 @@ if t.TYPE_CHECKING:
 BEGIN, END = "<!-- written by make docs: begin -->", "<!-- written by make docs: end -->"
 HUB = PROJECT / "hub"
 MELTANO_YML, README, OWN_PROJECT = PROJECT / "meltano.yml", PROJECT / "README.md", PROJECT / "docs" / "own-project.md"
+ERRORS = PROJECT / "docs" / "errors.md"
 VERSION, LICENSE = PROJECT / "VERSION", PROJECT / "LICENSE"
 HUB_LABELS = {
     "tap-newstore-fulfillment": "NewStore Fulfilment Events",
@@ -38,7 +41,8 @@ def pages() -> dict[Path, str]:
     readmes = dict(_readme(plugin) for plugin in PLUGINS)
     hub = dict(_hub(plugin) for plugin in (*PLUGINS, *UTILITIES))
     own_project = _with_written(README, first_block(OWN_PROJECT))
-    return {MELTANO_YML: _meltano_yml(), **readmes, **hub, README: own_project, **_of_all_packages()}
+    by_hand = {README: own_project, ERRORS: _with_written(ERRORS, errors_table())}
+    return {MELTANO_YML: _meltano_yml(), **readmes, **hub, **by_hand, **_of_all_packages()}
 
 
 def first_block(page: Path) -> str:
@@ -55,6 +59,35 @@ def settings_table(plugin: Plugin) -> str:
     for name, schema in plugin.settings().items():
         default = conditions.get(name) or _default(schema.get("default"))
         lines.append(f"| `{name}` | {default} | {schema['description']} |")
+    return "\n".join(lines)
+
+
+def coded_errors() -> dict[str, type[Exception]]:
+    """Return the errors of all packages that have a code of their own, by code.
+
+    Raises:
+        ValueError: two have the same.
+    """
+    found: dict[str, type[Exception]] = {}
+    for name in PACKAGES:
+        if not (PACKAGES[name] / "errors.py").exists():
+            continue
+        for _, kind in inspect.getmembers(importlib.import_module(f"{name}.errors"), inspect.isclass):
+            if code := vars(kind).get("code"):
+                if code in found:
+                    raise ValueError(f"{code}: {found[code].__name__} and {kind.__name__}")
+                found[code] = t.cast("type[Exception]", kind)
+    return dict(sorted(found.items()))
+
+
+def errors_table() -> str:
+    """Return what the codes of errors mean as a Markdown table."""
+    lines = ["| code | what it means | what to do |", "|---|---|---|"]
+    for code, kind in coded_errors().items():
+        meaning, to_do = (" ".join(text.split()) for text in (inspect.getdoc(kind) or "").split("\n\n")[:2])
+        exit_code = getattr(kind, "exit_code", 1)
+        ends = "" if exit_code == 1 else f" Exit code {exit_code}."
+        lines.append(f"| `{code}` | {meaning}{ends} | {to_do} |")
     return "\n".join(lines)
 
 

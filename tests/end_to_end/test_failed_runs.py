@@ -46,21 +46,26 @@ def lines_of_a_failed_run(shop: Pipeline, directory: Path, **changes: str) -> li
 
 
 @pytest.mark.parametrize(
-    ("changed", "plugin", "said"),
+    ("changed", "code", "said"),
     [
-        ({"TAP_NEWSTORE_FULFILLMENT_LANDING_URL": "sqlite:////nowhere/landing.db"}, TAP, "landing_url: cannot open"),
-        ({"MAPPER_NEWSTORE_STOCK_ON_HAND_URL": "/nowhere/on_hand.csv"}, MAPPER, "/nowhere/on_hand.csv"),
-        ({"MAPPER_NEWSTORE_STOCK_LEDGER_URL": "sqlite:////nowhere/ledger.db"}, MAPPER, "ledger_url: "),
-        ({"TARGET_NEWSTORE_STOCK_CLIENT_SECRET": "wrong"}, TARGET, "client_secret"),
-        ({"TARGET_NEWSTORE_STOCK_STAGING_URL": "/proc/nowhere"}, TARGET, "staging_url: "),
-        ({"TARGET_NEWSTORE_STOCK_API_URL": "http://127.0.0.1:1"}, TARGET, "http://127.0.0.1:1"),
+        (
+            {"TAP_NEWSTORE_FULFILLMENT_LANDING_URL": "sqlite:////nowhere/landing.db"},
+            "NSS-110",
+            "landing_url: cannot open",
+        ),
+        ({"MAPPER_NEWSTORE_STOCK_ON_HAND_URL": "/nowhere/on_hand.csv"}, "NSS-210", "/nowhere/on_hand.csv"),
+        ({"MAPPER_NEWSTORE_STOCK_LEDGER_URL": "sqlite:////nowhere/ledger.db"}, "NSS-230", "ledger_url: "),
+        ({"TARGET_NEWSTORE_STOCK_CLIENT_SECRET": "wrong"}, "NSS-341", "client_secret"),
+        ({"TARGET_NEWSTORE_STOCK_STAGING_URL": "/proc/nowhere"}, "NSS-330", "staging_url: "),
+        ({"TARGET_NEWSTORE_STOCK_API_URL": "http://127.0.0.1:1"}, "NSS-340", "http://127.0.0.1:1"),
     ],
 )
 def test_the_cause_is_the_last_error_and_the_last_word_of_its_plugin(
-    changed: dict[str, str], plugin: str, said: str, shop: Pipeline, tmp_path: Path
+    changed: dict[str, str], code: str, said: str, shop: Pipeline, tmp_path: Path
 ) -> None:
     lines = lines_of_a_failed_run(shop, tmp_path, **changed)
     _, who, what = [line for line in lines if line[0] == "error"][-1]
-    assert who == plugin
+    assert who == {"1": TAP, "2": MAPPER, "3": TARGET}[code.removeprefix("NSS-")[0]]
     assert said in what
-    assert [line for line in lines if line[1] == plugin][-1] == ("error", who, what)
+    assert what.endswith(f" [{code}]")
+    assert [line for line in lines if line[1] == who][-1] == ("error", who, what)

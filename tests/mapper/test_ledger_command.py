@@ -74,7 +74,7 @@ def test_explain_tells_what_was_added_back(day: ShopDay) -> None:
 def test_a_key_the_ledger_does_not_know_is_said_in_one_line(day: ShopDay) -> None:
     done = ask(day, "explain", "--node", "DC01", "--product", "X")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "ERROR the ledger has no on-hand row for DC01/X\n"
+    assert done.stderr == "ERROR the ledger has no on-hand row for DC01/X [NSS-234]\n"
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,8 @@ def test_a_database_without_a_ledger_is_said_in_one_line(database_url: str) -> N
     engine.dispose()
     done = run_command("--ledger-url", database_url, "cuts")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "ERROR ledger_url: there is no ledger in this database; a run of the mapper creates it\n"
+    said = "ERROR ledger_url: there is no ledger in this database; a run of the mapper creates it [NSS-230]\n"
+    assert done.stderr == said
 
 
 def test_a_ledger_of_another_schema_version_is_not_read(day: ShopDay) -> None:
@@ -214,7 +215,7 @@ def test_a_ledger_of_another_schema_version_is_not_read(day: ShopDay) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         f"ERROR the ledger has schema version 99, this program knows {tables.SCHEMA_VERSION}; "
-        "use the version of mapper-newstore-stock that made it\n"
+        "use the version of mapper-newstore-stock that made it [NSS-232]\n"
     )
 
 
@@ -270,7 +271,7 @@ def test_keys_without_a_number_of_their_own_are_listed_with_reason_and_age(day: 
     assert (row["product_id"], row["kind"], row["reason"]) == ("NEW", "held", "no row in the on-hand list")
     assert run_command("--ledger-url", url, "held", "--older-than", "5").returncode == 0
     done = run_command("--ledger-url", url, "held", "--older-than", "-1")
-    assert (done.returncode, done.stderr) == (1, "ERROR 1 keys are in the list for -1 minutes\n")
+    assert (done.returncode, done.stderr) == (1, "ERROR 1 keys are in the list for -1 minutes [NSS-202]\n")
 
 
 @pytest.mark.parametrize(

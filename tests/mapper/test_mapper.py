@@ -270,6 +270,7 @@ def test_one_line_at_the_end_sums_up_the_run(tmp_path: Path, settings: dict[str,
         "exit_code": 0,
         "outcome": "sent",
         "reason": "done",
+        "code": None,
     }
 
 

@@ -91,7 +91,9 @@ def test_imports_runs_and_the_stream_are_told_from_their_files(tmp_path: Path) -
             assert "The last run failed." in overview
             assert "target-newstore-stock ended with 1 (failed): NewStore says <no>" in overview
             assert 'tap ended with 1 (failed): a "tap"' in overview
-            assert "Bodies quarantined since it started1" in read(f"{url}/health").text
+            health = read(f"{url}/health").text
+            assert "Bodies quarantined since it started1" in health
+            assert "The oldest set aside0 min ago" in health
             receiver.process.stop()
             assert "--receiver-url: no answer from" in read(f"{url}/health").text
 
@@ -151,7 +153,7 @@ def test_a_missing_extra_is_named(tmp_path: Path) -> None:
     # A fresh process: the module must not have been imported.
     done = run_command("newstore-stock-ledger", *where, "serve", variables={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 2
-    assert done.stderr == "ERROR serve: starlette is not installed: install mapper-newstore-stock[page]\n"
+    assert done.stderr == "ERROR serve: starlette is not installed: install mapper-newstore-stock[page] [NSS-201]\n"
 
 
 def test_no_page_writes_to_sqlite(tmp_path: Path) -> None:

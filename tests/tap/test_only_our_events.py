@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import time
 import typing as t
 
 import pytest
@@ -156,6 +157,22 @@ def test_positions_are_not_given_out_again_when_events_are_taken_out(store: Land
     assert (plan.start.position, plan.position) == (bookmark.position, bookmark.position + 1)
     store.retention.note(plan.end)
     assert store.retention.pruned() is None
+
+
+def test_how_long_something_has_been_set_aside_is_told(tmp_path: Path, database_url: str) -> None:
+    def oldest() -> float:
+        text = requests.get(f"{receiver.url}/metrics", timeout=CALL_SECONDS).text
+        return float(re.findall(r"^newstore_oldest_set_aside_timestamp_seconds (\S+)$", text, re.MULTILINE)[0])
+
+    with Receiver(tmp_path, landing_url=database_url, tenant="demo") as receiver:
+        assert receiver.post(an_event(10)).status_code == 200
+        assert oldest() == 0
+        before = time.time()
+        receiver.post(an_event(9) | {"tenant": "other"})
+        first = oldest()
+        assert before - 1 < first < time.time() + 1
+        receiver.post(b"not an event")
+        assert oldest() == first
 
 
 def test_an_events_tenant_is_checked_by_the_receiver(tmp_path: Path, database_url: str) -> None:

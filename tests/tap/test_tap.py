@@ -214,6 +214,7 @@ def test_the_run_summary_counts_what_was_emitted(tmp_path: Path, url: str) -> No
         "exit_code": 0,
         "outcome": "sent",
         "reason": "done",
+        "code": None,
     }
 
 

@@ -98,7 +98,7 @@ def test_what_was_copied_is_out_of_use_and_says_where_it_went(urls: tuple[str, s
         run_plugin("tap-newstore-fulfillment", tmp_path, settings, "--about")
         config = tmp_path / "tap-newstore-fulfillment.json"
         run = run_plugin("newstore-event-receiver", tmp_path, None, *command, "--config", str(config))
-        assert (run.code, run.log) == (1, f"ERROR {said}\n")
+        assert (run.code, run.log) == (1, f"ERROR {said} [NSS-114]\n")
 
 
 def test_a_receiver_that_still_runs_takes_nothing_and_says_so(urls: tuple[str, str], tmp_path: Path) -> None:

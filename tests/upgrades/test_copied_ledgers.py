@@ -63,7 +63,7 @@ def test_what_was_copied_is_out_of_use_and_says_where_it_went(urls: tuple[str, s
     assert said.endswith("set ledger_url to it")
     for command in (["cuts"], ["upgrade"], ["upgrade", "--check"]):
         run = run_plugin("newstore-stock-ledger", tmp_path, None, "--ledger-url", source, *command)
-        assert (run.code, run.log) == (1, f"ERROR {said}\n")
+        assert (run.code, run.log) == (1, f"ERROR {said} [NSS-232]\n")
 
 
 def test_a_copy_that_was_made_is_not_made_twice(urls: tuple[str, str], tmp_path: Path) -> None:
@@ -114,4 +114,4 @@ def test_an_older_ledger_is_upgraded_first(tmp_path: Path) -> None:
         "newstore-stock-ledger", tmp_path, None, "--ledger-url", source, "copy", "--to", f"sqlite:///{tmp_path}/x.db"
     )
     assert run.code == 1
-    assert run.log.endswith("newstore-stock-ledger upgrade first\n")
+    assert run.log.endswith("newstore-stock-ledger upgrade first [NSS-232]\n")

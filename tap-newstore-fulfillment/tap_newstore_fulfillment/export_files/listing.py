@@ -6,7 +6,7 @@ import json
 import sqlite3
 import typing as t
 
-from tap_newstore_fulfillment.errors import TapError
+from tap_newstore_fulfillment.errors import ExportFilesError
 from tap_newstore_fulfillment.export_files.prefix import ExportFile
 
 if t.TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Listing:
         try:
             self._database.executemany("INSERT OR REPLACE INTO listed VALUES (?, ?, ?, ?, ?)", files)
         except sqlite3.OperationalError as error:
-            raise TapError(
+            raise ExportFilesError(
                 f"export_files_url: no room for the listing in the temporary directory ({error}); "
                 "make some, or set TMPDIR to another directory"
             ) from error

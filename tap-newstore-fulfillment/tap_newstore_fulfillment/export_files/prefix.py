@@ -16,7 +16,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from tap_newstore_fulfillment.drivers import missing_driver
-from tap_newstore_fulfillment.errors import ConfigurationError, TapError
+from tap_newstore_fulfillment.errors import ConfigurationError, ExportFilesError, TapError
 from tap_newstore_fulfillment.export_files.pages import is_s3, listed
 from tap_newstore_fulfillment.masking import masked, no_place, reason
 
@@ -96,7 +96,7 @@ class ExportPrefix:
                         yield _export_file(info, info["name"].removeprefix(self._root).lstrip("/"))
             except FileNotFoundError as error:
                 if not self._is_only_empty():
-                    raise TapError(f"export_files_url: there is no directory or bucket {self.shown}") from error
+                    raise ExportFilesError(f"export_files_url: there is no directory or bucket {self.shown}") from error
                 logger.warning("export_files_url: nothing is stored below %s", self.shown)
 
     def open(self, files: Iterable[ExportFile]) -> Iterator[tuple[ExportFile, io.RawIOBase | None]]:
@@ -194,4 +194,4 @@ def _explained(what: str) -> Iterator[None]:
     except (FileNotFoundError, TapError):
         raise
     except Exception as error:  # each store's client raises errors of its own
-        raise TapError(f"export_files_url: {what}: {reason(error)}") from error
+        raise ExportFilesError(f"export_files_url: {what}: {reason(error)}") from error

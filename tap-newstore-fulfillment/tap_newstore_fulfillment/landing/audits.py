@@ -14,7 +14,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from tap_newstore_fulfillment.errors import TapError
+from tap_newstore_fulfillment.errors import NotKnownError, TapError
 from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.quarantine import new_row
 from tap_newstore_fulfillment.landing.releases import Arrival
@@ -94,7 +94,9 @@ class Audits:
         with self._database.writing() as connection:
             beat = audit.update().where(audit.c.integration_id == integration_id, audit.c.ended_at.is_(None))
             if not connection.execute(beat.values(beat_at=self._database.now(connection))).rowcount:
-                raise TapError("the landing store knows nothing of this audit any more: it has gone back meanwhile")
+                raise NotKnownError(
+                    "the landing store knows nothing of this audit any more: it has gone back meanwhile"
+                )
 
     def unended(self) -> list[Unended]:
         """Return the audits that run or were killed."""

@@ -13,7 +13,7 @@ import typing as t
 import sqlalchemy as sa
 
 from tap_newstore_fulfillment.address import address
-from tap_newstore_fulfillment.errors import TapError
+from tap_newstore_fulfillment.errors import StoreCopyError, StoreError, StoreVersionError
 from tap_newstore_fulfillment.landing import moved
 from tap_newstore_fulfillment.landing.connections import create_engine, short
 from tap_newstore_fulfillment.landing.opening import check_file, existing_version, version_of
@@ -66,7 +66,9 @@ def take_back(source_url: str, target_url: str) -> str:
         place = moved.place(target)
         is_marked = _is_marked(source, place)
         if _id_of(target) == _id_of(source):
-            raise TapError(f"the copy is there: {place}. Set landing_url to it, or copy it to an empty database")
+            raise StoreVersionError(
+                f"the copy is there: {place}. Set landing_url to it, or copy it to an empty database"
+            )
         if is_marked:
             moved.unmark(source)
             source.commit()
@@ -77,7 +79,7 @@ def take_back(source_url: str, target_url: str) -> str:
 def _both(source_url: str, target_url: str) -> Iterator[tuple[sa.Connection, sa.Connection]]:
     """Yield connections to both stores, each in a transaction that lets nobody else write."""
     if _is_same(source_url, target_url):
-        raise TapError("--to: this is the landing store itself")
+        raise StoreCopyError("--to: this is the landing store itself")
     source, target = _writing_alone(source_url, "landing_url", must_exist=True), _writing_alone(target_url, "--to")
     with source as from_there, target as to_there:
         yield from_there, to_there
@@ -87,7 +89,7 @@ def _is_same(source_url: str, target_url: str) -> bool:
     try:
         return address(source_url) == address(target_url)
     except sa.exc.SQLAlchemyError as error:
-        raise TapError(f"landing_url, --to: {short(error)}") from error
+        raise StoreError(f"landing_url, --to: {short(error)}") from error
 
 
 @contextlib.contextmanager
@@ -102,7 +104,7 @@ def _writing_alone(url: str, setting: str, *, must_exist: bool = False) -> Itera
             _let_nobody_write(connection)
             yield connection
     except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
-        raise TapError(f"{setting}: cannot open or write the landing store: {short(error)}") from error
+        raise StoreError(f"{setting}: cannot open or write the landing store: {short(error)}") from error
 
 
 def _let_nobody_write(connection: sa.Connection) -> None:
@@ -132,7 +134,7 @@ def _is_marked(source: sa.Connection, place: str) -> bool:
     if version == -SCHEMA_VERSION and moved.moved_to(source) == place:
         return True
     if existing_version(source) != SCHEMA_VERSION:
-        raise TapError(
+        raise StoreVersionError(
             f"landing_url: the landing store has schema version {version}, this program knows {SCHEMA_VERSION}: "
             f"newstore-event-receiver upgrade first"
         )
@@ -146,7 +148,9 @@ def _check_target(target: sa.Connection, place: str) -> None:
         TapError: it does.
     """
     if there := metadata.tables.keys() & set(sa.inspect(target).get_table_names()):
-        raise TapError(f"--to: {place} is not empty, it has tables of a landing store ({', '.join(sorted(there))})")
+        raise StoreCopyError(
+            f"--to: {place} is not empty, it has tables of a landing store ({', '.join(sorted(there))})"
+        )
 
 
 def _id_of(connection: sa.Connection) -> str | None:

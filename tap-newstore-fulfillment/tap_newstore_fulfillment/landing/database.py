@@ -17,9 +17,9 @@ import sqlalchemy as sa
 from tap_newstore_fulfillment.errors import (
     ConfigurationError,
     NoPrimaryError,
+    StoreError,
     StoreRefusedError,
     StoreUnavailableError,
-    TapError,
 )
 from tap_newstore_fulfillment.landing.connections import (
     NOT_REPLICATED,
@@ -72,7 +72,7 @@ class LandingDatabase:
             # For a look at the store's health, while all others wait for a connection.
             self._aside = create_engine(url, pool_size=1)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
-            raise TapError(f"landing_url: cannot open the landing store: {short(error)}") from error
+            raise StoreError(f"landing_url: cannot open the landing store: {short(error)}") from error
         self._driver = t.cast("t.Any", self._alone.dialect.loaded_dbapi)
         self.is_postgresql = self._engine.dialect.name == "postgresql"
         try:
@@ -251,8 +251,8 @@ class LandingDatabase:
             if connection.info.pop(NOT_REPLICATED, False):
                 raise StoreUnavailableError(f"the landing store {UNREPLICATED}")
 
-    def _cannot_open(self, error: Exception) -> TapError:
+    def _cannot_open(self, error: Exception) -> StoreError:
         """Return the error that says why; of a cluster whose primary is gone, another server may take its place."""
         is_between = isinstance(error, sa.exc.OperationalError) and is_cluster(self._engine.url)
-        kind = NoPrimaryError if is_between or is_read_only(error) else TapError
+        kind = NoPrimaryError if is_between or is_read_only(error) else StoreError
         return kind(f"landing_url: cannot open the landing store: {short(error)}")

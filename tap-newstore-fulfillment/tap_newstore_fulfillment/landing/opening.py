@@ -10,7 +10,7 @@ import uuid
 import sqlalchemy as sa
 
 from tap_newstore_fulfillment.address import address
-from tap_newstore_fulfillment.errors import TapError
+from tap_newstore_fulfillment.errors import StoreError, StoreVersionError
 from tap_newstore_fulfillment.landing.connections import create_engine, short
 from tap_newstore_fulfillment.landing.moved import moved_at, moved_to
 from tap_newstore_fulfillment.landing.tables import SCHEMA_VERSION, fulfillment_event, landing_store, metadata
@@ -34,7 +34,7 @@ def open_schema(connection: sa.Connection) -> str:
     elif is_older(version):
         upgrade(connection, version)
     elif version != SCHEMA_VERSION:
-        raise TapError(refusal(connection, version))
+        raise StoreVersionError(refusal(connection, version))
     else:
         metadata.create_all(connection)
     return str(connection.scalar(sa.select(landing_store.c.store_id)))
@@ -55,9 +55,9 @@ def existing_version(connection: sa.Connection) -> int:
     """
     version = version_of(connection)
     if version is None:
-        raise TapError("landing_url: there is no landing store in this database; a receiver creates it")
+        raise StoreError("landing_url: there is no landing store in this database; a receiver creates it")
     if version != SCHEMA_VERSION and not is_older(version):
-        raise TapError(refusal(connection, version))
+        raise StoreVersionError(refusal(connection, version))
     return version
 
 
@@ -101,7 +101,7 @@ def looking(url: str) -> Iterator[sa.Connection]:
             stack.callback(engine.dispose)
             yield stack.enter_context(engine.connect())
     except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
-        raise TapError(f"landing_url: cannot open the landing store: {short(error)}") from error
+        raise StoreError(f"landing_url: cannot open the landing store: {short(error)}") from error
 
 
 def check_file(url: str) -> None:
@@ -114,4 +114,4 @@ def check_file(url: str) -> None:
     parsed = address(url)
     path = parsed.database if parsed.get_backend_name() == "sqlite" else None
     if path and not pathlib.Path(path).exists():
-        raise TapError(f"landing_url: there is no file {path}")
+        raise StoreError(f"landing_url: there is no file {path}")

@@ -155,6 +155,12 @@ class Quarantine:
         with self._database.reading() as connection:
             return {kind: count for kind, count in connection.execute(query) if kind != ACCEPTED}
 
+    def oldest_at(self) -> float | None:
+        """Return when the oldest entry that waits for somebody came, epoch seconds; None: there is none."""
+        query = sa.select(sa.func.min(quarantine.c.received_at)).where(quarantine.c.kind != ACCEPTED)
+        with self._database.reading() as connection:
+            return None if (oldest := connection.scalar(query)) is None else oldest / 1000
+
     def remove(self, entry_id: int) -> None:
         """Drop an entry, and with it its holes."""
         with self._database.writing() as connection:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from tap_newstore_fulfillment.errors import TapError
+from tap_newstore_fulfillment.errors import StateError
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -198,7 +198,7 @@ def _integer(state: Mapping[str, t.Any], name: str) -> int | None:
     value = state.get(name)
     if value is None or type(value) is int:
         return value
-    raise TapError(
+    raise StateError(
         f"the Singer state's bookmark has the {name} {value!r}, expected a whole number. Restore the state, or send "
         f"all events again: meltano run --full-refresh"
     )

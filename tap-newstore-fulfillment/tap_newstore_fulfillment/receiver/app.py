@@ -128,6 +128,7 @@ class _Receiver:
             # The counters are shown while the store is down, too.
             with contextlib.suppress(StoreUnavailableError):
                 self._metrics.show_set_aside(await run_in_threadpool(self._audited.set_aside))
+                self._metrics.show_oldest_set_aside(await run_in_threadpool(self._audited.oldest_set_aside))
                 self._metrics.show_audits(await run_in_threadpool(self._audited.audit_figures))
                 self._metrics.show_newest(await run_in_threadpool(self._audited.newest_published), time.time())
                 self._metrics.show_backlog(await run_in_threadpool(self._audited.waiting_events))

@@ -76,6 +76,10 @@ class AwaitedStore:
         """Return how much is set aside."""
         return self._opened().set_aside()
 
+    def oldest_set_aside(self) -> float | None:
+        """Return when the oldest of it came, epoch seconds; None: nothing is set aside."""
+        return self._opened().quarantine.oldest_at()
+
     def audit_figures(self) -> AuditFigures:
         """Return what audits have found."""
         return self._opened().audit_figures()

@@ -7,7 +7,7 @@ import typing as t
 
 import click
 
-from tap_newstore_fulfillment.errors import TapError
+from tap_newstore_fulfillment.errors import FoundError
 from tap_newstore_fulfillment.landing.backlog import backlog
 from tap_newstore_fulfillment.landing.database import LandingDatabase
 from tap_newstore_fulfillment.receiver.configuration import config_option, read_settings
@@ -53,7 +53,7 @@ def backlog_command(
         if holes:
             print_table("Logical timestamps of which no event has come", ("from", "to", "minutes"), holes)
     if exceeded := _exceeded(found, max_silence_minutes, max_wait_minutes):
-        raise TapError("; ".join(exceeded))
+        raise FoundError("; ".join(exceeded))
 
 
 def _exceeded(found: Backlog, max_silence: int | None, max_wait: int | None) -> list[str]:

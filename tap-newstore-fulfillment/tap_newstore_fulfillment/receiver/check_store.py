@@ -8,7 +8,7 @@ import time
 import typing as t
 
 from tap_newstore_fulfillment.address import address
-from tap_newstore_fulfillment.errors import TapError
+from tap_newstore_fulfillment.errors import StoreError, StoreVersionError
 from tap_newstore_fulfillment.landing.backlog import backlog
 from tap_newstore_fulfillment.landing.clock import StoreClock
 from tap_newstore_fulfillment.landing.looking import SeenDatabase, count, is_missing
@@ -51,9 +51,9 @@ def look_at_store(findings: Findings, settings: Mapping[str, t.Any]) -> None:
 
 def _say_missing(findings: Findings, path: pathlib.Path) -> None:
     if not os.access(path.parent, os.W_OK) and path.parent.exists():
-        raise TapError(f"landing_url: there is no file {path}, and this user may not write to its directory")
+        raise StoreError(f"landing_url: there is no file {path}, and this user may not write to its directory")
     if not path.parent.exists():
-        raise TapError(f"landing_url: there is no directory {path.parent}")
+        raise StoreError(f"landing_url: there is no directory {path.parent}")
     findings.green("landing store", f"there is none at {path} yet, the receiver or the first run makes it")
 
 
@@ -65,7 +65,7 @@ def _is_of_this_version(findings: Findings, database: SeenDatabase) -> bool:
         said = f"schema version {version}; this program writes {SCHEMA_VERSION}"
         findings.yellow("landing store", said, "None: the receiver or the next run upgrades it. Keep a backup")
     elif version > SCHEMA_VERSION:
-        raise TapError(
+        raise StoreVersionError(
             f"landing_url: the landing store has schema version {version}, this program knows {SCHEMA_VERSION}; use "
             f"the version of tap-newstore-fulfillment that made it"
         )

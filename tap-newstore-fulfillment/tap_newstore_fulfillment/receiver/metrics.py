@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 import re
 import typing as t
 
@@ -55,25 +56,15 @@ class ReceiverMetrics:
             buckets=LATENCY_SECONDS,
             registry=registry,
         )
-        self._newest = prometheus.Gauge(
-            "newstore_newest_event_timestamp_seconds", "Publication of the newest event stored", registry=registry
-        )
-        self._lag = prometheus.Gauge(
-            "newstore_newest_event_lag_seconds", "From its publication to its storage", registry=registry
-        )
-        self._set_aside = prometheus.Gauge(
-            "newstore_set_aside", "What waits for somebody in quarantine", ("kind",), registry=registry
-        )
-        self._lost = prometheus.Gauge(
-            "newstore_audit_lost_events", "Events that audits found to have been lost", registry=registry
-        )
-        self._audited = prometheus.Gauge(
-            "newstore_last_audit_timestamp_seconds", "End of the last whole audit; 0: there was none", registry=registry
-        )
-        self._went_back = prometheus.Gauge(
-            "newstore_store_went_back", "Times that acknowledged events were seen gone", registry=registry
-        )
-        self._backlog = prometheus.Gauge("newstore_backlog_events", "Unconfirmed", ("pipeline",), registry=registry)
+        gauge = functools.partial(prometheus.Gauge, registry=registry)
+        self._newest = gauge("newstore_newest_event_timestamp_seconds", "Publication of the newest event stored")
+        self._lag = gauge("newstore_newest_event_lag_seconds", "From its publication to its storage")
+        self._set_aside = gauge("newstore_set_aside", "What waits for somebody in quarantine", ("kind",))
+        self._oldest_set_aside = gauge("newstore_oldest_set_aside_timestamp_seconds", "Its oldest entry; 0: none")
+        self._lost = gauge("newstore_audit_lost_events", "Events that audits found to have been lost")
+        self._audited = gauge("newstore_last_audit_timestamp_seconds", "End of the last whole audit; 0: there was none")
+        self._went_back = gauge("newstore_store_went_back", "Times that acknowledged events were seen gone")
+        self._backlog = gauge("newstore_backlog_events", "Unconfirmed", ("pipeline",))
         self._ignored_names: set[str] = set()
         self._newest_published = 0.0
 
@@ -105,6 +96,10 @@ class ReceiverMetrics:
         self._set_aside.clear()
         for kind, amount in amounts.items():
             self._set_aside.labels(kind).set(amount)
+
+    def show_oldest_set_aside(self, came_at: float | None) -> None:
+        """Show when the oldest of what is set aside came, epoch seconds; None: nothing is."""
+        self._oldest_set_aside.set(came_at or 0)
 
     def show_audits(self, figures: AuditFigures) -> None:
         """Show what audits have found: the store knows it, so that every receiver shows the same."""

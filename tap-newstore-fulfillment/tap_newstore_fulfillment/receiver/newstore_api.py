@@ -12,7 +12,7 @@ import typing as t
 
 import requests
 
-from tap_newstore_fulfillment.errors import ConfigurationError, NewStoreCallError, TapError
+from tap_newstore_fulfillment.errors import ConfigurationError, NewStoreCallError, NewStoreError
 from tap_newstore_fulfillment.masking import masked
 from tap_newstore_fulfillment.receiver.http_session import (
     TOKEN,
@@ -120,7 +120,7 @@ class NewStoreApi:
             given = _json(answer) if answer.ok else {}
             token, seconds = given.get("access_token"), given.get("expires_in")
             if not (isinstance(token, str) and TOKEN.fullmatch(token)):
-                raise TapError(
+                raise NewStoreError(
                     f"NewStore gives no token for this client_id and client_secret ({masked(self._auth_url)}, status "
                     f"{answer.status_code}): {'what came is none' if answer.ok else _message(answer)}"
                 )
@@ -137,7 +137,7 @@ class NewStoreApi:
         except RedirectError as error:
             raise NewStoreCallError(f"{method} {masked(url)} {error}", error.status) from error
         except requests.RequestException as error:
-            raise TapError(f"{method} {masked(url)}: no answer: {type(error).__name__}") from error
+            raise NewStoreError(f"{method} {masked(url)}: no answer: {type(error).__name__}") from error
 
 
 def _json(answer: requests.Response) -> dict[str, t.Any]:

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from tap_newstore_fulfillment.errors import TapError
+from tap_newstore_fulfillment.errors import NotKnownError
 from tap_newstore_fulfillment.receiver.configuration import config_option
 from tap_newstore_fulfillment.receiver.output import format_option, iso, print_table
 from tap_newstore_fulfillment.receiver.store_in_use import store_in_use
@@ -27,7 +27,7 @@ def prune(config_files: tuple[str, ...], keep_days: int, forget_reader: str | No
     """
     with store_in_use(config_files) as store:
         if forget_reader and not store.retention.forget(forget_reader):
-            raise TapError(f"--forget-reader {forget_reader}: no pipeline has read the store under this id")
+            raise NotKnownError(f"--forget-reader {forget_reader}: no pipeline has read the store under this id")
         pruned = store.retention.prune(keep_days * MS_PER_DAY)
         emptied = store.quarantine.prune(keep_days * MS_PER_DAY)
         readers = [reader._asdict() | {"seen_at": iso(reader.seen_at)} for reader in store.retention.readers()]

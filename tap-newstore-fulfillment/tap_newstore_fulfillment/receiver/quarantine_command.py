@@ -8,7 +8,7 @@ import typing as t
 
 import click
 
-from tap_newstore_fulfillment.errors import EventRejectedError, OtherEntityError, TapError
+from tap_newstore_fulfillment.errors import EventRejectedError, NotKnownError, OtherEntityError
 from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, FAR_AHEAD
 from tap_newstore_fulfillment.receiver.configuration import config_option
@@ -99,7 +99,7 @@ def accept_events(config_files: tuple[str, ...], entry_ids: tuple[int, ...]) -> 
         for entry_id in entry_ids:
             entry, _ = _find(store, entry_id)
             if entry.kind != FAR_AHEAD:
-                raise TapError(f"quarantine accept {entry_id}: {_why_not(entry)}")
+                raise NotKnownError(f"quarantine accept {entry_id}: {_why_not(entry)}")
             store.far_ahead.accept(entry_id)
             click.echo(f"{entry_id}: accepted")
 
@@ -158,7 +158,7 @@ def _all_ids(store: LandingStore) -> Iterator[int]:
 def _find(store: LandingStore, entry_id: int) -> tuple[Entry, bytes]:
     found = store.quarantine.find(entry_id)
     if found is None:
-        raise TapError(f"quarantine: no body with id {entry_id}")
+        raise NotKnownError(f"quarantine: no body with id {entry_id}")
     return found
 
 

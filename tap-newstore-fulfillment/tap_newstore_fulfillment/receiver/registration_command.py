@@ -7,7 +7,7 @@ import typing as t
 
 import click
 
-from tap_newstore_fulfillment.errors import ConfigurationError, TapError
+from tap_newstore_fulfillment.errors import ConfigurationError, IntegrationError
 from tap_newstore_fulfillment.receiver import integrations
 from tap_newstore_fulfillment.receiver.configuration import config_option
 from tap_newstore_fulfillment.receiver.event_stream import RUNNING, STOPPED
@@ -40,7 +40,7 @@ def register(config_files: tuple[str, ...], integration_id: str, **sink_argument
     sink = needed_sink(settings, sink_arguments)
     status = event_stream(settings).register(integrations.permanent(integration_id, sink)).get("status")
     if status != RUNNING:
-        raise TapError(
+        raise IntegrationError(
             f"{integration_id}: registered, {described(sink)}, but NewStore says it is {status}: "
             f"`newstore-event-receiver logs` says why, and `start` starts it"
         )
@@ -102,7 +102,9 @@ def status(config_files: tuple[str, ...], integration_id: str, output_format: st
         for name, value in found.items():
             click.echo(f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
     if found.get("status") == STOPPED:
-        raise TapError(f"{integration_id}: stopped, NewStore delivers nothing; start it within 30 days to lose nothing")
+        raise IntegrationError(
+            f"{integration_id}: stopped, NewStore delivers nothing; start it within 30 days to lose nothing"
+        )
 
 
 @click.command()

@@ -7,7 +7,7 @@ import typing as t
 
 import click
 
-from tap_newstore_fulfillment.errors import TapError
+from tap_newstore_fulfillment.errors import IntegrationError
 from tap_newstore_fulfillment.receiver import integrations
 from tap_newstore_fulfillment.receiver.configuration import config_option
 from tap_newstore_fulfillment.receiver.event_stream import STOPPED
@@ -70,7 +70,7 @@ def replay(
         return
     wait_for_end(stream, integration_id, wait_minutes * 60)
     if rejected := stream.rejected(integration_id):
-        raise TapError(
+        raise IntegrationError(
             f"{integration_id}: done, but the receiver rejected {len(rejected)} events: `newstore-event-receiver "
             f"rejected list --id {integration_id}` shows them. Delete the integration when you have looked"
         )
@@ -100,7 +100,7 @@ def wait_for_end(
     deadline, pause = clock() + seconds, FIRST_LOOK_SECONDS
     while stream.get(integration_id).get("status") != STOPPED:
         if clock() >= deadline:
-            raise TapError(
+            raise IntegrationError(
                 f"{integration_id}: not done after {seconds / 60:g} minutes, NewStore goes on delivering. When "
                 f"`status` shows that it is stopped, delete it: newstore-event-receiver delete --id {integration_id}"
             )

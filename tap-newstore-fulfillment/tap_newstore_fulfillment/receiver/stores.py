@@ -36,6 +36,9 @@ class AuditedStore(t.Protocol):
     def set_aside(self) -> Mapping[str, float]:
         """Return how much is set aside, by what `ReceiverMetrics` calls it."""
 
+    def oldest_set_aside(self) -> float | None:
+        """Return when the oldest of it came, epoch seconds; None: nothing is set aside."""
+
     def audit_figures(self) -> AuditFigures:
         """Return what audits have found."""
 

@@ -10,7 +10,7 @@ import zlib
 
 import msgspec
 
-from mapper_newstore_stock.errors import InputError, StateError
+from mapper_newstore_stock.errors import ChangedStreamError, StateError
 from mapper_newstore_stock.events import STREAM
 from mapper_newstore_stock.state import bookmark_of
 
@@ -68,7 +68,7 @@ class Arrivals:
         self._is_first_state = False
         self._tap_says = self._tap_says or said != self._before
         if self._tap_says and said != Sent(self._count, f"{self._checksum:08x}"):
-            raise InputError(
+            raise ChangedStreamError(
                 f"{self._difference(said)}. Nothing is declared, and the state stays. Let nothing change this stream "
                 f"on its way: no stream map, filter, deselected field or other mapper before newstore-stock"
             )

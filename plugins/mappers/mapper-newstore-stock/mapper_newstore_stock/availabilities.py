@@ -10,7 +10,7 @@ import typing as t
 import msgspec
 import requests
 
-from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.errors import ServerError
 from mapper_newstore_stock.http_session import TOKEN, HttpSession, RedirectError, in_one_line, retry_after, said
 from mapper_newstore_stock.masking import masked
 
@@ -107,7 +107,7 @@ def signed_in(
     form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
     token = call(session, auth_url, Token, sleep=sleep, data=form).access_token
     if not TOKEN.fullmatch(token):
-        raise LedgerError(f"POST {masked(auth_url)} did not answer with a token. Check the URL")
+        raise ServerError(f"POST {masked(auth_url)} did not answer with a token. Check the URL")
     session.headers["Authorization"] = f"Bearer {token}"
     return session
 
@@ -136,12 +136,12 @@ def call(
         answer = _send(session, method, url, **request)
     answered = f"{method} {masked(url)} answered {answer.status_code}"
     if not answer.ok:
-        raise LedgerError(f"{answered}: {said(answer)}")
+        raise ServerError(f"{answered}: {said(answer)}")
     try:
         # Not strict: a number may come as a text.
         return msgspec.json.decode(answer.content, type=kind, strict=False)
     except (ValueError, RecursionError) as error:
-        raise LedgerError(
+        raise ServerError(
             f"{answered} with a body that cannot be used: {in_one_line(str(error))}. Check the URL"
         ) from error
 
@@ -150,6 +150,6 @@ def _send(session: requests.Session, method: str, url: str, **request: t.Any) ->
     try:
         return session.request(method, url, timeout=CALL_SECONDS, **request)
     except RedirectError as error:
-        raise LedgerError(f"{method} {masked(url)} {error}") from error
+        raise ServerError(f"{method} {masked(url)} {error}") from error
     except requests.RequestException as error:
-        raise LedgerError(f"{method} {masked(url)}: no answer: {type(error).__name__}") from error
+        raise ServerError(f"{method} {masked(url)}: no answer: {type(error).__name__}") from error

@@ -86,17 +86,17 @@ def _reporting(
             return callback(*args, **kwargs)
         except ConfigValidationError as error:
             for line in error.errors:
-                logger.error("Configuration: %s", with_its_variable(line))
+                logger.error("Configuration: %s [%s]", with_its_variable(line), ConfigurationError.code)
             before_refusing()
             raise SystemExit(BAD_CONFIGURATION) from None
         except MapperError as error:
-            logger.error("%s", error)
+            logger.error("%s [%s]", error, error.code)
             raise SystemExit(error.exit_code) from None
         except unreadable as error:
-            logger.error("--config cannot be read: %s", error)
+            logger.error("--config cannot be read: %s [%s]", error, ConfigurationError.code)
             raise SystemExit(BAD_CONFIGURATION) from None
         except (SingerSDKError, SingerError) as error:
-            logger.error("%s", " ".join(str(error).split()) or type(error).__name__)
+            logger.error("%s [%s]", " ".join(str(error).split()) or type(error).__name__, MapperError.code)
             raise SystemExit(FAILED) from None
 
     return wrapper

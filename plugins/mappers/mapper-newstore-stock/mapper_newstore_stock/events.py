@@ -7,7 +7,7 @@ import typing as t
 
 import msgspec
 
-from mapper_newstore_stock.errors import InputError, MapperError
+from mapper_newstore_stock.errors import ChangedStreamError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -77,7 +77,7 @@ def check_schema(schema: object, forms: Iterable[str]) -> None:
         return
     needed = (*NEEDED_FIELDS, *(name for form in forms for name in PROVEN_BY.get(form, ())))
     if missing := [name for name in needed if name not in properties]:
-        raise InputError(
+        raise ChangedStreamError(
             f"the SCHEMA of {STREAM} has no {', '.join(missing)}: nothing is declared. Select all fields of the "
             f"stream, and let no stream map or other mapper before newstore-stock drop one"
         )
@@ -93,7 +93,7 @@ def read_event(record: dict[str, t.Any]) -> Event:
         return msgspec.convert(record, Event)
     except msgspec.ValidationError as error:
         event_id = record.get("event_id") if isinstance(record, dict) else None
-        raise MapperError(
+        raise ChangedStreamError(
             f"a record of {STREAM} ({event_id}) cannot be read: {error}. Select all its fields "
             f"and let no stream map change them"
         ) from error
@@ -163,7 +163,7 @@ def node_of(event: Event) -> str:
     """
     if not event.fulfillment_location_id:
         doing = "completes units" if event.event_name == COMPLETED else "moves units"
-        raise MapperError(f"event {event.event_id} {doing} but names no fulfillment_location_id")
+        raise ChangedStreamError(f"event {event.event_id} {doing} but names no fulfillment_location_id")
     node = event.fulfillment_location_id
     return as_kept(node) if "\0" in node else node
 

@@ -16,7 +16,7 @@ from mapper_newstore_stock.check.command import check
 from mapper_newstore_stock.command import report_errors
 from mapper_newstore_stock.comparison.command import diff
 from mapper_newstore_stock.copy_command import copy
-from mapper_newstore_stock.errors import ConfigurationError, LedgerError
+from mapper_newstore_stock.errors import ConfigurationError, FoundError
 from mapper_newstore_stock.formats import format_option
 from mapper_newstore_stock.ledger import queries
 from mapper_newstore_stock.ledger.history import history
@@ -155,7 +155,7 @@ def held(ledger_url: str, older_than: float | None, write: Write) -> None:
     write(table)
     minutes = [row[4] for row in table.rows]
     if older_than is not None and any(one > older_than for one in minutes):
-        raise LedgerError(f"{sum(one > older_than for one in minutes)} keys are in the list for {older_than:g} minutes")
+        raise FoundError(f"{sum(one > older_than for one in minutes)} keys are in the list for {older_than:g} minutes")
 
 
 cli.add_command(diff)

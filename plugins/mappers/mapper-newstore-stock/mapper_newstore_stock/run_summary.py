@@ -48,7 +48,7 @@ class RunSummary:
         if is_last:
             self._log(0, "done")
 
-    def _log(self, exit_code: int, reason: str) -> None:
+    def _log(self, exit_code: int, reason: str, code: str | None = None) -> None:
         if self._is_logged:
             return
         self._is_logged = True
@@ -60,15 +60,16 @@ class RunSummary:
             "exit_code": exit_code,
             "outcome": FAILED if exit_code else self.outcome,
             "reason": reason,
+            "code": code,
         }
         logger.info("%s", json.dumps(row))
 
 
-def _exit_of(error: BaseException) -> tuple[int, str]:
-    """Return the exit code and the reason of a run that failed."""
+def _exit_of(error: BaseException) -> tuple[int, str, str | None]:
+    """Return the exit code and the reason of a run that failed, and its code; None: it was stopped from outside."""
     if isinstance(error, SystemExit):
         names = {128 + number.value: number.name for number in signal.Signals}
         code = error.code if isinstance(error.code, int) else 1
-        return code, names.get(code, f"exit {code}")
-    code = error.exit_code if isinstance(error, MapperError) else 1
-    return code, " ".join(str(error).split()) or type(error).__name__
+        return code, names.get(code, f"exit {code}"), None
+    kind = error if isinstance(error, MapperError) else MapperError
+    return kind.exit_code, " ".join(str(error).split()) or type(error).__name__, kind.code

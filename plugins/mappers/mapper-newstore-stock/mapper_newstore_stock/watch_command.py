@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.errors import FileError, FoundError
 from mapper_newstore_stock.formats import format_option
 from mapper_newstore_stock.ledger.age import ages
 from mapper_newstore_stock.ledger.figures import figures
@@ -40,7 +40,7 @@ def age(ledger_url: str, max_minutes: float | None, write: Write) -> None:
     write(table)
     oldest = max((row[1] for row in table.rows), default=None)
     if max_minutes is not None and (oldest is None or oldest > max_minutes):
-        raise LedgerError(f"no run has done its work for {max_minutes:g} minutes: {table.says}")
+        raise FoundError(f"no run has done its work for {max_minutes:g} minutes: {table.says}")
 
 
 @click.command()
@@ -59,7 +59,7 @@ def metrics(ledger_url: str, output: Path | None) -> None:
     try:
         _replace(output, text)
     except OSError as error:
-        raise LedgerError(f"--output: cannot write {output}: {error.strerror}") from error
+        raise FileError(f"--output: cannot write {output}: {error.strerror}") from error
 
 
 COMMANDS = (age, metrics)

@@ -28,7 +28,7 @@ def setup(database_url: str) -> None:
     try:
         stock.setup(database_url)
     except ErpError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(f"{error} [{error.code}]") from error
     click.echo("The schema newstore is ready.")
 
 
@@ -46,7 +46,7 @@ def apply(database_url: str, ledger_url: str) -> None:
     try:
         applied = stock.apply(database_url, stock.taken_by(ledger_url))
     except ErpError as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(f"{error} [{error.code}]") from error
     click.echo(f"{applied.changes} changes booked, {applied.waiting} waiting.")
     if applied.keys_without_row:
         keys = ", ".join(applied.keys_without_row)

@@ -11,7 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from mapper_newstore_stock.address import address
-from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.errors import LedgerError, LedgerVersionError
 from mapper_newstore_stock.ledger import lock, temporary_tables
 from mapper_newstore_stock.ledger.database import is_postgresql, open_engine, open_ledger_engine, short
 from mapper_newstore_stock.ledger.opening import open_schema, refusal
@@ -133,7 +133,7 @@ def _is_of_this_version(findings: Findings, connection: sa.Connection) -> bool:
             "None: the next run upgrades it. Keep a backup until then",
         )
     elif version != SCHEMA_VERSION:
-        raise LedgerError(refusal(connection, version))
+        raise LedgerVersionError(refusal(connection, version))
     else:
         _say_what_waits(findings, connection)
     return version == SCHEMA_VERSION

@@ -6,7 +6,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.errors import StaleListError
 from mapper_newstore_stock.ledger.database import load, undone_if_it_fails
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import is_present, on_hand
@@ -83,7 +83,7 @@ def _read(
         if proof.form == "taken_at":
             findings.green(f"clocks{of}", "no further apart than clock_skew_seconds, as far as they can be asked")
         if source.is_too_old(inputs.list_taken_at or now_ms, now_ms):
-            raise OnHandError(f"{place.name} is older than max_on_hand_age_minutes")
+            raise StaleListError(f"{place.name} is older than max_on_hand_age_minutes")
         if inputs.bookings:
             booked = load_bookings(connection, inputs.bookings, erp)
             findings.green(f"bookings{of}", f"{booked} rows can be read from {inputs.bookings.place.name}")

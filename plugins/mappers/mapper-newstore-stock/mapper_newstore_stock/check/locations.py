@@ -9,7 +9,7 @@ import msgspec
 import requests
 
 from mapper_newstore_stock.availabilities import CALL_SECONDS, signed_in
-from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.errors import ServerError
 
 if t.TYPE_CHECKING:
     from mapper_newstore_stock.findings import Findings
@@ -71,13 +71,13 @@ def _read(session: requests.Session, api_url: str) -> list[_Location]:
     try:
         answer = session.get(url, timeout=CALL_SECONDS)
     except requests.RequestException as error:
-        raise LedgerError(f"GET {url}: no answer: {type(error).__name__}") from error
+        raise ServerError(f"GET {url}: no answer: {type(error).__name__}") from error
     if not answer.ok:
-        raise LedgerError(f"GET {url} answered {answer.status_code}")
+        raise ServerError(f"GET {url} answered {answer.status_code}")
     try:
         return msgspec.json.decode(answer.content, type=_Locations, strict=False).locations
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise LedgerError(f"GET {url}: not a list of locations") from error
+        raise ServerError(f"GET {url}: not a list of locations") from error
 
 
 def _named(nodes: set[str], most: int = 20) -> str:

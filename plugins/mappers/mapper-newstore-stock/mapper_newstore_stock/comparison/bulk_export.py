@@ -16,7 +16,7 @@ import msgspec
 import requests
 
 from mapper_newstore_stock.availabilities import CALL_SECONDS, Availability, call
-from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.errors import ServerError
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -65,11 +65,11 @@ def ask_for_export(
     url = f"{api_url.rstrip('/')}{PATH}"
     export_id = call(session, url, Asked, json={}).availability_export_id
     if not export_id.replace("-", "").isalnum():
-        raise LedgerError(f"POST {url}: {export_id[:50]!a} is no export's id. Check the URL")
+        raise ServerError(f"POST {url}: {export_id[:50]!a} is no export's id. Check the URL")
     deadline, wait = clock() + EXPORT_SECONDS, POLL_SECONDS
     while not (export := call(session, f"{url}/{export_id}", Export, method="GET")).link:
         if export.state.casefold() in ("failed", "error") or clock() >= deadline:
-            raise LedgerError(
+            raise ServerError(
                 f"the availability export {export_id} is {export.state[:50]!a}: NewStore has made no file"
             )
         sleep(wait)
@@ -89,12 +89,12 @@ def read_export(link: str) -> Iterator[Row]:
     try:
         with requests.get(link, stream=True, timeout=CALL_SECONDS, allow_redirects=False) as answer:
             if answer.status_code != 200:
-                raise LedgerError(f"GET {place} answered {answer.status_code}: the availability export cannot be read")
+                raise ServerError(f"GET {place} answered {answer.status_code}: the availability export cannot be read")
             yield from items_in(_unpacked(answer.iter_content(PIECE_BYTES)))
     except requests.RequestException as error:
-        raise LedgerError(f"GET {place}: no whole answer: {type(error).__name__}. Run it again") from error
+        raise ServerError(f"GET {place}: no whole answer: {type(error).__name__}. Run it again") from error
     except (ValueError, zlib.error) as error:
-        raise LedgerError(f"GET {place}: not a list of availabilities: {' '.join(str(error).split())}") from error
+        raise ServerError(f"GET {place}: not a list of availabilities: {' '.join(str(error).split())}") from error
 
 
 def _unpacked(pieces: Iterable[bytes]) -> Iterator[bytes]:

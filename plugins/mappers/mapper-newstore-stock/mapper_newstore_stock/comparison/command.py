@@ -16,7 +16,7 @@ from mapper_newstore_stock.comparison.findings import Comparison
 from mapper_newstore_stock.comparison.insights import NewStoreNumbers
 from mapper_newstore_stock.comparison.lines import read_lines
 from mapper_newstore_stock.comparison.rows import COLUMNS, FOR_PEOPLE, agreeing_row, row_of
-from mapper_newstore_stock.errors import ConfigurationError, LedgerError
+from mapper_newstore_stock.errors import ConfigurationError, FoundError, NotKnownError
 from mapper_newstore_stock.formats import format_option
 from mapper_newstore_stock.ledger.queries import Table
 from mapper_newstore_stock.ledger.reading import reading
@@ -131,7 +131,7 @@ def _lines(connection: sa.Connection, asked: _Asked) -> Iterator[Line]:
         return lines
     found = list(lines)
     if missing := set(asked.keys) - {line.key for line in found}:
-        raise LedgerError(f"the ledger has never sent {', '.join(sorted('/'.join(key) for key in missing))}")
+        raise NotKnownError(f"the ledger has never sent {', '.join(sorted('/'.join(key) for key in missing))}")
     return iter(found)
 
 
@@ -182,4 +182,4 @@ def _judge(wrong: list[Finding]) -> None:
             f"NewStore promises more than was sent for {len(above)} keys, "
             f"{sum(finding.above for finding in above)} units in all"
         )
-    raise LedgerError(f"{'; '.join(counts)}. --repair has the next run send again what that can mend")
+    raise FoundError(f"{'; '.join(counts)}. --repair has the next run send again what that can mend")

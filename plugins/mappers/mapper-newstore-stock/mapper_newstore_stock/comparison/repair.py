@@ -11,7 +11,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.errors import LedgerError, LedgerInUseError
 from mapper_newstore_stock.ledger import lock
 from mapper_newstore_stock.ledger.database import open_ledger_engine, short
 from mapper_newstore_stock.ledger.queries import check_schema
@@ -39,7 +39,9 @@ def note(ledger_url: str, lines: Iterable[Line]) -> int:
         finally:
             engine.dispose()
     except lock.LedgerHeld as held:
-        raise LedgerError(f"the ledger is in use: {held} is writing it. Nothing was noted; wait for that run") from None
+        raise LedgerInUseError(
+            f"the ledger is in use: {held} is writing it. Nothing was noted; wait for that run"
+        ) from None
     except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
         raise LedgerError(f"ledger_url: cannot write the ledger: {short(error)}. Nothing was noted") from error
 

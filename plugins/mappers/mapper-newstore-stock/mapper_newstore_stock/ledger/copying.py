@@ -11,7 +11,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.errors import CopyError, LedgerVersionError
 from mapper_newstore_stock.ledger import moved, past_tables, tables
 from mapper_newstore_stock.ledger.database import STREAMED, analyze, begin_writing, is_postgresql, load
 from mapper_newstore_stock.ledger.opening import (
@@ -63,7 +63,9 @@ def take_back(source_url: str, target_url: str) -> str:
         place = moved.place(target)
         ledger_id, is_marked = _check_source(source, place)
         if _id_of(target) == ledger_id:
-            raise LedgerError(f"the copy is there: {place}. Set ledger_url to it, or copy it to an empty database")
+            raise LedgerVersionError(
+                f"the copy is there: {place}. Set ledger_url to it, or copy it to an empty database"
+            )
         if is_marked:
             begin_writing(source)
             moved.unmark(source)
@@ -78,13 +80,13 @@ def _holding_target(url: str) -> t.ContextManager[sa.Connection]:
 def _check_source(source: sa.Connection, place: str) -> tuple[str, bool]:
     """Return the ledger's id, and whether it is marked as moved to this very place."""
     if moved.place(source) == place:
-        raise LedgerError("--to: this is the ledger itself")
+        raise CopyError("--to: this is the ledger itself")
     version = version_of(source)
     if version == -tables.SCHEMA_VERSION and moved.moved_to(source) == place:
         return _id_of(source) or "", True
     version = existing_version(source)
     if version != tables.SCHEMA_VERSION:
-        raise LedgerError(
+        raise LedgerVersionError(
             f"the ledger has schema version {version}, this program knows {tables.SCHEMA_VERSION}: "
             f"newstore-stock-ledger upgrade first"
         )
@@ -98,7 +100,7 @@ def _check_target(target: sa.Connection, place: str) -> None:
         LedgerError: it does.
     """
     if there := tables.metadata.tables.keys() & set(sa.inspect(target).get_table_names()):
-        raise LedgerError(f"--to: {place} is not empty, it has tables of a ledger ({', '.join(sorted(there))})")
+        raise CopyError(f"--to: {place} is not empty, it has tables of a ledger ({', '.join(sorted(there))})")
 
 
 def _id_of(connection: sa.Connection) -> str | None:

@@ -8,7 +8,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.errors import NotKnownError
 from mapper_newstore_stock.ledger.key_numbers import sent_for
 from mapper_newstore_stock.ledger.proof import Proof, last_proofs
 from mapper_newstore_stock.ledger.quantities import same_key
@@ -71,7 +71,7 @@ def history(connection: sa.Connection, node: str, product: str, since: dt.dateti
         *_state(connection, node, product),
     ]
     if not steps:
-        raise LedgerError(f"the ledger knows nothing of {node}/{product}")
+        raise NotKnownError(f"the ledger knows nothing of {node}/{product}")
     begin = since.astimezone(dt.UTC).isoformat(timespec="seconds")
     shown = sorted((step for step in steps if step.at >= begin), key=lambda step: (step.at, _ORDER.index(step.step)))
     return Table(COLUMNS, [tuple(step) for step in shown], f"{node}/{product} since {begin}: {len(shown)} steps")

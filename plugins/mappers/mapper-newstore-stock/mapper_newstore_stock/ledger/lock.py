@@ -20,7 +20,7 @@ from pathlib import Path
 import filelock
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import ConfigurationError, LedgerError
+from mapper_newstore_stock.errors import ConfigurationError, LedgerInUseError
 from mapper_newstore_stock.ledger.database import is_postgresql
 
 if t.TYPE_CHECKING:
@@ -65,7 +65,7 @@ def holding(connection: sa.Connection, me: Holder | None = None) -> Iterator[Non
     try:
         release = acquire(connection, me or Holder.this_process())
     except LedgerHeld as held:
-        raise LedgerError(
+        raise LedgerInUseError(
             f"the ledger is in use: {held} is writing it. Wait for that run to end; one ledger has one writer"
         ) from None
     try:

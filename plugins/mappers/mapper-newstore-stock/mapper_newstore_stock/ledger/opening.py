@@ -10,7 +10,7 @@ import uuid
 import sqlalchemy as sa
 
 from mapper_newstore_stock.address import address
-from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.errors import LedgerError, LedgerVersionError
 from mapper_newstore_stock.ledger import lock, past_tables, tables, temporary_tables, views
 from mapper_newstore_stock.ledger.database import open_engine, open_ledger_engine, short
 from mapper_newstore_stock.ledger.moved import moved_at, moved_to
@@ -33,7 +33,7 @@ def open_schema(connection: sa.Connection) -> str:
     elif is_older(version):
         upgrade(connection, version)
     elif version != tables.SCHEMA_VERSION:
-        raise LedgerError(refusal(connection, version))
+        raise LedgerVersionError(refusal(connection, version))
     connection.execute(sa.schema.CreateTable(past_tables.unknown_past, if_not_exists=True))
     for table in temporary_tables.temporary.sorted_tables:
         connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
@@ -146,7 +146,7 @@ def existing_version(connection: sa.Connection) -> int:
     if version is None:
         raise LedgerError("ledger_url: there is no ledger in this database; a run of the mapper creates it")
     if version != tables.SCHEMA_VERSION and not is_older(version):
-        raise LedgerError(refusal(connection, version))
+        raise LedgerVersionError(refusal(connection, version))
     return version
 
 

@@ -11,7 +11,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.errors import LedgerVersionError, NotKnownError
 from mapper_newstore_stock.ledger.opening import existing_version
 from mapper_newstore_stock.ledger.past_tables import folded
 from mapper_newstore_stock.ledger.proof import Proof, Proofs, last_proofs
@@ -50,7 +50,7 @@ def check_schema(connection: sa.Connection) -> None:
     """
     version = existing_version(connection)
     if version != SCHEMA_VERSION:
-        raise LedgerError(
+        raise LedgerVersionError(
             f"the ledger has schema version {version}, this program knows {SCHEMA_VERSION}; a run of the mapper "
             f"upgrades it, or newstore-stock-ledger upgrade"
         )
@@ -66,7 +66,7 @@ def explain(connection: sa.Connection, node: str, product: str) -> Table:
         sa.select(on_hand).where(on_hand.c.fulfillment_node_id == node, on_hand.c.product_id == product)
     ).first()
     if row is None:
-        raise LedgerError(f"the ledger has no on-hand row for {node}/{product}")
+        raise NotKnownError(f"the ledger has no on-hand row for {node}/{product}")
     proof = last_proofs(connection).get(row.source, Proof())
     sent = connection.execute(
         sa.select(cut_item, cut.c.mark, run.c.started_at)
@@ -100,7 +100,7 @@ def quantities_at(connection: sa.Connection, timestamp: int) -> Table:
     """
     horizon = connection.scalar(sa.select(sa.func.max(folded.c.through)))
     if horizon is not None and timestamp < horizon:
-        raise LedgerError(
+        raise NotKnownError(
             f"--timestamp {timestamp}: the ledger has folded away units up to {horizon} (ledger_keep_days); "
             f"ask for {horizon} or more"
         )

@@ -13,7 +13,7 @@ import uuid
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.errors import OlderLedgerError
 from mapper_newstore_stock.ledger import lock, tables
 from mapper_newstore_stock.ledger.database import open_ledger_engine
 from mapper_newstore_stock.ledger.opening import cannot_open, open_schema
@@ -97,7 +97,7 @@ class Ledger:
         ours = self._planned(acknowledged)
         events_known = taken.through is None or self._has_taken(taken)
         if not (events_known if echoed else ours):
-            raise LedgerError(
+            raise OlderLedgerError(
                 f"the ledger is older than the Singer state: the state counts events up to logical timestamp "
                 f"{taken.through} as read and cut {acknowledged.cut} as imported, the ledger has taken them up to "
                 f"{self.seen_through} and knows {self.last_cut()} cuts. Restore the newer ledger, or let the tap "

@@ -6,7 +6,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.errors import NotKnownError
 from mapper_newstore_stock.ledger.history import confirmed_at
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.queries import Table
@@ -42,7 +42,7 @@ def whereabouts(connection: sa.Connection, *, event_id: str | None = None, order
         *_ahead(connection, _named(ahead_unit, event_id, order_id)),
     ]
     if not rows:
-        raise LedgerError(_not_here(connection, event_id, order_id))
+        raise NotKnownError(_not_here(connection, event_id, order_id))
     name = f"event {event_id}" if event_id is not None else f"order {order_id}"
     stages = ", ".join(f"{sum(row[6] == stage for row in rows)} {stage}" for stage in dict.fromkeys(r[6] for r in rows))
     return Table(COLUMNS, rows, f"{name}: {stages}")

@@ -13,7 +13,7 @@ from pathlib import Path
 import requests
 
 from mapper_newstore_stock.availabilities import Availabilities, signed_in
-from mapper_newstore_stock.errors import ConfigurationError, LedgerError
+from mapper_newstore_stock.errors import ConfigurationError, FileError, ServerError
 from mapper_newstore_stock.http_session import HttpSession, RedirectError, said
 from mapper_newstore_stock.ledger import queries
 from mapper_newstore_stock.masking import masked
@@ -80,7 +80,7 @@ def write(report: Report, path: Path) -> None:
         ) as beside:
             _put_in_place(beside, text, path)
     except OSError as error:
-        raise LedgerError(f"--html: cannot write {path}: {error.strerror or error}") from error
+        raise FileError(f"--html: cannot write {path}: {error.strerror or error}") from error
 
 
 def _put_in_place(beside: t.IO[str], text: str, path: Path) -> None:
@@ -108,7 +108,7 @@ def _read_events(path: str, keys: list[Key]) -> Events:
         with _opened(path) as lines:
             return Events(lines, keys)
     except OSError as error:
-        raise LedgerError(f"--events: cannot read {path}: {error.strerror or error}") from error
+        raise FileError(f"--events: cannot read {path}: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager
@@ -142,14 +142,14 @@ def quarantined(receiver_url: str) -> int:
     try:
         answer = HttpSession().get(url, timeout=CALL_SECONDS)
     except RedirectError as error:
-        raise LedgerError(f"--receiver-url: {masked(url)} {error}") from error
+        raise ServerError(f"--receiver-url: {masked(url)} {error}") from error
     except requests.RequestException as error:
-        raise LedgerError(f"--receiver-url: no answer from {masked(url)}: {type(error).__name__}") from error
+        raise ServerError(f"--receiver-url: no answer from {masked(url)}: {type(error).__name__}") from error
     if not answer.ok:
-        raise LedgerError(f"--receiver-url: {masked(url)} answered {answer.status_code}: {said(answer)}")
+        raise ServerError(f"--receiver-url: {masked(url)} answered {answer.status_code}: {said(answer)}")
     found = QUARANTINED.search(answer.content)
     if not found:
-        raise LedgerError(
+        raise ServerError(
             f"--receiver-url: {masked(url)} is not that of an event receiver: it counts no quarantined bodies"
         )
     return int(float(found[1]))

@@ -9,7 +9,7 @@ import typing as t
 
 import msgspec
 
-from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.errors import FileError
 from mapper_newstore_stock.events import ASSIGNED, COMPLETED, FAILED, STREAM
 
 if t.TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Events:
                 if said.type == "RECORD" and said.stream == STREAM:
                     self._take(record.decode(said.record))
             except (msgspec.MsgspecError, ValueError) as error:
-                raise LedgerError(f"--events: line {number} is not a message of the tap: {error}") from error
+                raise FileError(f"--events: line {number} is not a message of the tap: {error}") from error
         for moves in self.moves.values():
             moves.sort()
 

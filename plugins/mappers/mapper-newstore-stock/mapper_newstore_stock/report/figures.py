@@ -7,7 +7,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.errors import NotKnownError
 from mapper_newstore_stock.ledger.key_numbers import keys_of_newest_cut, sent_for
 from mapper_newstore_stock.ledger.queries import acknowledged_cut
 from mapper_newstore_stock.ledger.tables import completed_unit, cut, cut_item, held_key, run
@@ -166,7 +166,7 @@ def _named(connection: sa.Connection, keys: Sequence[Key]) -> list[KeyHistory]:
     histories = [key_history(connection, key) for key in keys]
     for history in histories:
         if not history.sent and not history.completions:
-            raise LedgerError(f"--key {'/'.join(history.key)}: the ledger keeps no cut and no completion of it")
+            raise NotKnownError(f"--key {'/'.join(history.key)}: the ledger keeps no cut and no completion of it")
     return histories
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.errors import FileError
 
 if t.TYPE_CHECKING:
     import sqlalchemy as sa
@@ -65,5 +65,5 @@ def last_lines(path: str, option: str) -> list[bytes]:
             file.seek(max(0, size - READ_BYTES))
             lines = file.read(READ_BYTES).split(b"\n")
     except OSError as error:
-        raise LedgerError(f"{option}: cannot read {path}: {error.strerror or error}") from error
+        raise FileError(f"{option}: cannot read {path}: {error.strerror or error}") from error
     return lines[1:] if size > READ_BYTES else lines

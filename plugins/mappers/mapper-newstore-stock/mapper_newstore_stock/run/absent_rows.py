@@ -12,7 +12,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.errors import NotWholeError, VanishedRowsError
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import is_absent, is_present, on_hand
 from mapper_newstore_stock.ledger.temporary_tables import gone_row, read_row, unusable_row
@@ -80,11 +80,11 @@ def refuse_short_list(connection: sa.Connection, rules: ListRules, count: int, b
         OnHandError: it is.
     """
     if not count:
-        raise OnHandError(f"{rules.title} is empty. Nothing of it was taken. Check that it was written whole")
+        raise NotWholeError(f"{rules.title} is empty. Nothing of it was taken. Check that it was written whole")
     if before is None:
         before = connection.scalar(sa.select(sa.func.count()).select_from(on_hand).where(rules.present())) or 0
     if before and count < before * (1 - rules.max_vanished_percent / 100):
-        raise OnHandError(
+        raise NotWholeError(
             f"{rules.title} has {count} rows, the last one had {before}: more than max_vanished_percent "
             f"({rules.max_vanished_percent:g}) are missing. Nothing of it was taken. Check that it is whole; if it is, "
             f"raise max_vanished_percent for one run"
@@ -106,7 +106,7 @@ def refuse_vanished(connection: sa.Connection, rules: ListRules, *, has_all: boo
         was_there = sa.and_(on_hand.c.source == rules.source, on_hand.c.absence != VANISHED)
         vanished = sa.and_(was_there, _is_missing(has_all=has_all), _why(rules) == VANISHED)
         if said := _what_vanished(connection, rules, vanished):
-            raise OnHandError(f"{said}. Nothing was sent. Put them back, or set vanished_rows to zero or keep")
+            raise VanishedRowsError(f"{said}. Nothing was sent. Put them back, or set vanished_rows to zero or keep")
 
 
 def mark_absent(

@@ -12,7 +12,7 @@ import email.utils
 import time
 import typing as t
 
-from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.errors import ClockError
 from mapper_newstore_stock.masking import masked
 
 if t.TYPE_CHECKING:
@@ -113,7 +113,7 @@ def newstore_difference(url: str) -> Difference:
             return int(email.utils.parsedate_to_datetime(_date(url)).timestamp() * 1000)
         except (KeyError, ValueError, TypeError, OverflowError, OSError) as error:
             name = type(error).__name__
-            raise OnHandError(f"newstore_clock_url: {masked(url)} does not tell NewStore's time: {name}") from error
+            raise ClockError(f"newstore_clock_url: {masked(url)} does not tell NewStore's time: {name}") from error
 
     return measured(read, SECOND_MS)
 
@@ -156,7 +156,7 @@ def refuse_difference(newstore: Difference | None, erp: Difference | None, skew_
     if apart > skew_seconds:
         first = "the ERP's clock" if erp else "this host's clock"
         second = "NewStore's" if newstore else "this host's"
-        raise OnHandError(
+        raise ClockError(
             f"{first} and {second} are {apart:.1f} s apart, more than clock_skew_seconds ({skew_seconds:g}): units "
             f"that are not in the ERP's numbers would count as contained. Nothing was sent. Correct the clock or raise "
             f"the setting"

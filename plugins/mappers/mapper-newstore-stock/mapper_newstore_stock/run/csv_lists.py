@@ -18,7 +18,7 @@ import typing as t
 
 from fsspec.utils import infer_compression
 
-from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.errors import NotWholeError, OnHandError
 from mapper_newstore_stock.run.csv_hints import hint, not_decoded
 from mapper_newstore_stock.run.layouts import UTF_8, CsvFormat
 from mapper_newstore_stock.run.line_diff import BLOCK_BYTES, CannotCompareError
@@ -157,7 +157,7 @@ class CsvFile:
     def _header(self, reader: _csv.Reader) -> list[str]:
         header = next(reader, [])
         if not header:
-            raise OnHandError(f"{shown_url(self._url)}: the file is empty. Let the ERP write it again")
+            raise NotWholeError(f"{shown_url(self._url)}: the file is empty. Let the ERP write it again")
         return [header[0].removeprefix(BOM), *header[1:]]
 
     def _find(self, header: Sequence[str], name: str) -> int:
@@ -198,7 +198,7 @@ class CsvFile:
             )
             return
         marker = ", or write a done marker (on_hand_done_marker)" if self._setting == "on_hand" else ""
-        raise OnHandError(
+        raise NotWholeError(
             f"{shown_url(self._url)}, line {line}: the file ends inside this line ({last[-SHOWN_CHARACTERS:]!r}, no "
             f"line end): it was cut, or is still being written. Let the ERP end its last line{marker}"
         )
@@ -222,7 +222,7 @@ class CsvFile:
             line = reader.line_num if reader else 0
             raise OnHandError(f"{shown_url(self._url)}, after line {line}: {not_decoded(error)}") from error
         except Exception as error:  # each store and each kind of archive raises its own kinds
-            raise OnHandError(self._cannot_read(error, reader.line_num if reader else 0)) from error
+            raise self._cannot_read(error, reader.line_num if reader else 0) from error
 
     @property
     def _encoding(self) -> str:
@@ -235,14 +235,15 @@ class CsvFile:
             self._last_line = lines[-1]
             yield lines
 
-    def _cannot_read(self, error: Exception, line: int) -> str:
+    def _cannot_read(self, error: Exception, line: int) -> OnHandError:
         text = f"{self._setting}_url: cannot read {shown_url(self._url)}"
         what = why(error, self._url)
         if isinstance(error, csv.Error):
-            return f"{text}, line {line}: {what}: a quote is missing or one too many"
+            return NotWholeError(f"{text}, line {line}: {what}: a quote is missing or one too many")
         if infer_compression(self._url) and (not isinstance(error, OSError) or error.errno is None):
-            return f"{text}: {what}: the archive seems to be cut or damaged. Let the ERP write or send it again"
-        return f"{text}: {what}"
+            what += ": the archive seems to be cut or damaged. Let the ERP write or send it again"
+            return NotWholeError(f"{text}: {what}")
+        return OnHandError(f"{text}: {what}")
 
 
 def _picker(places: Sequence[int], names: Sequence[str]) -> Callable[[list[str]], Sequence[str | None]]:

@@ -7,7 +7,7 @@ import functools
 import time
 import typing as t
 
-from mapper_newstore_stock.errors import ConfigurationError, OnHandError
+from mapper_newstore_stock.errors import ClockError, ConfigurationError
 from mapper_newstore_stock.ledger.proof import Proof
 from mapper_newstore_stock.run.bookings import BookingSource
 from mapper_newstore_stock.run.clocks import newstore_difference, refuse_difference
@@ -125,7 +125,7 @@ class ErpInputs:
             return None
         url, taken_at = self._list
         if taken_at is not None and taken_at > self._latest:
-            raise OnHandError(
+            raise ClockError(
                 f"{url}: it says it was taken at {_iso(taken_at)}, in the future. Correct the clock that "
                 f"wrote it, or taken_at_format and taken_at_timezone"
             )

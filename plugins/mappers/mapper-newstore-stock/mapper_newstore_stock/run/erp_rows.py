@@ -7,7 +7,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.errors import RepeatedKeysError, UnusableRowsError
 from mapper_newstore_stock.ledger.database import analyze, is_postgresql, load, temporary_index
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import is_absent, is_present, on_hand
@@ -59,7 +59,7 @@ def load_unusable(connection: sa.Connection, rows: Sequence[UnusableRow]) -> int
         OnHandError: there are so many that the list is broken.
     """
     if len(rows) > MOST_UNUSABLE:
-        raise OnHandError(f"{len(rows)} rows cannot be used, the first: {rows[0].reason}")
+        raise UnusableRowsError(f"{len(rows)} rows cannot be used, the first: {rows[0].reason}")
     return load(connection, unusable_row, rows)
 
 
@@ -82,7 +82,7 @@ def refuse_duplicates(connection: sa.Connection, others_of: str | None) -> None:
     if rows := connection.execute(query.limit(NAMED_KEYS)).all():
         count = connection.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
         more = f" and {count - NAMED_KEYS} more" if count > NAMED_KEYS else ""
-        raise OnHandError(f"the on-hand source names these keys more than once: {name_keys(rows)}{more}")
+        raise RepeatedKeysError(f"the on-hand source names these keys more than once: {name_keys(rows)}{more}")
 
 
 def set_foreign_rows_aside(connection: sa.Connection, name: str, foreign_nodes: Sequence[str]) -> int:

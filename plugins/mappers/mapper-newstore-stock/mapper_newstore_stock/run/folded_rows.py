@@ -6,7 +6,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.errors import LostProofError
 from mapper_newstore_stock.ledger.past_tables import folded
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import on_hand
@@ -57,7 +57,7 @@ def refuse_rows_below_folded(connection: sa.Connection, proofs: Proofs) -> None:
         went_back = sa.exists().where(same_key(on_hand.c, folded.c), on_hand.c.source == source, ~contains)
         query = sa.select(*key).where(went_back).order_by(*key)
         if rows := connection.execute(query.limit(NAMED_KEYS)).all():
-            raise OnHandError(
+            raise LostProofError(
                 f"these on-hand rows say that they contain fewer completions than before, and the ledger no longer "
                 f"knows the units in question (ledger_keep_days): {name_keys(rows)}. Nothing was sent. Correct "
                 f"{name} in the on-hand source, or contained_through if it was lowered"

@@ -6,7 +6,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.errors import OlderLedgerError
 from mapper_newstore_stock.ledger.past_tables import folded, folded_unit
 from mapper_newstore_stock.ledger.retention import hash_units
 from mapper_newstore_stock.ledger.tables import completed_unit, ledger
@@ -50,7 +50,7 @@ def _refuse_untraced(connection: sa.Connection, old: sa.Select[t.Any]) -> None:
         return
     row = connection.execute(old.where(old.selected_columns.logical_timestamp <= horizon).limit(1)).first()
     if row:
-        raise LedgerError(
+        raise OlderLedgerError(
             f"event {row.event_id} has logical timestamp {row.logical_timestamp}, and the ledger no longer knows which "
             f"events up to {horizon} it has counted (ledger_keep_days of an earlier version): counting it again could "
             f"move stock twice. Set start_logical_timestamp of the tap to {horizon + 1} to leave such events out"

@@ -9,7 +9,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import QuantityError
+from mapper_newstore_stock.errors import HeldKeysError
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import completed_unit, held_key, is_absent, on_hand, run
 from mapper_newstore_stock.ledger.temporary_tables import moved, noticed, unusable_row, without_row
@@ -89,12 +89,12 @@ def refuse_too_many(connection: sa.Connection, rules: Rules, count: int) -> None
         count: How many keys are held for want of a row.
 
     Raises:
-        QuantityError: names the keys, or says what is wrong with the first rows.
+        HeldKeysError: names the keys, or says what is wrong with the first rows.
     """
     bad = unusable_row.c
     unusable = _count(connection, unusable_row, ~sa.exists().where(same_key(without_row.c, bad), without_row.c.is_held))
     if not rules.holds_keys and count:
-        raise QuantityError(f"no on-hand row for keys with completed units: {_named(connection)}. {_ADVICE}")
+        raise HeldKeysError(f"no on-hand row for keys with completed units: {_named(connection)}. {_ADVICE}")
     percent = DEFAULT_MAX_HELD_PERCENT if rules.max_held_percent is None else rules.max_held_percent
     held = _count(connection, without_row, without_row.c.is_held, ~_of_unusable(rules))
     total = held + _count(connection, on_hand)
@@ -104,12 +104,12 @@ def refuse_too_many(connection: sa.Connection, rules: Rules, count: int) -> None
         reasons = "; ".join(connection.scalars(query))
         more = f"; and {unusable - NAMED_KEYS} more" if unusable > NAMED_KEYS else ""
         too_many = f", more than max_held_percent ({percent:g})" if rules.holds_keys else ""
-        raise QuantityError(
+        raise HeldKeysError(
             f"{unusable} on-hand rows cannot be used{too_many}: {reasons}{more}. Nothing was sent. Correct them in the "
             f"on-hand source"
         )
     if held > most:
-        raise QuantityError(
+        raise HeldKeysError(
             f"{held} of {total} keys have completed units and no on-hand row, more than max_held_percent "
             f"({percent:g}): {_named(connection)}. {_ADVICE}"
         )

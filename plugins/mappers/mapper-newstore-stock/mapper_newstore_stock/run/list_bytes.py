@@ -9,7 +9,7 @@ import zipfile
 
 import fsspec
 
-from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.errors import NotWholeError
 from mapper_newstore_stock.masking import masked
 from mapper_newstore_stock.run.web_lists import cause, options
 
@@ -62,7 +62,7 @@ def open_bytes(url: str, resources: contextlib.ExitStack) -> t.Any:
     if len(members) != 1:
         names = ", ".join(member.filename for member in members[:NAMED_MEMBERS])
         held = f"{len(members)} files ({names})" if members else "no file"
-        raise OnHandError(
+        raise NotWholeError(
             f"{shown_url(url)}: the zip holds {held}, expected one. Let the ERP zip each list alone, or name "
             f"one: zip://FILE::{shown_url(url)}"
         )

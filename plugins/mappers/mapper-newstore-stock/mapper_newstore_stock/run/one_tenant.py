@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mapper_newstore_stock.errors import MapperError
+from mapper_newstore_stock.errors import TenantError
 
 
 class OneTenant:
@@ -19,7 +19,7 @@ class OneTenant:
         if tenant is None or tenant == self._tenant:
             return
         if self._tenant is not None:
-            raise MapperError(
+            raise TenantError(
                 f"events of two tenants in one run: {self._tenant} and {tenant}. Each tenant needs its own "
                 f"receiver, landing store and ledger"
             )

@@ -11,7 +11,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.errors import LostProofError
 from mapper_newstore_stock.ledger.past_tables import unknown_past
 from mapper_newstore_stock.ledger.tables import on_hand, run
 from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, name_keys
@@ -81,7 +81,7 @@ def refuse_rows_of_unknown_past(connection: sa.Connection, proofs: Proofs) -> No
     ]
     query = sa.select(*key).where(sa.or_(*says_less)).order_by(*key)
     if rows := connection.execute(query.limit(NAMED_KEYS)).all():
-        raise OnHandError(
+        raise LostProofError(
             f"the landing store has pruned completions up to logical timestamp {through}, this ledger has never taken "
             f"them, and these on-hand rows do not say that they contain them: {name_keys(rows)}. Nothing was sent. "
             f"Restore the ledger that has taken them, or provide rows whose as_of_logical_timestamp is {least} or "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.errors import UnusableRowsError
 
 NAMED_ROWS = 20
 
@@ -32,8 +32,8 @@ class RowProblems:
             OnHandError: names the rows, at most 20 of them, and says how many there are.
         """
         if self._count == 1:
-            raise OnHandError(self._named[0])
+            raise UnusableRowsError(self._named[0])
         if self._count:
             more = self._count - len(self._named)
             text = "; ".join(self._named) + (f"; and {more} more" if more else "")
-            raise OnHandError(f"{self._count} rows cannot be used: {text}")
+            raise UnusableRowsError(f"{self._count} rows cannot be used: {text}")

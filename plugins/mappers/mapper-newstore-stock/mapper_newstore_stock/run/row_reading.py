@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import typing as t
 
-from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.errors import NotWholeError, OnHandError
 from mapper_newstore_stock.events import as_kept
 from mapper_newstore_stock.run.csv_lists import is_blank
 from mapper_newstore_stock.run.examined_rows import FutureError, NoKeyError, examined
@@ -131,7 +131,7 @@ class RowReader:
         self._problems.refuse()
         if self._is_whole and not (last or self._last_examined):
             place = self._source.place
-            raise OnHandError(
+            raise NotWholeError(
                 f"{place.name}: there is no row in it, as if nothing were on hand anywhere. Nothing was sent. Let the "
                 f"ERP write it again, or correct on_hand_{'query' if place.query else 'url'}"
             )

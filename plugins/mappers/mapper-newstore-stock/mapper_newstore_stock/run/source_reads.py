@@ -7,6 +7,7 @@ import typing as t
 import msgspec
 import sqlalchemy as sa
 
+from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.ledger.database import insert
 from mapper_newstore_stock.ledger.proof import Proof, Proofs
 from mapper_newstore_stock.ledger.tables import is_absent, on_hand
@@ -32,7 +33,7 @@ class SourceRead(msgspec.Struct, frozen=True, kw_only=True):
         kept: How far its changes have been read (`on_hand_updated_column`).
         full_read_at: When all its rows were read, epoch milliseconds.
         kept_list: What the list that is kept for the next run must be.
-        why: Why it could not be read.
+        error: Why it could not be read; None: it was.
         is_too_old: Its rows may not be used any more.
     """
 
@@ -42,7 +43,7 @@ class SourceRead(msgspec.Struct, frozen=True, kw_only=True):
     kept: Kept | None = None
     full_read_at: int | None = None
     kept_list: KeptList | None = None
-    why: str = ""
+    error: OnHandError | None = None
     is_too_old: bool = False
 
     @property

@@ -8,7 +8,7 @@ import typing as t
 import msgspec
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.errors import OnHandError, RepeatedKeysError, StaleListError
 from mapper_newstore_stock.ledger.database import begin_writing_rows, undone_if_it_fails
 from mapper_newstore_stock.ledger.proof import Proof, last_proofs
 from mapper_newstore_stock.ledger.quantities import same_key
@@ -83,7 +83,7 @@ class SourceReader:
         self._begin_writing()
         self._refuse_keys_of_two(found)
         if all(read.is_too_old for read in found.values()):
-            raise OnHandError(next(iter(found.values())).why)
+            raise next(read.error for read in found.values() if read.error)
         return found
 
     def _read(self, source: Source) -> SourceRead:
@@ -105,7 +105,7 @@ class SourceReader:
                 changed = ChangedRows.begin(inputs.on_hand, erp, last, since) if last else None
                 proof = inputs.proof(erp)
                 if source.is_too_old(inputs.list_taken_at or now_ms, now_ms):
-                    raise OnHandError(f"{inputs.on_hand.place.name} is older than max_on_hand_age_minutes")
+                    raise StaleListError(f"{inputs.on_hand.place.name} is older than max_on_hand_age_minutes")
                 # Bookings that are read after the numbers would prove units that are not in them.
                 booked = load_bookings(connection, inputs.bookings, erp) if inputs.bookings else 0
                 read = reader.load(erp, changed)
@@ -224,7 +224,7 @@ class SourceReader:
         if kept is None or last is None:
             if source.name:
                 logger.warning("%s has never been read, its keys are held: %s", source.name, error)
-                return SourceRead(proof=Proof(), is_live=False, why=str(error), is_too_old=True)
+                return SourceRead(proof=Proof(), is_live=False, error=error, is_too_old=True)
             raise error
         too_old = source.is_too_old(kept.taken_at, now_ms)
         minutes = (now_ms - kept.taken_at) // 60_000
@@ -238,7 +238,7 @@ class SourceReader:
         through = source.inputs.contained_through
         known_run = kept.read_run if last.form == "current" else None
         proof = msgspec.structs.replace(last, contained_through=through, known_run=known_run)
-        return SourceRead(proof=proof, is_live=False, taken_at=kept.taken_at, why=str(error), is_too_old=too_old)
+        return SourceRead(proof=proof, is_live=False, taken_at=kept.taken_at, error=error, is_too_old=too_old)
 
     def _refuse_keys_of_two(self, found: Mapping[str, SourceRead]) -> None:
         """Refuse keys that two sources list.
@@ -255,7 +255,7 @@ class SourceReader:
             .order_by(row.fulfillment_node_id, row.product_id)
         )
         if rows := self._connection.execute(query.limit(20)).all():
-            raise OnHandError(
+            raise RepeatedKeysError(
                 f"on_hand_sources: {rows[0].other} and {rows[0].source} both list {name_keys(rows)}. Nothing was sent. "
                 f"Leave them out in one (on_hand_query)"
             )

@@ -8,7 +8,7 @@ import decimal
 import re
 import typing as t
 
-from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.errors import UnusableRowsError
 from mapper_newstore_stock.run.moments import MomentReader
 from mapper_newstore_stock.run.under_way import rowversion
 
@@ -131,7 +131,7 @@ def as_cursor(value: object) -> Cursor:
         return int(value)
     if isinstance(value, bytes):
         return rowversion(value)
-    raise OnHandError(f"on_hand_updated_column holds {value!r}; it must hold whole numbers, times or texts")
+    raise UnusableRowsError(f"on_hand_updated_column holds {value!r}; it must hold whole numbers, times or texts")
 
 
 def is_above(cursor: Cursor, other: Cursor) -> bool:
@@ -144,7 +144,7 @@ def is_above(cursor: Cursor, other: Cursor) -> bool:
         return cursor > other
     if isinstance(cursor, str) and isinstance(other, str):
         return cursor > other
-    raise OnHandError(
+    raise UnusableRowsError(
         f"on_hand_updated_column holds {cursor!r} and {other!r}, and none of them is the later one; it must hold "
         f"values of one kind"
     )

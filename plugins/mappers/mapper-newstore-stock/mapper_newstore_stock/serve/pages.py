@@ -8,7 +8,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import LedgerError
+from mapper_newstore_stock.errors import ServerError
 from mapper_newstore_stock.ledger.age import ages
 from mapper_newstore_stock.ledger.hidden import hidden_units
 from mapper_newstore_stock.ledger.history import COLUMNS, history
@@ -224,7 +224,7 @@ def _stream(given: Given) -> list[Markup]:
         return [note("The receiver was not asked: serve with --receiver-url URL.")]
     try:
         return [figures(stream_health(given.receiver_url, dt.datetime.now(tz=dt.UTC)))]
-    except LedgerError as error:
+    except ServerError as error:
         return [note(str(error))]
 
 
