@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ from mapper_newstore_stock.ledger.tables import held_key, on_hand
 from tests.mapper.shop_day import ShopDay
 
 if t.TYPE_CHECKING:
+    import random
     from pathlib import Path
 
     import pytest
@@ -33,19 +35,30 @@ class BothWays:
         directory: For ledgers and lists.
         caplog: What they say.
         ledgers: Where their ledgers are.
+        instead: Settings of the one that reads all, in place of those of both.
+        called: What each of them may call the list, if not alike.
         settings: Of both.
     """
 
     def __init__(
-        self, directory: Path, caplog: pytest.LogCaptureFixture, ledgers: tuple[Ledgers, Ledgers], **settings: t.Any
+        self,
+        directory: Path,
+        caplog: pytest.LogCaptureFixture,
+        ledgers: tuple[Ledgers, Ledgers],
+        *,
+        instead: dict[str, t.Any] | None = None,
+        called: str = "",
+        **settings: t.Any,
     ) -> None:
         self._caplog = caplog
         self._directory = directory / "lists"
         self._days = []
-        for name, of, place in zip(("kept", "whole"), ledgers, ({"cache_dir": str(self._directory)}, {}), strict=True):
+        self._called = re.compile(called or r"(?!)")
+        own = ({"cache_dir": str(self._directory)}, instead or {})
+        for name, of, place in zip(("kept", "whole"), ledgers, own, strict=True):
             (directory / name).mkdir(parents=True)
             engine = of.new(directory / name)
-            self._days.append((ShopDay(directory / name, engine, **settings, **place), engine))
+            self._days.append((ShopDay(directory / name, engine, **{**settings, **place}), engine))
         #: How often only what differed was read.
         self.compared = 0
 
@@ -65,11 +78,41 @@ class BothWays:
         try:
             sent: t.Any = [(cut.range, cut.quantities) for cut in day.run(*events)]
         except (OnHandError, QuantityError) as error:
-            sent = str(error)
+            sent = self._alike(str(error))
         said = messages(self._caplog)
         self.compared += any(COMPARED in text for text in said)
         with engine.connect() as connection:
             rows = connection.execute(sa.select(on_hand).order_by(*on_hand.primary_key)).all()
             held = connection.execute(sa.select(*held_key.primary_key, held_key.c.kind, held_key.c.reason)).all()
-        said = [text for text in said if not any(words in text for words in ABOUT_THE_WAY)]
-        return [sent, said, [tuple(row) for row in rows], sorted(tuple(row) for row in held)]
+        said = [self._alike(text) for text in said if not any(words in text for words in ABOUT_THE_WAY)]
+        why = sorted((*row[:-1], self._alike(row[-1])) for row in map(tuple, held))
+        return [sent, said, [tuple(row) for row in rows], why]
+
+    def _alike(self, text: str) -> str:
+        return self._called.sub("THE LIST", text)
+
+
+def meddle(kept: Path, others: list[bytes], chance: random.Random) -> None:
+    """Do something to the file a list is kept in, or nothing.
+
+    Args:
+        kept: The file.
+        others: What was in it before; its content is added.
+        chance: Says what.
+    """
+    if not kept.exists():
+        return
+    content = kept.read_bytes()
+    others.append(content)
+    match chance.choice(["nothing"] * 20 + ["deleted", "cut", "flipped", "older", "longer"]):
+        case "deleted":
+            kept.unlink()
+        case "cut":
+            kept.write_bytes(content[: chance.randrange(len(content))])
+        case "flipped":
+            at = chance.randrange(len(content))
+            kept.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        case "older":
+            kept.write_bytes(chance.choice(others))
+        case "longer":
+            kept.write_bytes(content + b"DC01,SKU-1,4,\n")

@@ -14,7 +14,7 @@ import typing as t
 import pytest
 from mapper_newstore_stock.run import kept_lists
 
-from tests.mapper.both_ways import BothWays
+from tests.mapper.both_ways import BothWays, meddle
 from tests.mapper.on_hand_lists import HEADER
 from tests.mapper.shop_day import Ledgers, completed
 
@@ -86,25 +86,6 @@ class Story:
         is_cut = self.odd and self.chance.random() < 0.1
         return (self.end.join([self.header, *self.lines]) + ("" if is_cut else self.end)).encode()
 
-    def meddle(self, kept: Path, others: list[bytes]) -> None:
-        """Do something to the file the list is kept in."""
-        if not kept.exists():
-            return
-        content = kept.read_bytes()
-        others.append(content)
-        match self.chance.choice(["nothing"] * 20 + ["deleted", "cut", "flipped", "older", "longer"]):
-            case "deleted":
-                kept.unlink()
-            case "cut":
-                kept.write_bytes(content[: self.chance.randrange(len(content))])
-            case "flipped":
-                at = self.chance.randrange(len(content))
-                kept.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
-            case "older":
-                kept.write_bytes(self.chance.choice(others))
-            case "longer":
-                kept.write_bytes(content + b"DC01,SKU-1,4,\n")
-
 
 @pytest.fixture(scope="module")
 def ledgers() -> tuple[Ledgers, Ledgers]:
@@ -150,7 +131,7 @@ def test_both_ways_send_and_say_the_same(
             except AssertionError as error:
                 raise AssertionError(f"seed {seed}, list {step}: {content!r}") from error
             if ways.file:
-                story.meddle(ways.file, others)
+                meddle(ways.file, others, story.chance)
             story.go_on()
         lists, compared = lists + LISTS_OF_A_STORY, compared + ways.compared
     # Of the others the first of each story is one, and many are refused.

@@ -119,7 +119,7 @@ class BookingSource:
                 type(value) is str and value.isprintable() and value.strip() == value != "" for value in values[:texts]
             )
             if not is_plain or (units is not None and not (type(values[units]) is int and values[units] >= 0)):
-                if is_blank(values) and not self.place.is_sql:
+                if is_blank(values) and self.place.is_csv:
                     continue
                 try:
                     values = self._examined(values, names, units)  # noqa: PLW2901 - the same row, as it should be
@@ -159,7 +159,7 @@ class BookingSource:
 
 def _hint(place: Place, names: Sequence[str]) -> str:
     """Return what to do about a header row without a reference; "" when nobody knows."""
-    if place.is_sql:
+    if not place.is_csv:
         return ""
     return next(filter(None, (hint(names, name, place.setting, place.layout.delimiter) for name in REFERENCES)), "")
 

@@ -10,6 +10,7 @@ if t.TYPE_CHECKING:
 DELIMITERS = {",": ",", ";": ";", "\t": "tab", "|": "|"}
 #: A byte order mark of UTF-8 read as a Western encoding.
 MISREAD_BOM = "ï»¿"
+PARQUET = b"PAR1"
 UTF_16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 UTF_16 = "it looks like UTF-16: set csv_encoding to utf-16"
 
@@ -31,8 +32,13 @@ def hint(header: Sequence[str], name: str, setting: str, delimiter: str) -> str:
     for mark, called in DELIMITERS.items():
         if mark != delimiter and name.casefold() in [part.strip('" ').casefold() for part in text.split(mark)]:
             return f": it looks split by {called!r}: set csv_delimiter to {called!r}"
-    alike = [other for other in header if other.strip().casefold() == name.strip().casefold()]
-    if alike and name not in header:
+    return spelled_otherwise(header, name, setting)
+
+
+def spelled_otherwise(names: Sequence[str], name: str, setting: str) -> str:
+    """Return which column of a file seems to be meant by a name that is not there; "" when none does."""
+    alike = [other for other in names if other.strip().casefold() == name.strip().casefold()]
+    if alike and name not in names:
         return f": it has {alike[0]!r}, and names must be the same letter by letter: name it in {setting}_columns"
     return ""
 
@@ -43,6 +49,8 @@ def not_decoded(error: UnicodeError) -> str:
         return f"it cannot be decoded ({error}): set csv_encoding to what the ERP writes"
     if error.object[:2] in UTF_16_BOMS:
         return UTF_16
+    if error.object.startswith(PARQUET):
+        return "it is a Parquet file: let its name end in .parquet"
     if error.reason in ("unexpected end of data", "truncated data"):
         return "the file ends inside a character: it was cut, or is still being written. Let the ERP write it again"
     wrong = error.object[error.start : error.start + 1].hex()

@@ -1,4 +1,4 @@
-"""The ERP's tables: rows of a SQL database or of a CSV, by the names of their columns."""
+"""The ERP's tables: rows of a SQL database, of a CSV or of Parquet, by the names of their columns."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from mapper_newstore_stock.run.kept_lists import blocks
 from mapper_newstore_stock.run.layouts import CsvFormat
 from mapper_newstore_stock.run.line_diff import CannotCompareError
 from mapper_newstore_stock.run.list_bytes import shown_url
+from mapper_newstore_stock.run.list_parts import is_parquet
 from mapper_newstore_stock.run.sql_rows import batches, lines_of
 from mapper_newstore_stock.run.sql_tables import column_names, select
 from mapper_newstore_stock.run.under_way import changes_under_way
@@ -29,6 +30,7 @@ if t.TYPE_CHECKING:
     from mapper_newstore_stock.run.clocks import Difference, Now
     from mapper_newstore_stock.run.csv_lists import Found
     from mapper_newstore_stock.run.kept_lists import ListWriter
+    from mapper_newstore_stock.run.parquet_lists import ParquetList
     from mapper_newstore_stock.run.sql_rows import Row
     from mapper_newstore_stock.run.under_way import UnderWay
 
@@ -42,7 +44,7 @@ class Place(t.NamedTuple):
 
     Attributes:
         setting: Which settings say so: `on_hand` or `booked`.
-        url: SQLAlchemy URL, or path or fsspec URL of a CSV with a header row.
+        url: SQLAlchemy URL, or path or fsspec URL of a CSV with a header row or of a Parquet file or directory.
         table: Table to read from a SQL source (`schema.table` works).
         query: Query to read from a SQL source instead of a table.
         layout: How a CSV is written.
@@ -56,8 +58,13 @@ class Place(t.NamedTuple):
 
     @property
     def is_sql(self) -> bool:
-        """Whether it is a SQL database rather than a CSV."""
+        """Whether it is a SQL database rather than a file."""
         return is_sql(self.url)
+
+    @property
+    def is_csv(self) -> bool:
+        """Whether it is made of lines of text; other rows have values of their own types."""
+        return not (self.is_sql or is_parquet(self.url))
 
     @property
     def name(self) -> str:
@@ -69,9 +76,21 @@ class Place(t.NamedTuple):
         """The CSV that it is."""
         return CsvFile(self.setting, self.url, self.layout)
 
+    @property
+    def parquet(self) -> ParquetList:
+        """The Parquet that it is.
+
+        Raises:
+            OnHandError: what reads it is not installed.
+        """
+        with _explained(self):
+            from mapper_newstore_stock.run.parquet_lists import ParquetList  # noqa: PLC0415 - most need no Arrow
+
+        return ParquetList(self.setting, self.url)
+
     def row(self, position: int, *key: object) -> str:
         """Say which row of it is meant."""
-        if self.is_sql:
+        if not self.is_csv:
             return f"{self.name}, row {position} ({', '.join(map(_named, key))})"
         return f"{self.name}, {'/'.join(map(_named, key))} in line {position}"
 
@@ -128,7 +147,7 @@ class ErpTables:
             ConfigurationError: the settings do not fit the source.
         """
         if not place.is_sql:
-            yield from place.csv.rows(names, damaged, writer)
+            yield from place.csv.rows(names, damaged, writer) if place.is_csv else place.parquet.rows(names, writer)
             return
         with _explained(place):
             connection = self.connection(place)
@@ -140,17 +159,21 @@ class ErpTables:
 
     @contextlib.contextmanager
     def lines(self, place: Place, names: Sequence[str]) -> Iterator[Lines]:
-        """Open a list for its lines: those of a file, or the rows of a SQL source as lines.
+        """Open a list for its lines: those of a CSV, or other rows as lines.
 
         Raises:
             CannotCompareError: it is not made of lines, or the file cannot be read; `rows` says why.
             OnHandError, ConfigurationError: as `rows`, of a SQL source.
         """
-        if not place.is_sql:
+        if place.is_csv:
             with place.csv.raw() as stream:
                 if stream is None:
                     raise CannotCompareError(NOT_ALONE)
                 yield Lines(stream.readline(), blocks(stream))
+            return
+        if not place.is_sql:
+            with contextlib.closing(place.parquet.lines(names)) as written:
+                yield Lines(b"", (lines.block for lines in written))
             return
         with _explained(place):
             connection = self.connection(place)
@@ -164,7 +187,7 @@ class ErpTables:
             OnHandError, ConfigurationError: as `rows`.
         """
         if not place.is_sql:
-            return place.csv.header()
+            return place.csv.header() if place.is_csv else place.parquet.header()
         with _explained(place):
             return column_names(self.connection(place), place)
 
@@ -242,7 +265,7 @@ def _named(value: object) -> str:
 
 
 def is_sql(url: str) -> bool:
-    """Return whether a URL names a SQL database rather than a CSV."""
+    """Return whether a URL names a SQL database rather than a file."""
     scheme = url.partition("://")[0].partition("+")[0]
     return "://" in url and scheme not in fsspec.available_protocols()
 

@@ -1,4 +1,4 @@
-"""Lists the ERP writes as files: which one counts, and when its numbers were taken."""
+"""Lists the ERP writes as files, or as directories of them: which counts, and when its numbers were taken."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import fsspec
 from mapper_newstore_stock.errors import ConfigurationError, OnHandError
 from mapper_newstore_stock.run.list_bytes import shown_url
 from mapper_newstore_stock.run.list_errors import why
+from mapper_newstore_stock.run.list_parts import NoPartsError, is_directory, parts_of
 from mapper_newstore_stock.run.web_lists import options
 
 if t.TYPE_CHECKING:
@@ -34,8 +35,9 @@ class ListFiles:
     """The files an `on_hand_url` means.
 
     Attributes:
-        url: Path or fsspec URL; with `*`, the newest file that matches counts.
+        url: Path or fsspec URL; with `*`, the newest that matches counts; with `/` at its end, it means directories.
         done_marker: What the name of a second file adds that the ERP writes when a list is whole; "": it writes none.
+            In a directory, all of its name.
         name_format: How a file's name says when its numbers were taken, as `strptime` reads it; "": it does not.
         lag_ms: How long before its modification time a file's numbers were taken, milliseconds.
         moments: Reads the times in names.
@@ -69,19 +71,26 @@ class ListFiles:
             raise ConfigurationError(f"on_hand_url: {why(error, self.url)}") from error
         try:
             paths = filesystem.glob(path) if is_pattern else [path]
+            if is_directory(self.url):
+                paths = [path.rstrip("/") + "/" for path in paths if not is_pattern or filesystem.isdir(path)]
             whole = [path for path in paths if not self.done_marker or filesystem.exists(path + self.done_marker)]
             if not whole:
                 raise OnHandError(self._nothing(paths))
-            found = [(self._taken_at(filesystem, path), path) for path in whole]
+            found = [(taken_at, path) for path in whole if (taken_at := self._taken_at(filesystem, path)) is not None]
+            if not found:
+                raise OnHandError(self._nothing([]))
         except OnHandError:
             raise
         except Exception as error:  # each store's client raises its own kinds
             raise OnHandError(f"on_hand_url: cannot look at {shown_url(self.url)}: {why(error, self.url)}") from error
         taken_at, path = max(found)
-        return ListFile(str(filesystem.unstrip_protocol(path)) if "://" in self.url else path, taken_at)
+        if "://" in self.url:
+            path = str(filesystem.unstrip_protocol(path)).rstrip("/") + ("/" if is_directory(self.url) else "")
+        return ListFile(path, taken_at)
 
-    def _taken_at(self, filesystem: t.Any, path: str) -> int:
-        name = path.rpartition("/")[2]
+    def _taken_at(self, filesystem: t.Any, path: str) -> int | None:
+        """Return when the numbers of a list were taken, epoch milliseconds; None: it is one of several, and empty."""
+        name = path.rstrip("/").rpartition("/")[2]
         if self.name_format:
             try:
                 return self.moments.parsed(name, self.name_format)
@@ -89,11 +98,26 @@ class ListFiles:
                 raise OnHandError(
                     f"{path}: its name is not as taken_at_format says ({self.name_format}): {error}"
                 ) from error
-        modified: dt.datetime = filesystem.modified(path)
-        return int((modified if modified.tzinfo else modified.replace(tzinfo=dt.UTC)).timestamp() * 1000) - self.lag_ms
+        try:
+            # A directory is written when its last part is, as a file when its last line is.
+            paths = [part.path for part in parts_of(filesystem, path)] if is_directory(path) else [path]
+        except NoPartsError:
+            if "*" in self.url:
+                return None
+            raise
+        return max(_epoch_ms(filesystem.modified(path)) for path in paths) - self.lag_ms
 
     def _nothing(self, paths: list[str]) -> str:
         url = shown_url(self.url)
         if paths:
-            return f"on_hand_url: none of the {len(paths)} files at {url} has a {self.done_marker} beside it yet"
-        return f"on_hand_url: no file matches {url}"
+            found = (
+                f"{len(paths)} directories at {url} has a {self.done_marker} in it"
+                if is_directory(url)
+                else f"{len(paths)} files at {url} has a {self.done_marker} beside it"
+            )
+            return f"on_hand_url: none of the {found} yet"
+        return f"on_hand_url: no {'directory' if is_directory(url) else 'file'} matches {url}"
+
+
+def _epoch_ms(modified: dt.datetime) -> int:
+    return int((modified if modified.tzinfo else modified.replace(tzinfo=dt.UTC)).timestamp() * 1000)

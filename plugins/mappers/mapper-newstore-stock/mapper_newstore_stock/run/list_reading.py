@@ -179,7 +179,7 @@ class ListReader:
     def _rows(self, header: bytes, lines: Iterable[tuple[int, bytes]], unusable: list[UnusableRow]) -> list[OnHandRow]:
         reader = RowReader(self._source, unusable.append, is_whole=False, left_out=self._writer.leave_out)
         place = self._source.place
-        found = rows_of(lines) if place.is_sql else place.csv.rows_of_lines(header, lines, self._source.names)
+        found = place.csv.rows_of_lines(header, lines, self._source.names) if place.is_csv else rows_of(lines)
         try:
             return list(reader.rows(found))
         except OnHandError as error:

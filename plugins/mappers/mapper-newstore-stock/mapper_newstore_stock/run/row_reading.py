@@ -173,7 +173,7 @@ class RowReader:
             return
         self._problems.add(f"{where}: {error}")
         # Excel writes the sum of a column below it; no row of a shop has a node to itself and no product.
-        if not (self._source.place.is_sql or product or node in self._nodes) and node and is_blank(values[3:4]):
+        if self._source.place.is_csv and not (product or node in self._nodes) and node and is_blank(values[3:4]):
             self._total = where
 
     def _is_ignored(self, value: object, node: str, product: str) -> bool:

@@ -101,6 +101,7 @@ _WRITTEN: dict[type, Callable[[t.Any], t.Any]] = {
 }
 _READ: dict[str, Callable[[str], t.Any]] = {
     "decimal": decimal.Decimal,
+    "float": float,
     "bytes": bytes.fromhex,
     "moment": dt.datetime.fromisoformat,
     "day": dt.date.fromisoformat,

@@ -1,0 +1,89 @@
+"""Lists that are directories: their part files, which together are one list, as warehouses export them."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from fsspec.implementations.local import LocalFileSystem
+
+from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.run.list_bytes import shown_url
+
+#: How names begin, and end, of what lies beside the parts: markers, checksums, what is still being written.
+#: How the names of Parquet files end.
+ENDINGS = (".parquet", ".parq")
+#: Protocols before another one that name no file, as in `simplecache::s3://exports/stock.parquet`.
+ALONE = re.compile(r"^(?:[\w+.-]+::)+")
+NO_PARTS, CHECKSUMS = ("_", "."), ".crc"
+
+
+class NoPartsError(OnHandError):
+    """A directory has no part of a list in it: nobody has written one yet, or it was emptied."""
+
+
+class Part(t.NamedTuple):
+    """One file of a list.
+
+    Attributes:
+        path: As its store names it.
+        size: Bytes; None: the store does not say.
+    """
+
+    path: str
+    size: int | None = None
+
+    def shown(self, filesystem: t.Any) -> str:
+        """Return what errors call it."""
+        return _shown(filesystem, self.path)
+
+
+def is_parquet(url: str) -> bool:
+    """Return whether a URL names Parquet: its name says so, or that it is a directory of part files."""
+    name = ALONE.sub("", url).partition("::")[0]
+    # A signed URL goes on behind the name.
+    return is_directory(url) or (re.split("[?#]", name)[0] if "://" in name else name).lower().endswith(ENDINGS)
+
+
+def is_directory(url: str) -> bool:
+    """Return whether a URL names a directory of part files."""
+    return url.endswith("/")
+
+
+def parts_of(filesystem: t.Any, path: str) -> list[Part]:
+    """Return the part files of a directory as they are now, in order of their names.
+
+    Args:
+        filesystem: The store, as fsspec opens it.
+        path: The directory, as the store names it.
+
+    Raises:
+        NoPartsError: there is none.
+        OnHandError: parts lie in directories below it.
+        OSError and others: it cannot be looked at; each store raises its own kinds.
+    """
+    found, place = [], path.rstrip("/")
+    # What a client remembers of an earlier look is not what is there.
+    filesystem.invalidate_cache(place)
+    for entry in filesystem.ls(place, detail=True):
+        inside = entry["name"].rstrip("/")
+        name = inside.rpartition("/")[2]
+        # Object stores may list the directory itself, as an empty object.
+        if inside == place or name.startswith(NO_PARTS) or name.endswith(CHECKSUMS):
+            continue
+        if entry["type"] == "directory":
+            raise OnHandError(
+                f"{_shown(filesystem, inside)}: it is a directory among the parts of a list; its rows would be missing. Let the ERP write all "
+                f"parts into one directory, not partitioned by a column"
+            )
+        found.append(Part(entry["name"], entry.get("size")))
+    if not found:
+        raise NoPartsError(
+            f"{_shown(filesystem, place)}/: there is no part of a list in it, as if nothing were "
+            f"on hand anywhere. Nothing was sent. Let the ERP write it again"
+        )
+    return sorted(found)
+
+
+def _shown(filesystem: t.Any, path: str) -> str:
+    return path if isinstance(filesystem, LocalFileSystem) else shown_url(filesystem.unstrip_protocol(path))
