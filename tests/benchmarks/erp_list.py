@@ -98,8 +98,8 @@ def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
     measured = {**in_turns(ways, rounds), ALLOWED: [_allowed(rows, MOST_SECONDS)]}
     report.add("ERP's list", rows, {**measured, NOTHING: [run((next(now) - 1) % 2)]}, required)
     _measure_parquet(report, lists, rows, rounds, directory)
-    #    _measure_tables(report, lists[0], rows, directory)
-    # _measure_busy(report, directory)
+    _measure_tables(report, lists[0], rows, directory)
+    _measure_busy(report, directory)
 
 
 def _measure_parquet(report: Report, lists: list[Path], rows: int, rounds: int, directory: Path) -> None:

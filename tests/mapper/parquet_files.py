@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import typing as t
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.mapper.on_hand_lists import HEADER
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
 
 NAMES = HEADER.split(",")
 TEXT, WHOLE = pa.string(), pa.int64()

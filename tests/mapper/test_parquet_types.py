@@ -78,7 +78,7 @@ def test_a_key_that_is_none_is_refused_with_its_row(tmp_path: Path, kind: t.Any,
     assert said in found
 
 
-def test_a_text_whose_bytes_are_none_is_refused_with_its_row(tmp_path: Path) -> None:
+def test_a_text_whose_bytes_are_none_stays_bytes() -> None:
     broken = pa.Array.from_buffers(TEXT, 2, pa.array([b"SKU-1", NOT_UTF_8], pa.binary()).buffers())
     lines = lines_of([broken])
     assert lines.block == b'["SKU-1"]\n[["bytes","fffe"]]\n'

@@ -19,7 +19,7 @@ NO_PARTS, CHECKSUMS = ("_", "."), ".crc"
 
 
 class NoPartsError(OnHandError):
-    """A directory has no part of a list in it: nobody has written one yet, or it was emptied."""
+    """A directory has no part of a list in it: none is written yet, or it was emptied."""
 
 
 class Part(t.NamedTuple):
@@ -73,8 +73,8 @@ def parts_of(filesystem: t.Any, path: str) -> list[Part]:
             continue
         if entry["type"] == "directory":
             raise OnHandError(
-                f"{_shown(filesystem, inside)}: it is a directory among the parts of a list; its rows would be missing. Let the ERP write all "
-                f"parts into one directory, not partitioned by a column"
+                f"{_shown(filesystem, inside)}: a directory among the parts of a list, whose rows would be missing. Let "
+                f"the ERP write all parts into one directory, not partitioned by a column"
             )
         found.append(Part(entry["name"], entry.get("size")))
     if not found:

@@ -6,7 +6,6 @@ type are one number, and what is no such number stays what it is, to be refused 
 
 from __future__ import annotations
 
-import decimal
 import typing as t
 
 import msgspec
@@ -16,6 +15,7 @@ import pyarrow.compute as pc
 from mapper_newstore_stock.run.whole_numbers import FLOATS_SKIP, INT64_MAX
 
 if t.TYPE_CHECKING:
+    import decimal
     from collections.abc import Callable, Sequence
 
 #: What JSON writes otherwise than it is.
@@ -23,6 +23,8 @@ ESCAPED, ESCAPED_BYTES = r'[\x00-\x1f"\\]', bytes(range(0x20)) + b'"\\'
 #: A time of the years that Python knows; Arrow writes others too, or says that it cannot.
 KNOWN_TIME = r"^(?:[1-9]\d\d\d|0[1-9]\d\d|00[1-9]\d|000[1-9])-"
 UUID_BYTES = 16
+#: The kind of a column that has no values.
+NOTHING = "nothing"
 #: Where the groups of a UUID's digits begin and end.
 UUID_GROUPS = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
 _encoder = msgspec.json.Encoder()
@@ -194,7 +196,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 _KINDS: tuple[tuple[Callable[[pa.DataType], bool], str, Callable[[pa.Array], tuple[pa.Array, bool]]], ...] = (
-    (pa.types.is_null, "nothing", _of_nothing),
+    (pa.types.is_null, NOTHING, _of_nothing),
     (_is_text, "text", _of_text),
     (_is_bytes, "bytes", _of_text),
     (pa.types.is_integer, "whole numbers", _of_whole),

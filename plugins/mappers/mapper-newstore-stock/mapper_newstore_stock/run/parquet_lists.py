@@ -25,7 +25,7 @@ from mapper_newstore_stock.run.line_diff import BLOCK_BYTES
 from mapper_newstore_stock.run.list_bytes import shown_url
 from mapper_newstore_stock.run.list_errors import why
 from mapper_newstore_stock.run.list_parts import Part, is_directory, parts_of
-from mapper_newstore_stock.run.parquet_lines import Lines, kind_of, lines_of
+from mapper_newstore_stock.run.parquet_lines import NOTHING, Lines, kind_of, lines_of
 from mapper_newstore_stock.run.sql_rows import rows_of
 from mapper_newstore_stock.run.web_lists import options
 
@@ -101,9 +101,13 @@ class ParquetList:
             for part in parts:
                 with self._opened(filesystem, part) as file:
                     self._check(file.schema_arrow, wanted, kinds)
+                    missing = file.metadata.num_rows
                     for batch in file.iter_batches(BATCH_ROWS, columns=wanted, use_threads=False):
                         nothing = pa.nulls(batch.num_rows)
                         yield lines_of([batch.column(name) if name else nothing for name in names])
+                        missing -= batch.num_rows
+                    if missing:
+                        raise pa.ArrowInvalid(f"it has {-missing:+} rows beside those it should have")
             self._reading = shown_url(self._url)
             if is_directory(self._url) and self._parts()[1] != parts:
                 raise OnHandError(f"{self._reading}: its parts {_OTHERS}")
@@ -124,6 +128,7 @@ class ParquetList:
                 # All of it at once: stores hand out parts in many calls, or only from its begin on.
                 stream = resources.enter_context(tempfile.TemporaryFile())
                 shutil.copyfileobj(resources.enter_context(filesystem.open(part.path, "rb")), stream, BLOCK_BYTES)
+                stream.flush()
             before = _state(stream)
             yield resources.enter_context(
                 pq.ParquetFile(
@@ -162,8 +167,9 @@ class ParquetList:
                     f"{self._reading}: column {name} is of type {schema.field(name).type}, expected text, numbers or "
                     f"times: cast it where the list is written"
                 )
-            before, first = kinds.setdefault(name, (kind.name, self._reading))
-            if kind.name != before:
+            # A part in which a column is empty may not know what it is of.
+            before, first = kinds.setdefault(name, (kind.name, self._reading)) if kind.name != NOTHING else ("", "")
+            if before not in ("", kind.name):
                 raise OnHandError(
                     f"{self._reading}: column {name} holds {kind.name}, and {before} in {first}: parts of one list are "
                     f"alike. Let the ERP write it again"
@@ -179,7 +185,8 @@ class ParquetList:
             text = f"{self._setting}_url: cannot read {self._reading}"
             # Of a file it cannot read, Arrow says so without a number of the system's.
             if isinstance(error, pa.ArrowException) or (type(error) is OSError and error.errno is None):
-                said = str(error).splitlines()[0]
+                # It quotes bytes that it cannot make sense of.
+                said = "".join(sign if sign.isprintable() else "?" for sign in str(error).partition("\n")[0])
                 raise OnHandError(
                     f"{text}: it is no Parquet file, or is cut, damaged or still being written ({said}). Let the ERP "
                     f"write it again"
