@@ -14,8 +14,9 @@ import typing as t
 
 import pytest
 from mapper_newstore_stock.errors import OnHandError
-from mapper_newstore_stock.run.erp_tables import ErpTables, Place
+from mapper_newstore_stock.run.erp_tables import ErpTables
 from mapper_newstore_stock.run.on_hand import OnHandSource
+from mapper_newstore_stock.run.places import Place
 
 if t.TYPE_CHECKING:
     from pathlib import Path

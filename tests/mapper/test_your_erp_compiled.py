@@ -14,8 +14,9 @@ from mapper_newstore_stock.run.bookings import BookingSource
 from mapper_newstore_stock.run.changed_rows import ChangedRows, LastReading
 from mapper_newstore_stock.run.clocks import host_now
 from mapper_newstore_stock.run.erp_inputs import check_source
-from mapper_newstore_stock.run.erp_tables import ErpTables, Place
+from mapper_newstore_stock.run.erp_tables import ErpTables
 from mapper_newstore_stock.run.on_hand import OnHandSource
+from mapper_newstore_stock.run.places import Place
 from mapper_newstore_stock.run.under_way import UnderWay, lowest_rowversion
 from mapper_newstore_stock.run.updated_values import Times, Watch
 from sqlalchemy.dialects import mssql, oracle

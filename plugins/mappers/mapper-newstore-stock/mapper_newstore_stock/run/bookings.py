@@ -22,7 +22,8 @@ from mapper_newstore_stock.run.whole_numbers import NumberReader
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from mapper_newstore_stock.run.erp_tables import ErpTables, Place
+    from mapper_newstore_stock.run.erp_tables import ErpTables
+    from mapper_newstore_stock.run.places import Place
 
 #: What a booking may be known by.
 REFERENCES = ("event_id", "fulfillment_request_id", "order_id")

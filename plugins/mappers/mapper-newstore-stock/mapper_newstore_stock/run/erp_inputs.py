@@ -11,11 +11,12 @@ from mapper_newstore_stock.errors import ClockError, ConfigurationError
 from mapper_newstore_stock.ledger.proof import Proof
 from mapper_newstore_stock.run.bookings import BookingSource
 from mapper_newstore_stock.run.clocks import newstore_difference, refuse_difference
-from mapper_newstore_stock.run.erp_tables import ErpTables, Place, has_snapshots, is_sql
+from mapper_newstore_stock.run.erp_tables import ErpTables
 from mapper_newstore_stock.run.layouts import csv_format, number_reader
 from mapper_newstore_stock.run.list_files import ListFile, ListFiles
 from mapper_newstore_stock.run.moments import MomentReader
 from mapper_newstore_stock.run.on_hand import TAKEN_AT, OnHandSource
+from mapper_newstore_stock.run.places import Place, has_snapshots, is_sql
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -7,19 +7,16 @@ import itertools
 import typing as t
 from pathlib import Path
 
-import fsspec
 import sqlalchemy as sa
 
 from mapper_newstore_stock.address import address
 from mapper_newstore_stock.errors import OnHandError
-from mapper_newstore_stock.ledger.database import STREAMED, open_engine, short
+from mapper_newstore_stock.ledger.database import STREAMED, open_engine
 from mapper_newstore_stock.run.clocks import database_difference, database_now, host_now
-from mapper_newstore_stock.run.csv_lists import NOT_ALONE, CsvFile
+from mapper_newstore_stock.run.csv_lists import NOT_ALONE
 from mapper_newstore_stock.run.kept_lists import blocks
-from mapper_newstore_stock.run.layouts import CsvFormat
 from mapper_newstore_stock.run.line_diff import CannotCompareError
-from mapper_newstore_stock.run.list_bytes import shown_url
-from mapper_newstore_stock.run.list_parts import is_parquet
+from mapper_newstore_stock.run.places import SNAPSHOTS
 from mapper_newstore_stock.run.sql_rows import batches, lines_of
 from mapper_newstore_stock.run.sql_tables import column_names, select
 from mapper_newstore_stock.run.under_way import changes_under_way
@@ -30,69 +27,9 @@ if t.TYPE_CHECKING:
     from mapper_newstore_stock.run.clocks import Difference, Now
     from mapper_newstore_stock.run.csv_lists import Found
     from mapper_newstore_stock.run.kept_lists import ListWriter
-    from mapper_newstore_stock.run.parquet_lists import ParquetList
+    from mapper_newstore_stock.run.places import Place
     from mapper_newstore_stock.run.sql_rows import Row
     from mapper_newstore_stock.run.under_way import UnderWay
-
-SHOWN_CHARACTERS = 60
-#: Databases that show one moment to all statements of a transaction, and how a transaction asks for that.
-SNAPSHOTS = {"postgresql": "REPEATABLE READ", "mysql": "REPEATABLE READ", "mariadb": "REPEATABLE READ", "sqlite": None}
-
-
-class Place(t.NamedTuple):
-    """Where a table of the ERP is.
-
-    Attributes:
-        setting: Which settings say so: `on_hand` or `booked`.
-        url: SQLAlchemy URL, or path or fsspec URL of a CSV with a header row or of a Parquet file or directory.
-        table: Table to read from a SQL source (`schema.table` works).
-        query: Query to read from a SQL source instead of a table.
-        layout: How a CSV is written.
-    """
-
-    setting: str
-    url: str
-    table: str | None = None
-    query: str | None = None
-    layout: CsvFormat = CsvFormat()
-
-    @property
-    def is_sql(self) -> bool:
-        """Whether it is a SQL database rather than a file."""
-        return is_sql(self.url)
-
-    @property
-    def is_csv(self) -> bool:
-        """Whether it is made of lines of text; other rows have values of their own types."""
-        return not (self.is_sql or is_parquet(self.url))
-
-    @property
-    def name(self) -> str:
-        """What errors call it."""
-        return (self.table or f"{self.setting}_query") if self.is_sql else shown_url(self.url)
-
-    @property
-    def csv(self) -> CsvFile:
-        """The CSV that it is."""
-        return CsvFile(self.setting, self.url, self.layout)
-
-    @property
-    def parquet(self) -> ParquetList:
-        """The Parquet that it is.
-
-        Raises:
-            OnHandError: what reads it is not installed.
-        """
-        with _explained(self):
-            from mapper_newstore_stock.run.parquet_lists import ParquetList  # noqa: PLC0415 - most need no Arrow
-
-        return ParquetList(self.setting, self.url)
-
-    def row(self, position: int, *key: object) -> str:
-        """Say which row of it is meant."""
-        if not self.is_csv:
-            return f"{self.name}, row {position} ({', '.join(map(_named, key))})"
-        return f"{self.name}, {'/'.join(map(_named, key))} in line {position}"
 
 
 class Lines(t.NamedTuple):
@@ -149,7 +86,7 @@ class ErpTables:
         if not place.is_sql:
             yield from place.csv.rows(names, damaged, writer) if place.is_csv else place.parquet.rows(names, writer)
             return
-        with _explained(place):
+        with place.explained():
             connection = self.connection(place)
             wanted = select(connection, place, names)
             if where is None:
@@ -175,7 +112,7 @@ class ErpTables:
             with contextlib.closing(place.parquet.lines(names)) as written:
                 yield Lines(b"", (lines.block for lines in written))
             return
-        with _explained(place):
+        with place.explained():
             connection = self.connection(place)
             with contextlib.closing(batches(connection, select(connection, place, names))) as found:
                 yield Lines(b"", map(lines_of, found))
@@ -188,7 +125,7 @@ class ErpTables:
         """
         if not place.is_sql:
             return place.csv.header() if place.is_csv else place.parquet.header()
-        with _explained(place):
+        with place.explained():
             return column_names(self.connection(place), place)
 
     def connection(self, place: Place) -> sa.Connection:
@@ -209,14 +146,14 @@ class ErpTables:
 
     def under_way(self, place: Place) -> UnderWay:
         """Ask a SQL source what is under way now, whatever the open transaction sees."""
-        with _explained(place):
+        with place.explained():
             return changes_under_way(self._outside(place))
 
     def now(self, place: Place) -> Now:
         """Return the time where rows of a SQL source are written; a file of SQLite is written on this host."""
         if address(place.url).get_backend_name() == "sqlite":
             return host_now()
-        with _explained(place):
+        with place.explained():
             return database_now(self._outside(place))
 
     def _outside(self, place: Place) -> sa.Connection:
@@ -237,12 +174,12 @@ class ErpTables:
 
     def clock_difference(self, place: Place) -> Difference | None:
         """Compare the clock of a SQL source with this host's; None: it cannot be asked."""
-        with _explained(place):
+        with place.explained():
             return database_difference(self.connection(place))
 
     def is_standby(self, place: Place) -> bool:
         """Return whether a SQL source is a copy that lags behind, as far as it says so itself."""
-        with _explained(place):
+        with place.explained():
             connection = self.connection(place)
             if connection.dialect.name != "postgresql":
                 return False
@@ -258,26 +195,3 @@ def _kept(read: Iterator[Sequence[Row]], writer: ListWriter | None) -> Iterator[
             except CannotCompareError:
                 writer.drop()
         yield rows
-
-
-def _named(value: object) -> str:
-    return repr(str(value)[:SHOWN_CHARACTERS])[1:-1]
-
-
-def is_sql(url: str) -> bool:
-    """Return whether a URL names a SQL database rather than a file."""
-    scheme = url.partition("://")[0].partition("+")[0]
-    return "://" in url and scheme not in fsspec.available_protocols()
-
-
-def has_snapshots(url: str) -> bool:
-    """Return whether a URL names a database that shows one moment to all statements of a transaction."""
-    return is_sql(url) and address(url).get_backend_name() in SNAPSHOTS
-
-
-@contextlib.contextmanager
-def _explained(place: Place) -> Iterator[None]:
-    try:
-        yield
-    except (sa.exc.SQLAlchemyError, ImportError) as error:
-        raise OnHandError(f"{place.setting}_url: cannot read {place.name}: {short(error)}") from error

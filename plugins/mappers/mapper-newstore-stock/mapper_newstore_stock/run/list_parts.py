@@ -73,8 +73,8 @@ def parts_of(filesystem: t.Any, path: str) -> list[Part]:
             continue
         if entry["type"] == "directory":
             raise OnHandError(
-                f"{_shown(filesystem, inside)}: a directory among the parts of a list, whose rows would be missing. Let "
-                f"the ERP write all parts into one directory, not partitioned by a column"
+                f"{_shown(filesystem, inside)}: a directory among the parts of a list, whose rows would be missing. "
+                f"Let the ERP write all parts into one directory, not partitioned by a column"
             )
         found.append(Part(entry["name"], entry.get("size")))
     if not found:

@@ -17,7 +17,8 @@ if t.TYPE_CHECKING:
 
     from mapper_newstore_stock.ledger.proof import Form
     from mapper_newstore_stock.run.changed_rows import ChangedRows
-    from mapper_newstore_stock.run.erp_tables import ErpTables, Place
+    from mapper_newstore_stock.run.erp_tables import ErpTables
+    from mapper_newstore_stock.run.places import Place
 
 __all__ = ["OnHandRow", "OnHandSource", "UnusableRow"]
 

@@ -14,7 +14,7 @@ if t.TYPE_CHECKING:
 
     from sqlalchemy.sql.compiler import IdentifierPreparer
 
-    from mapper_newstore_stock.run.erp_tables import Place
+    from mapper_newstore_stock.run.places import Place
 
 #: A part of a table's name; quoted as PostgreSQL, MySQL or SQL Server quote it, it may hold dots.
 _PART = re.compile(r'"(?:[^"]|"")+"|`(?:[^`]|``)+`|\[(?:[^\]]|\]\])+\]|[^."`\[\]]+')
