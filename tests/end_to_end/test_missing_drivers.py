@@ -86,6 +86,10 @@ def test_the_tap_names_the_extra(package: str, settings: dict[str, t.Any], said:
             {"on_hand_url": "s3://bucket/on_hand.csv"},
             "s3fs is not installed: install mapper-newstore-stock[s3]",
         ),
+        *(
+            ("pyarrow", {"on_hand_url": url}, "pyarrow is not installed: install mapper-newstore-stock[parquet]")
+            for url in ("stock.parquet", "s3://bucket/stock/")
+        ),
     ],
 )
 def test_the_mapper_names_the_extra(package: str, settings: dict[str, t.Any], said: str, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from fsspec.implementations.http import HTTPFileSystem
 from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.run import web_lists
 
+from tests.mapper.parquet_files import a_parquet
 from tests.mapper.shop_day import ShopDay, completed
 from tests.shop.scripted_http import ScriptedHttp, answer
 
@@ -51,6 +52,20 @@ def refusal(day: ShopDay) -> str:
 def test_a_list_is_read_from_a_server(tmp_path: Path, server: ScriptedHttp) -> None:
     (cut,) = day_of(tmp_path, server).run(completed(11))
     assert cut.quantities == {("DC01", "SKU-1"): 9}
+
+
+@pytest.mark.parametrize("accepts", ["none", "bytes"])
+def test_a_parquet_list_is_read_from_a_server(tmp_path: Path, server: ScriptedHttp, accepts: str) -> None:
+    path = tmp_path / "stock.parquet"
+    content = (a_parquet(path, ("DC01", "SKU-1", 10, None)) and path.read_bytes()) or b""
+    server.answers["/stock.parquet?signature=s"] = answer(200, content, Accept_Ranges=accepts)
+    day = day_of(tmp_path, server, "/stock.parquet?signature=s")
+    (cut,) = day.run(completed(11))
+    assert cut.quantities == {("DC01", "SKU-1"): 9}
+    server.answers["/stock.parquet?signature=s"] = answer(200, content[:-9], Accept_Ranges=accepts)
+    said = refusal(day)
+    assert "/stock.parquet: it is no Parquet file, or is cut, damaged or still being written" in said
+    assert "signature" not in said
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -25,7 +25,7 @@ from tests.mapper.shop_day import Ledgers, completed
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-PARQUETS = int(os.environ.get("PARQUETS", "96"))
+PARQUETS = int(os.environ.get("PARQUETS", "64"))
 LISTS_OF_A_STORY = 8
 FEW = pa.dictionary(pa.int8(), TEXT)
 #: What the columns are: node, product, quantity, and what rows say of the completions they contain.
@@ -174,7 +174,7 @@ def test_the_same_rows_give_the_same_cut_and_the_same_words(
     caplog.set_level(logging.DEBUG, "mapper-newstore-stock")
     lists = compared = 0
     for seed in range(part, PARQUETS // LISTS_OF_A_STORY, 4):
-        story, others = Story(seed), []
+        story, others = Story(seed), list[bytes]()
         place, table = tmp_path / f"{seed}.parquet", tmp_path / f"{seed}.db"
         url = f"{place}/" if story.is_directory else str(place)
         ways = BothWays(

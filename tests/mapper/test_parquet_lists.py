@@ -118,15 +118,15 @@ def test_no_number_of_a_damaged_file_is_believed(tmp_path: Path, seed: int) -> N
     compression = chance.choice(["snappy", "none", "gzip", "zstd"])
     rows = [("DC01", f"SKU-{number}", chance.randrange(99), None) for number in range(40)]
     content = (a_parquet(path, *rows, compression=compression, row_group_size=15) and path.read_bytes()) or b""
-    refused = 0
+    refused = printable = 0
     for _ in range(DAMAGES_OF_A_FILE):
         at = chance.randrange(len(content))
         path.write_bytes(content[:at] + bytes([content[at] ^ (1 << chance.randrange(8))]) + content[at + 1 :])
         try:
             assert rows_of(on_hand_url=str(path)) == rows
         except OnHandError as error:
-            refused += 1
-            assert str(error).isprintable()
+            refused, printable = refused + 1, printable + str(error).isprintable()
+    assert refused == printable
     assert refused > DAMAGES_OF_A_FILE / 4
 
 
@@ -227,7 +227,7 @@ def test_a_list_that_is_partitioned_by_a_column_is_refused(parts: Path) -> None:
 def test_parts_that_come_and_go_while_they_are_read_are_refused(parts: Path) -> None:
     for change in (
         lambda: a_parquet(parts / "part-00009.parquet", A),
-        lambda: (parts / "part-00000.snappy.parquet").unlink(),
+        (parts / "part-00000.snappy.parquet").unlink,
     ):
         reading = ParquetList("on_hand", f"{parts}/").lines(NAMES)
         next(reading)
@@ -237,7 +237,7 @@ def test_parts_that_come_and_go_while_they_are_read_are_refused(parts: Path) -> 
 
 
 def test_a_directory_counts_once_its_marker_is_in_it(parts: Path) -> None:
-    settings = {"on_hand_url": f"{parts}/", "on_hand_done_marker": "_SUCCESS"}
+    settings: dict[str, t.Any] = {"on_hand_url": f"{parts}/", "on_hand_done_marker": "_SUCCESS"}
     assert len(rows_of(**settings)) == 3
     (parts / "_SUCCESS").unlink()
     said = refusal(**settings)

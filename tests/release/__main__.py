@@ -25,7 +25,7 @@ if t.TYPE_CHECKING:
 DIST = PROJECT / "dist"
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 OLDEST, NEWEST = "3.11", ("3.14", "3.13", "3.12", "3.11")
-LOADED_EXTRAS = ("postgres", "page")
+LOADED_EXTRAS = ("postgres", "page", "parquet")
 DESCRIBE = (command("uv"), "tool", "run", "--quiet", "--with-requirements", REQUIREMENTS, "--from", "cyclonedx-bom")
 #: Loads all modules of a package in an environment where nothing else of this project is.
 LOAD = """

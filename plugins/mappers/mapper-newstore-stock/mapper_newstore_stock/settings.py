@@ -29,8 +29,9 @@ _FLAT: dict[str, t.Any] = th.PropertiesList(
         th.StringType,
         secret=True,
         title="On-hand source",
-        description="The ERP's stock: SQLAlchemy URL, or path or fsspec URL of a CSV with a header row; of files "
-        "that match a `*` the newest counts",
+        description="The ERP's stock: SQLAlchemy URL, or path or fsspec URL of a CSV with a header row, of a "
+        "`.parquet` file or, with `/` at its end, of a directory of Parquet files; of what matches a `*` the newest "
+        "counts",
     ),
     th.Property(
         "on_hand_table",
@@ -116,7 +117,8 @@ _FLAT: dict[str, t.Any] = th.PropertiesList(
         "on_hand_done_marker",
         th.StringType,
         title="Done marker",
-        description="Ending of a second file the ERP writes when a list is whole, such as `.done`",
+        description="Ending of a second file the ERP writes when a list is whole, such as `.done`; in a directory of "
+        "Parquet files its name, such as `_SUCCESS`",
     ),
     *WRITTEN,
     th.Property(
@@ -132,7 +134,7 @@ _FLAT: dict[str, t.Any] = th.PropertiesList(
         secret=True,
         title="Bookings",
         description="Where the ERP lists what it has booked (form `booked`): SQLAlchemy URL, or path or fsspec URL "
-        "of a CSV; default `on_hand_url`",
+        "of a CSV or of Parquet; default `on_hand_url`",
     ),
     th.Property(
         "booked_table",
