@@ -28,6 +28,8 @@ from tests.mapper.shop_day import ShopDay, completed
 if t.TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.shop.object_store import ObjectStore
+
 DAMAGES, DAMAGES_OF_A_FILE = int(os.environ.get("DAMAGES", "60")), 20
 A, B, C = ("DC01", "A", 5, None), ("DC01", "B", 7, 3), ("NYC1", "C", 9, None)
 WHOLE_LIST = "it is no Parquet file, or is cut, damaged or still being written"
@@ -234,6 +236,24 @@ def test_parts_that_come_and_go_while_they_are_read_are_refused(parts: Path) -> 
         change()
         with pytest.raises(OnHandError, match="its parts became others while they were read"):
             list(reading)
+
+
+def test_parts_of_a_bucket_are_looked_at_anew(
+    tmp_path: Path, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in object_store.variables.items():
+        monkeypatch.setenv(name, value)
+    part = tmp_path / "part.parquet"
+    content = (a_parquet(part, A) and part.read_bytes()) or b""
+    object_store.put("stock/0.parquet", content)
+    url = f"s3://{object_store.bucket}/stock/"
+    assert rows_of(on_hand_url=url) == [A]
+    reading = ParquetList("on_hand", url).lines(NAMES)
+    next(reading)
+    object_store.put("stock/1.parquet", content)
+    with pytest.raises(OnHandError, match=r"/stock/: its parts became others while they were read"):
+        list(reading)
+    assert rows_of(on_hand_url=url) == [A, A]
 
 
 def test_a_directory_counts_once_its_marker_is_in_it(parts: Path) -> None:
