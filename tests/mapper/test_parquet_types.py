@@ -113,6 +113,7 @@ def test_a_number_is_what_it_is(tmp_path: Path, kind: t.Any, quantity: t.Any, re
     [
         (pa.uint64(), 2**63, "quantity is 9223372036854775808, beyond 64 bits"),
         (pa.decimal128(38, 0), decimal.Decimal(10**20), "quantity is 100000000000000000000, beyond 64 bits"),
+        (pa.decimal256(76, 0), decimal.Decimal(-(10**75)), f"quantity is -1{'0' * 58}, beyond 64 bits"),
         (pa.decimal128(10, 1), decimal.Decimal("7.5"), "quantity is '7.5', expected a whole number"),
         (pa.float64(), 7.5, "quantity is '7.5', expected a whole number"),
         (pa.float64(), float("nan"), "quantity is 'nan', expected a whole number"),
@@ -233,5 +234,6 @@ def test_a_part_of_a_column_is_that_part(kind: t.Any) -> None:
     column = pa.array(values.get(kind, ["a", None, "b"]), kind)
     whole = lines_of([column]).block.splitlines(keepends=True)
     assert len(set(whole)) == 3
+    assert whole[1] == b"[null]\n"
     assert lines_of([column[1:]]).block == b"".join(whole[1:])
     assert lines_of([column[:1]]).block == whole[0]

@@ -160,7 +160,7 @@ class BookingSource:
 
 def _hint(place: Place, names: Sequence[str]) -> str:
     """Return what to do about a header row without a reference; "" when nobody knows."""
-    if not place.is_csv:
+    if place.is_sql:
         return ""
     return next(filter(None, (hint(names, name, place.setting, place.layout.delimiter) for name in REFERENCES)), "")
 

@@ -12,7 +12,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mapper_newstore_stock.run.whole_numbers import FLOATS_SKIP, INT64_MAX
+from mapper_newstore_stock.run.whole_numbers import FLOATS_SKIP
 
 if t.TYPE_CHECKING:
     import decimal
@@ -173,8 +173,7 @@ def _text_or_bytes(value: bytes) -> t.Any:
 
 
 def _whole_or_decimal(value: decimal.Decimal) -> t.Any:
-    is_whole = value == value.to_integral_value() and abs(value) <= INT64_MAX
-    return int(value) if is_whole else ("decimal", str(value))
+    return int(value) if value == value.to_integral_value() else ("decimal", str(value))
 
 
 def _whole_or_float(value: float) -> t.Any:

@@ -134,6 +134,8 @@ class ParquetList:
                 pq.ParquetFile(
                     stream,
                     buffer_size=COLUMN_BYTES,
+                    # Otherwise all of a row group's columns are read at once, and that may be all of the file.
+                    pre_buffer=False,
                     page_checksum_verification=True,
                     # Far dates are beyond the nanoseconds that old writers keep.
                     coerce_int96_timestamp_unit="us",
