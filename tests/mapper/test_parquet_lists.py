@@ -229,6 +229,7 @@ def test_a_list_that_is_partitioned_by_a_column_is_refused(parts: Path) -> None:
 
 def test_parts_that_come_and_go_while_they_are_read_are_refused(parts: Path) -> None:
     for change in (
+        lambda: set_time(parts / "part-00001.snappy.parquet", 1),
         lambda: a_parquet(parts / "part-00009.parquet", A),
         (parts / "part-00000.snappy.parquet").unlink,
     ):

@@ -216,7 +216,7 @@ def check_source(config: Mapping[str, t.Any]) -> None:
     if is_sql(url) and not (table or query):
         raise ConfigurationError("on_hand_table or on_hand_query: one is required when on_hand_url is a database")
     if not is_sql(url) and config.get("on_hand_updated_column"):
-        raise ConfigurationError("on_hand_updated_column: it needs a database as on_hand_url; a CSV is read whole")
+        raise ConfigurationError("on_hand_updated_column: it needs a database as on_hand_url; a file is read whole")
     if form == "current" and not is_sql(url):
         raise ConfigurationError(
             "on_hand_as_of: current is true of a live database alone; a file says what was so when it was written. "

@@ -70,9 +70,9 @@ class ListFiles:
         except (ImportError, ValueError) as error:
             raise ConfigurationError(f"on_hand_url: {why(error, self.url)}") from error
         try:
-            paths = filesystem.glob(path) if is_pattern else [path]
+            paths = self._matching(filesystem, path) if is_pattern else [path]
             if is_directory(self.url):
-                paths = [path.rstrip("/") + "/" for path in paths if not is_pattern or filesystem.isdir(path)]
+                paths = [path.rstrip("/") + "/" for path in paths]
             whole = [path for path in paths if not self.done_marker or filesystem.exists(path + self.done_marker)]
             if not whole:
                 raise OnHandError(self._nothing(paths))
@@ -87,6 +87,10 @@ class ListFiles:
         if "://" in self.url:
             path = str(filesystem.unstrip_protocol(path)).rstrip("/") + ("/" if is_directory(self.url) else "")
         return ListFile(path, taken_at)
+
+    def _matching(self, filesystem: t.Any, path: str) -> list[str]:
+        found: dict[str, dict[str, t.Any]] = filesystem.glob(path, detail=True)
+        return [path for path, entry in found.items() if entry["type"] == "directory" or not is_directory(self.url)]
 
     def _taken_at(self, filesystem: t.Any, path: str) -> int | None:
         """Return when the numbers of a list were taken, epoch milliseconds; None: it is one of several, and empty."""

@@ -18,6 +18,10 @@ ALONE = re.compile(r"^(?:[\w+.-]+::)+")
 NO_PARTS, CHECKSUMS = ("_", "."), ".crc"
 
 
+#: How stores call the size of a file, and what else changes with it.
+STATE = ("size", "mtime", "LastModified", "ETag", "etag", "last_modified", "updated")
+
+
 class NoPartsError(OnHandError):
     """A directory has no part of a list in it: none is written yet, or it was emptied."""
 
@@ -27,11 +31,11 @@ class Part(t.NamedTuple):
 
     Attributes:
         path: As its store names it.
-        size: Bytes; None: the store does not say.
+        state: What changes when it is written again, as far as its store says.
     """
 
     path: str
-    size: int | None = None
+    state: str = ""
 
     def shown(self, filesystem: t.Any) -> str:
         """Return what errors call it."""
@@ -76,7 +80,7 @@ def parts_of(filesystem: t.Any, path: str) -> list[Part]:
                 f"{_shown(filesystem, inside)}: a directory among the parts of a list, whose rows would be missing. "
                 f"Let the ERP write all parts into one directory, not partitioned by a column"
             )
-        found.append(Part(entry["name"], entry.get("size")))
+        found.append(Part(entry["name"], str([entry.get(name) for name in STATE])))
     if not found:
         raise NoPartsError(
             f"{_shown(filesystem, place)}/: there is no part of a list in it, as if nothing were "
