@@ -7,22 +7,20 @@ import typing as t
 
 from fsspec.implementations.local import LocalFileSystem
 
-from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.errors import NotWholeError, OnHandError
 from mapper_newstore_stock.run.list_bytes import shown_url
 
-#: How names begin, and end, of what lies beside the parts: markers, checksums, what is still being written.
 #: How the names of Parquet files end.
 ENDINGS = (".parquet", ".parq")
 #: Protocols before another one that name no file, as in `simplecache::s3://exports/stock.parquet`.
 ALONE = re.compile(r"^(?:[\w+.-]+::)+")
+#: How names begin, and end, of what lies beside the parts: markers, checksums, what is still being written.
 NO_PARTS, CHECKSUMS = ("_", "."), ".crc"
-
-
 #: How stores call the size of a file, and what else changes with it.
 STATE = ("size", "mtime", "LastModified", "ETag", "etag", "last_modified", "updated")
 
 
-class NoPartsError(OnHandError):
+class NoPartsError(NotWholeError):
     """A directory has no part of a list in it: none is written yet, or it was emptied."""
 
 

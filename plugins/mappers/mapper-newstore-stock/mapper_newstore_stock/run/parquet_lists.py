@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.errors import NotWholeError, OnHandError
 from mapper_newstore_stock.run.csv_hints import spelled_otherwise
 from mapper_newstore_stock.run.line_diff import BLOCK_BYTES
 from mapper_newstore_stock.run.list_bytes import shown_url
@@ -110,7 +110,7 @@ class ParquetList:
                         raise pa.ArrowInvalid(f"it has {-missing:+} rows beside those it should have")
             self._reading = shown_url(self._url)
             if is_directory(self._url) and self._parts()[1] != parts:
-                raise OnHandError(f"{self._reading}: its parts {_OTHERS}")
+                raise NotWholeError(f"{self._reading}: its parts {_OTHERS}")
 
     def _parts(self) -> tuple[t.Any, list[Part]]:
         """Return the store, and the files of the list in it."""
@@ -143,7 +143,7 @@ class ParquetList:
                 )
             )
             if _state(stream) != before:
-                raise OnHandError(f"{self._reading}: its bytes {_OTHERS}")
+                raise NotWholeError(f"{self._reading}: its bytes {_OTHERS}")
 
     def _check(self, schema: pa.Schema, names: Sequence[str], kinds: dict[str, tuple[str, str]]) -> None:
         """Check the columns of a file.
@@ -172,7 +172,7 @@ class ParquetList:
             # A part in which a column is empty may not know what it is of.
             before, first = kinds.setdefault(name, (kind.name, self._reading)) if kind.name != NOTHING else ("", "")
             if before not in ("", kind.name):
-                raise OnHandError(
+                raise NotWholeError(
                     f"{self._reading}: column {name} holds {kind.name}, and {before} in {first}: parts of one list are "
                     f"alike. Let the ERP write it again"
                 )
@@ -189,7 +189,7 @@ class ParquetList:
             if isinstance(error, pa.ArrowException) or (type(error) is OSError and error.errno is None):
                 # It quotes bytes that it cannot make sense of.
                 said = "".join(sign if sign.isprintable() else "?" for sign in str(error).partition("\n")[0])
-                raise OnHandError(
+                raise NotWholeError(
                     f"{text}: it is no Parquet file, or is cut, damaged or still being written ({said}). Let the ERP "
                     f"write it again"
                 ) from error
