@@ -32,6 +32,8 @@ ROWS_PER_EVENT = 5
 CHANGED = 250
 #: CPU seconds a run may take for a million rows, and how many times DuckDB's own comparison.
 MOST_SECONDS, MOST_TIMES = 1.0, 2.5
+#: The same of Parquet, where a comparison alone need write no lines, nor start a mapper.
+MOST_TIMES_OF_PARQUET = 6.0
 #: The first cut of all rows, CPU seconds for a million.
 MOST_FIRST = 4.0
 NOTHING, SOME, ALL = "nothing changed", "0.4 % changed", "first cut"
@@ -120,7 +122,9 @@ def _measure_parquet(report: Report, lists: list[Path], rows: int, rounds: int, 
     ways = {SOME: lambda: run(next(now) % 2), OF_PARQUET: lambda: run_process(compare).cpu}
     measured = {**in_turns(ways, rounds), ALLOWED: [_allowed(rows, MOST_SECONDS)]}
     measured |= {NOTHING: [run((next(now) - 1) % 2)], ALL: [first]}
-    report.add("ERP's list: Parquet", rows, measured, {(SOME, OF_PARQUET): 1 / MOST_TIMES, (SOME, ALLOWED): 1})
+    report.add(
+        "ERP's list: Parquet", rows, measured, {(SOME, OF_PARQUET): 1 / MOST_TIMES_OF_PARQUET, (SOME, ALLOWED): 1}
+    )
 
 
 def _measure_tables(report: Report, rows: Path, count: int, directory: Path) -> None:

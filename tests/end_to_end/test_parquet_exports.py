@@ -6,7 +6,7 @@ import typing as t
 
 import pytest
 
-from tests.mapper.parquet_files import KINDS, NAMES, a_parquet
+from tests.mapper.parquet_files import KINDS, NAMES, a_parquet, parquet_bytes
 from tests.mapper.shop_day import STREAM
 from tests.mapper.your_erp import settings_of
 from tests.shop.pipeline import Pipeline
@@ -61,9 +61,7 @@ def test_a_list_in_a_bucket(tmp_path: Path, object_store: ObjectStore, name: str
         return run_plugin("mapper-newstore-stock", tmp_path, settings, messages=NO_EVENTS, **object_store.variables)
 
     def put(key: str, *rows: t.Sequence[t.Any]) -> None:
-        path = tmp_path / "part.parquet"
-        a_parquet(path, *rows, kinds=KINDS[:3], names=NAMES[:3])
-        object_store.put(key, path.read_bytes())
+        object_store.put(key, parquet_bytes(tmp_path / "part.parquet", *rows, kinds=KINDS[:3], names=NAMES[:3]))
 
     put("nightly/1/0.parquet", (*KEY, 1))
     for key in (directory, f"{directory}_SUCCESS"):

@@ -35,6 +35,12 @@ def a_parquet(path: Path, *rows: t.Sequence[t.Any], kinds: t.Sequence[t.Any] = K
     return str(path)
 
 
+def parquet_bytes(path: Path, *rows: t.Sequence[t.Any], **options: t.Any) -> bytes:
+    """Write rows as a file, as `a_parquet` does, and return its bytes."""
+    a_parquet(path, *rows, **options)
+    return path.read_bytes()
+
+
 def _column(values: list[t.Any], kind: t.Any) -> pa.Array:
     if pa.types.is_dictionary(kind):
         return pa.array(values, kind.value_type).dictionary_encode()

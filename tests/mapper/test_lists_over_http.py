@@ -10,7 +10,7 @@ from fsspec.implementations.http import HTTPFileSystem
 from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.run import web_lists
 
-from tests.mapper.parquet_files import a_parquet
+from tests.mapper.parquet_files import parquet_bytes
 from tests.mapper.shop_day import ShopDay, completed
 from tests.shop.scripted_http import ScriptedHttp, answer
 
@@ -57,7 +57,7 @@ def test_a_list_is_read_from_a_server(tmp_path: Path, server: ScriptedHttp) -> N
 @pytest.mark.parametrize("accepts", ["none", "bytes"])
 def test_a_parquet_list_is_read_from_a_server(tmp_path: Path, server: ScriptedHttp, accepts: str) -> None:
     path = tmp_path / "stock.parquet"
-    content = (a_parquet(path, ("DC01", "SKU-1", 10, None)) and path.read_bytes()) or b""
+    content = parquet_bytes(path, ("DC01", "SKU-1", 10, None))
     server.answers["/stock.parquet?signature=s"] = answer(200, content, Accept_Ranges=accepts)
     day = day_of(tmp_path, server, "/stock.parquet?signature=s")
     (cut,) = day.run(completed(11))

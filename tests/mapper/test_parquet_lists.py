@@ -23,7 +23,7 @@ from mapper_newstore_stock.run.list_parts import is_parquet
 from mapper_newstore_stock.run.parquet_lists import ParquetList
 
 from tests.mapper.on_hand_lists import a_list, refusal, rows_of
-from tests.mapper.parquet_files import KINDS, NAMES, TEXT, WHOLE, a_parquet
+from tests.mapper.parquet_files import KINDS, NAMES, TEXT, WHOLE, a_parquet, parquet_bytes
 from tests.mapper.shop_day import ShopDay, completed
 
 if t.TYPE_CHECKING:
@@ -106,7 +106,7 @@ def test_a_list_without_rows_is_refused(tmp_path: Path, rows: list[tuple[t.Any, 
 
 def test_a_file_that_was_cut_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "erp.parquet"
-    content = (a_parquet(path, *[A, B] * 50) and path.read_bytes()) or b""
+    content = parquet_bytes(path, *[A, B] * 50)
     for length in (0, 3, 4, 100, len(content) // 2, len(content) - 8, len(content) - 1):
         path.write_bytes(content[:length])
         said = refusal(on_hand_url=str(path))
@@ -120,7 +120,7 @@ def test_no_number_of_a_damaged_file_is_believed(tmp_path: Path, seed: int) -> N
     path = tmp_path / "erp.parquet"
     compression = chance.choice(["snappy", "none", "gzip", "zstd"])
     rows = [("DC01", f"SKU-{number}", chance.randrange(99), None) for number in range(40)]
-    content = (a_parquet(path, *rows, compression=compression, row_group_size=15) and path.read_bytes()) or b""
+    content = parquet_bytes(path, *rows, compression=compression, row_group_size=15)
     refused = printable = 0
     for _ in range(DAMAGES_OF_A_FILE):
         at = chance.randrange(len(content))
@@ -136,7 +136,7 @@ def test_no_number_of_a_damaged_file_is_believed(tmp_path: Path, seed: int) -> N
 def test_a_file_that_hides_a_row_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "erp.parquet"
     rows = [("DC01", f"SKU-{number}", 5, None) for number in range(40)]
-    content = (a_parquet(path, *rows) and path.read_bytes()) or b""
+    content = parquet_bytes(path, *rows)
     said = []
     # Its end says several times that it has 40 rows, which is written as 80; none of them is covered by a checksum.
     for at in range(len(content) - 8 - int.from_bytes(content[-8:-4], "little"), len(content)):
@@ -246,7 +246,7 @@ def test_parts_of_a_bucket_are_looked_at_anew(
     for name, value in object_store.variables.items():
         monkeypatch.setenv(name, value)
     part = tmp_path / "part.parquet"
-    content = (a_parquet(part, A) and part.read_bytes()) or b""
+    content = parquet_bytes(part, A)
     object_store.put("stock/0.parquet", content)
     url = f"s3://{object_store.bucket}/stock/"
     assert rows_of(on_hand_url=url) == [A]
