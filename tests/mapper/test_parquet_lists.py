@@ -98,6 +98,11 @@ def test_a_column_that_is_missing_or_there_twice_names_those_there_are(tmp_path:
     assert "Only on_hand_as_of: column asks for it" in said
 
 
+def test_names_of_columns_do_not_break_the_line(tmp_path: Path) -> None:
+    url = a_parquet(tmp_path / "erp.parquet", A, names=["fulfillment_node_id\n", *NAMES[1:]])
+    assert "(fulfillment_node_id?, product_id, quantity, " in refusal(on_hand_url=url)
+
+
 @pytest.mark.parametrize("rows", [[], [(None, None, None, None)] * 3])
 def test_a_list_without_rows_is_refused(tmp_path: Path, rows: list[tuple[t.Any, ...]]) -> None:
     url = a_parquet(tmp_path / "erp.parquet", *rows)

@@ -160,9 +160,8 @@ class ParquetList:
             if schema.names.count(name) != 1:
                 found = "twice" if name in schema.names else "not"
                 hint = spelled_otherwise(schema.names, name, self._setting)
-                raise OnHandError(
-                    f"{self._reading}: column {name} is {found} in the file ({', '.join(schema.names)}){hint}"
-                )
+                there = _printable(f"({', '.join(schema.names)}){hint}")
+                raise OnHandError(f"{self._reading}: column {name} is {found} in the file {there}")
             kind = kind_of(schema.field(name).type)
             if kind is None:
                 raise OnHandError(
@@ -187,8 +186,7 @@ class ParquetList:
             text = f"{self._setting}_url: cannot read {self._reading}"
             # Of a file it cannot read, Arrow says so without a number of the system's.
             if isinstance(error, pa.ArrowException) or (type(error) is OSError and error.errno is None):
-                # It quotes bytes that it cannot make sense of.
-                said = "".join(sign if sign.isprintable() else "?" for sign in str(error).partition("\n")[0])
+                said = _printable(str(error).partition("\n")[0])
                 raise NotWholeError(
                     f"{text}: it is no Parquet file, or is cut, damaged or still being written ({said}). Let the ERP "
                     f"write it again"
@@ -200,6 +198,11 @@ _OTHERS = (
     "became others while they were read. Nothing was sent. Let the ERP write each list under a name of its own, or "
     "put it in place when it is written"
 )
+
+
+def _printable(text: str) -> str:
+    """Return a text of a file, which may be damaged, as errors show it."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def _state(stream: t.IO[bytes]) -> tuple[int, int]:
