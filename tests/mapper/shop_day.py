@@ -11,7 +11,8 @@ import typing as t
 import sqlalchemy as sa
 from mapper_newstore_stock.events import read_event
 from mapper_newstore_stock.ledger import tables
-from mapper_newstore_stock.ledger.database import open_engine, set_up_sqlite
+from mapper_newstore_stock.ledger.database import open_engine, open_ledger_engine, set_up_sqlite
+from mapper_newstore_stock.ledger.lock import Holder
 from mapper_newstore_stock.ledger.store import Ledger
 from mapper_newstore_stock.mapper import MapperNewStoreStock
 from mapper_newstore_stock.run.stock_run import StockRun
@@ -20,6 +21,7 @@ from sqlalchemy.dialects.sqlite.base import SQLiteDDLCompiler
 from tests.shop.erp import Erp, LiveErp
 
 if t.TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -83,6 +85,7 @@ class ShopDay:
 
     Attributes:
         bookmark: The tap's bookmark after the next run (None: made up from the events).
+        begun_at: When the next run begins (None: now).
 
     Args:
         directory: For the ledger and the CSV.
@@ -98,6 +101,7 @@ class ShopDay:
         self.settings = dict(MapperNewStoreStock(config={**ledger, **flat, **settings}).config)
         self.state: State = {}
         self.bookmark: dict[str, t.Any] | None = None
+        self.begun_at: dt.datetime | None = None
         self._engine = engine
         self._position = 0
 
@@ -118,7 +122,9 @@ class ShopDay:
             lose_last_state: The tap dies before the STATE that covers its events.
             acknowledge: How many of the cuts NewStore gets before the run ends.
         """
-        ledger = Ledger(self._engine) if self._engine else None
+        me = Holder("here", 1, self.begun_at.isoformat(timespec="seconds")) if self.begun_at else None
+        engine = self._engine or open_ledger_engine(self.settings["ledger_url"])
+        ledger = Ledger(engine, me) if self._engine or me else None
         run = StockRun(self.settings, logging.getLogger("test"), collections.Counter(), ledger)
         try:
             return self._run(run, events, known_late, through, lose_last_state=lose_last_state, acknowledge=acknowledge)

@@ -297,5 +297,5 @@ def test_the_fields_of_a_comparison_are_those_the_readme_promises() -> None:
 def promised_fields() -> list[str]:
     """Return the lists of fields in the README."""
     readme = (PACKAGES["mapper_newstore_stock"].parent / "README.md").read_text(encoding="utf-8")
-    section = readme.partition("#### Fields")[2].partition("\n\nFour SQL views")[0]
+    section = readme.partition("#### Fields")[2].partition("\n\nFive SQL views")[0]
     return re.findall(r"^\| `.*` \| `([^`]+)` \|$", section, re.MULTILINE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import html.parser
 import json
 import re
@@ -14,6 +15,7 @@ from mapper_newstore_stock.report.figures import Completion, KeyHistory, Sent
 from mapper_newstore_stock.report.markup import VOID, element
 
 from tests.mapper.shop_day import ShopDay, completed
+from tests.mapper.sql_erp import NOON
 from tests.shop.newstore import NewStore
 from tests.shop.plugin import run_command
 from tests.shop.receiver import Receiver
@@ -290,3 +292,15 @@ def test_keys_that_need_attention_are_shown_and_why(day: ShopDay, tmp_path: Path
     text = written(day, tmp_path).text
     assert "DC01/NEW" in text
     assert "Shown because held: no row in the on-hand list" in text
+
+
+def test_the_report_says_when_nothing_was_hidden_and_what_lowers_what_was(tmp_path: Path) -> None:
+    day = ShopDay(tmp_path)
+    for minutes, number in ((0, 10), (10, 13)):
+        day.begun_at = NOON + dt.timedelta(minutes=minutes)
+        day.erp.count("DC01", "SKU-1", number)
+        day.run()
+        page = written(day, tmp_path)
+        assert ("No unit was found hidden" in page.text) == (minutes == 0)
+    assert "2025-03-04: 30" in page.text
+    assert "the imports that failed or take long" in page.text

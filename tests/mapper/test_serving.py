@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import hashlib
 import json
-import sqlite3
 import typing as t
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from mapper_newstore_stock.ledger.read_only import read_only
 from mapper_newstore_stock.ledger.search import search_keys
 
 from tests.mapper.shop_day import ShopDay, completed
+from tests.mapper.sql_erp import NOON
 from tests.mapper.test_report import EVIL, Page, between, lived
 from tests.shop import browser
 from tests.shop.plugin import run_command
@@ -239,15 +240,29 @@ def test_the_pages_work_in_a_real_browser(tmp_path: Path) -> None:
         assert chromium.evaluate("document.querySelector('tbody a').textContent") == "DC01/SKU-1"
 
 
-def test_hidden_units_are_shown_once_the_ledger_counts_them(tmp_path: Path) -> None:
-    day = a_day(tmp_path)
+def test_hidden_units_are_shown_by_cause_with_what_lowers_it(tmp_path: Path) -> None:
+    day = ShopDay(tmp_path)
+    day.erp.count("DC01", "SKU-1", 10)
+    day.begun_at = NOON
+    day.run()
     with serving(day.settings["ledger_url"], tmp_path) as url:
-        assert "This ledger does not count them" in read(f"{url}/health").text
-        with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
-            connection.execute("DROP VIEW IF EXISTS hidden")
-            connection.execute(
-                "CREATE VIEW hidden AS SELECT '2026-03-04' AS day, '<held>' AS cause, 3.5 AS unit_minutes"
-            )
-        text = read(f"{url}/health").text
-        assert "<held>" in text
-        assert "3.5" in text
+        for minutes, number, events in ((10, 9, (completed(11),)), (10 + 12 * 60, 12, ())):
+            day.begun_at = NOON + dt.timedelta(minutes=minutes)
+            day.erp.count("DC01", "SKU-1", number, as_of=11 if minutes > 10 else None)
+            day.run(*events)
+            if minutes == 10:
+                text = read(f"{url}/health").text
+                assert "No unit was found hidden" in text
+                assert "clock_skew_seconds" not in text
+        page = read(f"{url}/health")
+    assert "more frequent runs" in page.text
+    assert "on_hand_as_of" in page.text
+    assert "Hidden by held" not in page.text
+    for said in (
+        "day (UTC)",
+        "Hidden by unproven, unit-minutes",
+        "2025-03-04: 710",
+        "2025-03-05: 10",
+        "2025-03-04: 2130",
+    ):
+        assert said in page.text

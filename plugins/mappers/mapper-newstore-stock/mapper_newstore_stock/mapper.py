@@ -40,7 +40,7 @@ if t.TYPE_CHECKING:
 
 
 #: What the run summary counts.
-COUNTS: dict[str, int] = dict.fromkeys(("events", "cuts", "records", "held", "stale", "vanished"), 0)
+COUNTS: dict[str, int] = dict.fromkeys(("events", "cuts", "records", "hidden", "held", "stale", "vanished"), 0)
 
 
 class Run(t.Protocol):

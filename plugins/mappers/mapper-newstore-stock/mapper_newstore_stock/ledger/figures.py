@@ -8,6 +8,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.ledger.age import last_planned, waiting_since
+from mapper_newstore_stock.ledger.hidden import hidden_lately
 from mapper_newstore_stock.ledger.queries import acknowledged_cut
 from mapper_newstore_stock.ledger.tables import completed_unit, cut, held_key, late_unit, on_hand, unclaimed
 
@@ -59,6 +60,11 @@ def figures(connection: sa.Connection) -> Iterator[Figure]:
     ):
         yield Figure(f"newstore_stock_{name}", meaning, {"": float(value or 0)})
     by_kind = {f'{{kind="{kind}"}}': float(kinds.get(kind, 0)) for kind in KINDS}
+    by_cause = {f'{{cause="{cause}"}}': minutes for cause, minutes in hidden_lately(connection).items()}
+    meaning = (
+        "Units times minutes hidden from sale, as the runs of the 24 hours up to the last run found them, by cause"
+    )
+    yield Figure("newstore_stock_hidden_unit_minutes", meaning, by_cause)
     yield Figure("newstore_stock_keys", "Keys without a number of their own, by kind", by_kind)
 
 

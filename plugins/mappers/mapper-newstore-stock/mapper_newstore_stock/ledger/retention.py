@@ -15,7 +15,17 @@ import sqlalchemy as sa
 from mapper_newstore_stock.ledger.database import insert, load
 from mapper_newstore_stock.ledger.past_tables import folded, folded_booking, folded_unit
 from mapper_newstore_stock.ledger.quantities import same_key
-from mapper_newstore_stock.ledger.tables import completed_unit, cut, cut_item, late_unit, ledger, on_hand, run
+from mapper_newstore_stock.ledger.tables import (
+    completed_unit,
+    cut,
+    cut_item,
+    hidden_unit,
+    late_unit,
+    ledger,
+    lowered_key,
+    on_hand,
+    run,
+)
 from mapper_newstore_stock.ledger.temporary_tables import hashed_unit, read_booking
 
 if t.TYPE_CHECKING:
@@ -59,6 +69,8 @@ def forget_old(
         return 0
     old_cuts = sa.select(cut.c.cut).where(cut.c.run <= last, cut.c.cut <= acknowledged_cut)
     connection.execute(cut_item.delete().where(cut_item.c.cut.in_(old_cuts)))
+    for table in (hidden_unit, lowered_key):
+        connection.execute(table.delete().where(table.c.run <= last))
     _forget_unlisted(connection, _last_run_before(connection, now - max(keep, SHORTEST_MEMORY)))
     return _fold(connection, last, acknowledged_cut, proofs, known_by or {})
 

@@ -7,6 +7,7 @@ NewStore has not acknowledged (design rules 4, 6 and 7).
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import logging
 import typing as t
 import uuid
@@ -29,20 +30,22 @@ class Ledger:
 
     Attributes:
         seen_through: The highest bookmark of the tap in any earlier run.
+        started_at: When the run began.
         unread_since: The first run since the last one that planned a cut: no cut has weighed the
             events of these runs against the ERP's rows yet.
 
     Args:
         engine: Where the ledger is kept; a missing schema is created.
+        me: Who holds it, and since when; default: this process, from now on.
 
     Raises:
         LedgerError: it cannot be opened, another version made it, or another run holds it.
     """
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, me: lock.Holder | None = None) -> None:
         self._resources = contextlib.ExitStack()
         try:
-            self._open(engine, lock.Holder.this_process())
+            self._open(engine, me or lock.Holder.this_process())
         except BaseException:
             self._resources.close()
             raise
@@ -55,6 +58,7 @@ class Ledger:
             self.ledger_id = open_schema(self.connection)
             self.seen_through = self._highest_taken()
             self.unread_since = self._last_planned_run() + 1
+            self.started_at = dt.datetime.fromisoformat(me.started_at)
             self.run_id = uuid.uuid4().hex[:12]
             self.run = self._start_run(me)
         except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:

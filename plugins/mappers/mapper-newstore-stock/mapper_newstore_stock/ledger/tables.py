@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 metadata = sa.MetaData()
 number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -239,5 +239,32 @@ cut_item = sa.Table(
     sa.Column("completed", sa.BigInteger, nullable=False),
     sa.Column("added_back", sa.BigInteger, nullable=False),
     sa.Column("vanished", sa.Boolean, nullable=False, server_default=sa.false(), comment="sent as 0: no row"),
+    sqlite_with_rowid=False,
+)
+
+#: Units times minutes that NewStore hid from sale, as a run found them out (run/hidden_units says what counts as
+#: hidden). `day`: the day they were hidden on, UTC. `units`: how many the run found; in the row of its own day only.
+#: Written by: hidden_units (all rows), retention (removes old ones)
+hidden_unit = sa.Table(
+    "hidden_unit",
+    metadata,
+    sa.Column("run", number, primary_key=True, autoincrement=False),
+    sa.Column("day", text, primary_key=True, comment="ISO 8601, UTC"),
+    sa.Column("cause", text, primary_key=True),
+    sa.Column("units", sa.BigInteger, nullable=False),
+    sa.Column("unit_minutes", sa.Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: By how many units a run lowered a key's number beyond the completions it covered. They are lost goods, or units
+#: hidden since that run, if the number comes back without the ERP's growing. `vanished`: 0 was sent for want of a row.
+#: Written by: hidden_units (all rows), retention (removes old ones)
+lowered_key = sa.Table(
+    "lowered_key",
+    metadata,
+    *key_columns(),
+    sa.Column("run", number, primary_key=True, autoincrement=False),
+    sa.Column("units", sa.BigInteger, nullable=False),
+    sa.Column("vanished", sa.Boolean, nullable=False),
     sqlite_with_rowid=False,
 )

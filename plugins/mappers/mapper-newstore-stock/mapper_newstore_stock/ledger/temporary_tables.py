@@ -7,7 +7,14 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.ledger.tables import key_columns, reference_columns, text, unit_columns, unit_key_columns
+from mapper_newstore_stock.ledger.tables import (
+    key_columns,
+    number,
+    reference_columns,
+    text,
+    unit_columns,
+    unit_key_columns,
+)
 
 temporary = sa.MetaData()
 
@@ -174,7 +181,7 @@ pending = sa.Table(
 )
 
 #: Keys whose units say something new. `touched`: by a completion NewStore has not acknowledged;
-#: otherwise only by units ahead of the mark.
+#: otherwise only by units ahead of the mark. `new_units`: those of its completions that no cut has carried before.
 #: Written by: candidates (all rows), planning (empties it)
 moved = sa.Table(
     "moved",
@@ -183,6 +190,7 @@ moved = sa.Table(
     sa.Column("touched", sa.Boolean, nullable=False),
     sa.Column("lowest", sa.BigInteger, comment="logical timestamp of its pending completions"),
     sa.Column("highest", sa.BigInteger),
+    sa.Column("new_units", sa.BigInteger),
     prefixes=["TEMPORARY"],
     sqlite_with_rowid=False,
 )
@@ -220,7 +228,8 @@ noticed = sa.Table(
 )
 
 #: Keys this run sends. `touched` ones belong to a range; the others go out because their number is
-#: new to NewStore. `quantity`: may still be negative here.
+#: new to NewStore. `quantity`: may still be negative here. `gained`: how many units more than the number last sent
+#: leaves, its new completions aside (NULL: none was sent); `sent_cut`: the cut that sent it.
 #: Written by: planning (all rows)
 planned = sa.Table(
     "planned",
@@ -233,8 +242,27 @@ planned = sa.Table(
     sa.Column("quantity", sa.BigInteger, nullable=False),
     sa.Column("touched", sa.Boolean, nullable=False),
     sa.Column("vanished", sa.Boolean, nullable=False),
+    sa.Column("new_units", sa.BigInteger, nullable=False),
+    sa.Column("gained", sa.BigInteger),
+    sa.Column("sent_cut", number),
     # On PostgreSQL the index would cost twice the rows themselves, for runs that mostly read them all once.
     sa.PrimaryKeyConstraint("fulfillment_node_id", "product_id").ddl_if(dialect="sqlite"),
     prefixes=["TEMPORARY"],
     sqlite_with_rowid=False,
+)
+
+#: Units that this run's numbers bring back, each with the run that had lowered the number by them. `settled`: those of
+#: completions that no cut has carried before. `vanished`: that run sent 0 for want of a row. `rest`: by what it
+#: had lowered the number beyond them.
+#: Written by: hidden_units (all rows)
+dated = sa.Table(
+    "dated",
+    temporary,
+    *key_columns(primary_key=False),
+    sa.Column("run", number, nullable=False),
+    sa.Column("vanished", sa.Boolean, nullable=False),
+    sa.Column("units", sa.BigInteger, nullable=False),
+    sa.Column("settled", sa.BigInteger, nullable=False),
+    sa.Column("rest", sa.BigInteger, nullable=False),
+    prefixes=["TEMPORARY"],
 )

@@ -20,8 +20,10 @@ from mapper_newstore_stock.ledger.tables import (
     completed_unit,
     cut_item,
     held_key,
+    hidden_unit,
     late_unit,
     ledger,
+    lowered_key,
     on_hand,
     source,
     standing_unit,
@@ -65,6 +67,7 @@ def upgrade(connection: sa.Connection, version: int) -> None:
     begin_writing(connection)
     for step in steps_from(version):
         step.take(connection)
+    views.create_anew(connection)
     connection.execute(ledger.update().values(schema_version=SCHEMA_VERSION))
     connection.commit()
     logger.info(
@@ -110,7 +113,6 @@ def _from_3(connection: sa.Connection) -> None:
         values = {"name": "", "proof": msgspec.json.encode(proof).decode(), "cursor": cursor}
         connection.execute(source.insert().values(values))
     _note_late_units(connection)
-    views.create_anew(connection)
 
 
 def _note_late_units(connection: sa.Connection) -> None:
@@ -122,4 +124,12 @@ def _note_late_units(connection: sa.Connection) -> None:
     connection.execute(late_unit.insert().from_select(late_unit.c.keys(), late))
 
 
-_STEPS = {3: Step("forms of proof, sources, and keys that are held", _from_3)}
+def _from_4(connection: sa.Connection) -> None:
+    for table in (hidden_unit, lowered_key):
+        connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
+
+
+_STEPS = {
+    3: Step("forms of proof, sources, and keys that are held", _from_3),
+    4: Step("units hidden from sale, by cause", _from_4),
+}

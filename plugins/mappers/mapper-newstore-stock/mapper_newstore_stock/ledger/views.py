@@ -1,7 +1,8 @@
-"""Four SQL views of the ledger for people with their own tools (documented in the README).
+"""Five SQL views of the ledger for people with their own tools (documented in the README).
 
 `runs`: each run of the mapper, and what it sent. `changes`: each number ever sent, and the sum
-behind it. `latest`: each key as it is now. `held`: keys that are held, stale or vanished.
+behind it. `latest`: each key as it is now. `held`: keys that are held, stale or vanished. `hidden`: units
+times minutes hidden from sale, by day and cause.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ VIEWS: Mapping[str, str] = {
         " c.logical_timestamp_start, c.logical_timestamp_end, i.vanished"
         " FROM cut_item AS i JOIN cut AS c ON c.cut = i.cut JOIN run AS r ON r.run = c.run"
     ),
+    "hidden": "SELECT day, cause, sum(unit_minutes) AS unit_minutes FROM hidden_unit GROUP BY day, cause",
     "held": "SELECT fulfillment_node_id, product_id, kind, reason, since FROM held_key",
     "latest": (
         "SELECT o.fulfillment_node_id, o.product_id, o.quantity AS on_hand, o.as_of_logical_timestamp,"

@@ -154,6 +154,20 @@ def classes(title: str, names: Sequence[str], counts: Sequence[int]) -> Markup:
     return _chart(title, TOP + step * len(names) + 8, drawn)
 
 
+def by_day(title: str, days: Sequence[str], minutes: Sequence[float], most: float) -> Markup:
+    """Draw unit-minutes as a bar for each day; `most` is the top of the axis."""
+    plane = Plane([-0.5, len(days) - 0.5], [most], 160)
+    apart = math.ceil(len(days) / SHOWN_TIMES)
+    drawn = [plane.axes("day (UTC)", f"{title}, unit-minutes", {float(n): days[n] for n in range(0, len(days), apart)})]
+    width = min(40.0, round((RIGHT - LEFT) / len(days) * 0.7, 1))
+    for place, (day, value) in enumerate(zip(days, minutes, strict=True)):
+        if value:
+            y = plane.y(value)
+            box = {"x": plane.x(place) - width / 2, "y": y, "width": width, "height": round(plane.bottom - y, 1)}
+            drawn.append(element("rect", element("title", f"{day}: {value:.0f}"), class_="range sent", **box))
+    return _chart(title, 205, drawn)
+
+
 def _assigned(move: Move) -> int:
     return {ASSIGNED: move.units, FAILED: -move.units}.get(move.event_name, 0)
 

@@ -8,6 +8,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import NotKnownError
+from mapper_newstore_stock.ledger.hidden import hidden_units
 from mapper_newstore_stock.ledger.key_numbers import keys_of_newest_cut, sent_for
 from mapper_newstore_stock.ledger.queries import acknowledged_cut
 from mapper_newstore_stock.ledger.tables import completed_unit, cut, cut_item, held_key, run
@@ -113,6 +114,8 @@ class LedgerFigures:
     all_late: int
     held: list[HeldKey]
     all_held: int
+    #: Day, cause and unit-minutes, the newest day first.
+    hidden: list[tuple[str, str, float]]
     last_run_at: str | None
     taken_through: int | None
 
@@ -137,6 +140,7 @@ def read_ledger(connection: sa.Connection, keys: Sequence[Key], reports: Sequenc
         all_late=connection.scalar(sa.select(sa.func.count()).where(completed_unit.c.late)) or 0,
         held=_held(connection),
         all_held=connection.scalar(sa.select(sa.func.count()).select_from(held_key)) or 0,
+        hidden=hidden_units(connection),
         last_run_at=last.started_at if last else None,
         taken_through=connection.scalar(sa.select(sa.func.max(run.c.taken_through))),
     )

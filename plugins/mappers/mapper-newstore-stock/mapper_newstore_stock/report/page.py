@@ -9,6 +9,7 @@ import typing as t
 
 from mapper_newstore_stock.report import charts
 from mapper_newstore_stock.report.events import LAG_CLASSES
+from mapper_newstore_stock.report.hidden_units import hidden_section
 from mapper_newstore_stock.report.markup import Markup, element, joined, table
 
 if t.TYPE_CHECKING:
@@ -24,6 +25,7 @@ SECTIONS = {
     "imports": "Imports",
     "keys": "Keys over logical time",
     "held": "Keys without a number of their own",
+    "hidden": "Units hidden from sale",
     "differences": "Keys that differ from NewStore",
     "lag": "Lag of events",
     "exceptions": "Late and quarantined events",
@@ -59,7 +61,7 @@ class Report:
 def page(report: Report) -> str:
     """Return the page."""
     style = importlib.resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8")
-    parts = [part(report) for part in (_imports, _keys, _held, _differences, _lag, _exceptions)]
+    parts = [part(report) for part in (_imports, _keys, _held, _hidden, _differences, _lag, _exceptions)]
     sections = [
         element("section", element("h2", title, id=f"{name}-title"), *part, id=name, aria_labelledby=f"{name}-title")
         for (name, title), part in zip(SECTIONS.items(), parts, strict=True)
@@ -162,6 +164,10 @@ def _held(report: Report) -> list[Markup]:
         table("Keys, the longest first", ("key", "kind", "since (UTC)", "reason"), rows),
         _note(f"{left_out} more keys are not shown.") if left_out else Markup(""),
     ]
+
+
+def _hidden(report: Report) -> list[Markup]:
+    return hidden_section(report.ledger.hidden)
 
 
 def _differences(report: Report) -> list[Markup]:

@@ -54,14 +54,18 @@ class Candidates:
         self._rules = rules
         self._holes = holes
         self._last_proofs = last_proofs
+        self._first_number = 0
 
-    def fill(self) -> None:
+    def fill(self, first_number: int) -> None:
         """Find the keys whose units say something new, and what the ranges may cover of them.
+
+        Args:
+            first_number: Number of the run's first cut: units of this and no cut are new.
 
         Raises:
             QuantityError: too many keys have no on-hand row.
         """
-        self.claims = Claims()
+        self.claims, self._first_number = Claims(), first_number
         self._fill_touched()
         held = find_keys_without_row(self._connection, self._rules, self.not_acknowledged())
         refuse_too_many(self._connection, self._rules, held)
@@ -75,7 +79,9 @@ class Candidates:
         self._connection.execute(moved.delete())
         unit = completed_unit.c
         key, at = (unit.fulfillment_node_id, unit.product_id), unit.logical_timestamp
-        touched = sa.select(*key, sa.true(), sa.func.min(at), sa.func.max(at)).group_by(*key)
+        is_new = sa.or_(unit.cut.is_(None), unit.cut >= self._first_number)
+        new_units = sa.func.sum(sa.case((is_new, unit.units), else_=0))
+        touched = sa.select(*key, sa.true(), sa.func.min(at), sa.func.max(at), new_units).group_by(*key)
         self._connection.execute(moved.insert().from_select(moved.c.keys(), touched.where(self.carried())))
 
     def _add_untouched(self, keys: sa.Select[t.Any]) -> None:

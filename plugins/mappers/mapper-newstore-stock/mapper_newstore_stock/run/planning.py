@@ -7,7 +7,6 @@ NewStore has not acknowledged, a unit ahead of the mark.
 from __future__ import annotations
 
 import collections
-import datetime as dt
 import logging
 import typing as t
 
@@ -34,6 +33,7 @@ from mapper_newstore_stock.run.cut_writer import BEFORE_ALL, CutWriter
 from mapper_newstore_stock.run.erp_rows import NAMED_KEYS
 from mapper_newstore_stock.run.folded_rows import refuse_rows_below_folded
 from mapper_newstore_stock.run.held_keys import note_keys, usable
+from mapper_newstore_stock.run.hidden_units import account
 from mapper_newstore_stock.run.late_units import note_rows
 
 if t.TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Planner:
         self._rules = rules
         self._last_proofs = last_proofs(self._connection)
         self._candidates = Candidates(ledger, acknowledged, rules, holes, self._last_proofs)
-        #: How many keys are held, stale or vanished.
+        #: How many keys are held, stale or vanished; and the unit-minutes found hidden.
         self.counts: collections.Counter[str] = collections.Counter()
 
     def plan(self, intake: Intake, first_number: int) -> list[Cut]:
@@ -87,10 +87,10 @@ class Planner:
         """
         note_rows(self._connection)
         found = self._candidates
-        found.fill()
+        found.fill(first_number)
         mark = self._mark()
         if mark is not None and self._release_up_to(intake, mark, first_number):
-            found.fill()
+            found.fill(first_number)
             mark = self._mark()
         refuse_rows_below_folded(self._connection, self._rules.proofs)
         last = _or_none_yet(self._declared())
@@ -98,10 +98,11 @@ class Planner:
         self._note_uncovered(_or_none_yet(mark))
         self._plan_keys(_or_none_yet(mark))
         self._check_negative()
+        self.counts["hidden"] = round(account(self._ledger, self._rules.proofs))
         writer = CutWriter(self._ledger, self._acknowledged, self._rules.max_cut_items, self._declared_at_first())
         cuts = writer.write(found.carried(), found.claims, mark, first_number)
         found.forget_cuts_of_others()
-        self.counts = note_keys(self._connection, self._rules, dt.datetime.now(tz=dt.UTC))
+        self.counts.update(note_keys(self._connection, self._rules, self._ledger.started_at))
         for table in (moved, planned, without_row, uncovered_unit):
             self._connection.execute(table.delete())
         return cuts
@@ -162,9 +163,11 @@ class Planner:
         new = [row.changed_run >= self._ledger.unread_since, row.sent_cut.is_(None), row.sent_cut > sent]
         new += [row.source == name for name in self._proven_otherwise()]
         usable_rows = self._usable_rows()
-        untouched = sa.false().label("touched")
-        self._plan_from(sa.select(*self._sum(mark), untouched).where(sa.or_(*new), ~in_moved, *usable_rows))
-        by_units = sa.select(*self._sum(mark), moved.c.touched).select_from(moved.join(on_hand, same_key(row, moved.c)))
+        untouched = (sa.false().label("touched"), sa.literal(0, sa.BigInteger).label("new_units"))
+        self._plan_from(sa.select(*self._sum(mark), *untouched).where(sa.or_(*new), ~in_moved, *usable_rows))
+        new_units = sa.func.coalesce(moved.c.new_units, 0).label("new_units")
+        from_units = sa.select(*self._sum(mark), moved.c.touched, new_units)
+        by_units = from_units.select_from(moved.join(on_hand, same_key(row, moved.c)))
         if has_moved:
             self._plan_from(by_units.where(*usable_rows))
 
@@ -211,7 +214,7 @@ class Planner:
         return self._connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first() is not None
 
     def _plan_from(self, summed: sa.Select[t.Any]) -> None:
-        """Plan the keys of a query of `_sum` and `touched` whose number NewStore does not have."""
+        """Plan the keys of a query of `_sum`, `touched` and `new_units` whose number NewStore does not have."""
         key = summed.subquery().c
         sum_ = key.on_hand - key.completed + key.added_back
         quantity = sa.case((key.vanished, 0), else_=sum_).label("quantity")
@@ -225,6 +228,9 @@ class Planner:
             quantity,
             key.touched,
             key.vanished,
+            key.new_units,
+            (not_negative(quantity) - key.sent_quantity + key.new_units).label("gained"),
+            key.sent_cut,
         ).where(
             sa.or_(
                 key.touched,

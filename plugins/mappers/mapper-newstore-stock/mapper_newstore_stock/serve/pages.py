@@ -18,6 +18,7 @@ from mapper_newstore_stock.ledger.tables import held_key, run
 from mapper_newstore_stock.report import charts
 from mapper_newstore_stock.report.attention import needing_attention
 from mapper_newstore_stock.report.figures import key_history, read_cuts
+from mapper_newstore_stock.report.hidden_units import hidden_section
 from mapper_newstore_stock.report.import_reports import read_imports
 from mapper_newstore_stock.report.markup import Markup, element, table
 from mapper_newstore_stock.serve.layout import document, figures, key_link, note, section
@@ -149,18 +150,12 @@ def attention(connection: sa.Connection) -> str:
 
 def health(connection: sa.Connection, given: Given) -> str:
     """Return how runs and the stream of events are."""
-    hidden = hidden_units(connection)
     return document(
         "Health",
         "/health",
         section("Last run", _blocks(connection, given)),
         section("Stream of events", *_stream(given)),
-        section(
-            "Hidden units",
-            table("Unit-minutes hidden from sale", ("day", "cause", "unit-minutes"), hidden)
-            if hidden
-            else note("This ledger does not count them."),
-        ),
+        section("Units hidden from sale", *hidden_section(hidden_units(connection))),
     )
 
 
