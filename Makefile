@@ -20,7 +20,8 @@ SEED ?= 0
 WORLD ?= real-processes
 DATABASE ?= sqlite
 # How often `make soak` tells, kills and plays, and where its reports go as JSON.
-SOAK = FAULT_REPORTS=.fault_reports KILLS=100 STORY_SEEDS=20 STORY_STEPS=40 MODEL_SCHEDULES=1000000 AUDIT_TRIALS=1000 TWO_MACHINES=500 MINUTES_OF_LOAD=60 \
+SOAK = FAULT_REPORTS=.fault_reports KILLS=100 STORY_SEEDS=20 STORY_STEPS=40 MODEL_SCHEDULES=1000000 AUDIT_TRIALS=1000 TWO_MACHINES=500 \
+	MINUTES_OF_LOAD=60 SCHEDULES_PRICED=1000 \
 	SCHEDULES=$${SCHEDULES:-840} SCHEDULES_IN_ONE_PROCESS=$${SCHEDULES_IN_ONE_PROCESS:-7000}
 
 .PHONY: demo demo-erp docs test fuzz faults failover soak bench lint install requirements release-check clean

@@ -42,6 +42,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import requests
+    from mapper_newstore_stock.ledger.lock import Holder
     from newstore_sandbox.import_jobs import Job
     from newstore_sandbox.stock_file import StockFile
 
@@ -227,6 +228,10 @@ class OneProcess(Story):
             "cache_dir": str(self._directory / "lists"),
         }
 
+    def _holder(self) -> Holder | None:
+        """Return as whom the mapper holds its ledger, and since when; None: as this process, from now on."""
+        return None
+
     def _receive_until(self, end: float) -> None:
         """Deliver what is due, each event at its own time."""
         due = sorted(entry for entry in self._under_way if entry[0] <= end)
@@ -262,7 +267,7 @@ class OneProcess(Story):
         mapper = MapperHere(config=self._mapper_settings())
         self._mapper_is_well = False
         try:
-            mapper.open(self._engine, self._death)
+            mapper.open(self._engine, self._death, self._holder())
             mapper.listen(t.cast("t.IO[str]", io.BytesIO(b"".join(line + b"\n" for line in lines))))
             self._mapper_is_well = True
         except MapperError as error:

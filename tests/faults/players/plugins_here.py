@@ -23,6 +23,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterable
 
     import sqlalchemy as sa
+    from mapper_newstore_stock.ledger.lock import Holder
     from singer_sdk.singerlib import Message
     from singer_sdk.sinks.core import BaseJSONSchemaValidator
     from tap_newstore_fulfillment.landing.store import Arrival, LandingStore
@@ -126,10 +127,10 @@ class MapperHere(MapperNewStoreStock):
 
     message_writer_class = Writer
 
-    def open(self, engine: sa.Engine, death: Death) -> None:
+    def open(self, engine: sa.Engine, death: Death, me: Holder | None = None) -> None:
         """Open the ledger."""
         t.cast("Writer", self.message_writer).death = death
-        self._run = StockRun(self.config, self.logger, self._counts, Ledger(engine))
+        self._run = StockRun(self.config, self.logger, self._counts, Ledger(engine, me))
 
     def close(self) -> list[bytes]:
         """Release the ledger, as the end of the process does, and return the lines written."""
