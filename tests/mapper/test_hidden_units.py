@@ -142,6 +142,18 @@ def test_evidence_brings_back_what_was_taken_out_last(day: ShopDay) -> None:
     assert hidden(day) == {"settling": 10}
 
 
+def test_what_came_back_does_not_come_back_again(day: ShopDay) -> None:
+    day.erp.count(*SKU, 8, as_of=12)
+    run(day, 10)
+    run(day, 20, completed(11))
+    run(day, 30, completed(12))
+    assert hidden(day) == {"settling": 10 + 20}
+    # One unit came, one left, and the number stayed.
+    day.erp.count(*SKU, 8, as_of=13)
+    run(day, 40, completed(13))
+    assert hidden(day) == {"settling": 10 + 20, "import_wait": 10}
+
+
 def test_a_unit_is_hidden_since_the_first_of_several_numbers_that_lacked_it(day: ShopDay) -> None:
     day.erp.count(*SKU, 9)
     run(day, 10, completed(11))
