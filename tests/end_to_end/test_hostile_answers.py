@@ -13,7 +13,7 @@ import pytest
 from mapper_newstore_stock import http_session as of_mapper
 from mapper_newstore_stock.availabilities import AvailabilityList, signed_in
 from mapper_newstore_stock.availabilities import call as call_as_mapper
-from mapper_newstore_stock.errors import LedgerError, OnHandError
+from mapper_newstore_stock.errors import MapperError
 from mapper_newstore_stock.report.command import quarantined
 from mapper_newstore_stock.run.clocks import newstore_difference
 from tap_newstore_fulfillment.errors import TapError
@@ -30,7 +30,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PAGE = "/page"
-ERRORS = (TapError, LedgerError, OnHandError, TargetError)
+ERRORS = (TapError, MapperError, TargetError)
 
 
 @pytest.fixture
