@@ -11,7 +11,7 @@ import pytest
 from tests.shop.warm_start import Fresh
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 #: A name space of mounts that nobody else sees; also for who is not root.
@@ -33,18 +33,9 @@ class SmallDisk(Fresh):
         directory.mkdir(parents=True, exist_ok=True)
         self._mount = (*ALONE, "sh", "-c", MOUNT, "sh", str(kilobytes), str(directory))
 
-    def start(
-        self,
-        arguments: Sequence[str],
-        stdin: t.Any,
-        stderr: t.IO[bytes],
-        stdout: t.IO[bytes] | None = None,
-        *,
-        variables: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
-    ) -> subprocess.Popen[str]:
+    def start(self, arguments: Sequence[str], *files: t.Any, **options: t.Any) -> subprocess.Popen[str]:
         """Start a command as `Fresh.start` does."""
-        return super().start([*self._mount, *arguments], stdin, stderr, stdout, variables=variables, cwd=cwd)
+        return super().start([*self._mount, *arguments], *files, **options)
 
 
 @functools.cache
