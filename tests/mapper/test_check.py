@@ -25,6 +25,7 @@ if t.TYPE_CHECKING:
     from tests.shop.postgresql import PostgreSql
 
 SKU = ("DC01", "SKU-1")
+MAPPINGS_OF_DC01 = ('{"DC01": "store-1"}', "DC01=store-1,NYC1=")
 HEADER = "fulfillment_node_id,product_id,quantity,as_of_logical_timestamp\n"
 
 
@@ -50,9 +51,9 @@ def day(tmp_path: Path, database_url: str) -> ShopDay:
     return day
 
 
-def check(directory: Path, settings: t.Mapping[str, t.Any], **variables: str) -> Checked:
+def check(directory: Path, settings: t.Mapping[str, t.Any], *options: str, **variables: str) -> Checked:
     """Run the check, and see that every line that is not green says what to do."""
-    done = run_check(directory, settings, "--format=json", **variables)
+    done = run_check(directory, settings, "--format=json", *options, **variables)
     said = json.loads(done.stdout)
     assert said["plugin"] == "mapper-newstore-stock"
     assert all(bool(line["to_do"]) == (line["color"] != "green") for line in said["findings"]), said
@@ -197,6 +198,18 @@ def test_a_location_newstore_does_not_know_is_named(day: ShopDay, tmp_path: Path
     assert "DC01" in unknown.only("locations")["said"]
     assert known.result == "green"
     assert (wrong.code, wrong.only("locations")["color"]) == (1, "red")
+
+
+def test_the_targets_settings_may_be_options(day: ShopDay, tmp_path: Path) -> None:
+    with NewStore(tmp_path) as newstore:
+        given = [f"--{name.replace('_', '-')}={value}" for name, value in newstore.client_settings.items()]
+        unknown = check(tmp_path, day.settings, *given)
+        mapped = [check(tmp_path, day.settings, *given, f"--store-mapping={text}") for text in MAPPINGS_OF_DC01]
+    not_asked = check(tmp_path, day.settings, "--tenant=acme", "--client-id=sync").only("locations")
+    assert unknown.only("locations")["color"] == "yellow"
+    assert [found.only("locations")["color"] for found in mapped] == ["green", "green"]
+    assert not_asked["color"] == "green"
+    assert not_asked["said"] == "not compared with NewStore's without TARGET_NEWSTORE_STOCK_CLIENT_SECRET: DC01"
 
 
 def test_a_clock_that_is_off_is_red(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ import click
 
 from mapper_newstore_stock.check.ledgers import look_at_ledger
 from mapper_newstore_stock.check.lists import look_at_bad_rows, look_at_list, nodes_read
-from mapper_newstore_stock.check.locations import look_at_locations
+from mapper_newstore_stock.check.locations import look_at_locations, read_mapped
 from mapper_newstore_stock.findings import Findings, format_option
 from mapper_newstore_stock.mapper import MapperNewStoreStock
+from mapper_newstore_stock.newstore_options import NAMES, NEWSTORE, newstore_options, tenant_option, with_addresses
 from mapper_newstore_stock.run.sources import Sources
 from mapper_newstore_stock.settings import ALLOCATIONS
 
@@ -19,13 +20,18 @@ if t.TYPE_CHECKING:
 
 
 @click.command()
+@newstore_options
+@tenant_option
+@click.option("--store-mapping", envvar=f"{NEWSTORE}STORE_MAPPING", help="The target's setting `store_mapping`.")
 @format_option
 @click.pass_context
-def check(context: click.Context, output_format: str) -> None:
+def check(
+    context: click.Context, /, output_format: str, tenant: str | None, store_mapping: str | None, **options: t.Any
+) -> None:
     """Look at everything a run needs: settings, ledger, the ERP's lists, clocks, locations.
 
     Nothing is changed, and no number is computed. The lists are read whole, by the eyes of a run.
-    Where TARGET_NEWSTORE_STOCK_* variables say who asks, their locations are compared with NewStore's.
+    Where options or TARGET_NEWSTORE_STOCK_* say who asks, the lists' locations are compared with NewStore's.
 
     Exits with 1 if a run would fail, with 2 if the configuration is wrong.
     """
@@ -33,7 +39,9 @@ def check(context: click.Context, output_format: str) -> None:
     findings = Findings(output_format)
     config = findings.configuration(lambda: _settings(given.get("config") or {}, given.get("ledger_url")))
     if config is not None and config["output"] != ALLOCATIONS:
-        _look(findings, config)
+        nodes = _look(findings, config)
+        newstore = with_addresses(tenant, {name: options[name] for name in NAMES})
+        look_at_locations(findings, nodes, newstore, read_mapped(store_mapping))
     findings.finish()
 
 
@@ -42,7 +50,8 @@ def _settings(config: dict[str, t.Any], ledger_url: str | None) -> Mapping[str, 
     return MapperNewStoreStock(config=known, parse_env_config=True).config
 
 
-def _look(findings: Findings, config: Mapping[str, t.Any]) -> None:
+def _look(findings: Findings, config: Mapping[str, t.Any]) -> set[str]:
+    """Look at ledger and lists; return the fulfillment nodes that the lists name."""
     sources = Sources(config)
     nodes: set[str] = set()
     with look_at_ledger(findings, config["ledger_url"]) as connection:
@@ -51,4 +60,4 @@ def _look(findings: Findings, config: Mapping[str, t.Any]) -> None:
             counted.append(look_at_list(findings, connection, sources, source))
             nodes |= nodes_read(connection)
         look_at_bad_rows(findings, counted, config)
-    look_at_locations(findings, nodes)
+    return nodes

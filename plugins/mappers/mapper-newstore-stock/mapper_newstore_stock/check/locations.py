@@ -1,21 +1,22 @@
-"""Whether NewStore knows the fulfillment nodes of the ERP's lists, where the target's variables say who asks."""
+"""Whether NewStore knows the fulfillment nodes of the ERP's lists, where the target's settings say who asks."""
 
 from __future__ import annotations
 
-import os
+import json
 import typing as t
 
 import msgspec
 import requests
 
-from mapper_newstore_stock.availabilities import CALL_SECONDS, signed_in
+from mapper_newstore_stock.availabilities import CALL_SECONDS
 from mapper_newstore_stock.errors import ServerError
+from mapper_newstore_stock.newstore_options import NEWSTORE, sign_in
 
 if t.TYPE_CHECKING:
     from mapper_newstore_stock.findings import Findings
+    from mapper_newstore_stock.newstore_options import Given
 
-VARIABLES = "TARGET_NEWSTORE_STOCK_"
-TO_DO = "Correct TARGET_NEWSTORE_STOCK_* (newstore-stock-import check says more)"
+TO_DO = f"Correct {NEWSTORE}* or the options (newstore-stock-import check says more)"
 
 
 class _Location(msgspec.Struct):
@@ -27,19 +28,26 @@ class _Locations(msgspec.Struct):
     locations: list[_Location]
 
 
-def look_at_locations(findings: Findings, nodes: set[str]) -> None:
-    """Note which nodes NewStore does not know, or masters itself."""
-    client_id, secret = _variable("CLIENT_ID"), _variable("CLIENT_SECRET")
-    api_url, auth_url = _addresses(_variable("TENANT"))
-    if not (nodes and client_id and secret and api_url and auth_url):
+def look_at_locations(findings: Findings, nodes: set[str], newstore: Given, mapped: set[str]) -> None:
+    """Note which nodes NewStore does not know, or masters itself.
+
+    Args:
+        findings: Where it is noted.
+        nodes: Of the on-hand list.
+        newstore: The target's addresses and credentials; where one is missing, nothing is asked.
+        mapped: The nodes that the target's `store_mapping` names: NewStore need not know them.
+    """
+    if not all(newstore.values()):
         if nodes:
-            said = f"not compared with NewStore's, as {VARIABLES}* are not set: {_named(nodes)}"
+            said = f"not compared with NewStore's without {', '.join(_missing(newstore))}: {_named(nodes)}"
             findings.green("locations", said)
         return
+    if not nodes:
+        return
     with findings.looking("locations", TO_DO):
-        known = _read(signed_in(auth_url, client_id, secret), api_url)
+        known = _read(*sign_in(newstore))
         mastered = {location.id for location in known if location.is_inventory_master}
-        if unknown := nodes - {location.id for location in known}:
+        if unknown := nodes - mapped - {location.id for location in known}:
             findings.yellow(
                 "locations",
                 f"NewStore does not know the fulfillment nodes {_named(unknown)} of the on-hand list",
@@ -56,14 +64,17 @@ def look_at_locations(findings: Findings, nodes: set[str]) -> None:
             findings.green("locations", f"NewStore knows all {len(nodes)} fulfillment nodes of the on-hand list")
 
 
-def _variable(name: str) -> str:
-    return os.environ.get(f"{VARIABLES}{name}", "")
+def read_mapped(store_mapping: str | None) -> set[str]:
+    """Return the nodes of the target's setting `store_mapping`: a JSON object, or `NODE=STORE,…`."""
+    try:
+        given = json.loads(store_mapping or "{}")
+    except ValueError:
+        return {pair.partition("=")[0].strip() for pair in (store_mapping or "").split(",")}
+    return set(given) if isinstance(given, dict) else set()
 
 
-def _addresses(tenant: str) -> tuple[str, str]:
-    realm = f"https://id.p.newstore.net/auth/realms/{tenant}/protocol/openid-connect/token"
-    api_url = _variable("API_URL") or (tenant and f"https://{tenant}.p.newstore.net")
-    return api_url, _variable("AUTH_URL") or (tenant and realm)
+def _missing(newstore: Given) -> list[str]:
+    return [f"{NEWSTORE}{name.upper()}" for name, value in newstore.items() if not value]
 
 
 def _read(session: requests.Session, api_url: str) -> list[_Location]:
