@@ -23,6 +23,24 @@ if t.TYPE_CHECKING:
 SCRIPTS = Path(__file__).parent / "0.1.0"
 NAME = "fulfillment_request.items_completed"
 IN_THE_SCRIPT = list(range(1, 11))
+#: What a receiver of 0.1.0 stores a group of events with, word for word, by kind of database.
+STATEMENTS_OF_0_1_0 = {
+    "sqlite": """
+INSERT INTO fulfillment_event (event_id, event_name, logical_timestamp, received_at, body)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), ?,
+  json_extract(value, '$[3]')
+FROM json_each(?) WHERE true ORDER BY key
+ON CONFLICT (event_id) DO NOTHING
+""",
+    "postgresql": """
+WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(7954895654578254437))
+INSERT INTO fulfillment_event (event_id, event_name, logical_timestamp, received_at, body)
+SELECT event ->> 0, event ->> 1, (event ->> 2)::bigint,
+  coalesce(%s::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint), event ->> 3
+FROM locked, json_array_elements(%s::json) WITH ORDINALITY AS events (event, number) ORDER BY number
+ON CONFLICT (event_id) DO NOTHING RETURNING event_name
+""",
+}
 
 
 @pytest.fixture
@@ -36,12 +54,9 @@ def old(database_url: str) -> Iterator[sa.Engine]:
 
 def keep(engine: sa.Engine, at: int, body: str, name: str = NAME) -> None:
     """Store an event as 0.1.0 did."""
-    statement = sa.text(
-        "INSERT INTO fulfillment_event (event_id, event_name, logical_timestamp, received_at, body) "
-        "VALUES (:event_id, :name, :at, 0, :body)"
-    )
+    group = json.dumps([[f"{name}:fr-{at}:{at}", name, at, body]])
     with engine.begin() as connection:
-        connection.execute(statement, {"event_id": f"{name}:fr-{at}:{at}", "name": name, "at": at, "body": body})
+        connection.exec_driver_sql(STATEMENTS_OF_0_1_0[engine.dialect.name], (0, group))
 
 
 def refuse(engine: sa.Engine, body: bytes) -> None:
@@ -117,7 +132,8 @@ def test_an_upgrade_cut_short_changes_nothing_and_the_next_one_succeeds(
 
 def test_a_receiver_of_0_1_0_that_still_runs_goes_on_writing(old: sa.Engine, database_url: str) -> None:
     LandingStore(database_url).close()
-    keep(old, 20, text(20))
+    for _ in ("new", "again"):
+        keep(old, 20, text(20))
     refuse(old, b"temp")
     with contextlib.closing(LandingStore(database_url)) as store:
         assert released(store) == [*IN_THE_SCRIPT, 20]
