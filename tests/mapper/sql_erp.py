@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import sqlite3
 import typing as t
@@ -25,10 +26,10 @@ class SqlErp:
 
     def __init__(self, path: Path) -> None:
         self.url = f"sqlite:///{path}"
-        self._connection = sqlite3.connect(path)
-        # Somebody may write while a run reads.
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.executescript(
+        self._path = path
+        self._script(
+            # Somebody may write while a run reads.
+            "PRAGMA journal_mode = WAL;"
             "CREATE TABLE stock (fulfillment_node_id TEXT, product_id TEXT, quantity INTEGER, counted_at TEXT);"
             "CREATE TABLE booked (event_id TEXT, request TEXT, order_id TEXT, sku TEXT, node TEXT, qty INTEGER);"
         )
@@ -46,9 +47,13 @@ class SqlErp:
     def unbook(self) -> None:
         self._execute("DELETE FROM booked")
 
+    def _script(self, statements: str) -> None:
+        with contextlib.closing(sqlite3.connect(self._path)) as connection:
+            connection.executescript(statements)
+
     def _execute(self, statement: str, *values: object) -> None:
-        with self._connection:
-            self._connection.execute(statement, values)
+        with contextlib.closing(sqlite3.connect(self._path)) as connection, connection:
+            connection.execute(statement, values)
 
 
 def a_day(tmp_path: Path, database_url: str, erp: SqlErp, **settings: t.Any) -> ShopDay:

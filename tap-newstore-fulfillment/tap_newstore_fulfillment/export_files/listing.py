@@ -37,6 +37,14 @@ class Listing:
     def __init__(self, files: Iterable[ExportFile]) -> None:
         # Without a name the database is SQLite's own: in memory while it is small, then in a temporary file.
         self._database = sqlite3.connect("")
+        try:
+            self._fill(files)
+        except BaseException:
+            self.close()
+            raise
+        self.count, self.newest = self._one("SELECT count(*), max(modified_at) FROM listed")
+
+    def _fill(self, files: Iterable[ExportFile]) -> None:
         self._database.execute(TABLE)
         try:
             self._database.executemany("INSERT OR REPLACE INTO listed VALUES (?, ?, ?, ?, ?)", files)
@@ -45,7 +53,6 @@ class Listing:
                 f"export_files_url: no room for the listing in the temporary directory ({error}); "
                 "make some, or set TMPDIR to another directory"
             ) from error
-        self.count, self.newest = self._one("SELECT count(*), max(modified_at) FROM listed")
 
     def close(self) -> None:
         """Remove it."""
