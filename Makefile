@@ -1,6 +1,8 @@
 # `make demo` and `make test` do their whole set-up: a virtual environment in the checkout, and Meltano's plugins.
 
 PYTHON ?= python3
+# What is installed: the versions that are known to work together, or with requirements.in the newest ones there are.
+REQUIREMENTS ?= requirements.txt
 BIN := .venv/bin
 PACKAGES := tap-newstore-fulfillment target-newstore-stock plugins/mappers/mapper-newstore-stock plugins/utilities/newstore-sandbox plugins/utilities/newstore-erp-postgresql
 PROJECTS := $(PACKAGES:%=%/pyproject.toml)
@@ -78,10 +80,10 @@ release-check: .venv/.installed
 clean:
 	rm -rf .venv .meltano .sandbox dist .screenshots .mypy_cache .ruff_cache .pytest_cache
 
-.venv/.installed: requirements.txt $(PROJECTS)
+.venv/.installed: $(REQUIREMENTS) $(PROJECTS)
 	$(PYTHON) -m venv .venv
 	pip install --quiet --disable-pip-version-check --constraint requirements.txt uv
-	uv pip install --quiet --requirements requirements.txt $(PACKAGES:%=--editable %)
+	uv pip install --quiet --requirements $(REQUIREMENTS) $(PACKAGES:%=--editable %)
 	touch $@
 
 .meltano/.installed: .venv/.installed meltano.yml

@@ -1,5 +1,7 @@
 """`make release-check`: builds all packages into `dist/packages`, and tries each alone at both ends of what it allows.
 
+Beside them is `dist/constraints.txt`: the versions everything is tested with.
+
 Each wheel is installed into empty environments: with the lowest versions it declares on the oldest Python, and with
 the newest ones on the newest Python of this machine. Its commands and all its modules must load there. What the newest
 environment holds is written as a bill of materials beside it, in `dist/sbom`.
@@ -7,6 +9,7 @@ environment holds is written as a bill of materials beside it, in `dist/sbom`.
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 import tomllib
@@ -53,6 +56,7 @@ def main() -> None:
             sys.exit(problem)
         for python, resolution in ((OLDEST, "lowest-direct"), (newest, "highest")):
             _try(built, python, resolution)
+    shutil.copyfile(PROJECT / "requirements.txt", DIST / "constraints.txt")
     for left in packages.glob(".gitignore"):
         left.unlink()
     print(f"{len(PACKAGES)} packages of version {version()} are in {packages.relative_to(PROJECT)}")
