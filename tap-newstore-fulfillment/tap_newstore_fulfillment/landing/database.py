@@ -30,7 +30,7 @@ from tap_newstore_fulfillment.landing.connections import (
     is_read_only,
     short,
 )
-from tap_newstore_fulfillment.landing.driver_writes import execute_alone, immediate_transaction
+from tap_newstore_fulfillment.landing.driver_writes import execute_alone
 from tap_newstore_fulfillment.landing.moved import REFUSES
 from tap_newstore_fulfillment.landing.opening import existing_version, looking, open_schema
 from tap_newstore_fulfillment.landing.tables import SCHEMA_VERSION, landing_store
@@ -57,6 +57,7 @@ class LandingDatabase:
     Attributes:
         store_id: Identity of the store; a copy restored from a backup keeps it.
         was_empty: The schema did not exist before.
+        executes_alone: Connections of their own lead to the same store; not in memory.
 
     Raises:
         TapError: the URL cannot be opened, or another version created the schema.
@@ -67,8 +68,10 @@ class LandingDatabase:
     def __init__(self, url: str) -> None:
         try:
             self._engine = create_engine(url)
-            # One round trip per statement; the other engine needs five.
-            self._alone = create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=False)
+            # One round trip per statement, and nothing left to undo; the other engine needs five.
+            self._alone = create_engine(
+                url, isolation_level="AUTOCOMMIT", pool_pre_ping=False, pool_reset_on_return=None
+            )
             # For a look at the store's health, while all others wait for a connection.
             self._aside = create_engine(url, pool_size=1)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
@@ -81,6 +84,7 @@ class LandingDatabase:
                 self._refuse_stubs()
                 self.store_id = open_schema(connection)
             self._file = self._identity()
+            self.executes_alone = self.is_postgresql or self._file is not None
         except sa.exc.SQLAlchemyError as error:
             self.close()
             raise self._cannot_open(error) from error
@@ -126,8 +130,8 @@ class LandingDatabase:
         with self._unavailable("did not take it"), self._begin() as connection:
             yield connection
 
-    def execute_alone(self, statement: str, parameters: tuple[t.Any, ...]) -> list[t.Any]:
-        """Run one statement as a transaction of its own and return its rows; for PostgreSQL.
+    def execute_alone(self, statement: str, parameters: tuple[t.Any, ...]) -> tuple[list[t.Any], int]:
+        """Run one statement as a transaction of its own; return its rows, and how many it has written or returned.
 
         The statement must be harmless to repeat: it runs again if the connection was lost.
 
@@ -137,16 +141,6 @@ class LandingDatabase:
         """
         with self._unavailable("did not take it"):
             return execute_alone(self._alone, statement, parameters)
-
-    @contextlib.contextmanager
-    def writing_plainly(self) -> Iterator[t.Any]:
-        """Yield the driver's cursor in a transaction that is durable when the block ends; for SQLite.
-
-        Raises:
-            StoreUnavailableError, StoreRefusedError: nothing of it was kept.
-        """
-        with self._unavailable("did not take it"), immediate_transaction(self._engine) as cursor:
-            yield cursor
 
     @contextlib.contextmanager
     def reading(self, *, aside: bool = False) -> Iterator[sa.Connection]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import typing as t
 
 import sqlalchemy as sa
 
 from tap_newstore_fulfillment.landing.connections import NOT_REPLICATED, UNREPLICATED, is_read_only, short
 
-if t.TYPE_CHECKING:
-    from collections.abc import Iterator
 
+def execute_alone(engine: sa.Engine, statement: str, parameters: tuple[t.Any, ...]) -> tuple[list[t.Any], int]:
+    """Run one statement as a transaction of its own; again if the connection was lost.
 
-def execute_alone(engine: sa.Engine, statement: str, parameters: tuple[t.Any, ...]) -> list[t.Any]:
-    """Run one statement as a transaction of its own and return its rows; again if the connection was lost.
+    Returns:
+        Its rows, and how many it has written or returned.
 
     Raises:
         sqlalchemy.exc.DisconnectionError: the connection was lost, such as in a restart of the server, or leads to
@@ -27,26 +26,12 @@ def execute_alone(engine: sa.Engine, statement: str, parameters: tuple[t.Any, ..
         return _execute_once(engine, statement, parameters)
 
 
-@contextlib.contextmanager
-def immediate_transaction(engine: sa.Engine) -> Iterator[t.Any]:
-    """Yield a cursor in a transaction of SQLite that is the only writer from its begin, and ends with the block."""
-    with contextlib.closing(engine.raw_connection()) as connection:
-        cursor = connection.cursor()
-        cursor.execute("BEGIN IMMEDIATE")
-        try:
-            yield cursor
-            connection.commit()
-        except BaseException:
-            connection.rollback()
-            raise
-
-
-def _execute_once(engine: sa.Engine, statement: str, parameters: tuple[t.Any, ...]) -> list[t.Any]:
+def _execute_once(engine: sa.Engine, statement: str, parameters: tuple[t.Any, ...]) -> tuple[list[t.Any], int]:
     connection = engine.raw_connection()
     try:
         cursor = connection.cursor()
         cursor.execute(statement, parameters)
-        rows = list(cursor.fetchall())
+        rows = list(cursor.fetchall()) if cursor.description else []
     except t.cast("t.Any", engine.dialect.loaded_dbapi).Error as error:
         is_lost = engine.dialect.is_disconnect(error, connection.driver_connection, None)
         if not (is_lost or is_read_only(error)):
@@ -58,6 +43,6 @@ def _execute_once(engine: sa.Engine, statement: str, parameters: tuple[t.Any, ..
     else:
         if connection.info.pop(NOT_REPLICATED, False):
             raise sa.exc.DisconnectionError(UNREPLICATED)
-        return rows
+        return rows, cursor.rowcount
     finally:
         connection.close()

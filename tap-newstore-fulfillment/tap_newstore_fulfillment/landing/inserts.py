@@ -17,21 +17,27 @@ if t.TYPE_CHECKING:
 
 INSERT_ON_SQLITE = """
 INSERT INTO fulfillment_event (event_id, event_name, logical_timestamp, received_at, body)
-SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), ?,
-  json_extract(value, '$[3]')
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+  coalesce(?, CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), json_extract(value, '$[3]')
 FROM json_each(?) WHERE true ORDER BY key
 ON CONFLICT (event_id) DO NOTHING
 """
-# The events a transaction has added have the highest positions.
-NEWEST_ON_SQLITE = "SELECT event_name FROM fulfillment_event ORDER BY position DESC LIMIT ?"
+# The same, and nothing at all if the store has another tenant.
+INSERT_FOR_TENANT_ON_SQLITE = INSERT_ON_SQLITE.replace("WHERE true", "WHERE (SELECT tenant FROM landing_store) IS ?")
+# Of events that are there, those that were stored last have the highest positions.
+NEWEST_ON_SQLITE = """
+SELECT event_name FROM fulfillment_event WHERE event_id IN (SELECT json_extract(value, '$[0]') FROM json_each(?))
+ORDER BY position DESC LIMIT ?
+"""
 # The sort needs all of its input, and so the lock, before the first position is assigned.
 INSERT_ON_POSTGRESQL = """
-WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(%s::bigint))
-INSERT INTO fulfillment_event (event_id, event_name, logical_timestamp, received_at, body)
-SELECT event ->> 0, event ->> 1, (event ->> 2)::bigint,
-  coalesce(%s::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint), event ->> 3
-FROM locked, json_array_elements(%s::json) WITH ORDINALITY AS events (event, number) ORDER BY number
-ON CONFLICT (event_id) DO NOTHING RETURNING event_name, (SELECT tenant FROM landing_store)
+WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(%s::bigint)), added AS (
+  INSERT INTO fulfillment_event (event_id, event_name, logical_timestamp, received_at, body)
+  SELECT event ->> 0, event ->> 1, (event ->> 2)::bigint,
+    coalesce(%s::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint), event ->> 3
+  FROM locked, json_array_elements(%s::json) WITH ORDINALITY AS events (event, number) ORDER BY number
+  ON CONFLICT (event_id) DO NOTHING RETURNING event_name)
+SELECT event_name, count(*), (SELECT tenant FROM landing_store) FROM added GROUP BY event_name
 """
 _encode = msgspec.json.Encoder().encode
 

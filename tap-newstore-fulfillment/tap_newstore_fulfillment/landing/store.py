@@ -16,6 +16,7 @@ from tap_newstore_fulfillment.landing.audits import AuditFigures, Audits
 from tap_newstore_fulfillment.landing.clock import StoreClock
 from tap_newstore_fulfillment.landing.database import WRITER_LOCK, LandingDatabase
 from tap_newstore_fulfillment.landing.inserts import (
+    INSERT_FOR_TENANT_ON_SQLITE,
     INSERT_ON_POSTGRESQL,
     INSERT_ON_SQLITE,
     NEWEST_ON_SQLITE,
@@ -29,7 +30,7 @@ from tap_newstore_fulfillment.landing.tables import landing_store
 from tap_newstore_fulfillment.landing.tenancy import Tenancy, put_back
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tap_newstore_fulfillment.events import FulfillmentEvent
 
@@ -45,7 +46,7 @@ class Added(collections.Counter[str]):
         set_aside: How many were not stored as events but set aside, by event name.
     """
 
-    def __init__(self, new: Iterable[str] = (), set_aside: Iterable[str] = ()) -> None:
+    def __init__(self, new: Iterable[str] | Mapping[str, int] = (), set_aside: Iterable[str] = ()) -> None:
         super().__init__(new)
         self.set_aside = collections.Counter(set_aside)
 
@@ -154,29 +155,33 @@ class LandingStore(Releases):
 
     def _add_plainly(self, events: Sequence[FulfillmentEvent], received_at: int | None) -> Added | None:
         """Store events that are all ours, as far as this process knows; None: it knew too little to do so."""
+        group = as_json(events)
         if self._database.is_postgresql:
-            rows = self._database.execute_alone(INSERT_ON_POSTGRESQL, (WRITER_LOCK, received_at, as_json(events)))
+            rows, _ = self._database.execute_alone(INSERT_ON_POSTGRESQL, (WRITER_LOCK, received_at, group))
             if rows:
-                self._tenancy.check_stored(rows[0][1], events)
-            if len(rows) < len(events):
+                self._tenancy.check_stored(rows[0][2], events)
+            added = Added({row[0]: row[1] for row in rows})
+            if added.total() < len(events):
                 self._database.wait_for_standby()
-            return Added(row[0] for row in rows)
-        with self._database.writing_plainly() as cursor:
-            moment = time.time_ns() // 1_000_000 if received_at is None else received_at
-            (stored,) = cursor.execute("SELECT tenant FROM landing_store").fetchone()
-            if not self._tenancy.is_certain(stored, events):
-                return None
-            cursor.execute(INSERT_ON_SQLITE, (moment, as_json(events)))
-            if cursor.rowcount == len(events):
-                return Added(event.event_name for event in events)
-            return Added(row[0] for row in cursor.execute(NEWEST_ON_SQLITE, (cursor.rowcount,)))
+            return added
+        tenant = self._tenancy.known
+        if not (self._database.executes_alone and self._tenancy.is_certain(tenant, events)):
+            return None
+        _, stored = self._database.execute_alone(INSERT_FOR_TENANT_ON_SQLITE, (received_at, group, tenant))
+        if stored == len(events):
+            return Added(event.event_name for event in events)
+        if not stored:
+            # All are known, or the store's tenant is another one.
+            return None
+        names, _ = self._database.execute_alone(NEWEST_ON_SQLITE, (group, stored))
+        return Added(row[0] for row in names)
 
     def _store(self, connection: sa.Connection, events: Sequence[FulfillmentEvent], moment: int) -> Added:
         ours, others = self._tenancy.split(connection, events)
         if others:
             self._tenancy.set_aside(connection, others, moment)
-        names = self._insert(connection, ours, moment) if ours else []
-        return Added(names, [event.event_name for event in others])
+        new = self._insert(connection, ours, moment) if ours else {}
+        return Added(new, [event.event_name for event in others])
 
     def _look_after(self, events: Sequence[FulfillmentEvent], added: Added) -> None:
         """Do what stored events call for."""
@@ -185,15 +190,17 @@ class LandingStore(Releases):
         with contextlib.suppress(StoreUnavailableError):
             self.far_ahead.watch(max(event.logical_timestamp for event in events))
 
-    def _insert(self, connection: sa.Connection, events: Sequence[FulfillmentEvent], moment: int) -> Iterable[str]:
-        """Return the names of the events that were new."""
+    def _insert(self, connection: sa.Connection, events: Sequence[FulfillmentEvent], moment: int) -> Mapping[str, int]:
+        """Return how many events were new, by event name."""
+        group = as_json(events)
         if self._database.is_postgresql:
-            rows = connection.exec_driver_sql(INSERT_ON_POSTGRESQL, (WRITER_LOCK, moment, as_json(events)))
-            return [row[0] for row in rows]
+            rows = connection.exec_driver_sql(INSERT_ON_POSTGRESQL, (WRITER_LOCK, moment, group))
+            return {row[0]: row[1] for row in rows}
         inserted = connection.exec_driver_sql(
-            INSERT_ON_SQLITE, (moment, as_json(events)), execution_options={"preserve_rowcount": True}
+            INSERT_ON_SQLITE, (moment, group), execution_options={"preserve_rowcount": True}
         )
-        return connection.exec_driver_sql(NEWEST_ON_SQLITE, (inserted.rowcount,)).scalars().all()
+        names = connection.exec_driver_sql(NEWEST_ON_SQLITE, (group, inserted.rowcount)).scalars()
+        return collections.Counter(names)
 
     def _add_what_can_be(self, events: Sequence[FulfillmentEvent], received_at: int | None, reason: str) -> Added:
         """Store the events one by one around those the database cannot hold, which go to quarantine."""
