@@ -17,6 +17,8 @@ if t.TYPE_CHECKING:
 #: A line of Meltano's log: when, how grave, who, what.
 LINE = re.compile(r"^\S+ \[(\w+) *\] (\S+) +(.*)$", re.MULTILINE)
 
+HEADER = "fulfillment_node_id,product_id,quantity,as_of_logical_timestamp\n"
+
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Pipeline]:
@@ -69,3 +71,52 @@ def test_the_cause_is_the_last_error_and_the_last_word_of_its_plugin(
     assert said in what
     assert what.endswith(f" [{code}]")
     assert [line for line in lines if line[1] == who][-1] == ("error", who, what)
+
+
+@pytest.mark.parametrize(
+    ("rows", "changed", "code", "said"),
+    [
+        pytest.param("", {}, "NSS-211", "the file is empty", id="empty"),
+        pytest.param(f"{HEADER}DC01,SKU-1,1", {}, "NSS-211", "the file ends inside this line", id="half-written"),
+        pytest.param(
+            f"{HEADER}DC01,SKU-1,many,\n",
+            {"MAPPER_NEWSTORE_STOCK_HELD_KEYS": "fail"},
+            "NSS-221",
+            "DC01/SKU-1 in line 2: quantity is 'many'",
+            id="bad quantity",
+        ),
+        pytest.param(
+            None,
+            {
+                "MAPPER_NEWSTORE_STOCK_ON_HAND_URL": "postgresql://127.0.0.1:1/erp",
+                "MAPPER_NEWSTORE_STOCK_ON_HAND_TABLE": "stock",
+                "MAPPER_NEWSTORE_STOCK_ON_HAND_AS_OF": "current",
+            },
+            "NSS-210",
+            "on_hand_url: ",
+            id="ERP down",
+        ),
+        pytest.param(
+            f"{HEADER}DC01,SKU-1,10,\nNOWHERE,SKU-1,10,\n",
+            {"TARGET_NEWSTORE_STOCK_UNKNOWN_LOCATIONS": "fail"},
+            "NSS-320",
+            "NOWHERE",
+            id="unknown location",
+        ),
+        pytest.param(
+            None,
+            {"TARGET_NEWSTORE_STOCK_STAGING_LINK": "http://127.0.0.1:1/staging"},
+            "NSS-350",
+            "transformed_uri could not be fetched",
+            id="staging not fetchable",
+        ),
+    ],
+)
+def test_so_is_a_bad_day_of_the_erp_or_of_newstore(
+    rows: str | None, changed: dict[str, str], code: str, said: str, *, shop: Pipeline, tmp_path: Path
+) -> None:
+    if rows is not None:
+        shop.erp.path.write_text(rows, encoding="utf-8")
+    _, _, what = [line for line in lines_of_a_failed_run(shop, tmp_path, **changed) if line[0] == "error"][-1]
+    assert said in what
+    assert what.endswith(f" [{code}]")

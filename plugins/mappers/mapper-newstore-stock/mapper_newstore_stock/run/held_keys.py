@@ -92,8 +92,10 @@ def refuse_too_many(connection: sa.Connection, rules: Rules, count: int) -> None
         HeldKeysError: names the keys, or says what is wrong with the first rows.
     """
     bad = unusable_row.c
-    unusable = _count(connection, unusable_row, ~sa.exists().where(same_key(without_row.c, bad), without_row.c.is_held))
-    if not rules.holds_keys and count:
+    # A key is counted once: as held, or by its row. Where nothing is held, the row is what has to be corrected.
+    is_held = sa.exists().where(same_key(without_row.c, bad), without_row.c.is_held)
+    unusable = _count(connection, unusable_row, *([~is_held] if rules.holds_keys else []))
+    if count and not (rules.holds_keys or unusable):
         raise HeldKeysError(f"no on-hand row for keys with completed units: {_named(connection)}. {_ADVICE}")
     percent = DEFAULT_MAX_HELD_PERCENT if rules.max_held_percent is None else rules.max_held_percent
     held = _count(connection, without_row, without_row.c.is_held, ~_of_unusable(rules))
