@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG
+
+PROJECT = os.environ.get("MELTANO_PROJECT_ROOT", "/srv/newstore-stock-sync")
+ENVIRONMENT = os.environ.get("MELTANO_ENVIRONMENT", "production")
+JOB = os.environ.get("NEWSTORE_JOB", "newstore-both-ways")
 
 with DAG(
     dag_id="newstore_both_ways",
@@ -16,8 +21,8 @@ with DAG(
 ) as dag:
     BashOperator(
         task_id="meltano_run",
-        bash_command="meltano --environment=production run newstore-both-ways",
-        cwd="/srv/newstore-stock-sync",
+        bash_command=f"meltano --environment={ENVIRONMENT} run {JOB}",
+        cwd=PROJECT,
         # Longer than import_timeout_seconds; then Airflow ends it, and the next run repeats.
         execution_timeout=dt.timedelta(hours=2),
         retries=0,

@@ -10,15 +10,15 @@ import subprocess
 import dagster
 
 PROJECT = os.environ.get("MELTANO_PROJECT_ROOT", "/srv/newstore-stock-sync")
+ENVIRONMENT = os.environ.get("MELTANO_ENVIRONMENT", "production")
 JOB = os.environ.get("NEWSTORE_JOB", "newstore-both-ways")
 
 
 @dagster.op(pool="newstore_stock_sync")
 def meltano_run(context: dagster.OpExecutionContext) -> None:
     """Run the Meltano job; its log goes to Dagster's, any exit code but 0 fails the run."""
-    with subprocess.Popen(
-        ["meltano", "run", JOB], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as run:
+    command = ["meltano", f"--environment={ENVIRONMENT}", "run", JOB]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as run:
         for line in run.stdout or ():
             context.log.info(line.rstrip())
     if run.returncode:

@@ -23,7 +23,7 @@ PAGES = sorted(
     for pattern in ("*.md", "docs/*.md", "hub/*.md", "tap-*/*.md", "target-*/*.md", "plugins/*/*/*.md")
     for path in PROJECT.glob(pattern)
 )
-FILES = [PROJECT / "docs" / "schedulers" / name for name in ("crontab", "airflow_dag.py", "alert")]
+SCHEDULERS = sorted(path for path in (PROJECT / "docs" / "schedulers").iterdir() if path.is_file())
 
 
 def named(path: Path) -> str:
@@ -40,8 +40,15 @@ def test_every_command_on_a_page_exists_with_its_options(path: Path) -> None:
         check(call)
 
 
-@pytest.mark.parametrize("path", FILES, ids=named)
+@pytest.mark.parametrize("path", SCHEDULERS, ids=named)
+def test_a_scheduler_names_the_environment(path: Path) -> None:
+    """Without it Meltano would take the sandbox's."""
+    assert "--environment=" in read(path)
+
+
+@pytest.mark.parametrize("path", [path for path in SCHEDULERS if path.suffix != ".py"], ids=named)
 def test_every_command_in_a_scheduler_file_exists(path: Path) -> None:
+    """Those in Python are run."""
     calls = calls_in_code(read(path).replace('"', "\n"))
     assert calls
     for call in calls:

@@ -118,27 +118,58 @@ def test_the_receiver_runs_as_a_command_of_the_tap(tmp_path: Path) -> None:
 
 
 def test_dagster_loads_and_runs_the_project_of_the_docs(tmp_path: Path) -> None:
-    """Dagster is installed in its own environment, as the page recommends."""
-    python = tmp_path / "venv" / "bin" / "python"
-    install = ("pip", "install", "--quiet", "--python", str(python), "dagster~=1.13.0")
-    for arguments in (("venv", "--quiet", str(tmp_path / "venv")), install):
+    run = scheduled(tmp_path, "dagster~=1.13.0", "dagster_run.py", "dagster_project.py", DAGSTER_HOME=str(tmp_path))
+    assert "meltano run no-such-job ended with 1" in run.stderr
+
+
+def test_airflow_loads_and_runs_the_dag_of_the_docs(tmp_path: Path) -> None:
+    run = scheduled(
+        tmp_path,
+        "apache-airflow~=3.1.0",
+        "airflow_run.py",
+        "airflow_dag.py",
+        set_up=("airflow", "db", "migrate"),
+        AIRFLOW_HOME=str(tmp_path / "airflow"),
+        AIRFLOW__CORE__DAGS_FOLDER=str(PROJECT / "docs" / "schedulers"),
+        AIRFLOW__CORE__LOAD_EXAMPLES="false",
+        PYTHONDONTWRITEBYTECODE="1",
+    )
+    assert "Bash command failed" in run.stdout + run.stderr
+
+
+def scheduled(
+    directory: Path, package: str, script: str, example: str, *, set_up: tuple[str, ...] = (), **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a scheduler's example twice, the second time with an unknown job.
+
+    The scheduler is installed in its own environment, as the page recommends.
+    """
+    binaries = directory / "venv" / "bin"
+    python = str(binaries / "python")
+    for arguments in (
+        ("venv", "--quiet", str(directory / "venv")),
+        ("pip", "install", "--quiet", "--python", python, package),
+    ):
         subprocess.run([command("uv"), *arguments], env=environment(), check=True)
-    with Receiver(tmp_path) as receiver, NewStore(tmp_path, webhook_url=receiver.events_url) as newstore:
-        erp = Erp(tmp_path / "on_hand.csv")
+    with Receiver(directory) as receiver, NewStore(directory, webhook_url=receiver.events_url) as newstore:
+        erp = Erp(directory / "on_hand.csv")
         newstore.add_location("DC01")
         newstore.set_stock("DC01", "SKU-1", 10)
         erp.count("DC01", "SKU-1", 10)
         newstore.sell("DC01", "SKU-1")
         newstore.wait_for_delivery()
+        here = environment(
+            **sandbox_settings(directory, newstore, erp),
+            PATH=f"{Path(command('meltano')).parent}:{os.environ['PATH']}",
+            MELTANO_PROJECT_ROOT=str(PROJECT),
+            NEWSTORE_JOB="newstore-stock-sync",
+            **variables,
+        )
+        if set_up:
+            subprocess.run([binaries / set_up[0], *set_up[1:]], env=here, capture_output=True, check=True)
         run = subprocess.run(
-            [python, PROJECT / "tests" / "shop" / "dagster_run.py", PROJECT / "docs/schedulers/dagster_project.py"],
-            env=environment(
-                **sandbox_settings(tmp_path, newstore, erp),
-                PATH=f"{Path(command('meltano')).parent}:{os.environ['PATH']}",
-                MELTANO_PROJECT_ROOT=str(PROJECT),
-                NEWSTORE_JOB="newstore-stock-sync",
-                DAGSTER_HOME=str(tmp_path),
-            ),
+            [python, PROJECT / "tests" / "shop" / script, PROJECT / "docs" / "schedulers" / example],
+            env=here,
             capture_output=True,
             text=True,
             timeout=300,
@@ -148,7 +179,7 @@ def test_dagster_loads_and_runs_the_project_of_the_docs(tmp_path: Path) -> None:
         said = json.loads(run.stdout.splitlines()[-1])
         assert said == {"cron": "*/10 * * * *", "succeeded": [True, False]}, run.stderr
         assert newstore.on_hand("DC01", "SKU-1") == 9
-        assert "meltano run no-such-job ended with 1" in run.stderr
+        return run
 
 
 def test_settings_reach_the_plugin_from_the_environment(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_a_half_sent_request_holds_up_no_shutdown(tmp_path: Path, sent: bytes) -
         connection.sendall(sent)
         assert receiver.post(an_event(11)).status_code == 200
         begun = time.monotonic()
-        receiver.process.stop()
+        assert receiver.process.stop() == 0
         assert time.monotonic() - begun < 8
         assert "Traceback" not in receiver.process.output
 

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import gc
 import logging
+import signal
 import sys
 import time
 import typing as t
@@ -81,7 +82,8 @@ def serving_config(app: Starlette, connections: OpenConnections) -> uvicorn.Conf
 
 
 def serve(app: Starlette, listeners: Sequence[socket.socket]) -> None:
-    """Serve until the process is told to end."""
+    """Serve until the process is told to end. SIGTERM ends it with 0: a service that was stopped has not failed."""
+    signal.signal(signal.SIGTERM, _end)
     config = serving_config(app, OpenConnections(most=most_connections()))
     # The committing thread must not wait long for the GIL while the event loop is busy.
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -89,3 +91,7 @@ def serve(app: Starlette, listeners: Sequence[socket.socket]) -> None:
     gc.collect()
     gc.freeze()
     ReceiverServer(config).run(sockets=list(listeners))
+
+
+def _end(_number: int, _frame: object) -> t.NoReturn:
+    raise SystemExit(0)
