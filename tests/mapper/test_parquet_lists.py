@@ -302,19 +302,21 @@ def test_the_newest_file_of_a_pattern_counts(tmp_path: Path) -> None:
 
 def test_the_newest_directory_of_a_pattern_counts(tmp_path: Path) -> None:
     for day in (1, 3, 2):
-        set_time(tmp_path / a_parquet(tmp_path / f"day={day}" / "0.parquet", A), day)
-        a_list(tmp_path / f"day={day}", "", "_SUCCESS")
-    (tmp_path / "day=4").mkdir()
-    a_list(tmp_path, "", "day=5")
+        set_time(tmp_path / a_parquet(tmp_path / f"day=2025-03-0{day}" / "0.parquet", A), day)
+        a_list(tmp_path / f"day=2025-03-0{day}", "", "_SUCCESS")
+    (tmp_path / "day=2025-03-04").mkdir()
+    a_list(tmp_path, "", "day=2025-03-05")
     settings = {"on_hand_url": f"{tmp_path}/day=*/", "on_hand_done_marker": "_SUCCESS"}
-    assert listed(**settings) == (f"{tmp_path}/day=3/", 3000)
+    assert listed(**settings) == (f"{tmp_path}/day=2025-03-03/", 3000)
     # Nothing is written into it yet, and an old writer leaves no marker.
-    assert listed(on_hand_url=settings["on_hand_url"]) == (f"{tmp_path}/day=3/", 3000)
-    (tmp_path / "day=3" / "_SUCCESS").unlink()
-    assert listed(**settings) == (f"{tmp_path}/day=2/", 2000)
-    assert listed(**settings, taken_at_format="day=%d")[0] == f"{tmp_path}/day=2/"
+    assert listed(on_hand_url=settings["on_hand_url"]) == (f"{tmp_path}/day=2025-03-03/", 3000)
+    (tmp_path / "day=2025-03-03" / "_SUCCESS").unlink()
+    assert listed(**settings) == (f"{tmp_path}/day=2025-03-02/", 2000)
+    assert listed(**settings, taken_at_format="day=%Y-%m-%d")[0] == f"{tmp_path}/day=2025-03-02/"
     # A file is no directory, whatever its name says.
-    assert listed(on_hand_url=settings["on_hand_url"], taken_at_format="day=%d")[0] == f"{tmp_path}/day=4/"
+    assert (
+        listed(on_hand_url=settings["on_hand_url"], taken_at_format="day=%Y-%m-%d")[0] == f"{tmp_path}/day=2025-03-04/"
+    )
     said = refusal(on_hand_url=f"{tmp_path}/month=*/")
     assert said == f"on_hand_url: no directory matches {tmp_path}/month=*/"
 

@@ -8,13 +8,21 @@ import re
 import typing as t
 
 import pytest
-from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.errors import ConfigurationError, OnHandError
+from mapper_newstore_stock.mapper import MapperNewStoreStock
+from mapper_newstore_stock.run.erp_inputs import check_source
 
 from tests.mapper.shop_day import ShopDay
 from tests.mapper.sql_erp import NOON, SKU, SqlErp, a_completion, a_day, at
 
 if t.TYPE_CHECKING:
     from pathlib import Path
+
+
+def a_config(layout: str) -> t.Any:
+    """Return the settings of files whose names say in a layout when they were taken, with all defaults."""
+    settings = {"ledger_url": "sqlite://", "on_hand_url": "stock-*.csv", "on_hand_as_of": "taken_at"}
+    return MapperNewStoreStock(config={**settings, "taken_at_format": layout}).config
 
 
 class TestTakenAt:
@@ -151,6 +159,15 @@ class TestNightlyFile:
         self.write(day.erp.path, 9)
         with pytest.raises(OnHandError, match=r"on_hand\.csv: its name is not as taken_at_format says"):
             day.run(a_completion(11))
+
+    @pytest.mark.parametrize("layout", ["stock-%d.csv", "stock-%m%d.csv", "stock-%Y%m.csv", "stock-%Y-%d.csv", "%H%M"])
+    def test_a_format_without_year_month_or_day_is_refused(self, layout: str) -> None:
+        with pytest.raises(ConfigurationError, match=f"taken_at_format: {layout} leaves out"):
+            check_source(a_config(layout))
+
+    @pytest.mark.parametrize("layout", ["stock-%Y%m%d.csv", "%d%b%y", "%G-%V-%u", "%Y-%j", "%c"])
+    def test_a_format_with_all_three_is_taken(self, layout: str) -> None:
+        check_source(a_config(layout))
 
     def test_no_file_is_said_so(self, day: ShopDay, tmp_path: Path) -> None:
         day.settings.update(on_hand_url=str(tmp_path / "stock-*.csv"))

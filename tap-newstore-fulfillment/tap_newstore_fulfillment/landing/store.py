@@ -160,7 +160,7 @@ class LandingStore(Releases):
             rows, _ = self._database.execute_alone(INSERT_ON_POSTGRESQL, (WRITER_LOCK, received_at, group))
             if rows:
                 self._tenancy.check_stored(rows[0][2], events)
-            added = Added({row[0]: row[1] for row in rows})
+            added = Added({row[0]: int(row[1]) for row in rows})
             if added.total() < len(events):
                 self._database.wait_for_standby()
             return added

@@ -14,7 +14,7 @@ from mapper_newstore_stock.run.clocks import newstore_difference, refuse_differe
 from mapper_newstore_stock.run.erp_tables import ErpTables
 from mapper_newstore_stock.run.layouts import csv_format, number_reader
 from mapper_newstore_stock.run.list_files import ListFile, ListFiles
-from mapper_newstore_stock.run.moments import MomentReader
+from mapper_newstore_stock.run.moments import MomentReader, names_a_day
 from mapper_newstore_stock.run.on_hand import TAKEN_AT, OnHandSource
 from mapper_newstore_stock.run.places import Place, has_snapshots, is_sql
 
@@ -221,6 +221,12 @@ def check_source(config: Mapping[str, t.Any]) -> None:
         raise ConfigurationError(
             "on_hand_as_of: current is true of a live database alone; a file says what was so when it was written. "
             "Set taken_at, which proves what was published before the file was written, or booked"
+        )
+    layout = config.get("taken_at_format")
+    if layout and not names_a_day(layout):
+        raise ConfigurationError(
+            f"taken_at_format: {layout} leaves out the year, the month or the day, so nobody can tell a file's age. "
+            "Let the ERP write all three into its name, such as stock-%Y%m%d-%H%M.csv"
         )
     if form == "booked":
         _check_bookings(config)

@@ -72,3 +72,10 @@ class MomentReader:
             return int(moment.timestamp() * 1000)
         # Where the clocks are changed a time may mean two moments: the earlier one proves less.
         return int(min(moment.replace(tzinfo=self._zone, fold=fold).timestamp() for fold in (0, 1)) * 1000)
+
+
+def names_a_day(layout: str) -> bool:
+    """Return whether a layout of `strptime` tells year, month and day; what is left out would be 1900-01-01's."""
+    day = dt.date(2025, 3, 4)
+    others = (day.replace(year=2024), day.replace(month=2), day.replace(day=5))
+    return all(other.strftime(layout) != day.strftime(layout) for other in others)
