@@ -69,4 +69,4 @@ def test_a_comparison_with_newstore_names_all_that_is_missing(tenant: str) -> No
     done = run_command("newstore-stock-ledger", "--ledger-url=sqlite:///nowhere.db", "diff", f"--tenant={tenant}")
     assert done.returncode == 2
     said = set(re.findall(r"TARGET_NEWSTORE_STOCK_(\w+)", done.stderr))
-    assert said == {"CLIENT_ID", "CLIENT_SECRET", *(() if tenant else ("API_URL", "AUTH_URL"))}
+    assert said == {"CLIENT_ID", "CLIENT_SECRET", *(() if tenant else ("TENANT",))}

@@ -8,6 +8,7 @@ import typing as t
 
 import pytest
 import sqlalchemy as sa
+from mapper_newstore_stock.check.locations import read_mapped
 from mapper_newstore_stock.errors import QuantityError
 from mapper_newstore_stock.ledger import tables
 from mapper_newstore_stock.ledger.database import open_engine
@@ -210,6 +211,10 @@ def test_the_targets_settings_may_be_options(day: ShopDay, tmp_path: Path) -> No
     assert [found.only("locations")["color"] for found in mapped] == ["green", "green"]
     assert not_asked["color"] == "green"
     assert not_asked["said"] == "not compared with NewStore's without TARGET_NEWSTORE_STOCK_CLIENT_SECRET: DC01"
+
+
+def test_a_mapping_that_meltano_has_nested_names_the_same_nodes() -> None:
+    assert read_mapped('{"DC": {"01": "", "02": {"b": "x"}}, "NYC1": "NYC1"}') == {"DC.01", "DC.02.b", "NYC1"}
 
 
 def test_a_clock_that_is_off_is_red(tmp_path: Path) -> None:

@@ -47,14 +47,22 @@ def with_addresses(tenant: str | None, newstore: Given) -> Given:
     return {**newstore, "api_url": api_url, "auth_url": auth_url}
 
 
+def missing(newstore: Given) -> list[str]:
+    """Return the names of the options nobody has given; a tenant would give both addresses."""
+    names = [name for name, value in newstore.items() if not value]
+    if {"api_url", "auth_url"} <= set(names):
+        return ["tenant", *(name for name in names if name not in {"api_url", "auth_url"})]
+    return names
+
+
 def sign_in(newstore: Given) -> tuple[requests.Session, str]:
     """Return a session that is signed in, and the base URL of the API.
 
     Raises:
         ConfigurationError: names all options that are missing.
     """
-    if missing := [name for name, value in newstore.items() if not value]:
-        variables = ", ".join(f"{NEWSTORE}{name.upper()}" for name in missing)
-        raise ConfigurationError(f"{', '.join(missing)}: required, as options or as {variables}")
+    if names := missing(newstore):
+        variables = ", ".join(f"{NEWSTORE}{name.upper()}" for name in names)
+        raise ConfigurationError(f"{', '.join(names)}: required, as options or as {variables}")
     given = t.cast("dict[str, str]", newstore)
     return signed_in(given["auth_url"], given["client_id"], given["client_secret"]), given["api_url"]

@@ -10,9 +10,11 @@ import requests
 
 from mapper_newstore_stock.availabilities import CALL_SECONDS
 from mapper_newstore_stock.errors import ServerError
-from mapper_newstore_stock.newstore_options import NEWSTORE, sign_in
+from mapper_newstore_stock.newstore_options import NEWSTORE, missing, sign_in
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mapper_newstore_stock.findings import Findings
     from mapper_newstore_stock.newstore_options import Given
 
@@ -39,7 +41,8 @@ def look_at_locations(findings: Findings, nodes: set[str], newstore: Given, mapp
     """
     if not all(newstore.values()):
         if nodes:
-            said = f"not compared with NewStore's without {', '.join(_missing(newstore))}: {_named(nodes)}"
+            variables = ", ".join(f"{NEWSTORE}{name.upper()}" for name in missing(newstore))
+            said = f"not compared with NewStore's without {variables}: {_named(nodes)}"
             findings.green("locations", said)
         return
     if not nodes:
@@ -65,16 +68,23 @@ def look_at_locations(findings: Findings, nodes: set[str], newstore: Given, mapp
 
 
 def read_mapped(store_mapping: str | None) -> set[str]:
-    """Return the nodes of the target's setting `store_mapping`: a JSON object, or `NODE=STORE,…`."""
+    """Return the nodes of the target's setting `store_mapping`: a JSON object, or `NODE=STORE,…`.
+
+    Meltano takes a dot in a node's name for a level of its own.
+    """
     try:
         given = json.loads(store_mapping or "{}")
     except ValueError:
         return {pair.partition("=")[0].strip() for pair in (store_mapping or "").split(",")}
-    return set(given) if isinstance(given, dict) else set()
+    return set(_flat(given)) if isinstance(given, dict) else set()
 
 
-def _missing(newstore: Given) -> list[str]:
-    return [f"{NEWSTORE}{name.upper()}" for name, value in newstore.items() if not value]
+def _flat(mapping: dict[str, t.Any], above: str = "") -> Iterator[str]:
+    for name, value in mapping.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield above + name
 
 
 def _read(session: requests.Session, api_url: str) -> list[_Location]:
