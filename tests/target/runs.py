@@ -99,7 +99,9 @@ def run_here(
     **settings: t.Any,
 ) -> Ended:
     """Run the target to its end, with the settings a process would have."""
-    logging.getLogger("target-newstore-stock").setLevel(logging.CRITICAL)
+    logger = logging.getLogger("target-newstore-stock")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
     patient = {"import_timeout_seconds": 3600}
     target = TargetOnClock(config={**newstore.target_settings, **patient, **settings})
     target.clock = clock
@@ -110,6 +112,7 @@ def run_here(
     except TargetError as refused:
         error = str(refused)
     finally:
+        logger.setLevel(level)
         target.intake.close()
         # The sandbox would wait for open connections when it stops.
         target.importer._client._session.close()
