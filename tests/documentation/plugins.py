@@ -138,6 +138,20 @@ class Utility:
         return _defined(self.kind, self.name)
 
 
+class EventReceiver(Plugin):
+    """The tap's receiver as a utility, for jobs: `meltano run` takes no command of an extractor."""
+
+    def about(self) -> dict[str, t.Any]:
+        """Return what the tap's `--about --format=json` prints."""
+        return _about(PLUGINS[0].name)
+
+    def selected(self) -> list[str]:
+        """Return nothing: a utility has no streams."""
+        return []
+
+
+EVENT_RECEIVER = EventReceiver("utilities", "event-receiver", PLUGINS[0].directory, TapNewStoreFulfillment)
+
 UTILITIES = (
     Utility("newstore-sandbox", PROJECT / "plugins" / "utilities" / "newstore-sandbox", sandbox_command),
     Utility(

@@ -65,6 +65,11 @@ def test_a_container_has_no_root_and_copies_what_is_there(file: Path) -> None:
     assert all((FILES.parents[1] / name).exists() for name in sources)
 
 
+def test_no_image_takes_secrets_or_what_is_installed_here() -> None:
+    left_out = (FILES.parents[1] / ".dockerignore").read_text(encoding="utf-8").split()
+    assert {".env", ".env.*", ".git", ".venv", ".meltano", "tenants", "**/*.db"} <= set(left_out)
+
+
 def test_the_receiver_is_installed_as_its_image_does_it(tmp_path: Path) -> None:
     text = (FILES / "Containerfile.receiver").read_text(encoding="utf-8").replace("\\\n", "")
     (line,) = re.findall(r"(?m)^RUN (python -m venv .*)$", text)

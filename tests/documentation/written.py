@@ -11,7 +11,16 @@ import typing as t
 import yaml
 
 from tests.documentation.meltano_settings import with_settings
-from tests.documentation.plugins import PLUGINS, PROJECT, UTILITIES, Plugin, Utility, meltano_project, package
+from tests.documentation.plugins import (
+    EVENT_RECEIVER,
+    PLUGINS,
+    PROJECT,
+    UTILITIES,
+    Plugin,
+    Utility,
+    meltano_project,
+    package,
+)
 from tests.structure.packages import PACKAGES
 
 if t.TYPE_CHECKING:
@@ -26,6 +35,7 @@ HUB_LABELS = {
     "tap-newstore-fulfillment": "NewStore Fulfilment Events",
     "mapper-newstore-stock": "NewStore Stock",
     "target-newstore-stock": "NewStore Stock",
+    "event-receiver": "NewStore Event Receiver",
     "newstore-sandbox": "NewStore Sandbox",
     "erp-postgresql": "NewStore ERP on PostgreSQL",
 }
@@ -39,7 +49,7 @@ OF_A_VARIANT = {"select", "mappings"}
 def pages() -> dict[Path, str]:
     """Return the text of every generated file, by path."""
     readmes = dict(_readme(plugin) for plugin in PLUGINS)
-    hub = dict(_hub(plugin) for plugin in (*PLUGINS, *UTILITIES))
+    hub = dict(_hub(plugin) for plugin in (*PLUGINS, EVENT_RECEIVER, *UTILITIES))
     own_project = _with_written(README, first_block(OWN_PROJECT))
     by_hand = {README: own_project, ERRORS: _with_written(ERRORS, errors_table())}
     return {MELTANO_YML: _meltano_yml(), **readmes, **hub, **by_hand, **_of_all_packages()}
