@@ -17,8 +17,9 @@ MOVING = frozenset({COMPLETED, "fulfillment_request.assigned", "fulfillment_requ
 LONGEST_ID = 255
 #: A key of several such texts still fits into an index of PostgreSQL.
 LONGEST_ID_BYTES = 3 * LONGEST_ID
-# PostgreSQL cannot store NUL, and no real id has any control character.
-CONTROL = re.compile(r"[\x00-\x1f]")
+# PostgreSQL cannot store NUL, and no real id has any control character. The target sends no number of a key with one,
+# so no range may cover its completions.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 #: Stands for bytes that are no text.
 REPLACED = "\ufffd"
 KINDS = {dict: "object", list: "array", type(None): "null"}

@@ -11,6 +11,8 @@ from tap_newstore_fulfillment.errors import EventRejectedError
 from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.store import Arrival
 from tap_newstore_fulfillment.records import read_record, to_dict
+from tap_newstore_fulfillment.units import is_id
+from target_newstore_stock.possible_keys import CONTROL
 
 from tests.tap.events import ASSIGNED, COMPLETED, a_record, an_event
 
@@ -22,7 +24,10 @@ MOST_BYTES = 765
 _random = random.Random(1)
 LONG = "".join(chr(_random.randint(33, 126)) for _ in range(12_000))
 WIDE = "".join(chr(_random.randint(0x10000, 0x1FFFF)) for _ in range(255))
-VALUES = pytest.mark.parametrize("value", ["a\0b", "a\nb", LONG, WIDE], ids=["nul", "newline", "long", "wide"])
+#: Ids of which the target sends no number (target_newstore_stock.possible_keys).
+UNSENT = {"delete": "a\x7fb", "next line": "a\x85b", "separator": "a\u2028b"}
+ODD = {"nul": "a\0b", "newline": "a\nb", "long": LONG, "wide": WIDE, **UNSENT}
+VALUES = pytest.mark.parametrize("value", ODD.values(), ids=ODD)
 
 
 def texts(record: dict[str, t.Any]) -> list[str]:
@@ -88,3 +93,9 @@ def test_what_an_earlier_version_has_stored_is_bounded_when_it_is_read(field: st
 def test_a_name_within_a_unit_may_hold_a_nul() -> None:
     (unit,) = a_record(an_event(11, items=[{"id": "1", "product_id": "A", "b\0": "c"}]))["items"]
     assert unit["b\ufffd"] == "c"
+
+
+def test_an_id_whose_number_the_target_would_not_send_is_refused_by_the_door() -> None:
+    """Or a range would cover completions that no number has."""
+    characters = [chr(number) for number in range(0x3000) if not 0xD800 <= number < 0xE000]
+    assert [one for one in characters if not is_id(f"a{one}")] == [one for one in characters if CONTROL.search(one)]

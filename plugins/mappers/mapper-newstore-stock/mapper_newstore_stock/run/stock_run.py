@@ -86,11 +86,11 @@ class StockRun:
         self._logger = logger
         self._counts = counts
         self._sources = Sources(config)
+        # What may be refused comes first: from the ledger on, there is something to close.
+        ignored = ignore_before(config)
         self._ledger = ledger or Ledger.at(config["ledger_url"])
         self._intake = Intake(
-            self._ledger,
-            keeps_references=self._sources.needs_references,
-            ignore_shipped_before=ignore_before(config),
+            self._ledger, keeps_references=self._sources.needs_references, ignore_shipped_before=ignored
         )
         self._acknowledged = Acknowledged()
         self._numbers_used = 0
