@@ -15,8 +15,9 @@ import msgspec
 #: Readers give up at some depth, each at another one. Whatever is nested deeper becomes null.
 DEEPEST = 32
 LONGEST_INTEGER = 4_000
-#: A string, which may hold brackets, or a bracket.
-_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+#: A string, which may hold brackets, or a bracket. A string without an end takes all the rest, or the search would go
+#: on behind each of its quotes.
+_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 
 _decode = msgspec.json.Decoder().decode
 

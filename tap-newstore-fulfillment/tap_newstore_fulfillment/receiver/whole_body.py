@@ -14,6 +14,8 @@ if t.TYPE_CHECKING:
 
 #: What zlib calls the container of each coding.
 CODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+#: A packed body may have several parts; each costs a copy of all that follow.
+MOST_PARTS = 64
 
 
 class NotWholeError(Exception):
@@ -63,6 +65,8 @@ def _decoded(body: bytes, coding: str) -> bytes:
     size = 0
     try:
         while body or not parts:
+            if len(parts) == MOST_PARTS:
+                raise NotWholeError(f"Content-Encoding: the {coding} has more than {MOST_PARTS} parts")
             packed = zlib.decompressobj(CODINGS[coding])
             parts.append(packed.decompress(body, LONGEST_BODY + 1 - size))
             size += len(parts[-1])
