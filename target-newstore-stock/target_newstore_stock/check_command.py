@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import pathlib
 import sys
 import typing as t
@@ -58,6 +59,8 @@ def check(config_files: tuple[str, ...], output_format: str) -> None:
 
 def main() -> None:
     """Run the command."""
+    # What a check writes into the staging place is for its owner alone.
+    os.umask(0o077)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s")
     report_errors(cli, logger)()
 

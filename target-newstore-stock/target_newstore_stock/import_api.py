@@ -8,6 +8,7 @@ import typing as t
 import msgspec
 
 from target_newstore_stock.errors import ApiError, ImportJobError
+from target_newstore_stock.http_session import in_one_line
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +25,15 @@ OPEN_STATES = ("received", "waiting", "running")
 ENDED_STATES = ("finished", "failed")
 
 
+LONGEST_REASON = 2_000
+
+
+def _shown(text: str) -> str:
+    return in_one_line(text, LONGEST_REASON)
+
+
 class Job(msgspec.Struct):
-    """A job: the fields this package uses."""
+    """A job: the fields this package uses; its texts are a stranger's, and go into logs and errors."""
 
     import_id: str
     state: str
@@ -35,6 +43,12 @@ class Job(msgspec.Struct):
     source_uri: str | None = None
     transformed_uri: str | None = None
 
+    def __post_init__(self) -> None:
+        # Quoted, it is no state that is known: a blank or a line end makes none of it.
+        self.state = self.state if self.state.isprintable() else _shown(repr(self.state))
+        self.name = self.name and _shown(self.name)
+        self.reason = self.reason and _shown(self.reason)
+
 
 class JobError(msgspec.Struct):
     """An entry of a job's `/errors`."""
@@ -42,6 +56,9 @@ class JobError(msgspec.Struct):
     reason: t.Any = None
     entity_type: t.Any = None
     entity_id: t.Any = None
+
+    def __post_init__(self) -> None:
+        self.reason = _shown(self.reason) if isinstance(self.reason, str) else self.reason
 
 
 class _Jobs(msgspec.Struct):

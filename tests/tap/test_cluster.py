@@ -103,7 +103,9 @@ def test_a_receiver_in_front_of_a_standby_says_so_and_goes_on_when_it_is_promote
         refused = receiver.post(an_event(10))
         health = requests.get(f"{receiver.url}/healthz", timeout=CALL_SECONDS)
         assert (refused.status_code, health.status_code) == (503, 503)
-        assert refused.json()["error"] == f"landing_url: cannot open the landing store: {STANDBY}"
+        # Where the database is, and what it says, is for the log alone.
+        assert refused.json()["error"] == "the landing store takes no events now; send it again"
+        assert f"landing_url: cannot open the landing store: {STANDBY}" in receiver.process.output
         said = [line for line in receiver.process.output.splitlines() if "standby" in line]
         assert sum("Answering 503 until the landing store takes events again" in line for line in said) == 1
         assert sum("Not healthy: " in line for line in said) == 1
@@ -123,7 +125,7 @@ def test_a_standby_that_has_the_store_is_not_taken_for_healthy(tmp_path: Path, c
         health = requests.get(f"{receiver.url}/healthz", timeout=CALL_SECONDS)
         refused = receiver.post(an_event(10))
         assert (refused.status_code, health.status_code) == (503, 503)
-        assert STANDBY in refused.json()["error"]
+        assert STANDBY not in refused.json()["error"]
         assert (health.json(), STANDBY in receiver.process.output) == ({"error": "not healthy"}, True)
     done = run_plugin("tap-newstore-fulfillment", tmp_path, {"landing_url": alone})
     assert (done.code, done.records) == (1, [])

@@ -12,7 +12,7 @@ from target_newstore_stock import progress
 from target_newstore_stock.auth import NewStoreAuthenticator
 from target_newstore_stock.client import NewStoreClient
 from target_newstore_stock.errors import ApiError, ImportJobError
-from target_newstore_stock.import_api import NAME_PREFIX
+from target_newstore_stock.import_api import NAME_PREFIX, Job, JobError
 from target_newstore_stock.import_jobs import ImportJobs
 from target_newstore_stock.records import StockRecord
 from target_newstore_stock.stock_file import StockFile, encode_item, make_head
@@ -232,6 +232,19 @@ def test_an_unknown_state_means_still_open(jobs: ImportJobs, clock: Clock, newst
     clock.on_sleep = [lambda: None, lambda: clock.sleep(601)]
     with pytest.raises(ImportJobError, match=r"is still transforming after 600 s"):
         jobs.run(NAME_PREFIX + "cut 1", uri, revision=1)
+
+
+def test_a_state_cannot_write_lines_of_its_own(jobs: ImportJobs, clock: Clock, newstore: NewStore, uri: str) -> None:
+    newstore.set_faults(hold_jobs=True, state_word="finished\nINFO all is well\x1b[31m")
+    clock.on_sleep = [lambda: None, lambda: clock.sleep(601)]
+    with pytest.raises(ImportJobError) as caught:
+        jobs.run(NAME_PREFIX + "cut 1", uri, revision=1)
+    assert r"is still 'finished\nINFO all is well\x1b[31m' after 600 s" in str(caught.value)
+
+
+def test_names_and_reasons_are_one_line_each() -> None:
+    job = Job("1", "failed", name="a\nb\u202ec", reason="x\ty\x1b")
+    assert (job.name, job.reason, JobError(reason="p\r\nq").reason) == ("a b?c", "x y?", "p q")
 
 
 def test_the_log_says_in_which_state_an_import_is_and_for_how_long(

@@ -230,7 +230,8 @@ class _Receiver:
         if not self._failing:
             self._failing = True
             logger.error("Answering 503 until the landing store takes events again: %s", error)
-        return _send_again(str(error))
+        # What the database says is for the log: whoever posts need not know where it is.
+        return _send_again("the landing store takes no events now; send it again")
 
     def _ask_again(self, request: Request, reason: str) -> Response:
         fields = {"path": request.url.path, "reason": reason}
