@@ -22,8 +22,10 @@ def in_one_line(errors: Sequence[JobError]) -> str:
     return "; ".join(texts) + more
 
 
-def as_table(title: str, errors: Sequence[JobError]) -> Table:
-    """Return the errors as a table, with a last row that counts those it leaves out."""
+def as_table(title: str, errors: Sequence[JobError]) -> Table | None:
+    """Return the errors as a table, with a last row that counts those it leaves out; None if there are none."""
+    if not errors:
+        return None
     rows = [(error.entity_type, error.entity_id, error.reason) for error in errors[:SHOWN_ROWS]]
     if rest := len(errors) - len(rows):
         rows.append(("", "", f"and {rest} more"))

@@ -92,7 +92,7 @@ class RefusedItems:
         return "; ".join(parts)
 
     @property
-    def _table(self) -> Table:
+    def _table(self) -> Table | None:
         """The keys at risk as a table, or else the errors."""
         if not self.at_risk:
             return as_table(TITLE, self.unnamed)

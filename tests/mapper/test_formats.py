@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 import typing as t
 
 import pytest
@@ -58,3 +59,20 @@ def test_a_cell_is_text_or_a_number(value: t.Any, safe: t.Any) -> None:
 
 def test_what_nobody_obeys_is_shown_as_it_is() -> None:
     assert shown("Größe 42 / \u65e5\u672c") == "Größe 42 / \u65e5\u672c"
+
+
+def test_a_pipe_gets_a_table_of_one_line_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "2026-11-29T03:17:00+00:00 " * 10 + "end"
+    escaped = r"b\nc"
+    FORMATS["table"](Table(("key", "step", "note"), [("DC01", long, None), ("STORE-7", "b\nc", 5)], "2 steps"))
+    assert capsys.readouterr().out.splitlines() == [
+        "2 steps",
+        f"key      {'step'.ljust(len(long))}  note",
+        f"DC01     {long}",
+        f"STORE-7  {escaped.ljust(len(long))}  5",
+    ]
+
+
+def test_a_terminal_gets_a_frame(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert "┃" in written("table", capsys)

@@ -1,4 +1,4 @@
-"""Writes the answers of `newstore-stock-ledger` as a table, JSON or CSV.
+"""Writes the answers of `newstore-stock-ledger` as a table, JSON or CSV; a table has a frame on a terminal only.
 
 Keys, names and reasons come from outside: they are shown as text, whatever is in them.
 """
@@ -17,6 +17,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from mapper_newstore_stock.ledger.queries import Table
 
 Write = t.Callable[["Table"], None]
@@ -41,15 +43,31 @@ def cell(value: object) -> object:
 
 
 def _write_table(table: Table) -> None:
-    grid = RichTable(title=Text(shown(table.says)) if table.says else None)
-    left_out = len(table.columns) - len(table.for_people or table.columns)
     names = table.for_people or table.columns
-    places = [table.columns.index(name) for name in names] if left_out else range(len(table.columns))
+    places = [table.columns.index(name) for name in names] if table.for_people else range(len(names))
+    rows = ([shown(row[place]) for place in places] for row in table.rows)
+    write_rows = _write_framed if sys.stdout.isatty() else _write_lines
+    write_rows(shown(table.says), names, rows)
+
+
+def _write_framed(title: str, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    grid = RichTable(title=Text(title) if title else None)
     for name in names:
         grid.add_column(name, overflow="fold")
-    for row in table.rows:
-        grid.add_row(*(Text(shown(row[place])) for place in places))
+    for row in rows:
+        grid.add_row(*map(Text, row))
     Console().print(grid)
+
+
+def _write_lines(title: str, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write a line a row, with nothing cut or wrapped, as a log, a pipe or a mail needs it."""
+    lines = [names, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    if title:
+        click.echo(title)
+    for line in lines:
+        padded = (text.ljust(width) for text, width in zip(line, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
 
 
 def _write_json(table: Table) -> None:
