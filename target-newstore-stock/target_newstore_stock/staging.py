@@ -81,7 +81,7 @@ class Staging:
             raise
         except Exception as error:
             self.remove([name])
-            raise StagingError(f"staging_url: cannot write {masked(path)}: {reason(error)}") from error
+            raise StagingError(f"staging_url: cannot write {masked(path)}: {_why(error)}") from error
 
     def remember(self, name: str, import_id: str) -> None:
         """Write a note beside a stock file: the id of its job, kept until the job has ended.
@@ -102,7 +102,7 @@ class Staging:
             self._make_directory()
             self._filesystem.pipe_file(path, text.encode())
         except Exception as error:
-            raise StagingError(f"staging_url: cannot write {masked(path)}: {reason(error)}") from error
+            raise StagingError(f"staging_url: cannot write {masked(path)}: {_why(error)}") from error
 
     def forget(self, name: str) -> None:
         """Remove the note of a job that has ended."""
@@ -148,7 +148,7 @@ class Staging:
         except FileNotFoundError:
             return []
         except Exception as error:
-            said = f"staging_url: cannot list {masked(self._root)}: {reason(error)}"
+            said = f"staging_url: cannot list {masked(self._root)}: {_why(error)}"
             if not _is_forbidden(error):
                 raise StagingError(f"{said}. So it cannot be seen whether another run has begun") from error
             self._warn_once(said)
@@ -176,7 +176,7 @@ class Staging:
         try:
             return t.cast("bytes", self._filesystem.cat_file(self._path(name)))
         except Exception as error:  # noqa: BLE001 - each store's driver has errors of its own
-            logger.warning("staging_url: cannot read %s: %s", masked(self._path(name)), reason(error))
+            logger.warning("staging_url: cannot read %s: %s", masked(self._path(name)), _why(error))
             return None
 
     def remove(self, names: Iterable[str]) -> None:
@@ -187,7 +187,7 @@ class Staging:
             except FileNotFoundError:
                 continue
             except Exception as error:  # noqa: BLE001 - each store's driver has errors of its own
-                logger.warning("staging_url: cannot remove %s: %s", masked(self._path(name)), reason(error))
+                logger.warning("staging_url: cannot remove %s: %s", masked(self._path(name)), _why(error))
 
     def _make_directory(self) -> None:
         # On an object store this would create a bucket from a typing error.
@@ -222,6 +222,12 @@ class Staging:
                 "staging_link: presigned links need an object store; for a directory give the https base URL "
                 "that serves it"
             ) from error
+
+
+def _why(error: Exception) -> str:
+    """Return what an error says beside the path, which an OSError repeats."""
+    said = error.strerror if isinstance(error, OSError) else None
+    return masked(said) if said else reason(error)
 
 
 def _is_forbidden(error: Exception) -> bool:

@@ -40,3 +40,14 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_an_unknown_protocol_is_named() -> None:
     with pytest.raises(StagingError, match="staging_url: Protocol not known: nosuch"):
         Staging("nosuch://x", "uri")
+
+
+def test_a_place_that_refuses_names_the_path_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    path = tmp_path / "file" / "a.zip"
+    staging = Staging(str(path.parent), "uri")
+    expected = f"^staging_url: cannot write {path}: Not a directory$"
+    with pytest.raises(StagingError, match=expected):
+        staging.write("a.zip", write)
+    with pytest.raises(StagingError, match=expected):
+        staging.note("a.zip")
