@@ -213,6 +213,28 @@ def test_the_targets_settings_may_be_options(day: ShopDay, tmp_path: Path) -> No
     assert not_asked["said"] == "not compared with NewStore's without TARGET_NEWSTORE_STOCK_CLIENT_SECRET: DC01"
 
 
+def test_what_becomes_of_an_unknown_location_is_said_as_the_target_is_set(day: ShopDay, tmp_path: Path) -> None:
+    day.erp.count("dc02", "SKU-1", 1)
+    with NewStore(tmp_path) as newstore:
+        newstore.add_location("DC02")
+        given = [f"--{name.replace('_', '-')}={value}" for name, value in newstore.client_settings.items()]
+        left_out = check(tmp_path, day.settings, *given)
+        fails = check(tmp_path, day.settings, *given, TARGET_NEWSTORE_STOCK_UNKNOWN_LOCATIONS="fail")
+        created = check(tmp_path, day.settings, *given, "--create-locations=stores")
+        both = check(tmp_path, day.settings, *given, "--create-locations=Stores", "--unknown-locations=fail")
+    line = left_out.only("locations")
+    assert (left_out.code, line["color"], line["said"].count("DC01, dc02")) == (0, "yellow", 1)
+    assert "their items are left out of imports (unknown_locations)" in line["to_do"]
+    line = fails.only("locations")
+    assert (fails.code, line["color"], line["said"].count("DC01, dc02")) == (1, "red", 1)
+    assert "the import fails (unknown_locations)" in line["to_do"]
+    for found, color in ((created, "yellow"), (both, "red")):
+        new, alike = sorted(found.lines["locations"], key=lambda line: "dc02" in line["said"])
+        assert (new["color"], "DC01" in new["said"]) == ("yellow", True)
+        assert "creates each as a store of its own name, for ever (create_locations)" in new["to_do"]
+        assert (alike["color"], "another node's but for case" in alike["said"]) == (color, True)
+
+
 def test_a_mapping_that_meltano_has_nested_names_the_same_nodes() -> None:
     assert read_mapped('{"DC": {"01": "", "02": {"b": "x"}}, "NYC1": "NYC1"}') == {"DC.01", "DC.02.b", "NYC1"}
 

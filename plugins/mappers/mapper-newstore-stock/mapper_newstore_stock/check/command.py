@@ -8,7 +8,7 @@ import click
 
 from mapper_newstore_stock.check.ledgers import look_at_ledger
 from mapper_newstore_stock.check.lists import look_at_bad_rows, look_at_list, nodes_read
-from mapper_newstore_stock.check.locations import look_at_locations, read_mapped
+from mapper_newstore_stock.check.locations import Unknown, look_at_locations
 from mapper_newstore_stock.findings import Findings, format_option
 from mapper_newstore_stock.mapper import MapperNewStoreStock
 from mapper_newstore_stock.newstore_options import NAMES, NEWSTORE, newstore_options, tenant_option, with_addresses
@@ -23,11 +23,15 @@ if t.TYPE_CHECKING:
 @newstore_options
 @tenant_option
 @click.option("--store-mapping", envvar=f"{NEWSTORE}STORE_MAPPING", help="The target's setting `store_mapping`.")
+@click.option(
+    "--unknown-locations", envvar=f"{NEWSTORE}UNKNOWN_LOCATIONS", help="The target's setting `unknown_locations`."
+)
+@click.option(
+    "--create-locations", envvar=f"{NEWSTORE}CREATE_LOCATIONS", help="The target's setting `create_locations`."
+)
 @format_option
 @click.pass_context
-def check(
-    context: click.Context, /, output_format: str, tenant: str | None, store_mapping: str | None, **options: t.Any
-) -> None:
+def check(context: click.Context, /, output_format: str, tenant: str | None, **options: t.Any) -> None:
     """Look at everything a run needs: settings, ledger, the ERP's lists, clocks, locations.
 
     Nothing is changed, and no number is computed. The lists are read whole, by the eyes of a run.
@@ -41,7 +45,8 @@ def check(
     if config is not None and config["output"] != ALLOCATIONS:
         nodes = _look(findings, config)
         newstore = with_addresses(tenant, {name: options[name] for name in NAMES})
-        look_at_locations(findings, nodes, newstore, read_mapped(store_mapping))
+        unknown = Unknown.of(options["store_mapping"], options["unknown_locations"], options["create_locations"])
+        look_at_locations(findings, nodes, newstore, unknown)
     findings.finish()
 
 

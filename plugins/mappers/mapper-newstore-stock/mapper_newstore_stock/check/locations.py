@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import typing as t
+import unicodedata
 
 import msgspec
 import requests
@@ -30,14 +32,34 @@ class _Locations(msgspec.Struct):
     locations: list[_Location]
 
 
-def look_at_locations(findings: Findings, nodes: set[str], newstore: Given, mapped: set[str]) -> None:
+class Unknown(t.NamedTuple):
+    """What the target's settings say of nodes NewStore does not know.
+
+    Attributes:
+        mapped: Those that `store_mapping` names: an import creates them as named there.
+        fails: An import of others fails (`unknown_locations`); otherwise their items are left out.
+        creates_stores: Others become stores of their own name (`create_locations`).
+    """
+
+    mapped: set[str]
+    fails: bool
+    creates_stores: bool
+
+    @classmethod
+    def of(cls, store_mapping: str | None, unknown_locations: str | None, create_locations: str | None) -> t.Self:
+        """Read the settings."""
+        creates_stores = (create_locations or "").strip().lower() == "stores"
+        return cls(read_mapped(store_mapping), unknown_locations == "fail", creates_stores)
+
+
+def look_at_locations(findings: Findings, nodes: set[str], newstore: Given, settings: Unknown) -> None:
     """Note which nodes NewStore does not know, or masters itself.
 
     Args:
         findings: Where it is noted.
         nodes: Of the on-hand list.
         newstore: The target's addresses and credentials; where one is missing, nothing is asked.
-        mapped: The nodes that the target's `store_mapping` names: NewStore need not know them.
+        settings: What becomes of nodes that NewStore does not know.
     """
     if not all(newstore.values()):
         if nodes:
@@ -50,13 +72,9 @@ def look_at_locations(findings: Findings, nodes: set[str], newstore: Given, mapp
     with findings.looking("locations", TO_DO):
         known = _read(*sign_in(newstore))
         mastered = {location.id for location in known if location.is_inventory_master}
-        if unknown := nodes - mapped - {location.id for location in known}:
-            findings.yellow(
-                "locations",
-                f"NewStore does not know the fulfillment nodes {_named(unknown)} of the on-hand list",
-                "Correct the list, or name them in the target's store_mapping: their items are left out of imports "
-                "(unknown_locations)",
-            )
+        named = settings.mapped | {location.id for location in known}
+        if unknown := nodes - named:
+            _say_unknown(findings, unknown, nodes | named, settings)
         if mastered & nodes:
             findings.red(
                 "locations",
@@ -65,6 +83,35 @@ def look_at_locations(findings: Findings, nodes: set[str], newstore: Given, mapp
             )
         if not (unknown or mastered & nodes):
             findings.green("locations", f"NewStore knows all {len(nodes)} fulfillment nodes of the on-hand list")
+
+
+def _say_unknown(findings: Findings, unknown: set[str], all_nodes: set[str], settings: Unknown) -> None:
+    """Note nodes nobody knows, as the target would take them.
+
+    Like the target, this takes a node that differs from another one only in case for a mistake, and never for a store.
+    """
+    said = "NewStore does not know the fulfillment nodes {} of the on-hand list"
+    if settings.creates_stores:
+        alike = collections.Counter(map(_folded, all_nodes))
+        if created := {node for node in unknown if alike[_folded(node)] == 1}:
+            to_do = "an import creates each as a store of its own name, for ever (create_locations)"
+            findings.yellow(
+                "locations", said.format(_named(created)), f"Correct the list unless you want that: {to_do}"
+            )
+            unknown = unknown - created
+        said += ", whose names are another node's but for case, blanks or forms of letters"
+    if not unknown:
+        return
+    to_do = "Correct the list, or name them in the target's store_mapping: "
+    if settings.fails:
+        findings.red("locations", said.format(_named(unknown)), f"{to_do}the import fails (unknown_locations)")
+    else:
+        to_do += "their items are left out of imports (unknown_locations)"
+        findings.yellow("locations", said.format(_named(unknown)), to_do)
+
+
+def _folded(node: str) -> str:
+    return unicodedata.normalize("NFKC", node).casefold().strip()
 
 
 def read_mapped(store_mapping: str | None) -> set[str]:
