@@ -135,6 +135,26 @@ def test_bad_quantities_are_named_and_red_where_a_run_stops(rows: int, day: Shop
     assert str(refused.value).count("a dozen") == 20
 
 
+def test_a_row_that_cannot_be_used_is_not_gone(day: ShopDay, tmp_path: Path) -> None:
+    day.erp.count("DC01", "SKU-2", "ten")
+    found = check(tmp_path, day.settings)
+    assert "0 are gone" in found.only("next run")["said"]
+    assert found.only("next run")["color"] == "green"
+
+
+@pytest.mark.parametrize(("policy", "meaning"), [("zero", "0 is sent for them"), ("keep", "their last rows stand")])
+def test_rows_that_have_vanished_are_yellow_with_what_that_means(
+    policy: str, meaning: str, day: ShopDay, tmp_path: Path
+) -> None:
+    day.erp.remove("DC01", "SKU-2")
+    settings = {**day.settings, "vanished_rows": policy, "max_vanished_percent": 50}
+    line = check(tmp_path, settings).only("next run")
+    assert line["color"] == "yellow"
+    assert f"the on-hand list no longer has 1 keys: DC01/SKU-2; {meaning} (vanished_rows: {policy})" in line["said"]
+    ignored = check(tmp_path, {**settings, "ignored_products": ["SKU-2"]}).only("next run")
+    assert (ignored["color"], "0 are gone" in ignored["said"]) == ("green", True)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -11,7 +11,7 @@ from mapper_newstore_stock.ledger.database import load, undone_if_it_fails
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import is_present, on_hand
 from mapper_newstore_stock.ledger.temporary_tables import foreign_row, gone_row, read_row, unusable_row
-from mapper_newstore_stock.run.absent_rows import refuse_short_list, refuse_vanished
+from mapper_newstore_stock.run.absent_rows import refuse_short_list, refuse_vanished, what_vanishes
 from mapper_newstore_stock.run.booked_units import load_bookings
 from mapper_newstore_stock.run.changed_rows import ChangedRows, LastReading
 from mapper_newstore_stock.run.erp_rows import load_unusable, refuse_duplicates, rows_by_key
@@ -49,10 +49,8 @@ def look_at_list(findings: Findings, connection: sa.Connection, sources: Sources
             refuse_duplicates(connection, None)
             refuse_short_list(connection, source.rules, count + load_unusable(connection, unusable), None)
             refuse_vanished(connection, source.rules, has_all=True)
-            new, gone = _new(connection, source), _missing(connection, source)
-            said = f"{new} rows are new or changed since the last run, {gone} are gone; events say what else is sent"
-            findings.green(f"next run{of}", said)
-        return Counted(len(unusable), count + gone)
+            _say_next(findings, connection, source)
+            return Counted(len(unusable), count + _missing(connection, source))
     return Counted()
 
 
@@ -115,6 +113,16 @@ def _say_rows(
         )
 
 
+def _say_next(findings: Findings, connection: sa.Connection, source: Source) -> None:
+    what = f"next run of {source.name}" if source.name else "next run"
+    new = f"{_new(connection, source)} rows are new or changed since the last run"
+    if vanished := what_vanishes(connection, source.rules):
+        to_do = "Correct the list if they are still on hand, or set vanished_rows to what their absence means"
+        findings.yellow(what, f"{new}; {vanished}", to_do)
+    else:
+        findings.green(what, f"{new}, 0 are gone; events say what else is sent")
+
+
 def _new(connection: sa.Connection, source: Source) -> int:
     """Return how many rows the last run did not read as they are."""
     read, kept = read_row.c, on_hand.c
@@ -125,7 +133,7 @@ def _new(connection: sa.Connection, source: Source) -> int:
 
 
 def _missing(connection: sa.Connection, source: Source) -> int:
-    """Return how many rows the last run read and the list no longer has."""
+    """Return how many rows the last run read and the list no longer has in a form that can be used."""
     missing = sa.and_(_was_listed(source), ~sa.exists().where(same_key(read_row.c, on_hand.c)))
     return connection.scalar(sa.select(sa.func.count()).select_from(on_hand).where(missing)) or 0
 

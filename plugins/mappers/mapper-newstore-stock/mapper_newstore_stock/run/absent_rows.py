@@ -102,11 +102,13 @@ def refuse_vanished(connection: sa.Connection, rules: ListRules, *, has_all: boo
     Raises:
         OnHandError: names the keys.
     """
-    if rules.vanished_rows == "fail":
-        was_there = sa.and_(on_hand.c.source == rules.source, on_hand.c.absence != VANISHED)
-        vanished = sa.and_(was_there, _is_missing(has_all=has_all), _why(rules) == VANISHED)
-        if said := _what_vanished(connection, rules, vanished):
-            raise VanishedRowsError(f"{said}. Nothing was sent. Put them back, or set vanished_rows to zero or keep")
+    if rules.vanished_rows == "fail" and (said := _what_vanished(connection, rules, _vanishes(rules, has_all=has_all))):
+        raise VanishedRowsError(f"{said}. Nothing was sent. Put them back, or set vanished_rows to zero or keep")
+
+
+def what_vanishes(connection: sa.Connection, rules: ListRules) -> str:
+    """Return which keys a list, all of which is in `read_row`, no longer has, and what that means; "": it has all."""
+    return _what_vanished_means(connection, rules, _vanishes(rules, has_all=True))
 
 
 def mark_absent(
@@ -172,10 +174,22 @@ def _why(rules: ListRules) -> sa.ColumnElement[str]:
 
 def _mark(connection: sa.Connection, rules: ListRules, rows: sa.ColumnElement[bool], run: int) -> None:
     why = _why(rules)
-    if said := _what_vanished(connection, rules, sa.and_(rows, why == VANISHED)):
-        meaning = "0 is sent for them" if rules.vanished_rows == "zero" else "their last rows stand"
-        logger.warning("%s; %s (vanished_rows: %s)", said, meaning, rules.vanished_rows)
+    if said := _what_vanished_means(connection, rules, sa.and_(rows, why == VANISHED)):
+        logger.warning("%s", said)
     connection.execute(on_hand.update().where(rows).values(absence=why, changed_run=run))
+
+
+def _vanishes(rules: ListRules, *, has_all: bool) -> sa.ColumnElement[bool]:
+    """Return the condition for keys that vanish with the list that was read."""
+    was_there = sa.and_(on_hand.c.source == rules.source, on_hand.c.absence != VANISHED)
+    return sa.and_(was_there, _is_missing(has_all=has_all), _why(rules) == VANISHED)
+
+
+def _what_vanished_means(connection: sa.Connection, rules: ListRules, rows: sa.ColumnElement[bool]) -> str:
+    """Return which rows a list no longer has, and what becomes of their keys; empty: none."""
+    said = _what_vanished(connection, rules, rows)
+    meaning = "0 is sent for them" if rules.vanished_rows == "zero" else "their last rows stand"
+    return said and f"{said}; {meaning} (vanished_rows: {rules.vanished_rows})"
 
 
 def _what_vanished(connection: sa.Connection, rules: ListRules, rows: sa.ColumnElement[bool]) -> str:
