@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import time
 import typing as t
@@ -10,7 +11,7 @@ import requests
 
 from target_newstore_stock.auth import NewStoreAuthenticator
 from target_newstore_stock.client import CALL_SECONDS, NewStoreClient
-from target_newstore_stock.errors import LocationError
+from target_newstore_stock.errors import ApiError, LocationError
 from target_newstore_stock.http_session import HttpSession
 from target_newstore_stock.import_api import OPEN_STATES, ImportApi
 from target_newstore_stock.locations import LocationCheck, read_locations
@@ -18,7 +19,7 @@ from target_newstore_stock.masking import masked
 from target_newstore_stock.other_runs import CLOCKS_DIFFER
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from target_newstore_stock.findings import Findings
     from target_newstore_stock.locations import Location
@@ -50,9 +51,28 @@ def look_at_newstore(findings: Findings, settings: Settings) -> None:
         _look_at_clock(findings, settings)
 
 
+@contextlib.contextmanager
+def _asking(findings: Findings, what: str, may: str) -> Iterator[None]:
+    """Look at what NewStore answers; where nothing answers, no right of the client is to blame.
+
+    Args:
+        findings: Where an error is noted.
+        what: What is looked at.
+        may: What the client must be allowed to do.
+    """
+    with findings.looking(what, f"Correct api_url, or let the API client {may}"):
+        try:
+            yield
+        except ApiError as error:
+            if error.status is not None:
+                raise
+            findings.red(
+                what, str(error), "Correct api_url, or let this machine reach it (proxy, firewall)", error.code
+            )
+
+
 def _look_at_locations(findings: Findings, settings: Settings, client: NewStoreClient) -> None:
-    to_do = "Correct api_url, or let the API client read locations"
-    with findings.looking("locations", to_do):
+    with _asking(findings, "locations", "read locations"):
         known = read_locations(client)
         mastered = sorted(name for name, location in known.items() if location.is_inventory_master)
         but = f"; leave out those NewStore masters itself: {', '.join(mastered)}" if mastered else ""
@@ -85,7 +105,7 @@ def _look_at_mapping(
 
 
 def _look_at_jobs(findings: Findings, settings: Settings, client: NewStoreClient) -> None:
-    with findings.looking("imports", "Let the API client use the import API"):
+    with _asking(findings, "imports", "use the import API"):
         api = ImportApi(client, settings.provider)
         own = [job.import_id for job in api.own_open_jobs()]
         count = sum(len(api.jobs(state)) for state in OPEN_STATES)

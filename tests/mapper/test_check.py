@@ -155,6 +155,17 @@ def test_rows_that_have_vanished_are_yellow_with_what_that_means(
     assert (ignored["color"], "0 are gone" in ignored["said"]) == ("green", True)
 
 
+def test_held_keys_are_yellow_with_the_command_that_lists_them(day: ShopDay, tmp_path: Path) -> None:
+    day.erp.count("DC01", "SKU-3", "a dozen")
+    day.run()
+    line = check(tmp_path, day.settings).only("ledger")
+    assert (line["color"], "1 keys are held, stale or vanished" in line["said"]) == ("yellow", True)
+    assert line["to_do"] == (
+        "See which and why: meltano invoke mapper-newstore-stock:ledger held "
+        "(without Meltano newstore-stock-ledger held)"
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -226,11 +237,17 @@ def test_the_targets_settings_may_be_options(day: ShopDay, tmp_path: Path) -> No
         given = [f"--{name.replace('_', '-')}={value}" for name, value in newstore.client_settings.items()]
         unknown = check(tmp_path, day.settings, *given)
         mapped = [check(tmp_path, day.settings, *given, f"--store-mapping={text}") for text in MAPPINGS_OF_DC01]
-    not_asked = check(tmp_path, day.settings, "--tenant=acme", "--client-id=sync").only("locations")
+    in_part = check(tmp_path, day.settings, "--tenant=acme", "--client-id=sync").only("locations")
+    not_asked = check(tmp_path, day.settings).only("locations")
     assert unknown.only("locations")["color"] == "yellow"
     assert [found.only("locations")["color"] for found in mapped] == ["green", "green"]
+    assert (in_part["color"], in_part["said"]) == ("yellow", "not compared with NewStore's: DC01")
+    assert in_part["to_do"] == "Set TARGET_NEWSTORE_STOCK_CLIENT_SECRET, or give --client-secret, to have them compared"
     assert not_asked["color"] == "green"
-    assert not_asked["said"] == "not compared with NewStore's without TARGET_NEWSTORE_STOCK_CLIENT_SECRET: DC01"
+    assert not_asked["said"] == (
+        "not compared with NewStore's: DC01. Set TARGET_NEWSTORE_STOCK_TENANT, TARGET_NEWSTORE_STOCK_CLIENT_ID, "
+        "TARGET_NEWSTORE_STOCK_CLIENT_SECRET, or give --tenant, --client-id, --client-secret, to have them compared"
+    )
 
 
 def test_what_becomes_of_an_unknown_location_is_said_as_the_target_is_set(day: ShopDay, tmp_path: Path) -> None:

@@ -131,6 +131,9 @@ def test_a_receiver_that_does_not_answer_is_red(tmp_path: Path) -> None:
     assert (found.code, found.only("receiver")["color"]) == (1, "red")
     assert "nothing answers at" in found.only("receiver")["said"]
     assert "receiver_api_key: required" in found.only("receiver")["said"]
+    assert found.only("receiver")["to_do"] == (
+        "Start it: meltano invoke tap-newstore-fulfillment:receive (without Meltano newstore-event-receiver)"
+    )
 
 
 def test_a_store_that_is_down_or_restarted_is_named(own_postgresql: PostgreSql, tmp_path: Path) -> None:

@@ -116,6 +116,12 @@ def test_a_bad_day_is_red_before_the_run(
     assert said in found.lines[what]["said"]
 
 
+def test_where_nothing_answers_no_right_of_the_client_is_to_blame(newstore: NewStore, tmp_path: Path) -> None:
+    found = check(tmp_path, {**newstore.target_settings, "api_url": "http://127.0.0.1:1"})
+    for what in ("locations", "imports"):
+        assert found.lines[what]["to_do"] == "Correct api_url, or let this machine reach it (proxy, firewall)"
+
+
 def test_all_that_is_wrong_is_said_in_one_go(newstore: NewStore, tmp_path: Path) -> None:
     wrong = {"client_secret": "wrong", "staging_url": "/proc/nowhere"}
     found = check(tmp_path, {**newstore.target_settings, **wrong})

@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 CALL_SECONDS = 10
 #: Addresses that mean all of this machine's, and one of them.
 ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - it is not listened on here
-START = "Start it: newstore-event-receiver"
+START = "Start it: meltano invoke tap-newstore-fulfillment:receive (without Meltano newstore-event-receiver)"
 
 
 def look_at_receiver(findings: Findings, settings: Mapping[str, t.Any], given: str | None) -> None:

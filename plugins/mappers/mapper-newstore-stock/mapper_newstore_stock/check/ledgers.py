@@ -27,6 +27,9 @@ if t.TYPE_CHECKING:
 
 TO_DO = "Correct ledger_url, or start its database"
 MADE = "the first run makes it"
+SEE_HELD = (
+    "See which and why: meltano invoke mapper-newstore-stock:ledger held (without Meltano newstore-stock-ledger held)"
+)
 
 
 @contextlib.contextmanager
@@ -149,7 +152,7 @@ def _say_what_waits(findings: Findings, connection: sa.Connection) -> None:
         f"{last} cuts, of which the last run knew {acknowledged} imported; {units} completed units wait for an import"
     )
     if held:
-        findings.yellow("ledger", f"{said}; {held} keys are held, stale or vanished", "newstore-stock-ledger held")
+        findings.yellow("ledger", f"{said}; {held} keys are held, stale or vanished", SEE_HELD)
     else:
         findings.green("ledger", said)
 

@@ -61,13 +61,10 @@ def look_at_locations(findings: Findings, nodes: set[str], newstore: Given, sett
         newstore: The target's addresses and credentials; where one is missing, nothing is asked.
         settings: What becomes of nodes that NewStore does not know.
     """
-    if not all(newstore.values()):
-        if nodes:
-            variables = ", ".join(f"{NEWSTORE}{name.upper()}" for name in missing(newstore))
-            said = f"not compared with NewStore's without {variables}: {_named(nodes)}"
-            findings.green("locations", said)
-        return
     if not nodes:
+        return
+    if names := missing(newstore):
+        _say_not_compared(findings, nodes, names, is_in_part=any(newstore.values()))
         return
     with findings.looking("locations", TO_DO):
         known = _read(*sign_in(newstore))
@@ -83,6 +80,18 @@ def look_at_locations(findings: Findings, nodes: set[str], newstore: Given, sett
             )
         if not (unknown or mastered & nodes):
             findings.green("locations", f"NewStore knows all {len(nodes)} fulfillment nodes of the on-hand list")
+
+
+def _say_not_compared(findings: Findings, nodes: set[str], names: list[str], *, is_in_part: bool) -> None:
+    """Note that NewStore is not asked: somebody who has given some of the settings wanted it to be."""
+    said = f"not compared with NewStore's: {_named(nodes)}"
+    variables = ", ".join(f"{NEWSTORE}{name.upper()}" for name in names)
+    options = ", ".join(f"--{name.replace('_', '-')}" for name in names)
+    to_do = f"Set {variables}, or give {options}, to have them compared"
+    if is_in_part:
+        findings.yellow("locations", said, to_do)
+    else:
+        findings.green("locations", f"{said}. {to_do}")
 
 
 def _say_unknown(findings: Findings, unknown: set[str], all_nodes: set[str], settings: Unknown) -> None:
