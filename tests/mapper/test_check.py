@@ -124,6 +124,7 @@ def test_bad_quantities_are_named_and_red_where_a_run_stops(rows: int, day: Shop
     said = found.only("on-hand list")["said"]
     assert f"{rows} more cannot be used" in said
     assert said.count("a dozen") == min(rows, 20)
+    assert said.count(str(day.erp.path)) == 1
     if rows <= 20:
         assert (found.code, found.result) == (0, "yellow")
         day.run()
@@ -133,6 +134,7 @@ def test_bad_quantities_are_named_and_red_where_a_run_stops(rows: int, day: Shop
     with pytest.raises(QuantityError, match=r"25 on-hand rows cannot be used.*; and 5 more") as refused:
         day.run()
     assert str(refused.value).count("a dozen") == 20
+    assert str(refused.value).count(str(day.erp.path)) == 1
 
 
 def test_a_row_that_cannot_be_used_is_not_gone(day: ShopDay, tmp_path: Path) -> None:

@@ -39,8 +39,8 @@ def test_a_text_that_can_mean_one_number_only_is_read(tmp_path: Path, text: str,
 def test_thousands_of_some_and_decimals_of_others_are_refused(tmp_path: Path) -> None:
     said = refusal(on_hand_url=a_csv(tmp_path, "DC01,A,500,", "DC01,B,1.000,", "DC01,C,12.000,"))
     assert said.startswith("2 rows cannot be used: ")
-    for key, line, text in (("B", 3, "1.000"), ("C", 4, "12.000")):
-        assert f"erp.csv, DC01/{key} in line {line}: quantity is '{text}', expected a whole number" in said
+    for before, key, line, text in (("erp.csv, ", "B", 3, "1.000"), ("; ", "C", 4, "12.000")):
+        assert f"{before}DC01/{key} in line {line}: quantity is '{text}', expected a whole number" in said
     assert "set decimal_separator or thousands_separator to '.', whichever that mark is" in said
 
 

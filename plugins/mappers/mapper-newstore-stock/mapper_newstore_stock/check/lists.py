@@ -17,7 +17,7 @@ from mapper_newstore_stock.run.changed_rows import ChangedRows, LastReading
 from mapper_newstore_stock.run.erp_rows import load_unusable, refuse_duplicates, rows_by_key
 from mapper_newstore_stock.run.erp_tables import ErpTables
 from mapper_newstore_stock.run.held_keys import most_held
-from mapper_newstore_stock.run.row_problems import NAMED_ROWS
+from mapper_newstore_stock.run.row_problems import NAMED_ROWS, joined
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,7 +96,7 @@ def _say_rows(
     count = connection.scalar(sa.select(sa.func.count()).select_from(read_row))
     said = f"{count} rows of {len(nodes)} fulfillment nodes in {place.name}"
     if unusable:
-        named = "; ".join(row.reason for row in unusable[:NAMED_ROWS])
+        named = joined((row.reason for row in unusable[:NAMED_ROWS]), [place.name], last=place.name)
         more = f"; and {len(unusable) - NAMED_ROWS} more" if len(unusable) > NAMED_ROWS else ""
         findings.yellow(
             f"on-hand list{of}",

@@ -110,7 +110,7 @@ class BookingSource:
         without_units = None if self.reference == "event_id" else 1
         product, node, units = (places.get(name) for name in ("product_id", "fulfillment_node_id", "units"))
         texts = len(wanted) - (units is not None)
-        problems = RowProblems()
+        problems = RowProblems(self.place.name)
 
         def damaged(position: int, _values: Sequence[t.Any], wrong: str) -> None:
             problems.add(f"{self.place.name}, line {position}: {wrong}")

@@ -16,6 +16,7 @@ from mapper_newstore_stock.ledger.temporary_tables import moved, noticed, unusab
 from mapper_newstore_stock.run.absent_rows import UNUSABLE, VANISHED
 from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, name_keys
 from mapper_newstore_stock.run.globs import matches
+from mapper_newstore_stock.run.row_problems import joined
 
 if t.TYPE_CHECKING:
     from mapper_newstore_stock.run.rules import Rules
@@ -103,7 +104,7 @@ def refuse_too_many(connection: sa.Connection, rules: Rules, count: int) -> None
     most = most_held(rules.max_held_percent, total)
     if unusable and (not rules.holds_keys or held + unusable > most):
         query = sa.select(bad.reason).order_by(bad.fulfillment_node_id, bad.product_id).limit(NAMED_KEYS)
-        reasons = "; ".join(connection.scalars(query))
+        reasons = joined(connection.scalars(query), rules.lists)
         more = f"; and {unusable - NAMED_KEYS} more" if unusable > NAMED_KEYS else ""
         too_many = f", more than max_held_percent ({percent:g})" if rules.holds_keys else ""
         raise HeldKeysError(

@@ -64,7 +64,7 @@ class RowReader:
         self._left_out = left_out or (lambda _position: None)
         self._names = source.names
         self._unusable = unusable
-        self._problems = RowProblems()
+        self._problems = RowProblems(source.place.name)
         self._ignores_node, self._ignores_product = matcher(source.ignored_nodes), matcher(source.ignored_products)
         #: Nodes that are as they should be, and whether they are managed here.
         self._nodes: dict[str, bool] = {}

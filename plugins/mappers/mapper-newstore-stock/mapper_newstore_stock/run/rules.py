@@ -28,6 +28,7 @@ class Rules:
         negative_is_zero: Send 0 for a negative quantity instead of failing.
         holds_keys: Hold keys without a row instead of failing.
         max_held_percent: How many keys may be held; None: 1 % of all keys, but 20 in any case.
+        lists: What errors call the lists that were read.
         claims_ignored: Ranges cover completions of what is not managed here.
     """
 
@@ -41,4 +42,5 @@ class Rules:
     negative_is_zero: bool = True
     holds_keys: bool = True
     max_held_percent: float | None = None
+    lists: Sequence[str] = ()
     claims_ignored: bool = True

@@ -233,6 +233,7 @@ class StockRun:
             negative_is_zero=config["negative_on_hand"] == "zero",
             holds_keys=config["held_keys"] == "hold",
             max_held_percent=config.get("max_held_percent"),
+            lists=[source.inputs.on_hand.place.name for source in self._sources if found[source.name].is_live],
             claims_ignored=config["claim_ignored"],
         )
 
