@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import email.utils
 import json
+import os
+import time
 import typing as t
 
 import pytest
@@ -188,6 +190,14 @@ def test_a_bad_list_is_red_before_the_run(content: str | None, said: str, day: S
     assert (found.code, found.result) == (1, "red")
     assert said in found.lines["on-hand list"][-1]["said"]
     assert found.only("ledger")["color"] == "green"
+
+
+def test_a_list_that_is_too_old_is_red_with_its_age(day: ShopDay, tmp_path: Path) -> None:
+    os.utime(day.erp.path, (0, time.time() - 3570))
+    line = check(tmp_path, {**day.settings, "max_on_hand_age_minutes": 5}).only("on-hand list")
+    assert (line["color"], line["code"]) == ("red", "NSS-215")
+    assert line["said"] == f"{day.erp.path} is 60 minutes old, more than max_on_hand_age_minutes (5)"
+    assert line["to_do"] == "See why the ERP has written no newer one, or raise max_on_hand_age_minutes"
 
 
 def test_ledger_and_list_are_both_named_when_both_are_wrong(tmp_path: Path) -> None:

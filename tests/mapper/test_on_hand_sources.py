@@ -93,7 +93,7 @@ def test_rows_that_are_too_old_are_held(shop: TwoSources) -> None:
     shop.pass_hours(2)
     cuts = shop.run(a_completion(11), a_completion(12, node="NYC1"), a_completion(13))
     assert cuts == [({DC: 7}, (11, 11)), ({DC: 7}, (13, 13))]
-    assert held(shop.day) == [("SKU-1", "held", "its on-hand source cannot be read")]
+    assert held(shop.day) == [("SKU-1", "held", "its on-hand source is too old or cannot be read")]
     shop.mend_erp()
     assert shop.run() == [({STORE: 20}, (12, 12))]
 
@@ -103,9 +103,12 @@ def test_a_file_that_is_too_old_is_refused_and_its_keys_held(
 ) -> None:
     shop.run(a_completion(10))
     shop.pass_hours(2)
-    os.utime(shop.path, (0, time.time() - 2 * HOUR))
+    os.utime(shop.path, (0, time.time() - 2 * HOUR + 30))
     assert shop.run(a_completion(11), a_completion(12, node="NYC1")) == [({STORE: 20}, (12, 12))]
-    assert "is older than max_on_hand_age_minutes" in caplog.text
+    said = f"wms is too old: {shop.path} is 120 minutes old, more than max_on_hand_age_minutes (60). Its rows of 120"
+    assert said in caplog.text
+    assert "wms cannot be read" not in caplog.text
+    assert [reason for *_, reason in held(shop.day)] == ["its on-hand source is too old or cannot be read"]
 
 
 def test_a_source_that_was_never_read_holds_its_keys(shop: TwoSources) -> None:

@@ -27,6 +27,7 @@ if t.TYPE_CHECKING:
     from mapper_newstore_stock.run.sources import Source, Sources
 
 TO_DO = "Correct the list or the settings that lead to it (on_hand_*, booked_*), or start the ERP's database"
+TOO_OLD = "See why the ERP has written no newer one, or raise max_on_hand_age_minutes"
 
 
 class Counted(t.NamedTuple):
@@ -43,7 +44,11 @@ def look_at_list(findings: Findings, connection: sa.Connection, sources: Sources
         connection.execute(table.delete())
     with findings.looking(f"on-hand list{of}", TO_DO), undone_if_it_fails(connection):
         unusable: list[UnusableRow] = []
-        count = _read(findings, connection, sources, source, unusable)
+        try:
+            count = _read(findings, connection, sources, source, unusable)
+        except StaleListError as error:
+            findings.red(f"on-hand list{of}", str(error), TOO_OLD, error.code)
+            return Counted()
         with rows_by_key(connection, count):
             _say_rows(findings, connection, sources, source, unusable)
             refuse_duplicates(connection, None)
@@ -75,13 +80,11 @@ def _read(
     inputs, now_ms = source.inputs, int(sources.now() * 1000)
     of = f" of {source.name}" if source.name else ""
     with ErpTables() as erp:
-        place = inputs.on_hand.place
         changed = ChangedRows.begin(inputs.on_hand, erp, LastReading(), None) if inputs.on_hand.updated_column else None
         proof = inputs.proof(erp)
         if proof.form == "taken_at":
             findings.green(f"clocks{of}", "no further apart than clock_skew_seconds, as far as they can be asked")
-        if source.is_too_old(inputs.list_taken_at or now_ms, now_ms):
-            raise StaleListError(f"{place.name} is older than max_on_hand_age_minutes")
+        source.refuse_old_list(now_ms)
         if inputs.bookings:
             booked = load_bookings(connection, inputs.bookings, erp)
             findings.green(f"bookings{of}", f"{booked} rows can be read from {inputs.bookings.place.name}")

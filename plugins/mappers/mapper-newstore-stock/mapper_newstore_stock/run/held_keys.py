@@ -27,7 +27,7 @@ HELD, STALE = "held", "stale"
 #: So many keys may be held whatever their share is, unless max_held_percent is set.
 ALWAYS_HELD = 20
 DEFAULT_MAX_HELD_PERCENT = 1
-NO_ROW, UNREADABLE = "no row in the on-hand list", "its on-hand source cannot be read"
+NO_ROW, UNREADABLE = "no row in the on-hand list", "its on-hand source is too old or cannot be read"
 _KEY = ("fulfillment_node_id", "product_id")
 
 

@@ -104,8 +104,7 @@ class SourceReader:
             with ErpTables() as erp:
                 changed = ChangedRows.begin(inputs.on_hand, erp, last, since) if last else None
                 proof = inputs.proof(erp)
-                if source.is_too_old(inputs.list_taken_at or now_ms, now_ms):
-                    raise StaleListError(f"{inputs.on_hand.place.name} is older than max_on_hand_age_minutes")
+                source.refuse_old_list(now_ms)
                 # Bookings that are read after the numbers would prove units that are not in them.
                 booked = load_bookings(connection, inputs.bookings, erp) if inputs.bookings else 0
                 read = reader.load(erp, changed)
@@ -229,8 +228,9 @@ class SourceReader:
         too_old = source.is_too_old(kept.taken_at, now_ms)
         minutes = (now_ms - kept.taken_at) // 60_000
         logger.warning(
-            "%s cannot be read: %s. Its rows of %d minutes ago %s (max_on_hand_age_minutes)",
+            "%s %s: %s. Its rows of %d minutes ago %s (max_on_hand_age_minutes)",
             source.name or "The on-hand source",
+            "is too old" if isinstance(error, StaleListError) else "cannot be read",
             error,
             minutes,
             "may not be used any more, and its keys are held" if too_old else "stand",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.metadata
+import math
 import time
 import typing as t
 
 import msgspec
 
-from mapper_newstore_stock.errors import ConfigurationError
+from mapper_newstore_stock.errors import ConfigurationError, StaleListError
 from mapper_newstore_stock.run.absent_rows import ListRules
 from mapper_newstore_stock.run.erp_inputs import ErpInputs, check_source
 from mapper_newstore_stock.run.globs import matcher
@@ -23,7 +24,7 @@ PLACES = ("on_hand_url", "on_hand_table", "on_hand_query", "booked_url", "booked
 MAX_AGE = "max_on_hand_age_minutes"
 #: How long the rows of one of several sources stand when it cannot be read, unless it says so itself.
 DEFAULT_MAX_AGE_MINUTES = 1440
-MS_PER_HOUR = 3_600_000
+MS_PER_MINUTE, MS_PER_HOUR = 60_000, 3_600_000
 
 
 class Source:
@@ -54,7 +55,7 @@ class Source:
         self.full_read_ms = int(config["full_read_hours"] * MS_PER_HOUR)
         minutes = config.get(MAX_AGE, DEFAULT_MAX_AGE_MINUTES if name else None)
         #: How old its numbers may be, milliseconds; None: any age, but each run must read them.
-        self.max_age_ms = None if minutes is None else int(minutes * 60_000)
+        self.max_age_ms = None if minutes is None else int(minutes * MS_PER_MINUTE)
 
     @property
     def fingerprint(self) -> str:
@@ -71,6 +72,21 @@ class Source:
             now_ms: The time, epoch milliseconds.
         """
         return self.max_age_ms is not None and (taken_at is None or now_ms - taken_at > self.max_age_ms)
+
+    def refuse_old_list(self, now_ms: int) -> None:
+        """Refuse a list that may not be used any more.
+
+        Args:
+            now_ms: The time, epoch milliseconds.
+
+        Raises:
+            StaleListError: says how old it is.
+        """
+        taken_at = self.inputs.list_taken_at
+        if taken_at is not None and self.max_age_ms is not None and self.is_too_old(taken_at, now_ms):
+            minutes, most = math.ceil((now_ms - taken_at) / MS_PER_MINUTE), self.max_age_ms / MS_PER_MINUTE
+            name = self.inputs.on_hand.place.name
+            raise StaleListError(f"{name} is {minutes} minutes old, more than {MAX_AGE} ({most:g})")
 
 
 class Sources:
