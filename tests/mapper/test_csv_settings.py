@@ -76,6 +76,20 @@ def test_a_file_that_does_not_fit_says_which_setting_would(
     assert "erp.csv" in refused
 
 
+@pytest.mark.parametrize("line", [1, 2, 3, 900, 5_000, 20_000])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_bad_byte_is_found_by_its_line(tmp_path: Path, line: int, end: str) -> None:
+    lines = [HEADER, *(f"DC01,SKU-{number},5," for number in range(20_000)), ""]
+    lines[line - 1] = f"ö{lines[line - 1]}"
+    assert f"erp.csv, line {line}: byte 0xf6" in refusal(on_hand_url=a_list(tmp_path, end.join(lines).encode("cp1252")))
+
+
+def test_half_a_character_of_utf_16_is_found_by_its_line(tmp_path: Path) -> None:
+    content = f"{HEADER}\nDC01,A,5,\nDC01,B".encode("utf-16") + b"\x00"
+    said = refusal(on_hand_url=a_list(tmp_path, content), csv_encoding="utf-16")
+    assert "erp.csv, line 3: the file ends inside a character" in said
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 if t.TYPE_CHECKING:
@@ -11,6 +12,7 @@ DELIMITERS = {",": ",", ";": ";", "\t": "tab", "|": "|"}
 #: A byte order mark of UTF-8 read as a Western encoding.
 MISREAD_BOM = "ï»¿"
 PARQUET = b"PAR1"
+LINE_END = re.compile(r"\r\n?|\n")
 UTF_16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 UTF_16 = "it looks like UTF-16: set csv_encoding to utf-16"
 
@@ -41,6 +43,13 @@ def spelled_otherwise(names: Sequence[str], name: str, setting: str) -> str:
     if alike and name not in names:
         return f": it has {alike[0]!r}, and names must be the same letter by letter: name it in {setting}_columns"
     return ""
+
+
+def line_ends_before(error: UnicodeError) -> int:
+    """Return how many lines end in the block of bytes that cannot be decoded, before the place where it cannot."""
+    if not isinstance(error, UnicodeDecodeError):
+        return 0
+    return len(LINE_END.findall(error.object[: error.start].decode(error.encoding, errors="replace")))
 
 
 def not_decoded(error: UnicodeError) -> str:

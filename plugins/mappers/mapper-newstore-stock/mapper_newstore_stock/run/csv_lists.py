@@ -19,7 +19,7 @@ import typing as t
 from fsspec.utils import infer_compression
 
 from mapper_newstore_stock.errors import NotWholeError, OnHandError
-from mapper_newstore_stock.run.csv_hints import hint, not_decoded
+from mapper_newstore_stock.run.csv_hints import hint, line_ends_before, not_decoded
 from mapper_newstore_stock.run.layouts import UTF_8, CsvFormat
 from mapper_newstore_stock.run.line_diff import BLOCK_BYTES, CannotCompareError
 from mapper_newstore_stock.run.list_bytes import HandedOn, open_bytes, shown_url
@@ -35,7 +35,7 @@ logger = logging.getLogger("mapper-newstore-stock.on-hand")
 
 #: A line or row number, and the values in the order they were asked for.
 Found = tuple[int, "Sequence[t.Any]"]
-BLOCK_CHARACTERS = 1 << 16
+BLOCK_LINES = 2_000
 SHOWN_CHARACTERS = 40
 LINE_ENDS = ("\n", "\r")
 #: What old systems write after the last line.
@@ -60,6 +60,8 @@ class CsvFile:
         self._url = url
         self._layout = layout
         self._last_line = ""
+        #: How many lines have been decoded.
+        self._lines = 0
 
     def header(self) -> list[str]:
         """Return the names of the columns.
@@ -206,7 +208,7 @@ class CsvFile:
     @contextlib.contextmanager
     def _opened(self, writer: ListWriter | None = None) -> Iterator[_csv.Reader]:
         """Open the file; a reader of its rows."""
-        reader = None
+        reader, self._lines = None, 0
         try:
             with contextlib.ExitStack() as resources:
                 stream = open_bytes(self._url, resources)
@@ -219,8 +221,8 @@ class CsvFile:
         except OnHandError:
             raise
         except UnicodeError as error:
-            line = reader.line_num if reader else 0
-            raise OnHandError(f"{shown_url(self._url)}, after line {line}: {not_decoded(error)}") from error
+            line = self._lines + line_ends_before(error) + 1
+            raise OnHandError(f"{shown_url(self._url)}, line {line}: {not_decoded(error)}") from error
         except Exception as error:  # each store and each kind of archive raises its own kinds
             raise self._cannot_read(error, reader.line_num if reader else 0) from error
 
@@ -231,7 +233,15 @@ class CsvFile:
         return UTF_8_WITH_BOM if is_utf_8 else self._layout.encoding
 
     def _blocks(self, text: t.TextIO) -> Iterator[list[str]]:
-        while lines := text.readlines(BLOCK_CHARACTERS):
+        while True:
+            lines: list[str] = []
+            try:
+                # What was decoded before an error stays in the list, and is counted.
+                lines.extend(itertools.islice(text, BLOCK_LINES))
+            finally:
+                self._lines += len(lines)
+            if not lines:
+                return
             self._last_line = lines[-1]
             yield lines
 
