@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import pathlib
-import sys
 import typing as t
 
 import click
@@ -14,6 +13,7 @@ import click
 from target_newstore_stock.check_newstore import look_at_newstore
 from target_newstore_stock.check_staging import look_at_staging
 from target_newstore_stock.command import report_errors
+from target_newstore_stock.command_log import log_to_stderr
 from target_newstore_stock.errors import ConfigurationError
 from target_newstore_stock.findings import Findings, format_option
 from target_newstore_stock.run_lock import RunLock
@@ -61,7 +61,7 @@ def main() -> None:
     """Run the command."""
     # What a check writes into the staging place is for its owner alone.
     os.umask(0o077)
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s")
+    log_to_stderr()
     report_errors(cli, logger)()
 
 

@@ -32,7 +32,7 @@ def test_the_hub_definition_agrees_with_meltano_yml(plugin: Plugin | Utility) ->
     defined = yaml.safe_load((HUB / plugin.kind / f"{plugin.name}.yml").read_text(encoding="utf-8"))
     assert defined.keys() >= NEEDED
     ours = plugin.in_meltano()
-    for name in ("namespace", "executable", "capabilities", "select", "mappings", "commands"):
+    for name in ("namespace", "executable", "capabilities", "log_parser", "select", "mappings", "commands"):
         assert defined.get(name) == ours.get(name), name
     for entry, own in zip(defined["settings"], ours["settings"], strict=True):
         entry.pop("value", None)

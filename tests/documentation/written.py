@@ -40,10 +40,10 @@ HUB_LABELS = {
     "erp-postgresql": "NewStore ERP on PostgreSQL",
 }
 #: What of a definition in meltano.yml is the same in every project, in this order.
-SHARED = ("capabilities", "select", "mappings", "commands", "settings_group_validation")
+SHARED = ("capabilities", "log_parser", "select", "mappings", "commands", "settings_group_validation")
 #: `meltano add --from-ref` takes these from a variant only.
 VARIANT = "newstore-stock-sync"
-OF_A_VARIANT = {"select", "mappings"}
+OF_A_VARIANT = {"log_parser", "select", "mappings"}
 
 
 def pages() -> dict[Path, str]:

@@ -49,14 +49,17 @@ class OwnProject:
         }
         (self.directory / "meltano.yml").write_text(yaml.safe_dump(project, sort_keys=False), encoding="utf-8")
 
-    def meltano(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def meltano(
+        self, *arguments: str, stdout: t.IO[str] | int = subprocess.PIPE, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run Meltano in the project; stdout holds what the command prints, stderr the log."""
         return subprocess.run(
             [command("meltano"), *arguments],
             cwd=self.directory,
             env=environment(**variables),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
             text=True,
             timeout=RUN_SECONDS,
             check=False,

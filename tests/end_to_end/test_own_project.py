@@ -95,7 +95,15 @@ def test_meltano_adds_a_definition_whole(plugin: Plugin | Utility, tmp_path: Pat
     written = yaml.safe_load((tmp_path / "project" / "meltano.yml").read_text(encoding="utf-8"))
     (own,) = written["plugins"][plugin.kind]
     defined = yaml.safe_load(path.read_text(encoding="utf-8"))
-    for name in ("pip_url", "executable", "capabilities", "select", "mappings", "settings_group_validation"):
+    for name in (
+        "pip_url",
+        "executable",
+        "capabilities",
+        "log_parser",
+        "select",
+        "mappings",
+        "settings_group_validation",
+    ):
         assert own.get(name) == defined.get(name), name
     assert [entry["name"] for entry in own["settings"]] == [entry["name"] for entry in defined["settings"]]
     assert (own.get("commands") or {}).keys() == (defined.get("commands") or {}).keys()

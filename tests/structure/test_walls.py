@@ -37,7 +37,17 @@ def test_no_package_imports_another(package: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["start.py", "command.py", "environment.py", "run_summary.py", "findings.py", "drivers.py", "progress.py"]
+    "module",
+    [
+        "start.py",
+        "command.py",
+        "command_log.py",
+        "environment.py",
+        "run_summary.py",
+        "findings.py",
+        "drivers.py",
+        "progress.py",
+    ],
 )
 def test_what_each_plugin_says_for_itself_differs_in_names_only(module: str) -> None:
     tap, mapper, target = (

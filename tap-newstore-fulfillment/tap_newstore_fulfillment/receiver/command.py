@@ -6,12 +6,12 @@ import contextlib
 import logging
 import os
 import socket
-import sys
 import typing as t
 
 import click
 
 from tap_newstore_fulfillment.command import report_errors
+from tap_newstore_fulfillment.command_log import log_to_stderr
 from tap_newstore_fulfillment.errors import ConfigurationError
 from tap_newstore_fulfillment.receiver import registration_command
 from tap_newstore_fulfillment.receiver.app import create_app
@@ -27,7 +27,7 @@ from tap_newstore_fulfillment.receiver.quarantine_command import quarantine
 from tap_newstore_fulfillment.receiver.rejected_command import rejected
 from tap_newstore_fulfillment.receiver.replay_command import replay
 from tap_newstore_fulfillment.receiver.serving import serve
-from tap_newstore_fulfillment.receiver.structured_log import log_to_stderr
+from tap_newstore_fulfillment.receiver.structured_log import log_all_as_json
 from tap_newstore_fulfillment.receiver.upgrade_command import upgrade
 from tap_newstore_fulfillment.sources import open_store
 
@@ -61,12 +61,12 @@ def main() -> None:
     """Run the command."""
     # What the process writes is for its user alone, whatever the shell says.
     os.umask(0o077)
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s")
+    log_to_stderr()
     report_errors(receive, logger)()
 
 
 def _serve_until_stopped(settings: Mapping[str, t.Any]) -> None:
-    log_to_stderr()
+    log_all_as_json()
     keys = api_keys(settings)
     store = AwaitedStore(lambda: open_store(settings))
     try:

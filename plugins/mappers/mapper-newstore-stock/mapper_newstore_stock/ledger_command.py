@@ -6,7 +6,6 @@ import datetime as dt
 import json
 import logging
 import os
-import sys
 import typing as t
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import click
 
 from mapper_newstore_stock.check.command import check
 from mapper_newstore_stock.command import report_errors
+from mapper_newstore_stock.command_log import log_to_stderr
 from mapper_newstore_stock.comparison.command import diff
 from mapper_newstore_stock.copy_command import copy
 from mapper_newstore_stock.errors import ConfigurationError, FoundError
@@ -188,5 +188,5 @@ def main() -> None:
     """Run the command: exit code 0 done, 1 failed, 2 bad configuration."""
     # What the process writes is for its user alone, whatever the shell says.
     os.umask(0o077)
-    logging.basicConfig(format="%(levelname)s %(message)s", stream=sys.stderr)
+    log_to_stderr()
     report_errors(cli, logger)()

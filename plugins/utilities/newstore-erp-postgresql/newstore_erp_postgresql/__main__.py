@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from newstore_erp_postgresql import stock
+from newstore_erp_postgresql.command_log import BadSettingsError, CommandError, say
 from newstore_erp_postgresql.errors import ErpError
 
 VARIABLES = "NEWSTORE_ERP_POSTGRESQL_"
@@ -28,7 +29,7 @@ def setup(database_url: str) -> None:
     try:
         stock.setup(database_url)
     except ErpError as error:
-        raise click.ClickException(f"{error} [{error.code}]") from error
+        raise CommandError(f"{error} [{error.code}]") from error
     click.echo("The schema newstore is ready.")
 
 
@@ -46,23 +47,25 @@ def apply(database_url: str, ledger_url: str) -> None:
     try:
         applied = stock.apply(database_url, stock.taken_by(ledger_url))
     except ErpError as error:
-        raise click.ClickException(f"{error} [{error.code}]") from error
+        raise CommandError(f"{error} [{error.code}]") from error
     click.echo(f"{applied.changes} changes booked, {applied.waiting} waiting.")
     if applied.keys_without_row:
         keys = ", ".join(applied.keys_without_row)
-        click.echo(f"No row in newstore.stock_on_hand for {keys}: create it with count_stock.", err=True)
+        no_row = f"No row in newstore.stock_on_hand for {keys}: create it with count_stock."
+        if not say("warning", no_row):
+            click.echo(no_row, err=True)
 
 
 def _check_set(**settings: str) -> None:
     """Refuse to start without these settings.
 
     Raises:
-        click.UsageError: names all that are missing.
+        BadSettingsError: names all that are missing.
     """
     missing = [name for name, value in settings.items() if not value]
     if missing:
         how = ", ".join(f"--{name.replace('_', '-')} or {VARIABLES}{name.upper()}" for name in missing)
-        raise click.UsageError(f"{' and '.join(missing)}: required; set {how}")
+        raise BadSettingsError(f"{' and '.join(missing)}: required; set {how}")
 
 
 if __name__ == "__main__":

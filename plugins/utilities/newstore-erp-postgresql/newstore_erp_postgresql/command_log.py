@@ -1,0 +1,49 @@
+"""What the command says on stderr: for people, or as Meltano reads the level of a line."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import threading
+import time
+import typing as t
+
+import click
+
+
+class CommandError(click.ClickException):
+    """The command failed; click shows it at its end."""
+
+    def show(self, file: t.IO[t.Any] | None = None) -> None:
+        """Write it to stderr."""
+        if not say("error", self.format_message()):
+            super().show(file)
+
+
+class BadSettingsError(CommandError):
+    """A setting is missing."""
+
+    exit_code = 2
+
+
+def say(level: str, message: str) -> bool:
+    """Write a line to stderr with its level, if Meltano reads that; otherwise return False.
+
+    The extra `log_parser` asks for it, and holds for `meltano invoke` alone: `meltano run` has not read it yet when it
+    asks for it. `run` takes stdout by a pipe, `invoke` leaves it where it is.
+    """
+    asked = os.environ.get("MELTANO_UTILIZE__LOG_PARSER") == "singer-sdk"
+    if not asked or stat.S_ISFIFO(os.fstat(1).st_mode):
+        return False
+    line = {
+        "level": level,
+        "message": message,
+        "logger_name": "newstore-erp-postgresql",
+        "ts": time.time(),
+        "pid": os.getpid(),
+        "thread_name": threading.current_thread().name,
+        "app_name": "newstore-erp-postgresql",
+    }
+    click.echo(json.dumps(line), err=True)
+    return True

@@ -1,0 +1,61 @@
+"""What goes wrong in a command or a utility is an error for Meltano too, whatever it is told to leave out."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from tests.end_to_end.own_project import OwnProject
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+ERP_URL = {"NEWSTORE_ERP_POSTGRESQL_DATABASE_URL": "postgresql://127.0.0.1:1/erp"}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> OwnProject:
+    return OwnProject.of_the_checkout(tmp_path_factory.mktemp("meltano") / "project")
+
+
+def settings(directory: Path) -> dict[str, str]:
+    nowhere = f"sqlite:///{directory}/nowhere.db"
+    return {
+        "TAP_NEWSTORE_FULFILLMENT_LANDING_URL": nowhere,
+        "MAPPER_NEWSTORE_STOCK_LEDGER_URL": nowhere,
+        "NEWSTORE_ERP_POSTGRESQL_LEDGER_URL": nowhere,
+    }
+
+
+@pytest.mark.parametrize(
+    ("command", "variables", "said"),
+    [
+        ("event-receiver:audit", {}, "required to call NewStore"),
+        ("erp-postgresql:apply", {}, "database_url: required; set --database-url"),
+        ("erp-postgresql:apply", ERP_URL, "[NSS-400]"),
+        ("mapper-newstore-stock:ledger held", {}, "[NSS-230]"),
+        ("tap-newstore-fulfillment:receive status", {}, "required to call NewStore"),
+        ("tap-newstore-fulfillment:receive", {}, "receiver_api_key: required"),
+    ],
+)
+def test_an_error_of_a_command_is_an_error(
+    project: OwnProject, command: str, variables: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    with (tmp_path / "stdout").open("w") as stdout:
+        done = project.meltano(
+            "--log-level=warning", "invoke", *command.split(), stdout=stdout, **settings(tmp_path), **variables
+        )
+    assert done.returncode != 0
+    assert [line for line in done.stderr.splitlines() if "[error" in line and said in line], done.stderr
+    assert '{"' not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["event-receiver:audit", "erp-postgresql:apply"])
+def test_meltano_run_reads_no_levels_of_a_utility_and_gets_plain_lines(
+    project: OwnProject, command: str, tmp_path: Path
+) -> None:
+    done = project.meltano("run", command, **settings(tmp_path))
+    assert done.returncode == 1
+    assert ": required" in done.stderr
+    assert '{"' not in done.stderr
