@@ -9,7 +9,10 @@ import signal
 import time
 import typing as t
 
-from tap_newstore_fulfillment.errors import TapError
+from singer_sdk.exceptions import ConfigValidationError
+
+from tap_newstore_fulfillment.command import with_its_variable
+from tap_newstore_fulfillment.errors import ConfigurationError, TapError
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -71,5 +74,7 @@ def _exit_of(error: BaseException) -> tuple[int, str, str | None]:
         names = {128 + number.value: number.name for number in signal.Signals}
         code = error.code if isinstance(error.code, int) else 1
         return code, names.get(code, f"exit {code}"), None
+    if isinstance(error, ConfigValidationError):
+        return ConfigurationError.exit_code, "; ".join(map(with_its_variable, error.errors)), ConfigurationError.code
     kind = error if isinstance(error, TapError) else TapError
     return kind.exit_code, " ".join(str(error).split()) or type(error).__name__, kind.code

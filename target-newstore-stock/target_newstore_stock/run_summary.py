@@ -9,7 +9,10 @@ import signal
 import time
 import typing as t
 
-from target_newstore_stock.errors import TargetError
+from singer_sdk.exceptions import ConfigValidationError
+
+from target_newstore_stock.command import with_its_variable
+from target_newstore_stock.errors import ConfigurationError, TargetError
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -71,5 +74,7 @@ def _exit_of(error: BaseException) -> tuple[int, str, str | None]:
         names = {128 + number.value: number.name for number in signal.Signals}
         code = error.code if isinstance(error.code, int) else 1
         return code, names.get(code, f"exit {code}"), None
+    if isinstance(error, ConfigValidationError):
+        return ConfigurationError.exit_code, "; ".join(map(with_its_variable, error.errors)), ConfigurationError.code
     kind = error if isinstance(error, TargetError) else TargetError
     return kind.exit_code, " ".join(str(error).split()) or type(error).__name__, kind.code

@@ -229,6 +229,13 @@ def test_a_run_that_fails_says_why_at_the_end(tmp_path: Path) -> None:
     assert "cannot open the landing store" in line["reason"]
 
 
+def test_a_run_without_its_settings_has_their_line_and_code_in_its_summary(tmp_path: Path) -> None:
+    done = run_plugin("tap-newstore-fulfillment", tmp_path, {})
+    line = summary(done)
+    assert (done.code, line["exit_code"], line["outcome"], line["code"]) == (2, 2, "failed", "NSS-101")
+    assert line["reason"] == "'landing_url' is a required property: set TAP_NEWSTORE_FULFILLMENT_LANDING_URL"
+
+
 def test_about_names_every_setting(tmp_path: Path) -> None:
     done = run_plugin("tap-newstore-fulfillment", tmp_path, None, "--about", "--format=json")
     settings = json.loads(done.output)["settings"]["properties"]
