@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import email.utils
 import gzip
+import re
 import time
 import typing as t
 
@@ -28,6 +30,7 @@ from tests.shop.scripted_http import ScriptedHttp, answer
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 PAGE = "/page"
 ERRORS = (TapError, MapperError, TargetError)
@@ -114,6 +117,24 @@ def test_a_redirect_names_any_location_in_one_line(
 ) -> None:
     server.answers[PAGE] = answer(307, Location=location)
     assert f"a redirect to {said}, which" in error_of(call)
+
+
+def test_no_password_of_a_netrc_takes_the_place_of_newstores_token(
+    call: Callable[[], object], server: ScriptedHttp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login someone password hush-hush\n", encoding="utf-8")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    server.answers[PAGE] = answer(200)
+    call()
+    sent = [re.findall(r"(?mi)^authorization: (.*?)\r?$", request.head) for request in server.requests]
+    assert sent == [[], ["Bearer t"]]
+
+
+def test_a_user_in_a_url_is_sent_with_it(server: ScriptedHttp) -> None:
+    server.answers["/metrics"] = answer(200, b"newstore_bodies_quarantined_total 3.0\n")
+    quarantined(f"http://shop:a%40b@{server.url.removeprefix('http://')}")
+    (request,) = server.requests
+    assert f"Basic {base64.b64encode(b'shop:a@b').decode()}" in request.head
 
 
 @pytest.fixture

@@ -80,7 +80,9 @@ def test_a_whole_shop_is_compared_by_one_export(tmp_path: Path, database_url: st
         assert whole.rows["SKU-1"]["cause"] == "agrees"
 
 
-def test_no_token_goes_where_the_link_of_an_export_leads(tmp_path: Path) -> None:
+def test_no_token_goes_where_the_link_of_an_export_leads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login someone password hush-hush\n", encoding="utf-8")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     day = ShopDay(tmp_path)
     day.erp.count("DC01", "A", 10)
     day.run()

@@ -55,6 +55,10 @@ class HttpSession(requests.Session):
     A call raises RedirectError on an answer that is one, AnswerTooLongError, or requests.Timeout.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.auth = of_its_url
+
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Return where an answer points: for this session, nowhere."""
         del resp
@@ -63,6 +67,12 @@ class HttpSession(requests.Session):
         """Send a request and return its whole answer."""
         send = super().send
         return _in_time(lambda: _whole(send(request, **{**kwargs, "stream": True})))
+
+
+def of_its_url(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Return a request with the user its URL names; with no such function requests takes one from ~/.netrc as well."""
+    user, password = requests.utils.get_auth_from_url(request.url or "")
+    return requests.auth.HTTPBasicAuth(user, password)(request) if user or password else request
 
 
 def retry_after(answer: requests.Response) -> float | None:

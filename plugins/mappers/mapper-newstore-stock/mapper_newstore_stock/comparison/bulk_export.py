@@ -17,6 +17,7 @@ import requests
 
 from mapper_newstore_stock.availabilities import CALL_SECONDS, Availability, call
 from mapper_newstore_stock.errors import ServerError
+from mapper_newstore_stock.http_session import of_its_url
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -87,7 +88,7 @@ def read_export(link: str) -> Iterator[Row]:
     """
     place = link.partition("?")[0]
     try:
-        with requests.get(link, stream=True, timeout=CALL_SECONDS, allow_redirects=False) as answer:
+        with requests.get(link, auth=of_its_url, stream=True, timeout=CALL_SECONDS, allow_redirects=False) as answer:
             if answer.status_code != 200:
                 raise ServerError(f"GET {place} answered {answer.status_code}: the availability export cannot be read")
             yield from items_in(_unpacked(answer.iter_content(PIECE_BYTES)))
