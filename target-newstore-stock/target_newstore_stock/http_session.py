@@ -18,6 +18,8 @@ import requests
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
+Result = t.TypeVar("Result")
+
 LONGEST_TEXT = 200
 #: From the look-up of the host to the last byte of the answer.
 LONGEST_CALL_SECONDS = 120.0
@@ -66,13 +68,40 @@ class HttpSession(requests.Session):
     def send(self, request: requests.PreparedRequest, **kwargs: t.Any) -> requests.Response:
         """Send a request and return its whole answer."""
         send = super().send
-        return _in_time(lambda: _whole(send(request, **{**kwargs, "stream": True})))
+        return in_time(lambda: _whole(send(request, **{**kwargs, "stream": True})))
 
 
 def of_its_url(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Return a request with the user its URL names; with no such function requests takes one from ~/.netrc as well."""
     user, password = requests.utils.get_auth_from_url(request.url or "")
     return requests.auth.HTTPBasicAuth(user, password)(request) if user or password else request
+
+
+def in_time(call: Callable[[], Result]) -> Result:
+    """Return what a call returns; after LONGEST_CALL_SECONDS leave it to itself: no other limit is one of the whole.
+
+    Raises:
+        requests.RequestException: the call has not returned by then, or raised one, or has no host.
+    """
+    results: queue.SimpleQueue[Result | Exception] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            results.put(call())
+        except Exception as error:  # noqa: BLE001 - raised again by whoever waits
+            results.put(error)
+
+    threading.Thread(target=run, name="call", daemon=True).start()
+    try:
+        result = results.get(timeout=LONGEST_CALL_SECONDS)
+    except queue.Empty:
+        raise requests.Timeout from None
+    if isinstance(result, (ValueError, OverflowError)) and not isinstance(result, requests.RequestException):
+        # A host or a port that is none, past what requests looks at.
+        raise requests.exceptions.InvalidURL from result
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 def retry_after(answer: requests.Response) -> float | None:
@@ -127,26 +156,3 @@ def _whole(answer: requests.Response) -> requests.Response:
                 raise AnswerTooLongError
     answer._content = b"".join(parts)  # noqa: SLF001 - where requests keeps what it has read
     return answer
-
-
-def _in_time(call: Callable[[], requests.Response]) -> requests.Response:
-    """Return what a call returns; after LONGEST_CALL_SECONDS leave it to itself: no other limit is one of the whole."""
-    results: queue.SimpleQueue[requests.Response | Exception] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            results.put(call())
-        except Exception as error:  # noqa: BLE001 - raised again by whoever waits
-            results.put(error)
-
-    threading.Thread(target=run, name="call", daemon=True).start()
-    try:
-        result = results.get(timeout=LONGEST_CALL_SECONDS)
-    except queue.Empty:
-        raise requests.Timeout from None
-    if isinstance(result, (ValueError, OverflowError)) and not isinstance(result, requests.RequestException):
-        # A host or a port that is none, past what requests looks at.
-        raise requests.exceptions.InvalidURL from result
-    if isinstance(result, Exception):
-        raise result
-    return result

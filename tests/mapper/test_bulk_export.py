@@ -5,11 +5,16 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import time
+import tracemalloc
 import typing as t
 
 import pytest
-from mapper_newstore_stock.comparison.bulk_export import beside, items_in
+from mapper_newstore_stock import http_session
+from mapper_newstore_stock.comparison import bulk_export
+from mapper_newstore_stock.comparison.bulk_export import beside, items_in, read_export
 from mapper_newstore_stock.comparison.causes import Line
+from mapper_newstore_stock.errors import ServerError
 
 from tests.mapper.comparing import compare, compare_at, import_cuts
 from tests.mapper.shop_day import ShopDay
@@ -102,6 +107,8 @@ def test_no_token_goes_where_the_link_of_an_export_leads(tmp_path: Path, monkeyp
     [
         (b"{}", b"", b"", "missing required field `availability_export_id`"),
         (b'{"availability_export_id": "../x"}', b"", b"", "'../x' is no export's id"),
+        ('{"availability_export_id": "ab²é"}'.encode(), b"", b"", "'ab\\xb2\\xe9' is no export's id"),
+        (b'{"availability_export_id": ""}', b"", b"", "'' is no export's id"),
         (b'{"availability_export_id": "1"}', b'{"state": "failed"}', b"", "export 1 is 'failed'"),
         (b'{"availability_export_id": "1"}', b"LINK", b"<html>", "not a list of availabilities: it does not begin"),
         (b'{"availability_export_id": "1"}', b"LINK", b'[{"product_id": "A"}]', "missing required field"),
@@ -125,3 +132,69 @@ def test_an_export_that_cannot_be_used_is_one_line(
     assert (done.code, done.rows) == (1, {})
     assert says in done.log
     assert done.log.count("\n") == 1
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedHttp]:
+    with ScriptedHttp().serving() as server:
+        yield server
+
+
+def refusal(server: ScriptedHttp) -> str:
+    """Return the one line in which the file of an export is refused; its link has a user and a signature."""
+    with pytest.raises(ServerError) as caught:
+        list(read_export(f"http://shop:hush-hush@{server.url.removeprefix('http://')}/file?sig=hush-hush"))
+    text = str(caught.value)
+    assert text.isprintable()
+    assert f"GET {server.url}/file" in text
+    assert "hush-hush" not in text
+    return text
+
+
+FILE = "/file?sig=hush-hush"
+
+
+def test_an_export_that_is_elsewhere_is_refused_by_the_name_of_that_place(server: ScriptedHttp) -> None:
+    for status in (301, 302, 303, 307, 308):
+        server.answers[FILE] = answer(status, Location="http://a:hush-hush@elsewhere/x?sig=hush-hush")
+        assert f"answered {status}, a redirect to http://elsewhere/x, which is not followed" in refusal(server)
+
+
+def chunks(body: bytes) -> bytes:
+    """Return an answer that comes in chunks of a byte."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    return head + b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("body", [answer(200, b"[" + b" " * 2_000), chunks(b"[" + b" " * 2_000)])
+@pytest.mark.parametrize("byte_seconds", [0.02, 0.001], ids=["slow head", "slow body"])
+def test_an_export_that_comes_byte_by_byte_is_waited_for_no_longer_than_a_call_may_take(
+    server: ScriptedHttp, monkeypatch: pytest.MonkeyPatch, byte_seconds: float, body: bytes
+) -> None:
+    monkeypatch.setattr(http_session, "LONGEST_CALL_SECONDS", 0.5)
+    server.answers[FILE], server.byte_seconds[FILE] = body, byte_seconds
+    begun = time.monotonic()
+    assert "no whole answer: Timeout" in refusal(server)
+    assert time.monotonic() - begun < 1.9
+
+
+def test_an_export_is_not_read_for_ever(server: ScriptedHttp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk_export, "EXPORT_SECONDS", 0)
+    server.answers[FILE] = answer(200, b"[]")
+    assert "no whole answer: Timeout" in refusal(server)
+
+
+@pytest.mark.parametrize("encoding", [{}, {"Content_Encoding": "gzip"}])
+def test_a_little_gzip_that_holds_much_takes_little_memory(server: ScriptedHttp, encoding: dict[str, str]) -> None:
+    server.answers[FILE] = answer(200, gzip.compress(b"[" + b" " * 2**26), **encoding)
+    tracemalloc.start()
+    try:
+        assert "an item has no end" in refusal(server)
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_follows_the_end_of_a_gzip_is_not_kept(server: ScriptedHttp) -> None:
+    server.answers[FILE] = answer(200, gzip.compress(b"[]") + b"x" * 2**25)
+    assert list(read_export(f"{server.url}{FILE}")) == []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import sqlite3
 import time
 import typing as t
@@ -17,7 +18,8 @@ import requests
 
 from mapper_newstore_stock.availabilities import CALL_SECONDS, Availability, call
 from mapper_newstore_stock.errors import ServerError
-from mapper_newstore_stock.http_session import of_its_url
+from mapper_newstore_stock.http_session import RedirectError, in_time, of_its_url, without_secrets
+from mapper_newstore_stock.masking import masked
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,8 +32,10 @@ logger = logging.getLogger("newstore-stock-ledger")
 
 PATH = "/v0/d/availabilities/bulk"
 POLL_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0
+#: Of making an export, and of reading it.
 EXPORT_SECONDS = 3600
-PIECE_BYTES = 1 << 20
+EXPORT_ID = re.compile(r"[A-Za-z0-9-]+")
+PIECE_BYTES, PART_BYTES = 1 << 20, 1 << 16
 #: An item is a few names and a number; a piece without the end of one is no list of items.
 LONGEST_ITEM = 1 << 16
 GZIP = b"\x1f\x8b"
@@ -65,8 +69,8 @@ def ask_for_export(
     """
     url = f"{api_url.rstrip('/')}{PATH}"
     export_id = call(session, url, Asked, json={}).availability_export_id
-    if not export_id.replace("-", "").isalnum():
-        raise ServerError(f"POST {url}: {export_id[:50]!a} is no export's id. Check the URL")
+    if not EXPORT_ID.fullmatch(export_id):
+        raise ServerError(f"POST {masked(url)}: {export_id[:50]!a} is no export's id. Check the URL")
     deadline, wait = clock() + EXPORT_SECONDS, POLL_SECONDS
     while not (export := call(session, f"{url}/{export_id}", Export, method="GET")).link:
         if export.state.casefold() in ("failed", "error") or clock() >= deadline:
@@ -86,16 +90,50 @@ def read_export(link: str) -> Iterator[Row]:
     Raises:
         LedgerError: the file cannot be had, or is not a list of items.
     """
-    place = link.partition("?")[0]
+    place = masked(without_secrets(link))
     try:
-        with requests.get(link, auth=of_its_url, stream=True, timeout=CALL_SECONDS, allow_redirects=False) as answer:
-            if answer.status_code != 200:
-                raise ServerError(f"GET {place} answered {answer.status_code}: the availability export cannot be read")
-            yield from items_in(_unpacked(answer.iter_content(PIECE_BYTES)))
+        yield from items_in(_unpacked(_pieces(link)))
+    except RedirectError as error:
+        raise ServerError(f"GET {place} {error}") from error
+    except requests.HTTPError as error:
+        raise ServerError(f"GET {place} answered {error}: the availability export cannot be read") from error
     except requests.RequestException as error:
         raise ServerError(f"GET {place}: no whole answer: {type(error).__name__}. Run it again") from error
     except (ValueError, zlib.error) as error:
         raise ServerError(f"GET {place}: not a list of availabilities: {' '.join(str(error).split())}") from error
+
+
+def _pieces(link: str) -> Iterator[bytes]:
+    """Yield a file in pieces, each of which comes in time, as the whole does.
+
+    Raises:
+        requests.RequestException: it cannot be had, or not in time.
+    """
+    deadline = time.monotonic() + EXPORT_SECONDS
+    parts = _parts(link)
+    while piece := in_time(lambda: _piece(parts)):
+        if time.monotonic() >= deadline:
+            raise requests.Timeout
+        yield piece
+
+
+def _parts(link: str) -> Iterator[bytes]:
+    with requests.get(link, auth=of_its_url, stream=True, timeout=CALL_SECONDS, allow_redirects=False) as answer:
+        if 300 <= answer.status_code < 400:
+            raise RedirectError(answer)
+        if answer.status_code != 200:
+            raise requests.HTTPError(answer.status_code)
+        yield from answer.iter_content(PART_BYTES)
+
+
+def _piece(parts: Iterator[bytes]) -> bytes:
+    """Return the next parts as one piece: a chunk of a sender may be a byte."""
+    piece = bytearray()
+    for part in parts:
+        piece += part
+        if len(piece) >= PIECE_BYTES:
+            break
+    return bytes(piece)
 
 
 def _unpacked(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -103,8 +141,18 @@ def _unpacked(pieces: Iterable[bytes]) -> Iterator[bytes]:
     for number, piece in enumerate(pieces):
         if number == 0 and piece.startswith(GZIP):
             unzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        yield unzip.decompress(piece) if unzip else piece
-    if unzip and not unzip.eof:
+        if not unzip:
+            yield piece
+            continue
+        text = unzip.decompress(piece, PIECE_BYTES)
+        yield text
+        # What fills a piece may not be all.
+        while not unzip.eof and (unzip.unconsumed_tail or len(text) == PIECE_BYTES):
+            text = unzip.decompress(unzip.unconsumed_tail, PIECE_BYTES)
+            yield text
+        if unzip.eof:
+            return
+    if unzip:
         raise ValueError("the file is cut off")
 
 
