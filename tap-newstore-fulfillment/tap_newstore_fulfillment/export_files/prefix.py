@@ -18,6 +18,7 @@ from fsspec.implementations.local import LocalFileSystem
 from tap_newstore_fulfillment.drivers import missing_driver
 from tap_newstore_fulfillment.errors import ConfigurationError, ExportFilesError, TapError
 from tap_newstore_fulfillment.export_files.pages import is_s3, listed
+from tap_newstore_fulfillment.export_files.web_files import cause, options
 from tap_newstore_fulfillment.masking import masked, no_place, reason
 
 if t.TYPE_CHECKING:
@@ -72,7 +73,7 @@ class ExportPrefix:
 
     def __init__(self, url: str, first: str = "") -> None:
         try:
-            self._filesystem, root = fsspec.core.url_to_fs(url)
+            self._filesystem, root = fsspec.core.url_to_fs(url, **options(url))
         except ImportError as error:
             raise ConfigurationError(f"export_files_url: {missing_driver(error)}") from error
         except ValueError as error:
@@ -191,7 +192,10 @@ class _Explained(io.RawIOBase):
 def _explained(what: str) -> Iterator[None]:
     try:
         yield
-    except (FileNotFoundError, TapError):
+    except TapError:
         raise
     except Exception as error:  # each store's client raises errors of its own
-        raise ExportFilesError(f"export_files_url: {what}: {reason(error)}") from error
+        found = cause(error)
+        if isinstance(found, FileNotFoundError):
+            raise
+        raise ExportFilesError(f"export_files_url: {what}: {reason(found)}") from error

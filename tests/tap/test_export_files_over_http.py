@@ -1,0 +1,83 @@
+"""Export files behind http: read from the host that is named, in calls that end; no secret is shown."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+import pytest
+from fsspec.implementations.http import HTTPFileSystem
+from tap_newstore_fulfillment.errors import ExportFilesError
+from tap_newstore_fulfillment.export_files import web_files
+from tap_newstore_fulfillment.export_files.prefix import ExportPrefix
+
+from tests.shop.scripted_http import ScriptedHttp, answer
+from tests.tap.events import an_event
+from tests.tap.export_files import an_export
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NAME = "1700000000000-data-a.export"
+PAGE, FILE = "/demo", f"/demo/{NAME}"
+EXPORT = an_export(an_event(10))
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedHttp]:
+    # Its clients are kept, with the limits they were made with.
+    HTTPFileSystem.clear_instance_cache()
+    with ScriptedHttp().serving() as server:
+        server.answers[PAGE] = answer(200, f'<a href="{NAME}">a</a>'.encode(), Content_Type="text/html")
+        server.answers[FILE] = answer(200, EXPORT, Accept_Ranges="bytes")
+        yield server
+    HTTPFileSystem.clear_instance_cache()
+
+
+def read(server: ScriptedHttp) -> list[bytes | None]:
+    """Return the content of each file; None for one that has been deleted."""
+    prefix = ExportPrefix(f"http://shop:hunter2@{server.url.removeprefix('http://')}{PAGE}")
+    return [content.readall() if content else None for _, content in prefix.open(list(prefix.files()))]
+
+
+def refusal(server: ScriptedHttp) -> str:
+    """Return the one line in which a run is refused."""
+    with pytest.raises(ExportFilesError) as caught:
+        read(server)
+    text = str(caught.value)
+    assert text.isprintable()
+    assert "hunter2" not in text
+    return text
+
+
+def test_export_files_are_read_from_a_server(server: ScriptedHttp) -> None:
+    assert read(server) == [EXPORT]
+    server.answers[FILE] = answer(404)
+    assert read(server) == [None]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("path", [PAGE, FILE])
+def test_no_redirect_is_followed(server: ScriptedHttp, path: str, status: int) -> None:
+    with ScriptedHttp().serving() as stranger:
+        stranger.answers |= server.answers
+        server.answers[path] = answer(status, Location=f"{stranger.url}{path}?signature=hunter2")
+        assert f"{status}, a redirect to {stranger.url}{path}, which is not followed" in refusal(server)
+        assert stranger.requests == []
+
+
+@pytest.mark.parametrize("path", [PAGE, FILE])
+def test_what_comes_byte_by_byte_is_waited_for_no_longer_than_a_call_may_take(
+    server: ScriptedHttp, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(web_files, "CALL_SECONDS", 0.5)
+    server.byte_seconds[path] = 0.02
+    begun = time.monotonic()
+    refusal(server)
+    assert time.monotonic() - begun < 10
+
+
+def test_a_page_with_links_is_not_longer_than_one_may_be(server: ScriptedHttp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web_files, "LONGEST_ANSWER", 1_000)
+    server.answers[PAGE] = answer(200, b" " * 2_000, Content_Type="text/html")
+    assert "more than 1000 bytes" in refusal(server)
