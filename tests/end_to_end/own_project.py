@@ -49,10 +49,14 @@ class OwnProject:
         }
         (self.directory / "meltano.yml").write_text(yaml.safe_dump(project, sort_keys=False), encoding="utf-8")
 
-    def meltano(
-        self, *arguments: str, stdout: t.IO[str] | int = subprocess.PIPE, **variables: str
-    ) -> subprocess.CompletedProcess[str]:
+    def meltano(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run Meltano in the project; stdout holds what the command prints, stderr the log."""
+        return self.meltano_into(subprocess.PIPE, *arguments, **variables)
+
+    def meltano_into(
+        self, stdout: t.IO[str] | int, *arguments: str, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Meltano in the project, with a stdout."""
         return subprocess.run(
             [command("meltano"), *arguments],
             cwd=self.directory,
