@@ -12,6 +12,7 @@ from tests.documentation.plugins import meltano_project
 from tests.shop.process import command, environment
 
 if t.TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 RUN_SECONDS = 120
@@ -51,12 +52,15 @@ class OwnProject:
 
     def meltano(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run Meltano in the project; stdout holds what the command prints, stderr the log."""
-        return self.meltano_into(subprocess.PIPE, *arguments, **variables)
+        return self._meltano(arguments, variables, subprocess.PIPE)
 
-    def meltano_into(
-        self, stdout: t.IO[str] | int, *arguments: str, **variables: str
+    def meltano_without_output(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run Meltano in the project with a stdout that is no pipe, as a terminal is none; stderr holds the log."""
+        return self._meltano(arguments, variables, subprocess.DEVNULL)
+
+    def _meltano(
+        self, arguments: Sequence[str], variables: dict[str, str], stdout: int
     ) -> subprocess.CompletedProcess[str]:
-        """Run Meltano in the project, with a stdout."""
         return subprocess.run(
             [command("meltano"), *arguments],
             cwd=self.directory,

@@ -51,9 +51,7 @@ def apply(database_url: str, ledger_url: str) -> None:
     click.echo(f"{applied.changes} changes booked, {applied.waiting} waiting.")
     if applied.keys_without_row:
         keys = ", ".join(applied.keys_without_row)
-        no_row = f"No row in newstore.stock_on_hand for {keys}: create it with count_stock."
-        if not say("warning", no_row):
-            click.echo(no_row, err=True)
+        say("warning", f"No row in newstore.stock_on_hand for {keys}: create it with count_stock.")
 
 
 def _check_set(**settings: str) -> None:

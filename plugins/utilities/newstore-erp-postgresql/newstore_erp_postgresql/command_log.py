@@ -11,13 +11,17 @@ import typing as t
 
 import click
 
+NAME = "newstore-erp-postgresql"
+
 
 class CommandError(click.ClickException):
     """The command failed; click shows it at its end."""
 
     def show(self, file: t.IO[t.Any] | None = None) -> None:
         """Write it to stderr."""
-        if not say("error", self.format_message()):
+        if _meltano_reads_levels():
+            say("error", self.format_message())
+        else:
             super().show(file)
 
 
@@ -27,23 +31,25 @@ class BadSettingsError(CommandError):
     exit_code = 2
 
 
-def say(level: str, message: str) -> bool:
-    """Write a line to stderr with its level, if Meltano reads that; otherwise return False.
+def say(level: str, message: str) -> None:
+    """Write a line to stderr; where Meltano reads that, with its level."""
+    line = {
+        "level": level,
+        "message": message,
+        "logger_name": NAME,
+        "ts": time.time(),
+        "pid": os.getpid(),
+        "thread_name": threading.current_thread().name,
+        "app_name": NAME,
+    }
+    click.echo(json.dumps(line) if _meltano_reads_levels() else message, err=True)
+
+
+def _meltano_reads_levels() -> bool:
+    """Return whether Meltano reads the level of a line.
 
     The extra `log_parser` asks for it, and holds for `meltano invoke` alone: `meltano run` has not read it yet when it
     asks for it. `run` takes stdout by a pipe, `invoke` leaves it where it is.
     """
     asked = os.environ.get("MELTANO_UTILIZE__LOG_PARSER") == "singer-sdk"
-    if not asked or stat.S_ISFIFO(os.fstat(1).st_mode):
-        return False
-    line = {
-        "level": level,
-        "message": message,
-        "logger_name": "newstore-erp-postgresql",
-        "ts": time.time(),
-        "pid": os.getpid(),
-        "thread_name": threading.current_thread().name,
-        "app_name": "newstore-erp-postgresql",
-    }
-    click.echo(json.dumps(line), err=True)
-    return True
+    return asked and not stat.S_ISFIFO(os.fstat(1).st_mode)
