@@ -13,10 +13,22 @@ class TapError(Exception):
     """Nobody foresaw this, or the Singer SDK refused something. No event is lost.
 
     Read the line; if it does not say what to do, report it with the log of the run.
+
+    Args:
+        message: What happened, and where.
+        to_do: What to do about it, where the message does not say it; a check says it in words of its own.
     """
 
     code: t.ClassVar[str] = "NSS-100"
     exit_code = 1
+
+    def __init__(self, message: str, to_do: str = "") -> None:
+        super().__init__(message)
+        self.to_do = to_do
+
+    def with_to_do(self) -> str:
+        """Return the text with what to do about it, where the text does not say that itself."""
+        return f"{str(self).removesuffix('.')}. {self.to_do}" if self.to_do else str(self)
 
 
 class ConfigurationError(TapError):

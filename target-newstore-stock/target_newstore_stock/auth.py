@@ -14,6 +14,9 @@ from target_newstore_stock.masking import masked
 
 #: A token is renewed this long before it expires, but never before half its life has passed.
 RENEW_AHEAD_SECONDS = 30
+TO_DO = "Correct tenant, client_id, client_secret or auth_url"
+#: What to do when nobody answers.
+REACH = "Correct auth_url, or see why it cannot be reached from here"
 
 
 class NewStoreAuthenticator(OAuthAuthenticator):
@@ -41,14 +44,16 @@ class NewStoreAuthenticator(OAuthAuthenticator):
         try:
             super().update_access_token()
         except RedirectError as error:
-            raise TokenError(f"no token: {masked(self.auth_endpoint)} {error}", error.status) from error
+            raise TokenError(f"no token: {masked(self.auth_endpoint)} {error}", error.status, to_do=TO_DO) from error
         except requests.RequestException as error:
-            raise TokenError(f"no token from {masked(self.auth_endpoint)}: {type(error).__name__}") from error
+            raise TokenError(
+                f"no token from {masked(self.auth_endpoint)}: {type(error).__name__}", to_do=REACH
+            ) from error
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise TokenError(f"{masked(self.auth_endpoint)} did not answer with a token") from error
+            raise TokenError(f"{masked(self.auth_endpoint)} did not answer with a token", to_do=TO_DO) from error
         if not isinstance(self.access_token, str) or not TOKEN.fullmatch(self.access_token):
             self.drop_token()
-            raise TokenError(f"{masked(self.auth_endpoint)} did not answer with a token")
+            raise TokenError(f"{masked(self.auth_endpoint)} did not answer with a token", to_do=TO_DO)
         if self.expires_in:
             self.expires_in -= min(RENEW_AHEAD_SECONDS, self.expires_in // 2)
 
@@ -62,6 +67,7 @@ class NewStoreAuthenticator(OAuthAuthenticator):
             f"NewStore gives no token for this client_id and client_secret ({masked(self.auth_endpoint)}, status "
             f"{status_code}): {_oauth_message(content)}",
             status_code,
+            to_do=TO_DO,
         )
 
 

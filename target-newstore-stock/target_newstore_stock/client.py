@@ -22,6 +22,8 @@ logger = logging.getLogger("target-newstore-stock.client")
 CALL_SECONDS = 60
 TRIES = 6
 LONGEST_WAIT_SECONDS = 60.0
+#: What to do when nobody answers.
+REACH = "Correct api_url, or see why it cannot be reached from here"
 #: Stands for the body of an answer that is not JSON; None would not do, as `null` is JSON.
 NOT_JSON: t.Final = object()
 #: A 403 without a JSON body is the limit per IP address, which lasts five minutes.
@@ -109,7 +111,9 @@ class NewStoreClient:
         except RedirectError as error:
             raise ApiError(f"{method} {path}: {masked(self._api_url)} {error}", error.status) from error
         except requests.RequestException as error:
-            raise ApiError(f"{method} {path}: no answer from {masked(self._api_url)}: {_cause(error)}") from error
+            raise ApiError(
+                f"{method} {path}: no answer from {masked(self._api_url)}: {_cause(error)}", to_do=REACH
+            ) from error
         return answer, _body(answer)
 
 

@@ -20,14 +20,20 @@ class TargetError(Exception):
     Args:
         message: What happened, in one line.
         table: Details that do not fit in one line; printed before it.
+        to_do: What to do about it, where the message does not say it; a check says it in words of its own.
     """
 
     code: t.ClassVar[str] = "NSS-300"
     exit_code = 1
 
-    def __init__(self, message: str, table: Table | None = None) -> None:
+    def __init__(self, message: str, table: Table | None = None, to_do: str = "") -> None:
         super().__init__(message)
         self.table = table
+        self.to_do = to_do
+
+    def with_to_do(self) -> str:
+        """Return the text with what to do about it, where the text does not say that itself."""
+        return f"{str(self).removesuffix('.')}. {self.to_do}" if self.to_do else str(self)
 
 
 class ConfigurationError(TargetError):
@@ -124,8 +130,9 @@ class ApiError(TargetError):
         retry_after: float | None = None,
         *,
         is_ip_limit: bool = False,
+        to_do: str = "",
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, to_do=to_do)
         self.status = status
         self.retry_after = retry_after
         self.is_ip_limit = is_ip_limit

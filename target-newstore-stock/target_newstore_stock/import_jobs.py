@@ -26,6 +26,9 @@ if t.TYPE_CHECKING:
 
 logger = logging.getLogger("target-newstore-stock.import_jobs")
 
+#: What to do when NewStore could not fetch a file, or an import failed for another reason.
+LINK = "Correct staging_link, or let what serves it serve staging_url: NewStore fetches the files by it"
+REPORT = "Look at its report in NewStore"
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 60.0
 #: Each pause between looks at a job is this much longer than the last, up to LONGEST_POLL times `poll_seconds`.
@@ -195,6 +198,7 @@ class ImportJobs:
                     f"the import {import_id} ({name}) failed: {reason}{said}. "
                     f"Nothing is acknowledged; the next run sends it again",
                     as_table(f"The import {import_id} failed: {reason}", errors),
+                    LINK if "transformed_uri" in reason else REPORT,
                 )
             if self._clock() > deadline:
                 raise ImportJobError(

@@ -26,6 +26,8 @@ if t.TYPE_CHECKING:
 
 logger = logging.getLogger("target-newstore-stock.staging")
 
+#: What to do when files cannot be written or listed there.
+PLACE = "Correct staging_url, or the rights and the room of that place"
 #: NewStore fetches the file some time after the start call, so a presigned link must live long; 7 days is S3's limit.
 LINK_SECONDS = 7 * 24 * 3600
 UNGUARDED = (
@@ -81,7 +83,7 @@ class Staging:
             raise
         except Exception as error:
             self.remove([name])
-            raise StagingError(f"staging_url: cannot write {masked(path)}: {_why(error)}") from error
+            raise StagingError(f"staging_url: cannot write {masked(path)}: {_why(error)}", to_do=PLACE) from error
 
     def remember(self, name: str, import_id: str) -> None:
         """Write a note beside a stock file: the id of its job, kept until the job has ended.
@@ -102,7 +104,7 @@ class Staging:
             self._make_directory()
             self._filesystem.pipe_file(path, text.encode())
         except Exception as error:
-            raise StagingError(f"staging_url: cannot write {masked(path)}: {_why(error)}") from error
+            raise StagingError(f"staging_url: cannot write {masked(path)}: {_why(error)}", to_do=PLACE) from error
 
     def forget(self, name: str) -> None:
         """Remove the note of a job that has ended."""
@@ -150,7 +152,9 @@ class Staging:
         except Exception as error:
             said = f"staging_url: cannot list {masked(self._root)}: {_why(error)}"
             if not _is_forbidden(error):
-                raise StagingError(f"{said}. So it cannot be seen whether another run has begun") from error
+                raise StagingError(
+                    f"{said}. So it cannot be seen whether another run has begun", to_do=PLACE
+                ) from error
             self._warn_once(said)
             return []
 

@@ -26,6 +26,8 @@ if t.TYPE_CHECKING:
 
 logger = logging.getLogger("tap-newstore-fulfillment.export")
 
+#: What to do when nothing can be read.
+PLACE = "Correct export_files_url, or let this user list and read what is below it"
 EXPORT_FILE = re.compile(r"\.export(\.gz)?\Z")
 #: How much one request to the store returns; some clients default to 50 MiB, twice.
 BLOCK_BYTES = 4 * 2**20
@@ -97,7 +99,9 @@ class ExportPrefix:
                         yield _export_file(info, info["name"].removeprefix(self._root).lstrip("/"))
             except FileNotFoundError as error:
                 if not self._is_only_empty():
-                    raise ExportFilesError(f"export_files_url: there is no directory or bucket {self.shown}") from error
+                    raise ExportFilesError(
+                        f"export_files_url: there is no directory or bucket {self.shown}", PLACE
+                    ) from error
                 logger.warning("export_files_url: nothing is stored below %s", self.shown)
 
     def open(self, files: Iterable[ExportFile]) -> Iterator[tuple[ExportFile, io.RawIOBase | None]]:
@@ -198,4 +202,4 @@ def _explained(what: str) -> Iterator[None]:
         found = cause(error)
         if isinstance(found, FileNotFoundError):
             raise
-        raise ExportFilesError(f"export_files_url: {what}: {reason(found)}") from error
+        raise ExportFilesError(f"export_files_url: {what}: {reason(found)}", PLACE) from error

@@ -23,6 +23,8 @@ READ_ONLY = "25006"
 #: What libpq says of a server that target_session_attrs leaves out.
 NOT_THE_PRIMARY = ("session is read-only", "server is in hot standby mode")
 STANDBY = "no server there takes writes: what answers is a standby, or read-only"
+#: What to do when it cannot be opened.
+OPEN = "Correct landing_url, or start its database"
 UNREPLICATED = "has it, and its standby may not: the wait for the standby was cancelled"
 #: In a connection's `info`: a commit returned, though no standby has it yet.
 NOT_REPLICATED = "newstore: not replicated"
@@ -54,6 +56,13 @@ def create_engine(url: str, **options: t.Any) -> sa.Engine:
     sa.event.listen(engine, "connect", _set_up_session)
     sa.event.listen(engine, "handle_error", _leave_former_primary)
     return engine
+
+
+def cannot_open(error: Exception, url: str | sa.URL = "") -> str:
+    """Return why a landing store cannot be opened: of a file also which; a server's driver names the server."""
+    is_file = isinstance(error, sa.exc.OperationalError) and str(url).startswith("sqlite")
+    file = is_file and sa.make_url(url).database
+    return f"landing_url: cannot open the landing store: {short(error)}{f' ({file})' if file else ''}"
 
 
 def is_read_only(error: Exception) -> bool:

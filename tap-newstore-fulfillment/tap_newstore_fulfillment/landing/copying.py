@@ -104,7 +104,10 @@ def _writing_alone(url: str, setting: str, *, must_exist: bool = False) -> Itera
             _let_nobody_write(connection)
             yield connection
     except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
-        raise StoreError(f"{setting}: cannot open or write the landing store: {short(error)}") from error
+        raise StoreError(
+            f"{setting}: cannot open or write the landing store: {short(error)}",
+            f"Correct {setting}, or start its database",
+        ) from error
 
 
 def _let_nobody_write(connection: sa.Connection) -> None:

@@ -23,8 +23,10 @@ from tap_newstore_fulfillment.errors import (
 )
 from tap_newstore_fulfillment.landing.connections import (
     NOT_REPLICATED,
+    OPEN,
     STANDBY,
     UNREPLICATED,
+    cannot_open,
     create_engine,
     is_cluster,
     is_read_only,
@@ -75,7 +77,7 @@ class LandingDatabase:
             # For a look at the store's health, while all others wait for a connection.
             self._aside = create_engine(url, pool_size=1)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
-            raise StoreError(f"landing_url: cannot open the landing store: {short(error)}") from error
+            raise StoreError(cannot_open(error), OPEN) from error
         self._driver = t.cast("t.Any", self._alone.dialect.loaded_dbapi)
         self.is_postgresql = self._engine.dialect.name == "postgresql"
         try:
@@ -249,4 +251,4 @@ class LandingDatabase:
         """Return the error that says why; of a cluster whose primary is gone, another server may take its place."""
         is_between = isinstance(error, sa.exc.OperationalError) and is_cluster(self._engine.url)
         kind = NoPrimaryError if is_between or is_read_only(error) else StoreError
-        return kind(f"landing_url: cannot open the landing store: {short(error)}")
+        return kind(cannot_open(error, self._engine.url), OPEN)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from tap_newstore_fulfillment.address import address
 from tap_newstore_fulfillment.errors import StoreError, StoreUnavailableError
-from tap_newstore_fulfillment.landing.connections import create_engine, short
+from tap_newstore_fulfillment.landing.connections import OPEN, cannot_open, create_engine
 from tap_newstore_fulfillment.landing.database import WRITER_LOCK, LandingDatabase
 from tap_newstore_fulfillment.landing.tables import fulfillment_event, landing_store
 
@@ -35,7 +35,7 @@ def is_missing(url: str) -> bool:
     try:
         parsed = address(url)
     except sa.exc.SQLAlchemyError as error:
-        raise StoreError(f"landing_url: cannot open the landing store: {short(error)}") from error
+        raise StoreError(cannot_open(error), OPEN) from error
     return parsed.get_backend_name() == "sqlite" and not pathlib.Path(parsed.database or "").exists()
 
 
@@ -57,7 +57,7 @@ class SeenDatabase(LandingDatabase):
         try:
             self._engine = self._alone = self._aside = create_engine(url)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
-            raise StoreError(f"landing_url: cannot open the landing store: {short(error)}") from error
+            raise StoreError(cannot_open(error), OPEN) from error
         self._driver = t.cast("t.Any", self._engine.dialect.loaded_dbapi)
         self.is_postgresql = self._engine.dialect.name == "postgresql"
         self.store_id, self.version, self.tenant = "", None, None

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from tap_newstore_fulfillment.address import address
 from tap_newstore_fulfillment.errors import StoreError, StoreVersionError
-from tap_newstore_fulfillment.landing.connections import create_engine, short
+from tap_newstore_fulfillment.landing.connections import OPEN, cannot_open, create_engine
 from tap_newstore_fulfillment.landing.moved import moved_at, moved_to
 from tap_newstore_fulfillment.landing.tables import SCHEMA_VERSION, fulfillment_event, landing_store, metadata
 from tap_newstore_fulfillment.landing.upgrade import is_older, upgrade, what_is_done
@@ -101,7 +101,7 @@ def looking(url: str) -> Iterator[sa.Connection]:
             stack.callback(engine.dispose)
             yield stack.enter_context(engine.connect())
     except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
-        raise StoreError(f"landing_url: cannot open the landing store: {short(error)}") from error
+        raise StoreError(cannot_open(error, url), OPEN) from error
 
 
 def check_file(url: str) -> None:
@@ -114,4 +114,6 @@ def check_file(url: str) -> None:
     parsed = address(url)
     path = parsed.database if parsed.get_backend_name() == "sqlite" else None
     if path and not pathlib.Path(path).exists():
-        raise StoreError(f"landing_url: there is no file {path}")
+        raise StoreError(
+            f"landing_url: there is no file {path}", "Correct it; the receiver or the first run makes the file"
+        )

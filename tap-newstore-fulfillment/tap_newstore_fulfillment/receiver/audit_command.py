@@ -123,7 +123,7 @@ def _could_not_audit() -> Iterator[None]:
     except (ConfigurationError, CouldNotAuditError):
         raise
     except TapError as error:
-        raise CouldNotAuditError(str(error)) from error
+        raise CouldNotAuditError(str(error), error.to_do) from error
     except Exception as error:
         raise CouldNotAuditError(f"could not audit: an error nobody foresaw: {type(error).__name__}") from error
 

@@ -106,7 +106,8 @@ def _listen(host: str, port: int) -> socket.socket:
         listener = socket.create_server((host, port), family=_family(host), backlog=2048)
     except OSError as error:
         raise ConfigurationError(
-            f"receiver_host, receiver_port, metrics_port: cannot listen on {host}:{port}: {error}"
+            f"receiver_host, receiver_port, metrics_port: cannot listen on {host}:{port}: {error}",
+            "Set others, or end what listens there",
         ) from error
     # asyncio does not set this on a socket it is given; without it an answer waits 40 ms for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -36,6 +36,8 @@ LONGEST_PAUSE = 60.0
 #: A token is renewed after this share of its life, and soon if NewStore does not say how long it lives.
 USED_SHARE = 0.8
 SHORTEST_TOKEN_SECONDS, LONGEST_TOKEN_SECONDS = 60, 10**9
+#: What to do when nobody answers.
+REACH = "Correct api_url or auth_url, or see why it cannot be reached from here"
 REQUIRED_SETTINGS = ("tenant", "client_id", "client_secret")
 #: Fields of an error body that are shown.
 ERROR_FIELDS = ("error_code", "message", "request_id", "type", "title", "detail", "error_description", "error")
@@ -60,7 +62,8 @@ class NewStoreApi:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if missing := [name for name in REQUIRED_SETTINGS if not settings.get(name)]:
-            raise ConfigurationError(f"{', '.join(missing)}: required to call NewStore")
+            variables = ", ".join(f"TAP_NEWSTORE_FULFILLMENT_{name.upper()}" for name in missing)
+            raise ConfigurationError(f"{', '.join(missing)}: required to call NewStore", f"Set {variables}")
         tenant = settings["tenant"]
         self._api_url = (settings.get("api_url") or f"https://{tenant}.p.newstore.net").rstrip("/")
         self._auth_url = settings.get("auth_url") or (
@@ -122,7 +125,8 @@ class NewStoreApi:
             if not (isinstance(token, str) and TOKEN.fullmatch(token)):
                 raise NewStoreError(
                     f"NewStore gives no token for this client_id and client_secret ({masked(self._auth_url)}, status "
-                    f"{answer.status_code}): {'what came is none' if answer.ok else _message(answer)}"
+                    f"{answer.status_code}): {'what came is none' if answer.ok else _message(answer)}",
+                    "Correct tenant, client_id, client_secret or auth_url",
                 )
             self._token = token
             if not (isinstance(seconds, int | float) and 0 < seconds < LONGEST_TOKEN_SECONDS):
@@ -137,7 +141,7 @@ class NewStoreApi:
         except RedirectError as error:
             raise NewStoreCallError(f"{method} {masked(url)} {error}", error.status) from error
         except requests.RequestException as error:
-            raise NewStoreError(f"{method} {masked(url)}: no answer: {type(error).__name__}") from error
+            raise NewStoreError(f"{method} {masked(url)}: no answer: {type(error).__name__}", REACH) from error
 
 
 def _json(answer: requests.Response) -> dict[str, t.Any]:

@@ -25,6 +25,8 @@ CALL_SECONDS = 60
 #: Seconds before a call that came too often (429) is repeated, unless NewStore says when.
 PAUSES = (0.5, 1.0, 2.0)
 LONGEST_PAUSE = 300.0
+#: What to do when NewStore does not answer as it should.
+REACH = "Check the address and the credentials, then run the command again"
 COLUMNS = ("fulfillment_node_id", "product_id", "sent", "atp", "demand")
 
 
@@ -136,7 +138,7 @@ def call(
         answer = _send(session, method, url, **request)
     answered = f"{method} {masked(url)} answered {answer.status_code}"
     if not answer.ok:
-        raise ServerError(f"{answered}: {said(answer)}")
+        raise ServerError(f"{answered}: {said(answer)}", REACH)
     try:
         # Not strict: a number may come as a text.
         return msgspec.json.decode(answer.content, type=kind, strict=False)
@@ -152,4 +154,4 @@ def _send(session: requests.Session, method: str, url: str, **request: t.Any) ->
     except RedirectError as error:
         raise ServerError(f"{method} {masked(url)} {error}") from error
     except requests.RequestException as error:
-        raise ServerError(f"{method} {masked(url)}: no answer: {type(error).__name__}") from error
+        raise ServerError(f"{method} {masked(url)}: no answer: {type(error).__name__}", REACH) from error

@@ -90,7 +90,7 @@ def _reporting(
             before_refusing()
             raise SystemExit(BAD_CONFIGURATION) from None
         except MapperError as error:
-            logger.error("%s [%s]", error, error.code)
+            logger.error("%s [%s]", error.with_to_do(), error.code)
             raise SystemExit(error.exit_code) from None
         except unreadable as error:
             logger.error("--config cannot be read: %s [%s]", error, ConfigurationError.code)

@@ -108,4 +108,11 @@ def _connection(url: str, setting: str) -> Iterator[sa.Connection]:
             yield stack.enter_context(engine.connect())
     except (sa.exc.SQLAlchemyError, ImportError) as error:
         text = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
-        raise ErpError(f"{setting}: {text.splitlines()[0]}") from error
+        said = text.splitlines()[0].rstrip(".")
+        raise ErpError(f"{setting}: {said}{_file(url)}. Correct {setting}, or start its database") from error
+
+
+def _file(url: str) -> str:
+    """Return the file that a URL of SQLite names, as errors show it; a server's driver names the server."""
+    database = sa.make_url(url).database if url.startswith("sqlite") else None
+    return f" ({database})" if database else ""

@@ -51,7 +51,7 @@ def look_at_list(findings: Findings, connection: sa.Connection, sources: Sources
             return Counted()
         with rows_by_key(connection, count):
             _say_rows(findings, connection, sources, source, unusable)
-            refuse_duplicates(connection, None)
+            refuse_duplicates(connection, None, source.inputs.on_hand.place.name)
             refuse_short_list(connection, source.rules, count + load_unusable(connection, unusable), None)
             refuse_vanished(connection, source.rules, has_all=True)
             _say_next(findings, connection, source)

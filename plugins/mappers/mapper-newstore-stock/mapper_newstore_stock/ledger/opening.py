@@ -87,7 +87,7 @@ def holding(url: str, setting: str = "ledger_url") -> Iterator[sa.Connection]:
             stack.enter_context(lock.holding(connection))
             yield connection
     except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
-        raise cannot_open(error, setting) from error
+        raise cannot_open(error, setting, url) from error
 
 
 @contextlib.contextmanager
@@ -104,7 +104,7 @@ def looking(url: str) -> Iterator[sa.Connection]:
             stack.callback(engine.dispose)
             yield stack.enter_context(engine.connect())
     except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
-        raise cannot_open(error) from error
+        raise cannot_open(error, url=url) from error
 
 
 def upgrade_store(url: str) -> str:
@@ -162,9 +162,12 @@ def check_file(url: str) -> None:
         raise cannot_open(error) from error
     path = parsed.database if parsed.get_backend_name() == "sqlite" else None
     if path and not pathlib.Path(path).exists():
-        raise LedgerError(f"ledger_url: there is no file {path}")
+        raise LedgerError(f"ledger_url: there is no file {path}", "Correct it; a run of the mapper makes the file")
 
 
-def cannot_open(error: Exception, setting: str = "ledger_url") -> LedgerError:
-    """Return the error that says why a ledger cannot be opened."""
-    return LedgerError(f"{setting}: cannot open the ledger: {short(error)}")
+def cannot_open(error: Exception, setting: str = "ledger_url", url: sa.URL | str = "") -> LedgerError:
+    """Return the error that says why a ledger cannot be opened: of a file also which; a server's driver names it."""
+    is_file = isinstance(error, sa.exc.OperationalError) and str(url).startswith("sqlite")
+    file = is_file and sa.make_url(url).database
+    said = f"{setting}: cannot open the ledger: {short(error)}{f' ({file})' if file else ''}"
+    return LedgerError(said, f"Correct {setting}, or start its database")

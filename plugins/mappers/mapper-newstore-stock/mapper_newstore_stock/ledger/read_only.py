@@ -36,7 +36,9 @@ def read_only(ledger_url: str) -> Iterator[sa.Engine]:
                 check_schema(connection)
             yield engine
     except (sa.exc.SQLAlchemyError, ImportError) as error:
-        raise LedgerError(f"ledger_url: cannot read the ledger: {short(error)}") from error
+        raise LedgerError(
+            f"ledger_url: cannot read the ledger: {short(error)}", "Correct it, or start its database"
+        ) from error
 
 
 def _engine(ledger_url: str) -> sa.Engine:

@@ -27,11 +27,13 @@ def reading(ledger_url: str) -> Iterator[sa.Connection]:
         engine = open_engine(ledger_url)
         path = engine.url.database if engine.dialect.name == "sqlite" else None
         if path and not Path(path).exists():
-            raise LedgerError(f"ledger_url: there is no file {path}")
+            raise LedgerError(f"ledger_url: there is no file {path}", "Correct it; a run of the mapper makes the file")
         with contextlib.ExitStack() as stack:
             stack.callback(engine.dispose)
             connection = stack.enter_context(engine.connect())
             queries.check_schema(connection)
             yield connection
     except (sa.exc.SQLAlchemyError, ImportError) as error:
-        raise LedgerError(f"ledger_url: cannot read the ledger: {short(error)}") from error
+        raise LedgerError(
+            f"ledger_url: cannot read the ledger: {short(error)}", "Correct it, or start its database"
+        ) from error

@@ -62,7 +62,7 @@ class Ledger:
             self.run_id = uuid.uuid4().hex[:12]
             self.run = self._start_run(me)
         except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
-            raise cannot_open(error) from error
+            raise cannot_open(error, url=engine.url) from error
 
     @classmethod
     def at(cls, url: str) -> Ledger:

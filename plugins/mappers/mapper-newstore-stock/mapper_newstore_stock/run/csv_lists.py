@@ -166,9 +166,10 @@ class CsvFile:
         if header.count(name) == 1:
             return header.index(name)
         found = "twice" if name in header else "not"
+        advice = hint(header, name, self._setting, self._layout.delimiter)
         raise OnHandError(
-            f"{shown_url(self._url)}: column {name} is {found} in the header row ({', '.join(header)})"
-            f"{hint(header, name, self._setting, self._layout.delimiter)}"
+            f"{shown_url(self._url)}: column {name} is {found} in the header row ({', '.join(header)}){advice}",
+            "" if advice else f"Name the list's own columns in {self._setting}_columns, or let the ERP write this one",
         )
 
     def _wrong(self, row: list[str], width: int, earlier: range) -> str:
@@ -253,7 +254,7 @@ class CsvFile:
         if infer_compression(self._url) and (not isinstance(error, OSError) or error.errno is None):
             what += ": the archive seems to be cut or damaged. Let the ERP write or send it again"
             return NotWholeError(f"{text}: {what}")
-        return OnHandError(f"{text}: {what}")
+        return OnHandError(f"{text}: {what}", f"Correct {self._setting}_url, or let this user read what it names")
 
 
 def _picker(places: Sequence[int], names: Sequence[str]) -> Callable[[list[str]], Sequence[str | None]]:

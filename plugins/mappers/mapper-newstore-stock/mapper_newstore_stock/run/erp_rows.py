@@ -63,12 +63,13 @@ def load_unusable(connection: sa.Connection, rows: Sequence[UnusableRow]) -> int
     return load(connection, unusable_row, rows)
 
 
-def refuse_duplicates(connection: sa.Connection, others_of: str | None) -> None:
+def refuse_duplicates(connection: sa.Connection, others_of: str | None, place: str) -> None:
     """Refuse a list that has a key twice.
 
     Args:
         connection: The ledger's; `read_row` is filled.
         others_of: The source whose other rows are in `on_hand`, but for those in `gone_row`; None: all were read.
+        place: Where the list is, as errors name it.
 
     Raises:
         OnHandError: names the keys.
@@ -82,7 +83,10 @@ def refuse_duplicates(connection: sa.Connection, others_of: str | None) -> None:
     if rows := connection.execute(query.limit(NAMED_KEYS)).all():
         count = connection.scalar(sa.select(sa.func.count()).select_from(query.subquery())) or 0
         more = f" and {count - NAMED_KEYS} more" if count > NAMED_KEYS else ""
-        raise RepeatedKeysError(f"the on-hand source names these keys more than once: {name_keys(rows)}{more}")
+        raise RepeatedKeysError(
+            f"the on-hand source names these keys more than once: {name_keys(rows)}{more} ({place})",
+            "Leave all but one row of each out, such as by on_hand_query or ignored_nodes",
+        )
 
 
 def set_foreign_rows_aside(connection: sa.Connection, name: str, foreign_nodes: Sequence[str]) -> int:

@@ -168,7 +168,10 @@ class ErpTables:
         path = engine.url.database if engine.dialect.name == "sqlite" else None
         # SQLite would make it.
         if path and not path.startswith((":", "file:")) and not Path(path).exists():
-            raise OnHandError(f"{place.setting}_url: cannot read {place.name}: there is no file {path}")
+            raise OnHandError(
+                f"{place.setting}_url: cannot read {place.name}: there is no file {path}",
+                f"Correct {place.setting}_url",
+            )
         self._resources.callback(engine.dispose)
         return self._resources.enter_context(engine.connect())
 

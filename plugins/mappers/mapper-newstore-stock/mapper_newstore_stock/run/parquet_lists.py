@@ -191,7 +191,9 @@ class ParquetList:
                     f"{text}: it is no Parquet file, or is cut, damaged or still being written ({said}). Let the ERP "
                     f"write it again"
                 ) from error
-            raise OnHandError(f"{text}: {why(error, self._url)}") from error
+            raise OnHandError(
+                f"{text}: {why(error, self._url)}", f"Correct {self._setting}_url, or let this user read what it names"
+            ) from error
 
 
 _OTHERS = (

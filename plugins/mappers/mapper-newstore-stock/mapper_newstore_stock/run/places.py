@@ -91,7 +91,10 @@ class Place(t.NamedTuple):
         try:
             yield
         except (sa.exc.SQLAlchemyError, ImportError) as error:
-            raise OnHandError(f"{self.setting}_url: cannot read {self.name}: {short(error)}") from error
+            raise OnHandError(
+                f"{self.setting}_url: cannot read {self.name}: {short(error)}",
+                f"Correct the settings {self.setting}_*, or start the ERP's database",
+            ) from error
 
 
 def is_sql(url: str) -> bool:

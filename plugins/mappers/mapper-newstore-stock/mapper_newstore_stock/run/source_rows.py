@@ -135,7 +135,7 @@ class SourceReader:
         self._begin_writing()
         with rows_by_key(connection, read.changed):
             count = read.count - self._set_foreign_aside(source)
-            refuse_duplicates(connection, None if has_all else source.name)
+            refuse_duplicates(connection, None if has_all else source.name, source.inputs.on_hand.place.name)
             below = set_rows_below_folded_aside(connection, proof)
             count, unusable = count - below, read.unusable + below
             if is_whole:

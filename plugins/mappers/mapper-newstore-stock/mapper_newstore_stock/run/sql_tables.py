@@ -116,7 +116,10 @@ def _spelled(name: str, known: Sequence[str], place: Place) -> str:
     alike = [other for other in known if other.lower() == name.lower()]
     if len(alike) == 1 and not isinstance(name, sa.quoted_name):
         return alike[0]
-    raise OnHandError(f"{place.setting}_url: cannot read {place.name}: it has no column {name} ({', '.join(known)})")
+    raise OnHandError(
+        f"{place.setting}_url: cannot read {place.name}: it has no column {name} ({', '.join(known)})",
+        f"Correct {place.setting}_columns",
+    )
 
 
 def _without_end(query: str) -> str:
