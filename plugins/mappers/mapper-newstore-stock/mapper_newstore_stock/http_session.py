@@ -132,10 +132,10 @@ def said(answer: requests.Response) -> str:
     return in_one_line(answer.content[: 4 * LONGEST_TEXT].decode(errors="replace")) or "no message"
 
 
-def in_one_line(text: str) -> str:
+def in_one_line(text: str, longest: int = LONGEST_TEXT) -> str:
     """Return how a stranger's text begins, as a log can show it."""
     plain = " ".join(text.split())
-    return "".join(character if character.isprintable() else "?" for character in plain)[:LONGEST_TEXT]
+    return "".join(character if character.isprintable() else "?" for character in plain)[:longest]
 
 
 def without_secrets(location: str) -> str:
