@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import datetime as dt
 import email.utils
 import gzip
 import re
@@ -18,6 +19,7 @@ from mapper_newstore_stock.availabilities import call as call_as_mapper
 from mapper_newstore_stock.errors import MapperError
 from mapper_newstore_stock.report.command import quarantined
 from mapper_newstore_stock.run.clocks import newstore_difference
+from mapper_newstore_stock.serve.stream_health import stream_health
 from tap_newstore_fulfillment.errors import TapError
 from tap_newstore_fulfillment.receiver import http_session as of_tap
 from tap_newstore_fulfillment.receiver.newstore_api import NewStoreApi
@@ -248,6 +250,16 @@ def test_the_report_takes_only_numbers_of_a_receiver(server: ScriptedHttp, stran
     server.answers["/metrics"] = answer(307, Location=f"{stranger.url}{PAGE}")
     assert "which is not followed" in error_of(ask)
     assert stranger.requests == []
+
+
+@pytest.mark.parametrize("bad", ["1.2.3", "1e", "e", "--1", "1e999", "9" * 400, "NaN", "inf", "soon"])
+def test_pages_about_the_stream_show_no_figure_that_is_none(server: ScriptedHttp, bad: str) -> None:
+    newest = "newstore_newest_event_timestamp_seconds"
+    now = dt.datetime.fromtimestamp(1_700_000_600, dt.UTC)
+    for said, shown in (("1.7e+09", "10 min ago"), (bad, "none yet")):
+        server.answers["/metrics"] = answer(200, f"{newest} {said}\nnewstore_newest_event_lag_seconds -0.5\n".encode())
+        assert stream_health(server.url, now)["Newest event"] == shown
+        assert stream_health(server.url, now)["Its lag"] == "-0.5 s"
 
 
 @pytest.mark.parametrize("said", ["soon", "Thu, 99 Foo 2026", "Thu, 99 Feb 2026 00:00:00 GMT", "²", ""])

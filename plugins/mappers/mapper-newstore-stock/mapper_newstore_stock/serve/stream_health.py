@@ -15,7 +15,9 @@ if t.TYPE_CHECKING:
     import datetime as dt
 
 CALL_SECONDS = 2
-LINE = re.compile(r'^(newstore_\w+)(?:\{(?:kind|status)="([^"]*)"\})? ([\d.eE+-]+)$', re.MULTILINE)
+LINE = re.compile(
+    r'^(newstore_\w+)(?:\{(?:kind|status)="([^"]*)"\})? (-?\d{1,15}(?:\.\d+)?(?:e[+-]?\d\d)?)$', re.MULTILINE
+)
 NEWEST, LAG = "newstore_newest_event_timestamp_seconds", "newstore_newest_event_lag_seconds"
 SET_ASIDE, QUARANTINED = "newstore_set_aside", "newstore_bodies_quarantined_total"
 OLDEST_SET_ASIDE = "newstore_oldest_set_aside_timestamp_seconds"
