@@ -9,6 +9,8 @@ import sqlalchemy as sa
 
 #: User and password as SQLAlchemy reads them, then hosts with commas.
 SEVERAL_HOSTS = re.compile(r"(?P<before>postgres\w*(?:\+\w+)?://(?:[^:/]*(?::[^@]*)?@)?+)(?P<hosts>[^/?@]*,[^/?@]*)")
+#: A parameter with `@`, up to which all behind the host would pass for a password: `host:5432/db?password=a@b`.
+AT_IN_PARAMETER = re.compile(r"[^/]*://[^/?#@]*(?::\d*|\])/[^?@]*\?[^@]*=[^@]*@")
 #: One host with its port: `a`, `a:5432`, `[::1]:5432`.
 HOST = re.compile(r"(?:\[(?P<bracketed>[^\]]*)\]|(?P<plain>[^:\[\]@]*))(?::(?P<port>\d*))?")
 
@@ -19,6 +21,8 @@ def address(url: str) -> sa.URL:
     Raises:
         sqlalchemy.exc.ArgumentError: it is no URL; the text shows none of it.
     """
+    if AT_IN_PARAMETER.match(url):
+        raise _no_url()
     several = SEVERAL_HOSTS.match(url)
     try:
         parsed = sa.make_url(several["before"] + url[several.end() :] if several else url)
@@ -50,5 +54,5 @@ def _hosts(text: str) -> dict[str, str]:
 def _no_url() -> sa.exc.ArgumentError:
     return sa.exc.ArgumentError(
         "not a database's URL: expected such as postgresql://user:password@host:5432,other:5432/database, where "
-        "@ : / ? and % in a password are written as %40 %3A %2F %3F and %25"
+        "@ : / ? and % in a password, and @ in a parameter, are written as %40 %3A %2F %3F and %25"
     )
