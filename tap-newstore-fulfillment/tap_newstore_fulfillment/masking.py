@@ -8,8 +8,10 @@ import typing as t
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: What stands before the host of an address; a password may hold `@`, `/`, `?` and `#` that nobody has escaped.
-CREDENTIALS = re.compile(r"(\S*?//)?\S*@")
+#: How an address begins: up to its host, or to the user before it.
+BEGINNING = re.compile(r"\S*?(?:://?|//)")
+#: An address in a text that may hold a secret; in a password may be blanks, and `@ / ? #` that nobody has escaped.
+ADDRESS = re.compile(r"\S*?(?:://?|//)(?:.*@\S*|[^\s?#]*[?#]\S*)")
 #: How jsonschema begins to say that a value, which it quotes, should be text, or hold texts.
 QUOTED = re.compile(r".* is not of type '(?=(?:string|array|object)')", re.DOTALL)
 
@@ -17,14 +19,28 @@ QUOTED = re.compile(r".* is not of type '(?=(?:string|array|object)')", re.DOTAL
 UNKNOWN = re.compile(r"Protocol not known: [\w+.-]+")
 
 
-def masked(text: str) -> str:
-    """Return a text on one line, without user and password of the addresses in it."""
-    return CREDENTIALS.sub(r"\1", " ".join(text.split()))
+def masked(url: str) -> str:
+    """Return a URL or a path on one line, without what may be a secret: user, password, query and fragment."""
+    line = " ".join(url.split())
+    found = BEGINNING.match(line)
+    beginning = found[0] if found else ""
+    is_path = line.startswith("/") and not beginning
+    place, *rest = [line] if is_path else re.split("[?#]", line, maxsplit=1)
+    if any("@" in each for each in rest):
+        # The rest of a password, or a query: which of them cannot be seen.
+        return f"{beginning}…"
+    return beginning + place.removeprefix(beginning).rpartition("@")[2]
+
+
+def in_text(text: str) -> str:
+    """Return a text on one line, without what may be a secret of the addresses in it."""
+    line = ADDRESS.sub(lambda found: masked(found[0]), " ".join(text.split()))
+    return re.sub(r"\S*@", "", line)
 
 
 def reason(error: Exception) -> str:
     """Return what an error says; of one that quotes what it could not parse only its name."""
-    return type(error).__name__ if isinstance(error, ValueError) else masked(str(error)) or type(error).__name__
+    return type(error).__name__ if isinstance(error, ValueError) else in_text(str(error)) or type(error).__name__
 
 
 def no_place(error: Exception) -> str:

@@ -81,7 +81,7 @@ def _fetched(staging: Staging, link: str, name: str, content: bytes) -> str:
     Raises:
         StagingError: what comes is not the file.
     """
-    place, _, _ = masked(link).partition("?")
+    place = masked(link)
     if urllib.parse.urlsplit(link).scheme not in FETCHED:
         if staging.read(name) != content:
             raise StagingError(f"staging_link: what was written cannot be read back from {place}")

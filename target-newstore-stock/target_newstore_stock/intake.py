@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing as t
 
 from target_newstore_stock.errors import StagingError, TooLargeError
+from target_newstore_stock.masking import reason
 from target_newstore_stock.records import CutHead, CutProgress, head_of
 from target_newstore_stock.stock_file import BYTES_PER_MB, StockFile, encode_item
 
@@ -121,4 +122,4 @@ class Intake:
 
 
 def _disk_error(error: OSError) -> StagingError:
-    return StagingError(f"cannot keep the records on this machine's temporary disk: {error}")
+    return StagingError(f"cannot keep the records on this machine's temporary disk: {reason(error)}")

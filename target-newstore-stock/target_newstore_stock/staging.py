@@ -59,6 +59,8 @@ class Staging:
             raise StagingError(f"staging_url: {missing_driver(error)}") from error
         except ValueError as error:
             raise StagingError(f"staging_url: {no_place(error)}") from error
+        except Exception as error:  # an archive is opened at once, by each store's driver
+            raise StagingError(f"staging_url: cannot open {masked(url)}: {reason(error)}") from error
         self._link = link
         self._has_warned = False
 

@@ -7,6 +7,7 @@ import typing as t
 import pytest
 from tap_newstore_fulfillment.errors import TapError
 from tap_newstore_fulfillment.export_files.prefix import ExportPrefix
+from tap_newstore_fulfillment.masking import in_text, masked
 from tap_newstore_fulfillment.receiver.newstore_api import NewStoreApi
 from target_newstore_stock.auth import NewStoreAuthenticator
 from target_newstore_stock.client import NewStoreClient
@@ -25,18 +26,24 @@ MAPPER, LEDGER = "mapper-newstore-stock", "newstore-stock-ledger"
 #: No other text of this project has these.
 SECRET, REST, NUMBER = "hunter2", "zq7@xw9", 90210777
 PASSWORDS = [SECRET, f"{SECRET}@{REST}", f"{SECRET}/{REST}", f"{SECRET}#{REST}", f"{SECRET}?{REST}", f"[{SECRET}"]
+PASSWORDS += [f"{SECRET} {REST}", f"{SECRET}%zz{REST}"]
 DATABASES = [
     *(f"postgresql://shop:{password}@127.0.0.1:1/landing" for password in PASSWORDS),
     f"postgresql://127.0.0.1:1/landing?password={SECRET}&sslmode=odd",
+    *(f"postgresql://{host}/landing?user=shop&password=a@{SECRET}" for host in ("127.0.0.1:1", "127.0.0.1:1,[::1]:1")),
     f"postgres//shop:{SECRET}",
     f"odd://shop:{SECRET}@host/db",
 ]
 PLACES = [
     *(f"{scheme}://shop:{password}@127.0.0.1:1/x" for scheme in ("odd", "http") for password in PASSWORDS),
+    *(f"zip://a::http://shop:{password}@127.0.0.1:1/x.zip" for password in PASSWORDS),
+    *(f"http://127.0.0.1:1/x?signature={password}" for password in PASSWORDS),
     f"s3://{SECRET}:{REST}@[/x",
 ]
 CALLED = [
     *(f"http://shop:{password}@127.0.0.1:1/x" for password in PASSWORDS),
+    *(f"http:/shop:{password}@127.0.0.1:1/x" for password in PASSWORDS),
+    *(f"http://127.0.0.1:1/x?key={password}" for password in PASSWORDS),
     f"odd://shop:{SECRET}@host",
     f"shop:{SECRET}@host",
 ]
@@ -100,6 +107,30 @@ def test_nor_of_where_newstore_is_called(server: ScriptedHttp, setting: str, url
     with pytest.raises(TargetError) as target:
         NewStoreClient(settings["api_url"], authenticator).post_once("/x", {})
     assert not shown_in(f"{tap.value} {target.value}")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("s3://bucket/a", "s3://bucket/a"),
+        ("/exports/stock?.csv#1", "/exports/stock?.csv#1"),
+        (f"https://shop:{SECRET} {REST}@host/x?sig={SECRET}#{SECRET}", "https://host/x"),
+        (f"https://host/x?sig={SECRET}@{SECRET}", "https://…"),
+        (f"shop:{SECRET} {REST}@host", "host"),
+    ],
+)
+def test_a_place_is_shown_without_what_may_be_secret(text: str, shown: str) -> None:
+    assert masked(text) == shown
+
+
+def test_a_text_is_shown_without_what_may_be_secret_of_its_addresses() -> None:
+    for shown, address in (
+        ("https://host/x", f"https://shop:{SECRET} {REST}@host/x?sig={SECRET}"),
+        ("https://…", f"https://host/x?sig={SECRET}@{SECRET}"),
+        ("host", f"shop:{SECRET}@host"),
+        ("/exports/stock?.csv#1", "/exports/stock?.csv#1"),
+    ):
+        assert in_text(f"no answer from {address} in time") == f"no answer from {shown} in time"
 
 
 @pytest.mark.parametrize("setting", ["client_secret", "receiver_api_key", "receiver_previous_api_key"])

@@ -65,7 +65,7 @@ async def _refuse(_session: object, _context: object, seen: aiohttp.TraceRequest
     Raises:
         WebFileError: always.
     """
-    place = _NO_TEXT.sub("?", masked(re.split("[?#]", seen.response.headers.get("Location", ""))[0])) or "nowhere"
+    place = _NO_TEXT.sub("?", masked(seen.response.headers.get("Location", ""))) or "nowhere"
     raise WebFileError(
         f"it answered {seen.response.status}, a redirect to {place}, which is not followed: name the place itself"
     )

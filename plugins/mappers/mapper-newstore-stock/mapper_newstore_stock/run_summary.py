@@ -13,6 +13,7 @@ from singer_sdk.exceptions import ConfigValidationError
 
 from mapper_newstore_stock.command import with_its_variable
 from mapper_newstore_stock.errors import ConfigurationError, MapperError
+from mapper_newstore_stock.masking import in_text
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -77,4 +78,5 @@ def _exit_of(error: BaseException) -> tuple[int, str, str | None]:
     if isinstance(error, ConfigValidationError):
         return ConfigurationError.exit_code, "; ".join(map(with_its_variable, error.errors)), ConfigurationError.code
     kind = error if isinstance(error, MapperError) else MapperError
-    return kind.exit_code, " ".join(str(error).split()) or type(error).__name__, kind.code
+    text = in_text(str(error)) if kind is not error else " ".join(str(error).split())
+    return kind.exit_code, text or type(error).__name__, kind.code

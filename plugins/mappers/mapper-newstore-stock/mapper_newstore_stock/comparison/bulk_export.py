@@ -18,7 +18,7 @@ import requests
 
 from mapper_newstore_stock.availabilities import CALL_SECONDS, Availability, call
 from mapper_newstore_stock.errors import ServerError
-from mapper_newstore_stock.http_session import RedirectError, in_time, of_its_url, without_secrets
+from mapper_newstore_stock.http_session import RedirectError, in_one_line, in_time, of_its_url
 from mapper_newstore_stock.masking import masked
 
 if t.TYPE_CHECKING:
@@ -90,7 +90,7 @@ def read_export(link: str) -> Iterator[Row]:
     Raises:
         LedgerError: the file cannot be had, or is not a list of items.
     """
-    place = masked(without_secrets(link))
+    place = in_one_line(masked(link))
     try:
         yield from items_in(_unpacked(_pieces(link)))
     except RedirectError as error:

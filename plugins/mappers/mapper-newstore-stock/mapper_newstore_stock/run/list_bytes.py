@@ -10,7 +10,7 @@ import zipfile
 import fsspec
 
 from mapper_newstore_stock.errors import NotWholeError
-from mapper_newstore_stock.masking import masked
+from mapper_newstore_stock.masking import in_text, masked
 from mapper_newstore_stock.run.web_lists import cause, options
 
 if t.TYPE_CHECKING:
@@ -74,7 +74,7 @@ def shown_url(url: str) -> str:
     if "://" not in url:
         mistyped = MISTYPED.match(url)
         return f"{mistyped[0]}…" if mistyped else url
-    return "::".join(re.split("[?#]", masked(part))[0] for part in CHAINED.split(url))
+    return "::".join(masked(part) for part in CHAINED.split(url))
 
 
 def named(error: BaseException, url: str) -> str:
@@ -84,4 +84,4 @@ def named(error: BaseException, url: str) -> str:
         # It quotes what it could not parse.
         return type(error).__name__
     text = (str(error) or type(error).__name__).replace(url, shown_url(url)).splitlines()[0]
-    return re.sub(r"\?\S*", "", masked(text)) if "://" in url else text
+    return re.sub(r"\?\S*", "", in_text(text)) if "://" in url else text
