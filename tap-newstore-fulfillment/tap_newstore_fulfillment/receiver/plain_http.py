@@ -11,10 +11,12 @@ from __future__ import annotations
 import typing as t
 
 import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 if t.TYPE_CHECKING:
     import asyncio
+    from collections.abc import Sized
 
     from tap_newstore_fulfillment.receiver.open_connections import OpenConnections
 
@@ -25,6 +27,8 @@ LONGEST_HEAD = 2**16
 MOST_HEADERS = 200
 #: What is parsed at once, so that little more than that is taken.
 LARGEST_PIECE = 2**14
+#: What a request takes that is queued behind another, beside its bytes.
+QUEUED_REQUEST_BYTES = 2**12
 #: How long the rest of a request may take when the receiver is stopped.
 LAST_BYTES_SECONDS = 2.0
 TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -71,6 +75,19 @@ class JoinedWrites:
             self._transport.write(b"".join(written))
 
 
+class QueueFirst(FlowControl):
+    """Reads no further while requests are queued: each takes much more memory than its bytes."""
+
+    def __init__(self, transport: asyncio.Transport, queued: Sized) -> None:
+        super().__init__(transport)
+        self._queued = queued
+
+    def resume_reading(self) -> None:
+        """Read on, unless a request is queued."""
+        if not self._queued:
+            super().resume_reading()
+
+
 class PlainHttp(HttpToolsProtocol):
     """One connection.
 
@@ -86,10 +103,13 @@ class PlainHttp(HttpToolsProtocol):
         self._head = 0
         #: Bytes of a request that is not answered yet, and what of all this the other connections know of.
         self._kept = self._held = 0
+        #: What came behind queued requests, and is parsed when they are under way.
+        self._unread = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(t.cast("asyncio.Transport", JoinedWrites(transport, self.loop)))
+        self.flow = QueueFirst(self.transport, self.pipeline)
         self._all.opened(self, len(self.connections))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -113,8 +133,14 @@ class PlainHttp(HttpToolsProtocol):
         """Take bytes from the wire."""
         self._unset_keepalive_if_required()
         for begun in range(0, len(data), LARGEST_PIECE):
-            if not self.transport.is_closing():
-                self._feed(data[begun : begun + LARGEST_PIECE])
+            if self.transport.is_closing():
+                return
+            if self.pipeline:
+                self._unread += data[begun:]
+                if not self._hold():
+                    self._refuse_busy()
+                return
+            self._feed(data[begun : begun + LARGEST_PIECE])
 
     def _feed(self, piece: bytes) -> None:
         self._head += len(piece)
@@ -144,8 +170,8 @@ class PlainHttp(HttpToolsProtocol):
         """Begin a request, unless it comes again without its offer."""
         if self._has_many_headers:
             raise HeadTooLongError
-        self._kept = self._head
         if not self.parser.should_upgrade():
+            self._kept += self._head
             super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -159,6 +185,9 @@ class PlainHttp(HttpToolsProtocol):
         """Wait for the next request, unless it has come already."""
         super().on_response_complete()
         self._kept = 0
+        if self._unread and not self.pipeline:
+            rest, self._unread = self._unread, b""
+            self.data_received(rest)
         self._hold()
         if not self.transport.is_closing() and (self.cycle.response_complete or self.cycle.more_body):
             self._all.waits(self)
@@ -185,12 +214,16 @@ class PlainHttp(HttpToolsProtocol):
     def _hold(self) -> bool:
         """Say how much this connection holds; return whether there is room for it."""
         size = self._head + self._kept
+        if self.pipeline:
+            size += len(self._unread) + len(self.pipeline) * QUEUED_REQUEST_BYTES
         more, self._held = size - self._held, size
         return more == 0 or self._all.hold(self, more)
 
     def _release(self) -> None:
         self._all.hold(self, -self._held)
         self._head = self._kept = self._held = 0
+        self.pipeline.clear()
+        self._unread = b""
 
     def _end_with(self, status: int, answer: bytes) -> None:
         self.app_state.get(COUNT_ANSWER, lambda _: None)(status)

@@ -1,0 +1,74 @@
+"""Requests that come before earlier ones are answered: all are answered in order, and few are kept."""
+
+from __future__ import annotations
+
+import gc
+import json
+import re
+import socket
+import threading
+import typing as t
+import urllib.parse
+
+import pytest
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from tests.shop.raw_http import H2C, post_request, send
+from tests.tap.door import KEY, a_door
+from tests.tap.events import an_event
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+CALL_SECONDS = 30
+WRONG_PATH = b"GET /x HTTP/1.1\r\n\r\n"
+WHOLE = post_request(json.dumps(an_event(12)).encode(), key=KEY)
+
+
+def connect(url: str) -> socket.socket:
+    """Connect with little room for answers."""
+    parts = urllib.parse.urlsplit(url)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    connection.settimeout(CALL_SECONDS)
+    connection.connect((str(parts.hostname), int(parts.port or 0)))
+    return connection
+
+
+def fill(connection: socket.socket, request: bytes = WRONG_PATH) -> None:
+    """Send requests until no more are taken, and read no answer."""
+    connection.settimeout(1)
+    requests, sent = request * (3_000_000 // len(request)), 0
+    try:
+        while sent < len(requests):
+            sent += connection.send(requests[sent:])
+    except TimeoutError:
+        return
+
+
+def requests_kept() -> int:
+    return sum(isinstance(kept, RequestResponseCycle) for kept in gc.get_objects())
+
+
+@pytest.mark.parametrize("headers", [(), H2C], ids=["plain", "offering"])
+def test_all_are_answered_in_order(tmp_path: Path, headers: tuple[str, ...]) -> None:
+    large = post_request(json.dumps(an_event(13, more="x" * 100_000)).encode(), *headers, key=KEY)
+    small = post_request(json.dumps(an_event(12)).encode(), *headers, key=KEY)
+    sent = (WRONG_PATH + small) * 300 + (large + WRONG_PATH) * 3 + WRONG_PATH * 3_000
+    statuses = [404, 200] * 300 + [200, 404] * 3 + [404] * 3_000
+    with a_door(tmp_path) as door, connect(door) as connection:
+        sending = threading.Thread(target=connection.sendall, args=(sent,))
+        sending.start()
+        received = b""
+        while received.count(b"HTTP/1.1 ") < len(statuses) and (part := connection.recv(65536)):
+            received += part
+        sending.join()
+    assert [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+)", received)] == statuses
+
+
+def test_however_many_come_few_are_kept(tmp_path: Path) -> None:
+    with a_door(tmp_path) as door, connect(door) as connection:
+        before = requests_kept()
+        fill(connection)
+        assert requests_kept() - before < 1_000
+        assert send(door, WHOLE).status == 200
