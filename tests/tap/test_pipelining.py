@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import re
 import socket
 import threading
+import time
 import typing as t
 import urllib.parse
 
 import pytest
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from tests.shop.raw_http import H2C, post_request, send
+from tests.shop.process import wait_until
+from tests.shop.raw_http import H2C, post_request, read_answer, send
+from tests.shop.receiver import Receiver
 from tests.tap.door import KEY, a_door
 from tests.tap.events import an_event
 
@@ -72,3 +76,56 @@ def test_however_many_come_few_are_kept(tmp_path: Path) -> None:
         fill(connection)
         assert requests_kept() - before < 1_000
         assert send(door, WHOLE).status == 200
+
+
+def is_reset(connection: socket.socket) -> bool:
+    """Return whether the other side has given up a connection, without taking an answer from it."""
+    connection.settimeout(0)
+    try:
+        connection.send(WRONG_PATH)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def test_what_is_queued_counts_as_held(tmp_path: Path) -> None:
+    with a_door(tmp_path, most_bytes=1_000_000) as door, connect(door) as connection:
+        fill(connection)
+        assert requests_kept() < 100
+        assert send(door, WHOLE).status == 200
+
+
+def test_who_takes_no_answer_is_closed(tmp_path: Path) -> None:
+    with a_door(tmp_path, seconds=0.5) as door, connect(door) as connection:
+        fill(connection)
+        wait_until(lambda: is_reset(connection), "connection given up")
+        assert send(door, WHOLE).status == 200
+
+
+def test_who_takes_no_answer_keeps_nobody_out(tmp_path: Path) -> None:
+    with a_door(tmp_path, most=3) as door, contextlib.ExitStack() as opened:
+        for _ in range(3):
+            fill(opened.enter_context(connect(door)))
+        assert send(door, WHOLE).status == 200
+        assert send(door, WHOLE).status == 200
+
+
+def test_who_takes_no_answer_holds_up_no_shutdown(tmp_path: Path) -> None:
+    with Receiver(tmp_path, api_key=KEY) as receiver, connect(receiver.url) as connection:
+        assert send(receiver.url, WHOLE).status == 200
+        fill(connection)
+        begun = time.monotonic()
+        assert receiver.process.stop() == 0
+        assert time.monotonic() - begun < 8
+        assert "Traceback" not in receiver.process.output
+
+
+def test_a_body_that_comes_after_its_answer_is_no_request_under_way(tmp_path: Path) -> None:
+    refused = post_request(b"x" * 100, key="another")
+    with a_door(tmp_path, seconds=0.5) as door, connect(door) as connection:
+        connection.sendall(refused[:-1])
+        assert read_answer(connection).status == 401
+        connection.sendall(refused[-1:])
+        assert read_answer(connection).status == 0

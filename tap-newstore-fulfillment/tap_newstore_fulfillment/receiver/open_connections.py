@@ -30,7 +30,8 @@ class Connection(t.Protocol):
 class OpenConnections:
     """Gives up connections that do not come to the point.
 
-    A connection waits from when it is opened, or answered, until a whole request has come.
+    A connection waits from when it is opened, or answered, until a whole request has come; while more requests
+    are queued behind it, from the last answer; and while answers are not taken, or the last has not left.
 
     Args:
         most: How many may be open; beyond it the one that has waited longest is closed.
@@ -53,7 +54,7 @@ class OpenConnections:
             next(iter(self._waiting)).give_up()
 
     def waits(self, connection: Connection) -> None:
-        """Note that the next thing to come is a request."""
+        """Note that it is the other side's turn."""
         self._waiting.pop(connection, None)
         self._waiting[connection] = time.monotonic()
 
@@ -61,10 +62,14 @@ class OpenConnections:
         """Note that a whole request has come, or the connection is gone."""
         self._waiting.pop(connection, None)
 
+    def is_waiting(self, connection: Connection) -> bool:
+        """Return whether it is the other side's turn."""
+        return connection in self._waiting
+
     def hold(self, connection: Connection, more: int) -> bool:
         """Note that a connection holds more bytes of a request, or fewer; return whether there is room for them.
 
-        Room is made by giving up connections whose requests are not whole yet.
+        Room is made by giving up connections that wait.
         """
         self._bytes += more
         while more > 0 and self._bytes > self._most_bytes:

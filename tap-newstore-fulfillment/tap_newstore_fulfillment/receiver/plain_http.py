@@ -125,9 +125,19 @@ class PlainHttp(HttpToolsProtocol):
         self.transport.abort()
 
     def shutdown(self) -> None:
-        """End when the request under way has been answered; what has not come as a whole is not waited for."""
+        """End when the request under way has been answered; the other side is not waited for."""
         super().shutdown()
-        self.loop.call_later(LAST_BYTES_SECONDS, self._give_up_half)
+        self.loop.call_later(LAST_BYTES_SECONDS, self._give_up_waiting)
+
+    def pause_writing(self) -> None:
+        """Wait until answers are taken."""
+        super().pause_writing()
+        self._note()
+
+    def resume_writing(self) -> None:
+        """Go on: answers are taken."""
+        super().resume_writing()
+        self._note()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the wire."""
@@ -173,13 +183,15 @@ class PlainHttp(HttpToolsProtocol):
         if not self.parser.should_upgrade():
             self._kept += self._head
             super().on_headers_complete()
+            if self.pipeline:
+                self._all.waits(self)
 
     def on_message_complete(self) -> None:
         """End a request, unless it comes again without its offer."""
         if not self.parser.should_upgrade():
             self._head = 0
-            self._all.is_served(self)
             super().on_message_complete()
+            self._note()
 
     def on_response_complete(self) -> None:
         """Wait for the next request, unless it has come already."""
@@ -189,8 +201,7 @@ class PlainHttp(HttpToolsProtocol):
             rest, self._unread = self._unread, b""
             self.data_received(rest)
         self._hold()
-        if not self.transport.is_closing() and (self.cycle.response_complete or self.cycle.more_body):
-            self._all.waits(self)
+        self._note()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed, and close the connection."""
@@ -211,6 +222,14 @@ class PlainHttp(HttpToolsProtocol):
     def _has_many_headers(self) -> bool:
         return bool(self.headers) and len(self.headers) > MOST_HEADERS
 
+    def _note(self) -> None:
+        """Say whether the connection waits for the other side, or that for an answer."""
+        if self not in self.connections:
+            return
+        last = self.cycle
+        answers = last and not (last.response_complete or last.more_body or self.pipeline or self.flow.write_paused)
+        (self._all.is_served if answers else self._all.waits)(self)
+
     def _hold(self) -> bool:
         """Say how much this connection holds; return whether there is room for it."""
         size = self._head + self._kept
@@ -229,9 +248,10 @@ class PlainHttp(HttpToolsProtocol):
         self.app_state.get(COUNT_ANSWER, lambda _: None)(status)
         self.transport.write(answer)
         self.transport.close()
+        self._all.waits(self)
 
-    def _give_up_half(self) -> None:
-        if self.cycle and self.cycle.more_body:
+    def _give_up_waiting(self) -> None:
+        if self._all.is_waiting(self):
             self.give_up()
 
     def _decline(self, rest: bytes) -> None:
