@@ -129,6 +129,21 @@ def test_headers_of_60_kb_are_taken(tmp_path: Path) -> None:
         assert send(door, request).status == 200
 
 
+@pytest.mark.parametrize("size", [66_000, 78_000])
+def test_longer_ones_are_answered_431_though_they_end_at_once(tmp_path: Path, size: int) -> None:
+    body = json.dumps(an_event(12)).encode()
+    long = "A: " + "x" * size
+    whole = post_request(body, key=KEY, chunk=len(body))
+    with a_door(tmp_path) as door:
+        assert send(door, post_request(body, long, key=KEY)).status == 431
+        assert send(door, f"GET /{'x' * size} HTTP/1.1\r\n\r\n".encode()).status == 431
+        assert send(door, whole[:-2] + f"{long}\r\n\r\n".encode()).status == 431
+        with connect(door) as connection:
+            connection.sendall(WHOLE + post_request(body, long, key=KEY))
+            assert read_answer(connection).status in (200, 431)
+            assert read_answer(connection).status in (431, 0)
+
+
 @pytest.mark.parametrize("sent", [WHOLE[:20], WHOLE[:-1]], ids=["head", "body"])
 def test_a_half_sent_request_holds_up_no_shutdown(tmp_path: Path, sent: bytes) -> None:
     with Receiver(tmp_path, api_key=KEY) as receiver, connect(receiver.url) as connection:

@@ -41,7 +41,7 @@ COUNT_ANSWER = "count_answer"
 
 
 class HeadTooLongError(Exception):
-    """There are more headers than any sender needs."""
+    """Headers are more, or longer, than any sender needs."""
 
 
 class JoinedWrites:
@@ -162,8 +162,8 @@ class PlainHttp(HttpToolsProtocol):
                 self._refuse_busy()
         except httptools.HttpParserUpgrade as offer:
             self._decline(piece[offer.args[0] :])
-        except httptools.HttpParserError:
-            if self._has_many_headers:
+        except httptools.HttpParserError as error:
+            if self._has_many_headers or isinstance(error.__context__, HeadTooLongError):
                 self._refuse_head()
                 return
             self.logger.warning("Answered 503: what came is not HTTP, or was damaged on the way")
@@ -178,8 +178,7 @@ class PlainHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin a request, unless it comes again without its offer."""
-        if self._has_many_headers:
-            raise HeadTooLongError
+        self._check_head()
         if not self.parser.should_upgrade():
             self._kept += self._head
             super().on_headers_complete()
@@ -189,6 +188,7 @@ class PlainHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """End a request, unless it comes again without its offer."""
         if not self.parser.should_upgrade():
+            self._check_head()
             self._head = 0
             super().on_message_complete()
             self._note()
@@ -217,6 +217,15 @@ class PlainHttp(HttpToolsProtocol):
     def _refuse_busy(self) -> None:
         self.logger.warning("Answered 503: requests under way hold all the memory they may")
         self._end_with(503, SEND_AGAIN)
+
+    def _check_head(self) -> None:
+        """Raise an error if headers or trailers that end here are too long: the piece they end in hides it."""
+        if self._has_many_headers:
+            raise HeadTooLongError
+        if self._head > LONGEST_HEAD - LARGEST_PIECE:
+            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            if size > LONGEST_HEAD:
+                raise HeadTooLongError
 
     @property
     def _has_many_headers(self) -> bool:
