@@ -115,6 +115,14 @@ def test_an_empty_database_is_left_empty(postgresql: PostgreSql, tmp_path: Path)
     engine.dispose()
 
 
+def test_an_address_that_cannot_be_read_is_red_and_shows_no_password(tmp_path: Path) -> None:
+    done = run_check(tmp_path, {"landing_url": "postgresql://user:one@hunter2@127.0.0.1:x/db"})
+    assert done.code == 1, done.output
+    assert "red    landing store" in done.output
+    assert "Traceback" not in done.output
+    assert "hunter2" not in done.output
+
+
 def test_every_missing_setting_is_named(tmp_path: Path) -> None:
     done = run_check(tmp_path, {})
     assert done.code == 2
