@@ -155,6 +155,20 @@ def test_a_half_sent_request_holds_up_no_shutdown(tmp_path: Path, sent: bytes) -
         assert "Traceback" not in receiver.process.output
 
 
+@pytest.mark.parametrize(
+    ("junk", "said"),
+    [(b"x\r\n\r\n", "what came is not HTTP"), (b"GET / HTTP/1.1\r\n" + b"A: 1\r\n" * 300, "Answered 431")],
+    ids=["junk", "headers"],
+)
+def test_what_strangers_send_is_logged_once_a_minute(
+    tmp_path: Path, junk: bytes, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with a_door(tmp_path) as door:
+        for _ in range(20):
+            assert send(door, junk).status in (503, 431)
+    assert [said in record.getMessage() for record in caplog.records] == [True]
+
+
 def test_failures_to_accept_are_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     now = 0.0
     failures = AcceptFailures(lambda: now)

@@ -8,6 +8,7 @@ underneath would stop at the offer, and the body would look empty. What cannot b
 
 from __future__ import annotations
 
+import logging
 import typing as t
 
 import httptools
@@ -18,6 +19,7 @@ if t.TYPE_CHECKING:
     import asyncio
     from collections.abc import Sized
 
+    from tap_newstore_fulfillment.receiver.often_said import OftenSaid
     from tap_newstore_fulfillment.receiver.open_connections import OpenConnections
 
 RETRY_AFTER_SECONDS = 5
@@ -93,12 +95,14 @@ class PlainHttp(HttpToolsProtocol):
 
     Args:
         connections: All of the receiver's.
+        often: Logs for all of them what strangers can cause.
         settings: uvicorn's.
     """
 
-    def __init__(self, connections: OpenConnections, **settings: t.Any) -> None:
+    def __init__(self, connections: OpenConnections, often: OftenSaid, **settings: t.Any) -> None:
         super().__init__(**settings)
         self._all = connections
+        self._often = often
         #: Bytes that have come since a part of a body, or a whole request: of a line, of headers, of trailers.
         self._head = 0
         #: Bytes of a request that is not answered yet, and what of all this the other connections know of.
@@ -166,7 +170,7 @@ class PlainHttp(HttpToolsProtocol):
             if self._has_many_headers or isinstance(error.__context__, HeadTooLongError):
                 self._refuse_head()
                 return
-            self.logger.warning("Answered 503: what came is not HTTP, or was damaged on the way")
+            self._warn("Answered 503: what came is not HTTP, or was damaged on the way")
             self.send_400_response("")
 
     def on_body(self, body: bytes) -> None:
@@ -209,14 +213,15 @@ class PlainHttp(HttpToolsProtocol):
         self._end_with(503, SEND_AGAIN)
 
     def _refuse_head(self) -> None:
-        self.logger.warning(
-            "Answered 431: more than %d bytes came that are no body, or %d headers", LONGEST_HEAD, MOST_HEADERS
-        )
+        self._warn("Answered 431: more than %d bytes came that are no body, or %d headers", LONGEST_HEAD, MOST_HEADERS)
         self._end_with(431, TOO_LONG)
 
     def _refuse_busy(self) -> None:
-        self.logger.warning("Answered 503: requests under way hold all the memory they may")
+        self._warn("Answered 503: requests under way hold all the memory they may")
         self._end_with(503, SEND_AGAIN)
+
+    def _warn(self, text: str, *values: object) -> None:
+        self._often.say(self.logger, logging.WARNING, text, *values)
 
     def _check_head(self) -> None:
         """Raise an error if headers or trailers that end here are too long: the piece they end in hides it."""

@@ -13,6 +13,7 @@ import typing as t
 
 import uvicorn
 
+from tap_newstore_fulfillment.receiver.often_said import OftenSaid
 from tap_newstore_fulfillment.receiver.open_connections import OpenConnections, most_connections
 from tap_newstore_fulfillment.receiver.plain_http import PlainHttp
 
@@ -27,7 +28,6 @@ logger = logging.getLogger("newstore-event-receiver")
 #: How long whole requests may take when the receiver is stopped.
 GRACEFUL_SHUTDOWN_SECONDS = 30
 SWITCH_SECONDS = 0.0002
-SECONDS_BETWEEN_FAILURES = 60.0
 
 
 class AcceptFailures:
@@ -40,22 +40,15 @@ class AcceptFailures:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._count = 0
-        self._silent_until = -SECONDS_BETWEEN_FAILURES
+        self._often = OftenSaid(clock)
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, t.Any]) -> None:
         """Log a failure, or count it."""
         if "socket.accept()" not in context["message"]:
             loop.default_exception_handler(context)
             return
-        self._count += 1
-        if self._clock() < self._silent_until:
-            return
-        self._silent_until = self._clock() + SECONDS_BETWEEN_FAILURES
         why = getattr(context.get("exception"), "strerror", None) or context["message"]
-        logger.error("Connections cannot be accepted: %s (%d times since this was last said)", why, self._count)
-        self._count = 0
+        self._often.say(logger, logging.ERROR, "Connections cannot be accepted: %s", why)
 
 
 class ReceiverServer(uvicorn.Server):
@@ -71,7 +64,7 @@ def serving_config(app: Starlette, connections: OpenConnections) -> uvicorn.Conf
     """Return uvicorn's configuration."""
     return uvicorn.Config(
         app,
-        http=t.cast("type[asyncio.Protocol]", functools.partial(PlainHttp, connections)),
+        http=t.cast("type[asyncio.Protocol]", functools.partial(PlainHttp, connections, OftenSaid())),
         ws="none",
         log_config=None,
         access_log=False,
