@@ -9,6 +9,7 @@ import json
 import logging
 import resource
 import socket
+import sqlite3
 import time
 import typing as t
 import urllib.parse
@@ -153,6 +154,24 @@ def test_a_half_sent_request_holds_up_no_shutdown(tmp_path: Path, sent: bytes) -
         assert receiver.process.stop() == 0
         assert time.monotonic() - begun < 8
         assert "Traceback" not in receiver.process.output
+
+
+def test_a_locked_store_holds_up_no_shutdown(tmp_path: Path) -> None:
+    with Receiver(tmp_path, api_key=KEY) as receiver, contextlib.ExitStack() as opened:
+        assert receiver.post(an_event(11)).status_code == 200
+        store = opened.enter_context(contextlib.closing(sqlite3.connect(tmp_path / "landing.db", isolation_level=None)))
+        store.execute("BEGIN IMMEDIATE")
+        senders = [opened.enter_context(connect(receiver.url)) for _ in range(2)]
+        for sender in senders:
+            sender.sendall(WHOLE)
+            # Each in a transaction of its own.
+            time.sleep(0.5)
+        begun = time.monotonic()
+        assert receiver.process.stop() == 0
+        assert time.monotonic() - begun < 8
+        assert [read_answer(sender).status for sender in senders] == [503, 503]
+        assert "Traceback" not in receiver.process.output
+        assert "Exception" not in receiver.process.output
 
 
 @pytest.mark.parametrize(

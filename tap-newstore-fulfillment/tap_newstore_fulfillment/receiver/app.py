@@ -7,6 +7,7 @@ is quarantined here, because NewStore keeps only the last 30 rejected ones), 401
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import hmac
@@ -115,6 +116,9 @@ class _Receiver:
         except CutOffError as error:
             self._metrics.count_cut()
             return _send_again(str(error))
+        except asyncio.CancelledError:
+            # Nothing else cancels a request.
+            answer = _send_again("the receiver is being stopped")
         self._metrics.count_answer(answer.status_code, time.perf_counter() - started)
         return answer
 

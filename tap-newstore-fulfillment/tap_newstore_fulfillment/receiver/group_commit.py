@@ -15,6 +15,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 Entry = t.TypeVar("Entry")
+#: How long the end waits for commits: who waited longer has been told to send again.
+LAST_COMMIT_SECONDS = 1.0
 
 
 class GroupCommit(t.Generic[Entry]):
@@ -56,7 +58,7 @@ class GroupCommit(t.Generic[Entry]):
 
     @contextlib.asynccontextmanager
     async def running(self) -> t.AsyncIterator[None]:
-        """Commit while the block runs; leaving it waits until everything accepted is committed."""
+        """Commit while the block runs; leaving it waits until everything accepted is committed, if it can be soon."""
         loop = asyncio.get_running_loop()
         thread = threading.Thread(target=self._work, args=(loop,), name="group commit", daemon=True)
         thread.start()
@@ -64,7 +66,7 @@ class GroupCommit(t.Generic[Entry]):
             yield
         finally:
             self._turns.put(True)
-            await asyncio.to_thread(thread.join)
+            await asyncio.to_thread(thread.join, LAST_COMMIT_SECONDS)
 
     def _tell(self) -> None:
         self._is_told = False

@@ -25,8 +25,8 @@ if t.TYPE_CHECKING:
 
 logger = logging.getLogger("newstore-event-receiver")
 
-#: How long whole requests may take when the receiver is stopped.
-GRACEFUL_SHUTDOWN_SECONDS = 30
+#: How long whole requests may take when the receiver is stopped: less than the store may be locked.
+GRACEFUL_SHUTDOWN_SECONDS = 5
 SWITCH_SECONDS = 0.0002
 
 
