@@ -7,7 +7,7 @@ import contextlib
 import socket
 import typing as t
 
-from tap_newstore_fulfillment.receiver.plain_http import JoinedWrites
+from tap_newstore_fulfillment.receiver.paced_transport import JoinedWrites
 
 if t.TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
