@@ -46,6 +46,7 @@ class Deployed:
     """
 
     def __init__(self, directory: Path) -> None:
+        self.systemd = Systemd(directory / "systemd")
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.url = f"http://127.0.0.1:{free.getsockname()[1]}"
         self.newstore = NewStore(directory, webhook_url=f"{self.url}/events", webhook_key=KEY)
@@ -53,7 +54,6 @@ class Deployed:
         self.newstore.set_stock("DC01", "SKU-1", 10)
         self.erp = Erp(directory / "on_hand.csv")
         self.erp.count("DC01", "SKU-1", 10)
-        self.systemd = Systemd(directory / "systemd")
         self._directory = directory
         self._project = OwnProject.of_the_checkout(directory / "project").directory
         (self._project / ".venv" / "bin").mkdir(parents=True)
@@ -145,9 +145,11 @@ class Deployed:
 @pytest.fixture
 def deployed(tmp_path: Path) -> Iterator[Deployed]:
     deployed = Deployed(tmp_path)
-    deployed.set_up()
-    yield deployed
-    deployed.end()
+    try:
+        deployed.set_up()
+        yield deployed
+    finally:
+        deployed.end()
 
 
 def test_the_units_receive_run_restart_and_tell(deployed: Deployed) -> None:

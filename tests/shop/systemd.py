@@ -19,6 +19,8 @@ JOURNAL = ("systemd-journald.service", "systemd-journald.socket")
 #: Targets that units are ordered by; there is nothing else to start.
 TARGETS = ("basic", "multi-user", "network-online", "shutdown", "sockets", "sysinit", "timers")
 ALONE = ("unshare", "--fork", "--pid", "--mount", "--cgroup", "--mount-proc", "--kill-child")
+#: root's, which the caller need not have.
+PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
 #: Directories that get a layer of their own: what is written there is gone with the process.
 LAYERED = ("etc", "opt", "srv", "var/lib")
 BOOT = f"""
@@ -31,7 +33,7 @@ done
 mount --bind "$1/units" /etc/systemd/system
 mount -t tmpfs none /run
 mount -t cgroup2 none /sys/fs/cgroup
-exec env -i PATH="$PATH" container=tests SYSTEMD_UNIT_PATH=/etc/systemd/system {SYSTEMD} --log-target=console
+exec env -i {PATH} container=tests SYSTEMD_UNIT_PATH=/etc/systemd/system {SYSTEMD} --log-target=console
 """
 SECONDS = 120
 
@@ -80,7 +82,7 @@ class Systemd:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command inside, as root."""
         first = self._children()[0]
-        inside = ("nsenter", "--target", first, "--mount", "--pid", "--cgroup", *arguments)
+        inside = ("nsenter", "--target", first, "--mount", "--pid", "--cgroup", "env", PATH, *arguments)
         return subprocess.run(inside, capture_output=True, text=True, timeout=SECONDS, check=False)
 
     def show(self, unit: str, name: str) -> str:
