@@ -89,7 +89,7 @@ def test_a_key_of_another_type_is_refused_with_its_row(tmp_path: Path) -> None:
     said = refusal(**a_table(tmp_path, "TEXT,BLOB,INT,INT", ("DC01", b"\xff\xfe", 10, None), ("DC01", 1.5, 10, None)))
     assert "stock, row 1 (DC01, " in said
     assert "product_id is b'\\xff\\xfe', bytes that are not UTF-8: cast the column to text in the query" in said
-    assert "stock, row 2 (DC01, 1.5): product_id is 1.5, expected text or a whole number" in said
+    assert "row 2 (DC01, 1.5): product_id is 1.5, expected text or a whole number" in said
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,9 @@ def test_a_standby_as_ledger_is_refused_with_one_line_and_can_be_read(tmp_path: 
     done = run_plugin("mapper-newstore-stock", tmp_path, settings, messages=messages)
     assert (done.code, done.output) == (1, "")
     (said,) = [line for line in done.log.splitlines() if "| ERROR" in line]
-    assert said.endswith(f"ledger_url: cannot open the ledger: {STANDBY} [NSS-230]")
+    assert said.endswith(
+        f"ledger_url: cannot open the ledger: {STANDBY}. Correct ledger_url, or start its database [NSS-230]"
+    )
     assert "Traceback" not in done.log
     assert PASSWORD not in done.log
     for readable in (url, alone):
