@@ -182,7 +182,7 @@ def test_the_same_rows_give_the_same_cut_and_the_same_words(
             caplog,
             ledgers,
             instead={"on_hand_url": f"sqlite:///{table}", "on_hand_table": "stock"},
-            called=rf"{place}/?|\bstock(?=[,:])|on_hand_(?:url|query|table)",
+            called=rf"{place}/?|\bstock(?=[,:)])|on_hand_(?:url|query|table)",
             on_hand_url=url,
             **story.settings(),
         )
