@@ -21,6 +21,9 @@ class NoStore:
     def add(self, events: Sequence[FulfillmentEvent]) -> collections.Counter[str]:
         return collections.Counter(event.event_name for event in events)
 
+    def in_loop(self) -> None:
+        return None
+
     def add_rejected(self, body: bytes, *, path: str, reason: str, received_at: int) -> None:
         del body, path, reason, received_at
 

@@ -13,7 +13,7 @@ from tap_newstore_fulfillment.receiver.group_commit import GroupCommit
 from tests.shop.process import wait_until
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 class Store:
@@ -121,3 +121,97 @@ def test_everything_accepted_is_committed_on_shutdown() -> None:
     store = Store()
     asyncio.run(stop(store))
     assert store.groups == [[0], [1], [2], [3], [4]]
+
+
+class InLoop:
+    """A store that an event loop can wait for; each group is ended by the test.
+
+    Attributes:
+        groups: What it has been given.
+        ended: To be called with None: the last of it is durable; or with what a thread has to do.
+    """
+
+    def __init__(self) -> None:
+        self.groups: list[list[int]] = []
+        self.ended: Callable[[Callable[[], object] | None], None] = _ended_before
+        self.is_there = True
+
+    def __call__(self) -> Callable[[Sequence[int], Callable[[Callable[[], object] | None], None]], None] | None:
+        return self._begin if self.is_there else None
+
+    def _begin(self, entries: Sequence[int], ended: Callable[[Callable[[], object] | None], None]) -> None:
+        self.groups.append(list(entries))
+        self.ended = ended
+
+
+def _ended_before(_work: object) -> None:
+    raise AssertionError("nothing was begun")
+
+
+def in_loop(store: Store, loop: InLoop, largest_group: int = 100) -> GroupCommit[int]:
+    return GroupCommit(store.commit, loop, largest_group=largest_group, most_waiting=100)
+
+
+def test_the_loop_begins_a_group_at_a_time_and_answers_when_it_is_durable() -> None:
+    async def add_three() -> None:
+        commits = in_loop(store, loop)
+        async with commits.running():
+            waiting = [asyncio.create_task(commits.add(0))]
+            await asyncio.sleep(0.01)
+            waiting += [asyncio.create_task(commits.add(entry)) for entry in (1, 2)]
+            await asyncio.sleep(0.01)
+            assert loop.groups == [[0]]
+            assert not any(task.done() for task in waiting)
+            loop.ended(None)
+            assert loop.groups == [[0], [1, 2]]
+            await waiting[0]
+            assert not waiting[1].done()
+            loop.ended(None)
+            await asyncio.gather(*waiting)
+
+    store, loop = Store(), InLoop()
+    asyncio.run(add_three())
+    assert store.groups == []
+
+
+def test_what_the_loop_cannot_do_a_thread_does_and_the_loop_goes_on() -> None:
+    async def add_two() -> None:
+        commits = in_loop(store, loop)
+        done: list[int] = []
+
+        def fail() -> None:
+            raise StoreUnavailableError("down")
+
+        async with commits.running():
+            first = asyncio.create_task(commits.add(0))
+            await asyncio.sleep(0.01)
+            loop.ended(lambda: done.append(0))
+            await first
+            assert done == [0]
+            second = asyncio.create_task(commits.add(1))
+            await asyncio.sleep(0.01)
+            loop.ended(fail)
+            with pytest.raises(StoreUnavailableError, match="down"):
+                await second
+            loop.is_there = False
+            store.may_commit.set()
+            await commits.add(2)
+
+    store, loop = Store(), InLoop()
+    asyncio.run(add_two())
+    assert (loop.groups, store.groups) == ([[0], [1]], [[2]])
+
+
+def test_a_group_under_way_in_the_loop_is_waited_for_on_shutdown() -> None:
+    async def stop() -> None:
+        commits = in_loop(store, loop, largest_group=1)
+        async with commits.running():
+            waiting = [asyncio.create_task(commits.add(entry)) for entry in range(2)]
+            await asyncio.sleep(0.01)
+            for seconds in (0.02, 0.04):
+                asyncio.get_running_loop().call_later(seconds, lambda: loop.ended(None))
+        assert all(task.done() for task in waiting)
+
+    store, loop = Store(), InLoop()
+    asyncio.run(stop())
+    assert loop.groups == [[0], [1]]

@@ -91,6 +91,17 @@ def test_the_last_event_is_watched_while_nothing_comes(store: LandingStore, data
     assert len(store.losses.open()) == 1
 
 
+def test_of_groups_committed_at_once_any_may_be_the_last_in_the_store(store: LandingStore, database_url: str) -> None:
+    keep(store, 10)
+    keep(store, 11)
+    keep(store, 12)
+    store.losses.look()
+    lose(database_url, 11)
+    store.losses.look()
+    (loss,) = store.losses.open()
+    assert loss.evidence.endswith(":11")
+
+
 def test_pruned_and_discarded_events_are_not_gone(store: LandingStore) -> None:
     keep(store, *range(10, 30))
     keep(store, 10**12)

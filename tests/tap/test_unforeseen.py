@@ -40,6 +40,9 @@ class OddStore:
         del events
         raise self._add
 
+    def in_loop(self) -> None:
+        return None
+
     def add_rejected(self, body: bytes, *, path: str, reason: str, received_at: int) -> None:
         del path, received_at
         if self._reject:

@@ -33,12 +33,13 @@ from tap_newstore_fulfillment.landing.connections import (
     short,
 )
 from tap_newstore_fulfillment.landing.driver_writes import execute_alone
+from tap_newstore_fulfillment.landing.loop_writes import LoopConnection
 from tap_newstore_fulfillment.landing.moved import REFUSES
 from tap_newstore_fulfillment.landing.opening import existing_version, looking, open_schema
 from tap_newstore_fulfillment.landing.tables import SCHEMA_VERSION, landing_store
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy.dialects import postgresql, sqlite
 
@@ -143,6 +144,15 @@ class LandingDatabase:
         """
         with self._unavailable("did not take it"):
             return execute_alone(self._alone, statement, parameters)
+
+    def connect_loop(self, statements: Sequence[str]) -> LoopConnection | None:
+        """Return a connection for an event loop that executes these statements; None: this database has none now."""
+        if self._alone.dialect.driver != "psycopg":
+            return None
+        try:
+            return LoopConnection(self._alone, statements)
+        except (sa.exc.SQLAlchemyError, self._driver.Error, ConnectionError):
+            return None
 
     @contextlib.contextmanager
     def reading(self, *, aside: bool = False) -> Iterator[sa.Connection]:

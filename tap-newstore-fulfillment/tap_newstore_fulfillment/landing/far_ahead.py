@@ -89,10 +89,14 @@ class FarAhead:
         Args:
             highest: Their highest logical timestamp.
         """
-        if self._highest is None or highest > self._highest + NEAR:
+        if not self.is_near(highest):
             for logical_timestamp in self.note():
                 warn_of(logical_timestamp)
         self._highest = max(highest, self._highest or highest)
+
+    def is_near(self, highest: int) -> bool:
+        """Return whether `watch` need not look."""
+        return self._highest is not None and highest <= self._highest + NEAR
 
     def accept(self, entry_id: int) -> None:
         """Let an event be the level from which the sequence goes on."""

@@ -28,6 +28,9 @@ logger = logging.getLogger("tap-newstore-fulfillment.landing")
 
 #: Groups remembered between two looks.
 MOST_REMEMBERED = 20_000
+#: Groups that may be committed at once: by the event loop, by the thread beside it, and for audits. Which of them was
+#: the last in the store, and so the first to be gone, nobody can say.
+MOST_AT_ONCE = 3
 #: The clocks of this host and of the store may differ by so much.
 CLOCKS_MS = 300_000
 GONE = {
@@ -68,7 +71,7 @@ class Losses:
     def __init__(self, database: LandingDatabase) -> None:
         self._database = database
         self._remembered: collections.deque[Acknowledged] = collections.deque(maxlen=MOST_REMEMBERED)
-        self._last: Acknowledged | None = None
+        self._last: list[Acknowledged] = []
 
     def remember(self, events: Sequence[FulfillmentEvent], *, all_are_new: bool = True) -> None:
         """Remember a group that is stored: when this process looks again, it must be there.
@@ -91,7 +94,7 @@ class Losses:
         """
         # Another thread appends meanwhile.
         new = [self._remembered.popleft() for _ in range(len(self._remembered))]
-        remembered = [*([self._last] if self._last else []), *new]
+        remembered = [*self._last, *new]
         if not remembered:
             return
         try:
@@ -104,7 +107,7 @@ class Losses:
         except StoreUnavailableError:
             self._remembered.extendleft(reversed(new))
             raise
-        self._last = next((row for row in reversed(remembered) if row not in gone), None)
+        self._last = [row for row in remembered if row not in gone][-MOST_AT_ONCE:]
 
     def note(self, evidence: str, stored_at: int, published_at: int | None = None) -> None:
         """Note that an event is gone; noting it again changes nothing.

@@ -12,6 +12,7 @@ import typing as t
 import sqlalchemy as sa
 
 from tap_newstore_fulfillment.errors import StoreRefusedError, StoreUnavailableError
+from tap_newstore_fulfillment.landing.added import Added
 from tap_newstore_fulfillment.landing.audits import AuditFigures, Audits
 from tap_newstore_fulfillment.landing.clock import StoreClock
 from tap_newstore_fulfillment.landing.database import WRITER_LOCK, LandingDatabase
@@ -22,6 +23,7 @@ from tap_newstore_fulfillment.landing.inserts import (
     NEWEST_ON_SQLITE,
     as_json,
 )
+from tap_newstore_fulfillment.landing.loop_adds import LoopAdds
 from tap_newstore_fulfillment.landing.moved import REFUSES
 from tap_newstore_fulfillment.landing.quarantine import Quarantine
 from tap_newstore_fulfillment.landing.releases import Arrival, Releases
@@ -30,25 +32,14 @@ from tap_newstore_fulfillment.landing.tables import landing_store
 from tap_newstore_fulfillment.landing.tenancy import Tenancy, put_back
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tap_newstore_fulfillment.events import FulfillmentEvent
+    from tap_newstore_fulfillment.landing.loop_adds import OnOutcome
 
 __all__ = ["Added", "Arrival", "LandingStore"]
 
 logger = logging.getLogger("tap-newstore-fulfillment.landing")
-
-
-class Added(collections.Counter[str]):
-    """How many events were new, by event name.
-
-    Attributes:
-        set_aside: How many were not stored as events but set aside, by event name.
-    """
-
-    def __init__(self, new: Iterable[str] | Mapping[str, int] = (), set_aside: Iterable[str] = ()) -> None:
-        super().__init__(new)
-        self.set_aside = collections.Counter(set_aside)
 
 
 class LandingStore(Releases):
@@ -80,9 +71,11 @@ class LandingStore(Releases):
         self.clock = StoreClock(self._database)
         self.audits = Audits(self._database)
         self._tenancy = Tenancy(self._database, tenant)
+        self._loop_adds = LoopAdds(self._database, self._tenancy, self.far_ahead, self)
 
     def close(self) -> None:
         """Close all connections."""
+        self._loop_adds.close()
         self._database.close()
 
     def add(self, events: Sequence[FulfillmentEvent], received_at: int | None = None) -> Added:
@@ -106,8 +99,17 @@ class LandingStore(Releases):
             added = self._add(events, received_at)
         except StoreRefusedError as error:
             return self._add_what_can_be(events, received_at, str(error))
-        self._look_after(events, added)
+        self.look_after(events, added)
+        self._loop_adds.open_if_wanted()
         return added
+
+    def in_loop(self) -> Callable[[Sequence[FulfillmentEvent], OnOutcome], None] | None:
+        """Return what begins to store events for an event loop, without a thread; None: `add` has to, for now.
+
+        What it is given is called in the event loop when the events are durable, with what was new; or with what a
+        thread has to do instead. It takes one group at a time.
+        """
+        return self._loop_adds.begin if self._loop_adds.is_ready() else None
 
     def add_audited(self, deliveries: Sequence[tuple[str, FulfillmentEvent]]) -> Added:
         """Store events that came for audits like any other, and note which of them were known before.
@@ -126,7 +128,7 @@ class LandingStore(Releases):
                 self.audits.note(connection, deliveries, known)
         except StoreRefusedError:
             return self.add(events)
-        self._look_after(events, added)
+        self.look_after(events, added)
         return added
 
     def is_ours(self, event: FulfillmentEvent) -> bool:
@@ -183,7 +185,7 @@ class LandingStore(Releases):
         new = self._insert(connection, ours, moment) if ours else {}
         return Added(new, [event.event_name for event in others])
 
-    def _look_after(self, events: Sequence[FulfillmentEvent], added: Added) -> None:
+    def look_after(self, events: Sequence[FulfillmentEvent], added: Added) -> None:
         """Do what stored events call for."""
         if not added.set_aside:
             self.losses.remember(events, all_are_new=added.total() == len(events))

@@ -32,10 +32,12 @@ from tap_newstore_fulfillment.receiver.plain_http import COUNT_ANSWER, RETRY_AFT
 from tap_newstore_fulfillment.receiver.whole_body import CutOffError, NotWholeError, read_whole_body
 
 if t.TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from starlette.requests import Request
 
+    from tap_newstore_fulfillment.landing.loop_adds import OnOutcome, Outcome
+    from tap_newstore_fulfillment.receiver.group_commit import Begin, Ended
     from tap_newstore_fulfillment.receiver.stores import AuditedStore, EventStore
 
 
@@ -93,7 +95,7 @@ class _Receiver:
         self._failing = False
         self._paths_logged: set[tuple[str, str]] = set()
         self._events: GroupCommit[FulfillmentEvent] = GroupCommit(
-            self._store_group, largest_group=LARGEST_GROUP, most_waiting=MOST_WAITING
+            self._store_group, self._in_loop, largest_group=LARGEST_GROUP, most_waiting=MOST_WAITING
         )
         #: What comes for an audit, beside the events themselves: live events do not wait for it.
         self._deliveries: GroupCommit[tuple[str, FulfillmentEvent]] = GroupCommit(
@@ -191,6 +193,25 @@ class _Receiver:
 
     def _store_group(self, events: Sequence[FulfillmentEvent]) -> None:
         self._count(events, self._store.add(events))
+
+    def _in_loop(self) -> Begin[FulfillmentEvent] | None:
+        begin = self._store.in_loop()
+        return functools.partial(self._begin_group, begin) if begin else None
+
+    def _begin_group(
+        self,
+        begin: Callable[[Sequence[FulfillmentEvent], OnOutcome], None],
+        events: Sequence[FulfillmentEvent],
+        ended: Ended,
+    ) -> None:
+        def count(outcome: Outcome) -> None:
+            if callable(outcome):
+                ended(lambda: self._count(events, outcome()))
+            else:
+                self._count(events, outcome)
+                ended(None)
+
+        begin(events, count)
 
     def _store_audited(self, deliveries: Sequence[tuple[str, FulfillmentEvent]]) -> None:
         if self._audited:

@@ -13,6 +13,7 @@ if t.TYPE_CHECKING:
 
     from tap_newstore_fulfillment.events import FulfillmentEvent
     from tap_newstore_fulfillment.landing.audits import AuditFigures
+    from tap_newstore_fulfillment.landing.loop_adds import OnOutcome
     from tap_newstore_fulfillment.landing.store import LandingStore
 
 SECONDS_BETWEEN_TRIES = 1.0
@@ -55,6 +56,10 @@ class AwaitedStore:
     def add(self, events: Sequence[FulfillmentEvent]) -> Mapping[str, int]:
         """Store events durably."""
         return self._opened().add(events)
+
+    def in_loop(self) -> Callable[[Sequence[FulfillmentEvent], OnOutcome], None] | None:
+        """Return what begins to store events for an event loop; None: `add` has to."""
+        return self._store.in_loop() if self._store else None
 
     def add_audited(self, deliveries: Sequence[tuple[str, FulfillmentEvent]]) -> Mapping[str, int]:
         """Store events that came for audits."""

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import functools
 import queue
 import threading
 import typing as t
+from collections.abc import Callable, Sequence
 
 from tap_newstore_fulfillment.errors import StoreUnavailableError
 
-if t.TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
 Entry = t.TypeVar("Entry")
+#: Called once, in the event loop: when a group is durable; or with what a thread has to do for it.
+Ended = Callable[[Callable[[], object] | None], None]
+#: Begins to make a group durable, without waiting.
+Begin = Callable[[Sequence[Entry], Ended], None]
+Group = list[tuple[Entry, asyncio.Future[None]]]
 #: How long the end waits for commits: who waited longer has been told to send again.
 LAST_COMMIT_SECONDS = 1.0
 
@@ -22,22 +26,35 @@ LAST_COMMIT_SECONDS = 1.0
 class GroupCommit(t.Generic[Entry]):
     """Collects the entries that arrive during a transaction and commits them together in the next.
 
-    A thread of its own commits: between two groups it does not wait for its turn in a busy event loop.
+    Where the event loop can wait for the database itself, it does. Else a thread of its own commits: between two
+    groups it does not wait for its turn in a busy event loop.
 
     Args:
         commit: Makes a group durable; called in a thread, one call at a time.
+        in_loop: Returns what begins to do so from the event loop, one group at a time; None: the thread has to.
         largest_group: The most entries in one transaction.
         most_waiting: The most entries that wait; beyond it `add` refuses at once, so that memory stays bounded.
     """
 
-    def __init__(self, commit: Callable[[Sequence[Entry]], object], *, largest_group: int, most_waiting: int) -> None:
+    def __init__(
+        self,
+        commit: Callable[[Sequence[Entry]], object],
+        in_loop: Callable[[], Begin[Entry] | None] = lambda: None,
+        *,
+        largest_group: int,
+        most_waiting: int,
+    ) -> None:
         self._commit = commit
+        self._in_loop = in_loop
         self._largest_group = largest_group
         self._most_waiting = most_waiting
         self._waiting: collections.deque[tuple[Entry, asyncio.Future[None]]] = collections.deque()
         self._is_told = False
-        #: True: the last of all.
-        self._turns: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        #: The event loop waits for no group.
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
+        #: A group and what to do for it, then what waits; None: the last of all.
+        self._turns: queue.SimpleQueue[tuple[Group[Entry], Callable[[], object]] | None] = queue.SimpleQueue()
 
     async def add(self, entry: Entry) -> None:
         """Return when the entry is durable.
@@ -65,32 +82,73 @@ class GroupCommit(t.Generic[Entry]):
         try:
             yield
         finally:
-            self._turns.put(True)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_COMMIT_SECONDS):
+                    while not self._is_idle.is_set():
+                        await self._is_idle.wait()
+            self._turns.put(None)
             await asyncio.to_thread(thread.join, LAST_COMMIT_SECONDS)
 
     def _tell(self) -> None:
         self._is_told = False
-        self._turns.put(False)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Let what waits be committed, unless the event loop waits for a group: then it goes on after that."""
+        if not self._is_idle.is_set():
+            return
+        begin = self._in_loop()
+        if begin is None:
+            self._turns.put(([], _nothing))
+        elif group := self._take():
+            self._is_idle.clear()
+            begin([entry for entry, _ in group], functools.partial(self._ended, group))
+
+    def _ended(self, group: Group[Entry], work: Callable[[], object] | None) -> None:
+        self._is_idle.set()
+        if work is not None:
+            self._turns.put((group, work))
+        # First the next group: the database need not wait for the answers.
+        self._go_on()
+        if work is None:
+            _settle(group, None)
+
+    def _take(self) -> Group[Entry]:
+        group: Group[Entry] = []
+        # The event loop and the thread both take.
+        with contextlib.suppress(IndexError):
+            while len(group) < self._largest_group:
+                group.append(self._waiting.popleft())
+        return group
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
-        is_last = False
-        while not is_last:
-            is_last = self._turns.get()
-            while self._waiting:
-                group = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._largest_group))]
-                error = self._error_of([entry for entry, _ in group])
-                loop.call_soon_threadsafe(_settle, [done for _, done in group], error)
+        while turn := self._turns.get():
+            group, work = turn
+            if group:
+                loop.call_soon_threadsafe(_settle, group, _error_of(work))
+            self._commit_waiting(loop)
+        self._commit_waiting(loop)
 
-    def _error_of(self, entries: Sequence[Entry]) -> Exception | None:
-        try:
-            self._commit(entries)
-        except Exception as error:  # noqa: BLE001 - every waiting request gets the error
-            return error
-        return None
+    def _commit_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
+        while group := self._take():
+            entries = [entry for entry, _ in group]
+            loop.call_soon_threadsafe(_settle, group, _error_of(functools.partial(self._commit, entries)))
 
 
-def _settle(waiting: Sequence[asyncio.Future[None]], error: Exception | None) -> None:
-    for done in waiting:
+def _nothing() -> None:
+    """Do nothing for a group of none."""
+
+
+def _error_of(work: Callable[[], object]) -> Exception | None:
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 - every waiting request gets the error
+        return error
+    return None
+
+
+def _settle(group: Group[Entry], error: Exception | None) -> None:
+    for _, done in group:
         if done.done():
             continue
         if error is None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import typing as t
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tap_newstore_fulfillment.events import FulfillmentEvent
     from tap_newstore_fulfillment.landing.audits import AuditFigures
+    from tap_newstore_fulfillment.landing.loop_adds import OnOutcome
 
 
 class EventStore(t.Protocol):
@@ -16,6 +17,9 @@ class EventStore(t.Protocol):
 
     def add(self, events: Sequence[FulfillmentEvent]) -> Mapping[str, int]:
         """Store events durably; return how many were new, by event name."""
+
+    def in_loop(self) -> Callable[[Sequence[FulfillmentEvent], OnOutcome], None] | None:
+        """Return what begins to store events without a thread, one group at a time; None: `add` has to, for now."""
 
     def add_rejected(self, body: bytes, *, path: str, reason: str, received_at: int) -> None:
         """Store a refused body durably."""

@@ -1,0 +1,136 @@
+"""Stores events for an event loop, which waits for PostgreSQL itself where one statement does it all."""
+
+from __future__ import annotations
+
+import functools
+import time
+import typing as t
+
+from tap_newstore_fulfillment.errors import StoreUnavailableError
+from tap_newstore_fulfillment.landing.added import Added
+from tap_newstore_fulfillment.landing.database import WAIT_FOR_STANDBY, WRITER_LOCK
+from tap_newstore_fulfillment.landing.inserts import INSERT_ON_POSTGRESQL, as_json
+from tap_newstore_fulfillment.landing.loop_writes import Failed, LoopConnection
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tap_newstore_fulfillment.events import FulfillmentEvent
+    from tap_newstore_fulfillment.landing.database import LandingDatabase
+    from tap_newstore_fulfillment.landing.far_ahead import FarAhead
+    from tap_newstore_fulfillment.landing.loop_writes import Rows
+    from tap_newstore_fulfillment.landing.tenancy import Tenancy
+
+    #: What was new; or what a thread has to do yet, or instead, and returns that.
+    Outcome = Added | Callable[[], Added]
+    OnOutcome = Callable[[Outcome], None]
+
+#: After a connection was lost, or could not be had.
+SECONDS_BETWEEN_TRIES = 5.0
+#: PostgreSQL's code for a lock that was not to be had in time; a thread would wait as long again.
+LOCK_NOT_AVAILABLE = "55P03"
+#: Classes of codes that speak of the data; all others, of the connection or the server it leads to.
+OF_DATA = ("22", "23")
+
+
+class AnyStore(t.Protocol):
+    """The store, as a thread uses it."""
+
+    def add(self, events: Sequence[FulfillmentEvent]) -> Added:
+        """Store events, whatever it takes."""
+
+    def look_after(self, events: Sequence[FulfillmentEvent], added: Added) -> None:
+        """Do what stored events call for."""
+
+
+class LoopAdds:
+    """One event loop's way into a landing store.
+
+    Args:
+        database: The store's.
+        tenancy: Whose events it keeps.
+        far_ahead: Which events are far ahead of all others.
+        store: Does what takes more than one statement.
+    """
+
+    def __init__(self, database: LandingDatabase, tenancy: Tenancy, far_ahead: FarAhead, store: AnyStore) -> None:
+        self._database = database
+        self._tenancy = tenancy
+        self._far_ahead = far_ahead
+        self._store = store
+        self._connection: LoopConnection | None = None
+        self._is_wanted = False
+        self._tried_at = -SECONDS_BETWEEN_TRIES
+
+    def is_ready(self) -> bool:
+        """Return whether `begin` can be called; if not, `open_if_wanted` makes it ready, in a thread."""
+        self._is_wanted = True
+        return self._connection is not None and self._connection.is_open
+
+    def open_if_wanted(self) -> None:
+        """Connect, if the event loop has asked, and there is a way for it; called when the store has taken events."""
+        if not self._is_wanted or self.is_ready() or time.monotonic() - self._tried_at < SECONDS_BETWEEN_TRIES:
+            return
+        self._tried_at = time.monotonic()
+        self._connection = self._database.connect_loop((INSERT_ON_POSTGRESQL, WAIT_FOR_STANDBY))
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection:
+            self._connection.close()
+
+    def begin(self, events: Sequence[FulfillmentEvent], ended: OnOutcome) -> None:
+        """Begin to store events as one group, and call `ended`, in the event loop; only while no other is under way."""
+        if self._connection is None or not self._is_plain(events):
+            ended(functools.partial(self._store.add, events))
+            return
+        parameters = (WRITER_LOCK, None, as_json(events))
+        self._connection.begin(INSERT_ON_POSTGRESQL, parameters, functools.partial(self._stored, events, ended))
+
+    def _stored(self, events: Sequence[FulfillmentEvent], ended: OnOutcome, answer: Rows | Failed) -> None:
+        if isinstance(answer, Failed):
+            ended(self._instead(events, answer))
+            return
+        added = Added({str(name): int(count or 0) for name, count, _ in answer})
+        if added.total() == len(events) or self._connection is None:
+            ended(self._outcome(events, added, answer))
+            return
+
+        def are_safe(safe: Rows | Failed) -> None:
+            is_failed = isinstance(safe, Failed)
+            ended(functools.partial(self._store.add, events) if is_failed else self._outcome(events, added, answer))
+
+        # Those that were there may not be on a standby yet.
+        self._connection.begin(WAIT_FOR_STANDBY, (), are_safe)
+
+    def _outcome(self, events: Sequence[FulfillmentEvent], added: Added, stored: Rows) -> Outcome:
+        finish = functools.partial(self._finish, events, added, stored)
+        return finish() if self._is_plain(events, stored) else finish
+
+    def _is_plain(self, events: Sequence[FulfillmentEvent], stored: Rows = ()) -> bool:
+        """Return whether nothing but one statement is called for, as far as this process knows.
+
+        Args:
+            events: Checked events.
+            stored: What the statement has returned; each row ends with the store's tenant.
+        """
+        tenant = stored[0][-1] if stored else self._tenancy.known
+        is_ours = not self._tenancy.has_others(events) and self._tenancy.is_certain(tenant, events)
+        return is_ours and self._far_ahead.is_near(max(event.logical_timestamp for event in events))
+
+    def _finish(self, events: Sequence[FulfillmentEvent], added: Added, stored: Rows) -> Added:
+        if stored:
+            self._tenancy.check_stored(stored[0][-1], events)
+        self._store.look_after(events, added)
+        return added
+
+    def _instead(self, events: Sequence[FulfillmentEvent], failed: Failed) -> Callable[[], Added]:
+        if failed.sqlstate != LOCK_NOT_AVAILABLE:
+            if not failed.sqlstate.startswith(OF_DATA):
+                self.close()
+            return functools.partial(self._store.add, events)
+
+        def refuse() -> t.NoReturn:
+            raise StoreUnavailableError(f"the landing store did not take it: {failed.reason}")
+
+        return refuse

@@ -1,0 +1,155 @@
+"""Writes to PostgreSQL that an event loop waits for itself, without a thread.
+
+A thread would wait several times for its turn at the GIL, which the busy loop holds: in all, as long as for the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import typing as t
+
+from tap_newstore_fulfillment.landing.connections import NOT_REPLICATED
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import sqlalchemy as sa
+
+    Rows = Sequence[tuple[str | None, ...]]
+
+#: libpq's ExecStatusType: a command that returns no rows, and one that returns rows, succeeded.
+COMMAND_OK, TUPLES_OK = 1, 2
+#: libpq's PG_DIAG_SQLSTATE.
+SQLSTATE = ord("C")
+
+
+class Failed(t.NamedTuple):
+    """A statement that was not executed, as far as is known.
+
+    Attributes:
+        sqlstate: PostgreSQL's code; empty: the connection was lost, or no standby may have the commit.
+        reason: The server's words.
+    """
+
+    sqlstate: str
+    reason: str
+
+
+class LoopConnection:
+    """A connection that runs a statement at a time, each a transaction of its own, and calls back in the event loop.
+
+    Made in any thread; all the rest is for the event loop's.
+
+    Args:
+        engine: Connects by psycopg, in autocommit mode.
+        statements: What will be executed.
+
+    Attributes:
+        is_open: It can be used.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError, or an error of the driver: it cannot be had.
+        ConnectionError: the server does not prepare the statements.
+    """
+
+    def __init__(self, engine: sa.Engine, statements: Sequence[str]) -> None:
+        self._connection = engine.raw_connection()
+        driver = t.cast("t.Any", self._connection.driver_connection)
+        self._libpq = driver.pgconn
+        #: Of its socket; libpq does not name one that it has closed.
+        self._file: int = self._libpq.socket
+        self._error: type[Exception] = t.cast("t.Any", engine.dialect.loaded_dbapi).Error
+        self._names = {statement: b"newstore_%d" % number for number, statement in enumerate(statements)}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended: Callable[[Rows | Failed], None] | None = None
+        self._result: t.Any = None
+        self.is_open = True
+        prepared = (self._libpq.prepare(name, _numbered(statement)) for statement, name in self._names.items())
+        if driver.info.encoding != "utf-8" or any(result.status != COMMAND_OK for result in prepared):
+            self.close()
+            raise ConnectionError("the server does not prepare statements")
+        self._libpq.nonblocking = 1
+
+    def begin(self, statement: str, parameters: Sequence[object], ended: Callable[[Rows | Failed], None]) -> None:
+        """Begin to execute one of the statements; call `ended` with its rows, all values as text, when it is durable.
+
+        Args:
+            statement: One of those given; none is under way.
+            parameters: Its values.
+            ended: Called once.
+        """
+        self._ended, self._result = ended, None
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop = loop
+            loop.add_reader(self._file, self._read)
+        values = [None if value is None else str(value).encode() for value in parameters]
+        try:
+            self._libpq.send_query_prepared(self._names[statement], values)
+            if self._libpq.flush():
+                loop.add_writer(self._file, self._write)
+        except self._error as error:
+            self._fail(error)
+
+    def close(self) -> None:
+        """Close the connection; nothing is called any more for what is under way."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        if self._loop and not self._loop.is_closed():
+            self._loop.remove_reader(self._file)
+            self._loop.remove_writer(self._file)
+        self._loop = None
+        self._connection.invalidate()
+        self._connection.close()
+
+    def _write(self) -> None:
+        try:
+            is_left = self._libpq.flush()
+        except self._error as error:
+            self._fail(error)
+            return
+        if self._loop and not is_left:
+            self._loop.remove_writer(self._file)
+
+    def _read(self) -> None:
+        try:
+            self._libpq.consume_input()
+            while not self._libpq.is_busy():
+                result = self._libpq.get_result()
+                if result is None:
+                    self._end(self._answer())
+                    return
+                self._result = result
+        except self._error as error:
+            self._fail(error)
+
+    def _answer(self) -> Rows | Failed:
+        result = self._result
+        if self._connection.info.pop(NOT_REPLICATED, False):
+            return Failed("", "a standby may not have it")
+        if result is None or result.status not in (COMMAND_OK, TUPLES_OK):
+            state = result and result.error_field(SQLSTATE)
+            return Failed(_text(state) or "", str(result and result.get_error_message()).strip())
+        columns = range(result.nfields)
+        return [tuple(_text(result.get_value(row, column)) for column in columns) for row in range(result.ntuples)]
+
+    def _fail(self, error: Exception) -> None:
+        self.close()
+        self._end(Failed("", str(error).strip()))
+
+    def _end(self, answer: Rows | Failed) -> None:
+        ended, self._ended = self._ended, None
+        if ended:
+            ended(answer)
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else bytes(value).decode()
+
+
+@functools.cache
+def _numbered(statement: str) -> bytes:
+    first, *rest = statement.split("%s")
+    return (first + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))).encode()
