@@ -25,6 +25,8 @@ if t.TYPE_CHECKING:
 
     from singer_sdk.singerlib import Message
 
+    from tests.shop.postgresql import PostgreSql
+
     NewReader = Callable[[Callable[[list[Event]], None]], SingerReader]
 
 Read = tuple[str, t.Any]
@@ -88,6 +90,35 @@ def test_the_mapper_writes_the_same_with_any_reader(tmp_path: Path, output: str)
         written.append([without_ledger(message) for message in mapper.message_writer.messages])
     assert written[0] == written[1]
     assert {message["type"] for message in written[0]} == {"SCHEMA", "RECORD", "STATE"}
+
+
+@pytest.mark.parametrize("on_postgresql", [False, True])
+def test_records_are_written_many_at_a_time_as_one_by_one(
+    tmp_path: Path, postgresql: PostgreSql, capfdbinary: pytest.CaptureFixture[bytes], *, on_postgresql: bool
+) -> None:
+    csv = tmp_path / "on_hand.csv"
+    odd = ["A", 'a "quoted" one', "Ä/\\\u2603", "\U0001f600", "it's", "<b>&"]
+    rows = [
+        f'DC01,"{product}",{2**62 + number},'.replace('a "quoted" one', 'a ""quoted"" one')
+        for number, product in enumerate([*odd, *(f"SKU-{number:05}" for number in range(25_000))])
+    ]
+    csv.write_text("\n".join(["fulfillment_node_id,product_id,quantity,as_of_logical_timestamp", *rows, ""]))
+    lines = [lines_of(number, "A", "SKU-00007")[kind] for number, kind in enumerate(["schema", "event", "state"])]
+    written: list[list[t.Any]] = []
+    for writer in (MessageWriter(), KeptMessages()):
+        url = postgresql.new_database() if on_postgresql else f"sqlite:///{tmp_path / type(writer).__name__}.db"
+        mapper = MapperNewStoreStock(
+            config={"ledger_url": url, "on_hand_url": str(csv), "max_cut_items": 20_000}, message_writer=writer
+        )
+        mapper.listen(io.TextIOWrapper(io.BytesIO(b"\n".join(lines)), encoding="utf-8"))
+        out = capfdbinary.readouterr().out.splitlines()
+        one_by_one = [msgspec.json.encode(one) for one in writer.messages] if isinstance(writer, KeptMessages) else out
+        written.append([line for line in one_by_one if b'"RECORD"' in line])
+        kinds = [json.loads(line)["type"] for line in one_by_one]
+        assert kinds[0] == "SCHEMA"
+        assert [kinds[number - 1] for number, kind in enumerate(kinds) if kind == "STATE"] == ["RECORD"] * 2
+    assert written[0] == written[1]
+    assert len(written[0]) == 25_006
 
 
 class KeptMessages(MessageWriter):

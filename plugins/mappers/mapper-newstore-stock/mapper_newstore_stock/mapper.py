@@ -176,7 +176,9 @@ class MapperNewStoreStock(InlineMapper):
     def _new_run(self) -> Run:
         if self.config["output"] == ALLOCATIONS:
             return AllocationsRun(self._counts, ignore_before(self.config))
-        return StockRun(self.config, self.logger, self._counts)
+        writer = self.message_writer
+        write_lines = writer.write_lines if isinstance(writer, MessageWriter) and writer.takes_lines else None
+        return StockRun(self.config, self.logger, self._counts, write_lines=write_lines)
 
     def _new_reader(self) -> GenericSingerReader[t.Any]:
         """Return the reader; only this package's own takes events in blocks."""

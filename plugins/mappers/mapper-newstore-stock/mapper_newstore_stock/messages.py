@@ -17,7 +17,7 @@ from mapper_newstore_stock.errors import InputError
 from mapper_newstore_stock.events import Event
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from singer_sdk.singerlib import Message
 
@@ -171,6 +171,17 @@ class MessageWriter(SingerWriter):
             self.flush()
         elif len(self._pending) >= WRITTEN_BYTES:
             self._write()
+
+    def write_lines(self, lines: Sequence[msgspec.Struct]) -> None:
+        """Write RECORD messages, each as it is encoded."""
+        self._pending += self._encoder.encode_lines(lines)
+        if len(self._pending) >= WRITTEN_BYTES:
+            self._write()
+
+    @property
+    def takes_lines(self) -> bool:
+        """Whether messages are written here, not by what somebody has put in the place of `write_message`."""
+        return type(self).write_message is MessageWriter.write_message
 
     def flush(self) -> None:
         """Write out everything that is pending."""

@@ -176,6 +176,25 @@ def load(connection: sa.Connection, table: sa.Table, rows: Iterable[tuple[t.Any,
     return count
 
 
+def streamed(connection: sa.Connection, query: sa.Select[t.Any]) -> Iterator[Sequence[t.Any]]:
+    """Yield the rows of a query in lists; its columns are numbers and texts, and its values are literals.
+
+    Nothing may be committed meanwhile: on PostgreSQL that would close the cursor. On SQLite they come as the driver's
+    own tuples: SQLAlchemy takes as long to wrap a row as SQLite to find it.
+    """
+    if is_postgresql(connection):
+        yield from connection.execute(query, execution_options=STREAMED).partitions()
+        return
+    statement = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(statement)
+        while rows := cursor.fetchmany(BATCH_ROWS):
+            yield rows
+    finally:
+        cursor.close()
+
+
 def in_batches(rows: Iterable[tuple[t.Any, ...]]) -> Iterator[Sequence[tuple[t.Any, ...]]]:
     """Yield rows in lists of at most BATCH_ROWS."""
     source = iter(rows)

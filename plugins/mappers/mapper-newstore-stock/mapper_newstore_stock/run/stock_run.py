@@ -26,7 +26,7 @@ from mapper_newstore_stock.run.kept_lists import ListFolder
 from mapper_newstore_stock.run.one_tenant import OneTenant
 from mapper_newstore_stock.run.planning import Planner
 from mapper_newstore_stock.run.pruned_past import refuse_rows_of_unknown_past
-from mapper_newstore_stock.run.records import records_of
+from mapper_newstore_stock.run.records import lines_of, records_of
 from mapper_newstore_stock.run.rules import Rules
 from mapper_newstore_stock.run.source_reads import proofs_of, remember_sources
 from mapper_newstore_stock.run.source_rows import SourceReader
@@ -37,10 +37,12 @@ from mapper_newstore_stock.state import STOCK, Acknowledged, Taken
 if t.TYPE_CHECKING:
     import collections
     import logging
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mapper_newstore_stock.events import Event
+    from mapper_newstore_stock.progress import Step
     from mapper_newstore_stock.run.cuts import Cut
+    from mapper_newstore_stock.run.records import RecordLine
     from mapper_newstore_stock.run.source_reads import SourceRead
 
 __all__ = ["STREAM", "StockRun"]
@@ -70,6 +72,7 @@ class StockRun:
         logger: Where the run reports.
         counts: Counts the run's `events`, `cuts` and `records`.
         ledger: An open ledger instead of the one behind `ledger_url`; it is closed with the run.
+        write_lines: Writes records, many at a time, in the place of yielding them.
 
     Raises:
         LedgerError: the ledger cannot be opened, or another run holds it.
@@ -81,10 +84,12 @@ class StockRun:
         logger: logging.Logger,
         counts: collections.Counter[str],
         ledger: Ledger | None = None,
+        write_lines: Callable[[Sequence[RecordLine]], None] | None = None,
     ) -> None:
         self._config = config
         self._logger = logger
         self._counts = counts
+        self._write_lines = write_lines
         self._sources = Sources(config)
         # What may be refused comes first: from the ledger on, there is something to close.
         ignored = ignore_before(config)
@@ -199,10 +204,18 @@ class StockRun:
         for cut in cuts:
             self._logger.info("Cut %d: %d records, %s, mark %s", cut.number, cut.size, _range(cut), cut.mark)
             with long_step(f"Sending cut {cut.number}", f"of {cut.size} records") as step:
-                yield from step.counting(records_of(self._ledger.connection, cut))
+                yield from self._send(cut, step)
             read = cursors if cut is cuts[-1] else self._acknowledged.cursors
             yield self._state_message(Acknowledged(cut.number, cut.end, cut.mark, self._ledger.identity, read))
         self._counts.update(cuts=len(cuts), records=sum(cut.size for cut in cuts))
+
+    def _send(self, cut: Cut, step: Step) -> Iterator[singer.Message]:
+        if self._write_lines is None:
+            yield from step.counting(records_of(self._ledger.connection, cut))
+            return
+        for lines in lines_of(self._ledger.connection, cut):
+            self._write_lines(lines)
+            step.count += len(lines)
 
     def _schema(self) -> dict[str, t.Any]:
         """Return the schema with what tells an older run of this ledger from a newer one."""
