@@ -56,12 +56,16 @@ def test_nothing_is_hidden_while_numbers_and_completions_come_together(day: Shop
     assert hidden(day) == {}
 
 
-def test_settling_is_a_unit_the_erp_booked_before_its_event_was_released(day: ShopDay) -> None:
+def test_settling_is_a_unit_the_erp_booked_before_its_event_was_released(
+    day: ShopDay, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     day.erp.count(*SKU, 9, as_of=11)
     run(day, 10)
     run(day, 25)
     run(day, 30, completed(11))
     assert hidden(day) == {"settling": 20}
+    assert "20 unit-minutes were hidden from sale: settling. What lowers it: settle_seconds" in caplog.text
 
 
 def test_unproven_is_a_unit_subtracted_twice_until_the_row_says_that_it_is_in_the_number(day: ShopDay) -> None:

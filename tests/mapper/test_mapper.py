@@ -265,6 +265,11 @@ def test_one_line_at_the_end_sums_up_the_run(tmp_path: Path, settings: dict[str,
         "cuts": 1,
         "records": 1,
         "hidden": 0,
+        "hidden_settling": 0,
+        "hidden_unproven": 0,
+        "hidden_clock_skew": 0,
+        "hidden_held": 0,
+        "hidden_import_wait": 0,
         "held": 0,
         "stale": 0,
         "vanished": 0,
@@ -273,6 +278,17 @@ def test_one_line_at_the_end_sums_up_the_run(tmp_path: Path, settings: dict[str,
         "reason": "done",
         "code": None,
     }
+
+
+def test_the_summary_has_hidden_units_by_cause(tmp_path: Path, settings: dict[str, t.Any], erp: Erp) -> None:
+    sent = run_mapper(tmp_path, settings, schema(), state(9, 0))
+    with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as ledger:
+        ledger.execute("UPDATE run SET started_at = '2025-01-01T00:00:00+00:00'")
+    erp.count(*SKU, 12)
+    said = summary(run_mapper(tmp_path, settings, sent.messages[-1], schema(), state(9, 0)))
+    parts = {name: value for name, value in said.items() if name.startswith("hidden_")}
+    assert said["hidden"] == parts["hidden_import_wait"] == sum(parts.values()) > 0
+    assert len(parts) == 5
 
 
 def test_the_summary_says_what_became_of_the_run(tmp_path: Path, settings: dict[str, t.Any]) -> None:

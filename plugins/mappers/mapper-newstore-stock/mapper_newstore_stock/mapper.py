@@ -17,6 +17,7 @@ from mapper_newstore_stock.command import report_errors
 from mapper_newstore_stock.environment import with_variables, wrong_variable
 from mapper_newstore_stock.errors import ConfigurationError, InputError
 from mapper_newstore_stock.events import STREAM, check_schema, read_event
+from mapper_newstore_stock.ledger.hidden import CAUSES, hidden_by
 from mapper_newstore_stock.masking import without_values
 from mapper_newstore_stock.messages import MessageReader, MessageWriter
 from mapper_newstore_stock.pipe_end import await_end_of_input
@@ -40,7 +41,9 @@ if t.TYPE_CHECKING:
 
 
 #: What the run summary counts.
-COUNTS: dict[str, int] = dict.fromkeys(("events", "cuts", "records", "hidden", "held", "stale", "vanished"), 0)
+COUNTS: dict[str, int] = dict.fromkeys(
+    ("events", "cuts", "records", "hidden", *map(hidden_by, CAUSES), "held", "stale", "vanished"), 0
+)
 
 
 class Run(t.Protocol):

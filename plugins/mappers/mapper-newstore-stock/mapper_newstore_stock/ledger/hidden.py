@@ -49,6 +49,11 @@ CAUSES: dict[str, Cause] = {
 }
 
 
+def hidden_by(cause: str) -> str:
+    """Return what run summaries call the unit-minutes of a cause."""
+    return f"hidden_{cause}"
+
+
 def hidden_units(connection: sa.Connection, days: int = SHOWN_DAYS) -> list[tuple[str, str, float]]:
     """Return day, cause and unit-minutes of the last days on which any were hidden, the newest first."""
     each = hidden_unit.c

@@ -45,8 +45,8 @@ class Found(t.NamedTuple):
     is_new: bool = True
 
 
-def account(ledger: Ledger, proofs: Proofs) -> float:
-    """Account for what this run found hidden, and return it in unit-minutes; the caller commits.
+def account(ledger: Ledger, proofs: Proofs) -> dict[str, float]:
+    """Account for what this run found hidden, and return it in unit-minutes by cause; the caller commits.
 
     Args:
         ledger: The run's hold on the ledger; `planned` is filled, and nothing is noted as sent yet.
@@ -55,7 +55,7 @@ def account(ledger: Ledger, proofs: Proofs) -> float:
     connection = ledger.connection
     before = _started(connection, sa.select(sa.func.max(source.c.read_run)).scalar_subquery())
     if before is None:
-        return 0.0
+        return {}
     found = list(_waiting(connection, before))
     least, most = connection.execute(sa.select(sa.func.min(planned.c.gained), sa.func.max(planned.c.gained))).one()
     if (most or 0) > 0:
@@ -173,7 +173,7 @@ def _evidence(connection: sa.Connection, proofs: Proofs) -> Iterator[Found]:
         yield Found(since, CLOCK_SKEW if is_skewed else UNPROVEN, int(count) - int(settled))
 
 
-def _note(ledger: Ledger, found: list[Found]) -> float:
+def _note(ledger: Ledger, found: list[Found]) -> dict[str, float]:
     minutes: dict[tuple[str, str], float] = collections.defaultdict(float)
     units: collections.Counter[tuple[str, str]] = collections.Counter()
     for each in found:
@@ -188,7 +188,10 @@ def _note(ledger: Ledger, found: list[Found]) -> float:
     ]
     if rows:
         ledger.connection.execute(hidden_unit.insert(), rows)
-    return sum(minutes.values())
+    by_cause: dict[str, float] = collections.defaultdict(float)
+    for (_, cause), amount in minutes.items():
+        by_cause[cause] += amount
+    return by_cause
 
 
 def _days(since: dt.datetime, until: dt.datetime) -> Iterator[tuple[str, float]]:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import QuantityError
 from mapper_newstore_stock.ledger.database import analyze
+from mapper_newstore_stock.ledger.hidden import CAUSES, hidden_by
 from mapper_newstore_stock.ledger.proof import last_proofs
 from mapper_newstore_stock.ledger.quantities import (
     NO_MARK,
@@ -37,7 +38,7 @@ from mapper_newstore_stock.run.hidden_units import account
 from mapper_newstore_stock.run.late_units import note_rows
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mapper_newstore_stock.ledger.store import Ledger
     from mapper_newstore_stock.run.cuts import Cut, TimestampRange
@@ -98,7 +99,7 @@ class Planner:
         self._note_uncovered(_or_none_yet(mark))
         self._plan_keys(_or_none_yet(mark))
         self._check_negative()
-        self.counts["hidden"] = round(account(self._ledger, self._rules.proofs))
+        self._count_hidden(account(self._ledger, self._rules.proofs))
         writer = CutWriter(self._ledger, self._acknowledged, self._rules.max_cut_items, self._declared_at_first())
         cuts = writer.write(found.carried(), found.claims, mark, first_number)
         found.forget_cuts_of_others()
@@ -106,6 +107,15 @@ class Planner:
         for table in (moved, planned, without_row, uncovered_unit):
             self._connection.execute(table.delete())
         return cuts
+
+    def _count_hidden(self, minutes: Mapping[str, float]) -> None:
+        """Count unit-minutes by cause, and say what lowers each."""
+        self.counts["hidden"] = round(sum(minutes.values()))
+        self.counts.update({hidden_by(cause): round(amount) for cause, amount in minutes.items()})
+        for cause, amount in minutes.items():
+            if round(amount):
+                lowers = CAUSES[cause].lowered_by
+                logger.info("%d unit-minutes were hidden from sale: %s. What lowers it: %s", amount, cause, lowers)
 
     def _release_up_to(self, intake: Intake, mark: int, number: int) -> bool:
         unit = ahead_unit.c
