@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import json
+import time
 import typing as t
 
 import pytest
+import sqlalchemy as sa
+from tap_newstore_fulfillment.events import check_event
+from tap_newstore_fulfillment.landing.release import Bookmark
+from tap_newstore_fulfillment.landing.store import LandingStore
 
 from tests.mapper.shop_day import ShopDay, completed
 from tests.shop.plugin import run_command
+from tests.tap.events import an_event
 
 if t.TYPE_CHECKING:
     import subprocess
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tap_newstore_fulfillment.events import FulfillmentEvent
+
+    from tests.shop.postgresql import PostgreSql
 
 Row = dict[str, t.Any]
 KEY = ("--node=DC01", "--product=SKU-1")
@@ -127,6 +138,72 @@ def test_what_the_ledger_does_not_keep_is_said(day: ShopDay) -> None:
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "up to logical timestamp 13 have been taken" in done.stderr
     assert "quarantine list" in done.stderr
+
+
+@pytest.fixture
+def landing(day: ShopDay, tmp_path: Path, postgresql: PostgreSql) -> Iterator[LandingStore]:
+    """Return the landing store beside the ledger, on the same kind of database."""
+    is_file = day.settings["ledger_url"].startswith("sqlite")
+    url = f"sqlite:///{tmp_path / 'landing.db'}" if is_file else postgresql.new_database()
+    store = LandingStore(url, tenant="demo")
+    yield store
+    store.close()
+
+
+def in_landing(store: LandingStore, day: ShopDay, *arguments: str) -> list[Row]:
+    url = store._database._engine.url.render_as_string(hide_password=False)
+    return explained(day, *arguments, f"--landing-url={url}", "--settle-seconds=900")
+
+
+def test_what_lies_before_the_ledger_is_told_by_the_landing_store(day: ShopDay, landing: LandingStore) -> None:
+    def stage(at: int) -> tuple[str, str]:
+        (row,) = in_landing(landing, day, f"--event={event_of(at).event_id}")
+        assert row["received_at"].endswith("+00:00")
+        return row["stage"], row["why"]
+
+    def event_of(at: int, **more: t.Any) -> FulfillmentEvent:
+        return check_event(json.dumps(an_event(at, request=f"waits-{at}") | more).encode())
+
+    long_ago = time.time_ns() // 10**6 - 3_600_000
+    landing.add([event_of(101, tenant="demo")], received_at=long_ago)
+    plan = landing.plan_release(Bookmark(reader_id="r"), now=2**42)
+    landing.retention.note(plan.end)
+    landing.add([event_of(102, tenant="demo")], received_at=long_ago)
+    landing.add([event_of(103, tenant="demo"), event_of(104, tenant="other")])
+    assert stage(101)[0] == "released"
+    assert stage(102)[0] == "settled"
+    assert stage(103)[0] == "received"
+    aside, why = stage(104)
+    assert aside == "set aside"
+    assert "quarantine entry 1, another tenant: " in why
+
+
+def test_an_order_is_found_whatever_the_form_of_proof(day: ShopDay, landing: LandingStore) -> None:
+    for at in (11, 12, 105):
+        body = an_event(at, request=f"fr-{at}")
+        body["payload"]["order_id"] = 'o-"1"_%'
+        landing.add([check_event(json.dumps(body).encode())])
+    other = an_event(106)
+    other["payload"]["order_id"] = 'o-"1"xx'
+    landing.add([check_event(json.dumps(other).encode())])
+    ids = [event_id_of(landing, at) for at in (11, 12, 105)]
+    rows = in_landing(landing, day, '--order=o-"1"_%')
+    assert [row["event_id"] for row in rows] == ids
+    assert rows[-1]["stage"] == "received"
+
+
+def event_id_of(store: LandingStore, at: int) -> str:
+    with store.transaction() as connection:
+        query = sa.text("SELECT event_id FROM fulfillment_event WHERE logical_timestamp = :at")
+        return str(connection.scalar(query, {"at": at}))
+
+
+def test_a_landing_store_that_is_not_there_is_one_line(day: ShopDay, tmp_path: Path) -> None:
+    done = run(day, "--event=none", f"--landing-url=sqlite:///{tmp_path / 'none.db'}")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "--landing-url: there is no file" in done.stderr
+    assert "[NSS-236]" in done.stderr
+    assert not (tmp_path / "none.db").exists()
 
 
 def test_what_cannot_be_asked_ends_with_2(day: ShopDay) -> None:

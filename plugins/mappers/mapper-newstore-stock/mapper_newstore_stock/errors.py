@@ -194,6 +194,15 @@ class OlderLedgerError(LedgerError):
     code = "NSS-233"
 
 
+class LandingStoreError(MapperError):
+    """The landing store named by `--landing-url` cannot be read.
+
+    Correct the URL, or start its database; without it only the ledger is asked.
+    """
+
+    code = "NSS-236"
+
+
 class NotKnownError(LedgerError):
     """The ledger knows nothing of the key, event or order a command asks about.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import logging
@@ -20,8 +21,9 @@ from mapper_newstore_stock.errors import ConfigurationError, FoundError
 from mapper_newstore_stock.formats import format_option
 from mapper_newstore_stock.ledger import queries
 from mapper_newstore_stock.ledger.history import history
+from mapper_newstore_stock.ledger.landing import landing
 from mapper_newstore_stock.ledger.reading import reading
-from mapper_newstore_stock.ledger.whereabouts import whereabouts
+from mapper_newstore_stock.ledger.whereabouts import Asked, whereabouts
 from mapper_newstore_stock.newstore_options import newstore_options
 from mapper_newstore_stock.report import command as report_command
 from mapper_newstore_stock.serve.command import serve
@@ -81,6 +83,17 @@ for command in (check, *WATCHES):
 )
 @click.option("--event", "event_id", metavar="ID", help="Say where the units of an event are now.")
 @click.option("--order", "order_id", metavar="ID", help="Say where the units of an order are now.")
+@click.option(
+    "--landing-url",
+    envvar="TAP_NEWSTORE_FULFILLMENT_LANDING_URL",
+    help="SQLAlchemy URL of the landing store: what came and is not here yet, or was set aside.",
+)
+@click.option(
+    "--settle-seconds",
+    type=int,
+    envvar="TAP_NEWSTORE_FULFILLMENT_SETTLE_SECONDS",
+    help="How long the tap lets an event wait.",
+)
 @format_option
 @click.pass_obj
 def explain(
@@ -90,6 +103,8 @@ def explain(
     node: str | None,
     product: str | None,
     since: dt.datetime | None,
+    landing_url: str | None,
+    settle_seconds: int | None,
     write: Write,
     **ids: str | None,
 ) -> None:
@@ -103,7 +118,8 @@ def explain(
         raise ConfigurationError("explain: needs --node and --product (and may have --since), or --event, or --order")
     with reading(ledger_url) as connection:
         if node is None or product is None:
-            write(whereabouts(connection, **ids))
+            with landing(landing_url) if landing_url else contextlib.nullcontext() as store:
+                write(whereabouts(connection, Asked(**ids), store, settle_seconds))
         elif since is None:
             write(queries.explain(connection, node, product))
         else:
