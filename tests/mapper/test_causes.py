@@ -57,12 +57,45 @@ def test_future_inventory_is_only_where_it_is_said_or_seen_to_be() -> None:
         (Past(frozenset({13}), covered=1), "unexplained"),
         (Past(is_recent=True), "not_visible"),
         (Past(frozenset({14}), is_recent=True), "unexplained"),
+        (Past(frozenset({14}), is_recent=True, is_repeat=True), "not_visible"),
+        (Past(frozenset({14}), is_recent=True, is_repeat=True, shows=True), "unexplained"),
+        (Past(frozenset({14}), is_repeat=True), "unexplained"),
     ],
 )
 def test_an_earlier_number_was_refused_or_is_not_yet_replaced(past: Past, cause: str) -> None:
     finding = found(12, past=past)
     # Too much is promised in any case.
     assert (finding.cause, finding.above, finding.is_wrong) == (cause, 2, True)
+
+
+@pytest.mark.parametrize(
+    ("atp", "insights", "cause"),
+    [
+        (7, Insights(), "ahead"),
+        (8, Insights(), "ahead"),
+        (8, Insights(allocations=2), "ahead"),
+        (6, Insights(allocations=2), "ahead"),
+        (6, Insights(reservations=1), "ahead"),
+        (6, Insights(), "unexplained"),
+        (11, Insights(), "unexplained"),
+    ],
+)
+def test_units_no_range_covers_explain_a_number_whether_newstore_lists_them_or_not(
+    atp: int, insights: Insights, cause: str
+) -> None:
+    finding = found(atp, insights, known=Known(ahead=3))
+    assert (finding.cause, finding.is_wrong) == (cause, cause == "unexplained")
+
+
+def test_units_no_range_covers_come_off_the_number_before_an_import_shows() -> None:
+    past = Past(frozenset({12}), is_recent=True)
+    assert found(9, known=Known(ahead=3), line=LINE._replace(sent=5), past=past).cause == "not_visible"
+    assert found(9, known=Known(ahead=3), line=LINE._replace(sent=5), past=Past(frozenset({12}))).cause == "refused"
+
+
+def test_units_no_range_covers_and_safety_stock_may_both_be_subtracted() -> None:
+    assert found(5, known=Known(ahead=3), ways=Ways(safety_stock=2)).cause == "ahead"
+    assert found(4, known=Known(ahead=3), ways=Ways(safety_stock=2)).cause == "unexplained"
 
 
 @pytest.mark.parametrize(("atp", "cause"), [(8, "safety_stock"), (7, "unexplained"), (11, "unexplained")])

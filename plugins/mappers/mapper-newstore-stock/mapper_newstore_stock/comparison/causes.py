@@ -96,18 +96,20 @@ class Past:
     Attributes:
         earlier: Numbers sent by earlier cuts.
         covered: Units whose completions the last cut's range covers.
+        is_repeat: The last cut carried the number of the one before: what NewStore had in between may be any number.
         shows: Other keys of the cut show their new numbers; None: nothing proves it or contradicts it.
         is_recent: The import is not confirmed, or so young that it need not be visible.
     """
 
     earlier: frozenset[int] = frozenset()
     covered: int = 0
+    is_repeat: bool = False
     shows: bool | None = None
     is_recent: bool = False
 
     def holds(self, number: int) -> bool:
         """Return whether NewStore's number is an earlier one, or what it shows before an import is visible."""
-        return number in self.earlier or number + self.covered in self.earlier
+        return self.is_repeat or not self.earlier or not self.earlier.isdisjoint({number, number + self.covered})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,7 +180,7 @@ def judge(line: Line, atp: int | None, insights: Insights | None, *, known: Know
     if atp is None:
         cause = _of_absent(known, past)
     elif rest:
-        cause = _of_rest(line, rest, insights or Insights(), past, ways)
+        cause = _of_rest(line, rest, insights or Insights(), known, past, ways)
     else:
         cause = _of_right_number(line, insights or Insights(), known)
     above = 0 if cause == "future" else max(rest, 0)
@@ -191,14 +193,17 @@ def _of_absent(known: Known, past: Past) -> Cause:
     return "not_visible" if past.is_recent and not past.shows else "not_known"
 
 
-def _of_rest(line: Line, rest: int, insights: Insights, past: Past, ways: Ways) -> Cause:
+def _of_rest(line: Line, rest: int, insights: Insights, known: Known, past: Past, ways: Ways) -> Cause:
     """Return the cause of a number that is not the one sent."""
     if rest > 0 and (insights.future_allocations or line.fulfillment_node_id in ways.future_nodes):
         return "future"
+    # Whether the lists have completed units that no range covers is not known (newstore-api.md, section 5).
+    if known.ahead and -known.ahead - ways.safety_stock <= rest < 0:
+        return "ahead"
     number = rest + (line.sent or 0)
-    if past.is_recent and not past.shows and (past.holds(number) or not past.earlier):
+    if past.is_recent and not past.shows and (past.holds(number) or past.holds(number + known.ahead)):
         return "not_visible"
-    if number in past.earlier:
+    if not past.earlier.isdisjoint({number, number + known.ahead}):
         return "refused"
     return "safety_stock" if -ways.safety_stock <= rest < 0 else "unexplained"
 

@@ -37,7 +37,7 @@ class Comparison:
         connection: To the ledger, for reading.
         newstore: Asks NewStore for its numbers.
         ways: How this tenant counts.
-        visible_since: An import begun before this moment is visible.
+        visible_since: An import that ended before this moment is visible.
     """
 
     def __init__(
@@ -127,6 +127,7 @@ class Comparison:
                 self._imports.of(line.cut),
                 earlier=frozenset(earlier.get(line.key, ())) - {line.sent},
                 covered=covered.get(line.key, 0),
+                is_repeat=line.cut is not None and earlier.get(line.key, [None])[0] == line.sent,
             )
             for line in lines
         }

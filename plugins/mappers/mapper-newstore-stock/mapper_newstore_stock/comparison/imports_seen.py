@@ -10,9 +10,10 @@ import sqlalchemy as sa
 
 from mapper_newstore_stock.comparison.causes import Line, Past, rest_of
 from mapper_newstore_stock.comparison.lines import STREAMED, read_covered, read_earlier
+from mapper_newstore_stock.ledger.history import confirmed_at
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.queries import acknowledged_cut
-from mapper_newstore_stock.ledger.tables import cut, cut_item, on_hand, run
+from mapper_newstore_stock.ledger.tables import cut, cut_item, on_hand
 
 if t.TYPE_CHECKING:
     from mapper_newstore_stock.comparison.causes import Ways
@@ -31,7 +32,7 @@ class ImportsSeen:
         connection: To the ledger, for reading.
         newstore: Asks NewStore for its numbers.
         ways: How this tenant counts.
-        visible_since: An import begun before this moment is visible.
+        visible_since: An import that ended before this moment is visible.
     """
 
     def __init__(
@@ -66,10 +67,11 @@ class ImportsSeen:
         return found
 
     def _is_recent(self, number: int | None) -> bool:
-        started = sa.select(run.c.started_at).join(cut, cut.c.run == run.c.run).where(cut.c.cut == number)
-        began = self._connection.scalar(started)
-        is_confirmed = number is not None and number <= self._acknowledged
-        return not is_confirmed or (began is not None and dt.datetime.fromisoformat(began) > self._visible_since)
+        if number is None or number > self._acknowledged:
+            return True
+        # Of its end no more is known than that it was before this; it may be hours after its own run began.
+        confirmed = confirmed_at(self._connection, number)
+        return confirmed is not None and dt.datetime.fromisoformat(confirmed) > self._visible_since
 
     def _shows(self, number: int | None) -> bool | None:
         if number not in self._shown:
