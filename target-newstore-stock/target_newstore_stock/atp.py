@@ -17,12 +17,14 @@ if t.TYPE_CHECKING:
 
 PATH = "/v0/availabilities"
 MOST_KEYS = 2000
+#: No shop has as many units of anything.
+MOST_UNITS = 2**53
 
 
 class _Row(msgspec.Struct):
     fulfillment_node_id: str | int
     product_id: str | int
-    atp: int
+    atp: t.Annotated[int, msgspec.Meta(ge=-MOST_UNITS, le=MOST_UNITS)]
 
 
 class _Rows(msgspec.Struct):

@@ -207,9 +207,9 @@ def test_a_token_of_any_life_serves_or_is_one_line(
     call: Callable[[], object], server: ScriptedHttp, seconds: bytes
 ) -> None:
     server.answers["/token"] = answer(200, b'{"access_token": "t", "expires_in": ' + seconds + b"}")
-    server.answers[PAGE] = answer(200)
+    server.answers[PAGE] = answer(200, b'{"items": []}')
     with contextlib.suppress(*ERRORS):
-        assert call() in ({}, {"items": []})
+        assert call() == {"items": []}
 
 
 @pytest.mark.parametrize("asked", ["²", "-1", "soon", "Thu, 99 Foo 2026", "1.5", ""])

@@ -44,7 +44,7 @@ def compare_at(day: ShopDay, settings: Row, *options: str, seconds: float = 60) 
     arguments = (*ledger, "diff", "--format=json", *options)
     done = run_command("newstore-stock-ledger", *arguments, seconds=seconds, variables=variables)
     assert "Traceback" not in done.stderr, done.stderr
-    rows = json.loads(done.stdout) if done.stdout else []
+    rows = json.loads(done.stdout) if done.stdout and done.stdout[0] == "[" else []
     return Compared(done.returncode, {row["product_id"]: row for row in rows}, done.stderr)
 
 

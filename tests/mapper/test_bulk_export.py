@@ -26,6 +26,8 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
 BULK = "/v0/d/availabilities/bulk"
+#: An item with a number no shop has.
+MUCH = b'[{"product_id": "A", "fulfillment_node_id": "DC01", "atp": %s}]'
 ODD = ["A", '"}, {"', "}", "},", "ü\\", "x{y", "], [", "4711"]
 
 
@@ -115,6 +117,9 @@ def test_no_token_goes_where_the_link_of_an_export_leads(tmp_path: Path, monkeyp
         (b'{"availability_export_id": "1"}', b"LINK", b'[{"product_id": "A", ', "not a list of availabilities"),
         (b'{"availability_export_id": "1"}', b"LINK", b"\x1f\x8bno", "not a list of availabilities"),
         (b'{"availability_export_id": "1"}', b"GONE", b"", "answered 404"),
+        (b'{"availability_export_id": "1"}', b"LINK", MUCH % b"9007199254740993", "Expected `int` <= 9007199254740992"),
+        (b'{"availability_export_id": "1"}', b"LINK", MUCH % b"-10000000000000000000", "Expected `int` >= -90"),
+        (b'{"availability_export_id": "1"}', b"LINK", MUCH % b"1e400", "Number out of range"),
     ],
 )
 def test_an_export_that_cannot_be_used_is_one_line(

@@ -35,8 +35,8 @@ def test_an_import_that_took_long_has_its_hour_from_its_end(
             # From here on nothing new is shown.
             newstore.set_faults(atp_seconds=100_000)
         # The run that reads in the state that NewStore has the import; the ones after it say nothing new.
-        for begun in (confirmed, confirmed / 2):
-            day.begun_at = minutes_ago(begun)
+        for later in (confirmed, confirmed / 2):
+            day.begun_at = minutes_ago(later)
             assert day.run() == []
         assert compare(day, newstore).causes == {"A": cause}
 

@@ -27,7 +27,9 @@ PAUSES = (0.5, 1.0, 2.0)
 LONGEST_PAUSE = 300.0
 #: What to do when NewStore does not answer as it should.
 REACH = "Check the address and the credentials, then run the command again"
-COLUMNS = ("fulfillment_node_id", "product_id", "sent", "atp", "demand")
+#: No shop has as many units of anything, and every database and JSON reader takes such a number as it is.
+MOST_UNITS = 2**53
+Units = t.Annotated[int, msgspec.Meta(ge=-MOST_UNITS, le=MOST_UNITS)]
 
 
 class Token(msgspec.Struct):
@@ -41,13 +43,13 @@ class Availability(msgspec.Struct):
 
     fulfillment_node_id: str | int
     product_id: str | int
-    atp: int
+    atp: Units
 
 
 class AvailabilityList(msgspec.Struct):
     """NewStore's answer; it leaves out keys it does not know."""
 
-    items: list[Availability] = []
+    items: list[Availability]
 
 
 Answer = t.TypeVar("Answer", bound=msgspec.Struct)

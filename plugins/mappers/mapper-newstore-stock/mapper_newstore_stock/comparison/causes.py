@@ -180,7 +180,7 @@ def judge(line: Line, atp: int | None, insights: Insights | None, *, known: Know
     if atp is None:
         cause = _of_absent(known, past)
     elif rest:
-        cause = _of_rest(line, rest, insights or Insights(), known, past, ways)
+        cause = _of_rest(line, rest, insights or Insights(), known=known, past=past, ways=ways)
     else:
         cause = _of_right_number(line, insights or Insights(), known)
     above = 0 if cause == "future" else max(rest, 0)
@@ -193,7 +193,7 @@ def _of_absent(known: Known, past: Past) -> Cause:
     return "not_visible" if past.is_recent and not past.shows else "not_known"
 
 
-def _of_rest(line: Line, rest: int, insights: Insights, known: Known, past: Past, ways: Ways) -> Cause:
+def _of_rest(line: Line, rest: int, insights: Insights, *, known: Known, past: Past, ways: Ways) -> Cause:
     """Return the cause of a number that is not the one sent."""
     if rest > 0 and (insights.future_allocations or line.fulfillment_node_id in ways.future_nodes):
         return "future"

@@ -9,8 +9,10 @@ import typing as t
 
 import msgspec
 
-from mapper_newstore_stock.availabilities import Availabilities, call
+from mapper_newstore_stock.availabilities import MOST_UNITS, Availabilities, call
 from mapper_newstore_stock.comparison.causes import Insights
+from mapper_newstore_stock.errors import ServerError
+from mapper_newstore_stock.masking import masked
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,9 +30,13 @@ AT_ONCE = 8
 class InsightLists(msgspec.Struct):
     """NewStore's answer; what an entry holds is not documented but for one being one promise."""
 
-    allocations: list[t.Any] = []
-    reservations: list[t.Any] = []
-    future_allocations: list[t.Any] = []
+    allocations: list[t.Any] | msgspec.UnsetType = msgspec.UNSET
+    reservations: list[t.Any] | msgspec.UnsetType = msgspec.UNSET
+    future_allocations: list[t.Any] | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Entry(msgspec.Struct):
+    quantity: t.Annotated[int, msgspec.Meta(ge=1, le=MOST_UNITS)] = 1
 
 
 class NewStoreNumbers:
@@ -113,7 +119,10 @@ class InsightReader:
         self._pace.wait()
         query = {"product_id": key[1], "fulfillment_node_id": key[0]}
         lists = call(self._session, self._url, InsightLists, method="GET", params=query)
-        return Insights(*(_units(entries) for entries in msgspec.structs.astuple(lists)))
+        if lists == InsightLists():
+            said = "with neither allocations nor reservations: no stock insights"
+            raise ServerError(f"GET {masked(self._url)} answered 200 {said}. Check the URL")
+        return Insights(*(_units(entries or []) for entries in msgspec.structs.astuple(lists)))
 
 
 def _units(entries: list[t.Any]) -> int:
@@ -122,5 +131,7 @@ def _units(entries: list[t.Any]) -> int:
 
 
 def _quantity(entry: t.Any) -> int:
-    units = entry.get("quantity", 1) if isinstance(entry, dict) else 1
-    return units if isinstance(units, int) and not isinstance(units, bool) and units > 0 else 1
+    try:
+        return msgspec.convert(entry, _Entry, strict=False).quantity
+    except msgspec.ValidationError:
+        return 1
