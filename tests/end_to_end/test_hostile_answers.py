@@ -126,7 +126,7 @@ def test_no_password_of_a_netrc_takes_the_place_of_newstores_token(
 ) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login someone password hush-hush\n", encoding="utf-8")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    server.answers[PAGE] = answer(200)
+    server.answers[PAGE] = answer(200, b'{"items": []}')
     call()
     sent = [re.findall(r"(?mi)^authorization: (.*?)\r?$", request.head) for request in server.requests]
     assert sent == [[], ["Bearer t"]]

@@ -10,8 +10,17 @@ import typing as t
 import msgspec
 import requests
 
+from mapper_newstore_stock.bearer import Bearer, Token
 from mapper_newstore_stock.errors import ServerError
-from mapper_newstore_stock.http_session import TOKEN, HttpSession, RedirectError, in_one_line, retry_after, said
+from mapper_newstore_stock.http_session import (
+    TOKEN,
+    HttpSession,
+    RedirectError,
+    in_one_line,
+    read_json,
+    retry_after,
+    said,
+)
 from mapper_newstore_stock.masking import masked
 
 if t.TYPE_CHECKING:
@@ -30,12 +39,6 @@ REACH = "Check the address and the credentials, then run the command again"
 #: No shop has as many units of anything, and every database and JSON reader takes such a number as it is.
 MOST_UNITS = 2**53
 Units = t.Annotated[int, msgspec.Meta(ge=-MOST_UNITS, le=MOST_UNITS)]
-
-
-class Token(msgspec.Struct):
-    """What is needed of NewStore's answer to a sign-in."""
-
-    access_token: str
 
 
 class Availability(msgspec.Struct):
@@ -100,19 +103,29 @@ class Availabilities:
 
 
 def signed_in(
-    auth_url: str, client_id: str, client_secret: str, sleep: Callable[[float], None] = time.sleep
+    auth_url: str,
+    client_id: str,
+    client_secret: str,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
 ) -> requests.Session:
-    """Return a session with a bearer token (newstore-api.md, section 1).
+    """Return a session with a bearer token, which is renewed in time (newstore-api.md, section 1).
 
     Raises:
         LedgerError: the credentials are refused, or nobody answers.
     """
-    session = HttpSession()
     form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
-    token = call(session, auth_url, Token, sleep=sleep, data=form).access_token
-    if not TOKEN.fullmatch(token):
-        raise ServerError(f"POST {masked(auth_url)} did not answer with a token. Check the URL")
-    session.headers["Authorization"] = f"Bearer {token}"
+
+    def get() -> Token:
+        with HttpSession() as unsigned:
+            token = call(unsigned, auth_url, Token, sleep=sleep, data=form)
+        if not TOKEN.fullmatch(token.access_token):
+            raise ServerError(f"POST {masked(auth_url)} did not answer with a token. Check the URL")
+        return token
+
+    session = HttpSession()
+    session.auth = bearer = Bearer(get, clock)
+    bearer.header()
     return session
 
 
@@ -123,21 +136,30 @@ def call(
     *,
     method: str = "POST",
     sleep: Callable[[float], None] = time.sleep,
+    take_turn: Callable[[], None] = lambda: None,
     **request: t.Any,
 ) -> Answer:
-    """Call NewStore, and return the answer; a call that came too often is repeated a few times.
+    """Call NewStore, and return the answer.
+
+    A call that came too often is repeated a few times, and one whose token is refused once, with a new one. Before
+    each, `take_turn` waits until it may be made.
 
     Raises:
         LedgerError: there is no answer, it is an error, or it is not of the kind expected.
     """
-    answer = _send(session, method, url, **request)
+
+    def send() -> requests.Response:
+        take_turn()
+        return _send(session, method, url, **request)
+
+    answer = _with_good_token(session, send)
     for pause in PAUSES:
         if answer.status_code != 429:
             break
         seconds = min(retry_after(answer) or pause, LONGEST_PAUSE)
         logger.warning("NewStore answered 429; trying again in %.1f s", seconds)
         sleep(seconds)
-        answer = _send(session, method, url, **request)
+        answer = _with_good_token(session, send)
     answered = f"{method} {masked(url)} answered {answer.status_code}"
     if not answer.ok:
         raise ServerError(f"{answered}: {said(answer)}", REACH)
@@ -148,6 +170,25 @@ def call(
         raise ServerError(
             f"{answered} with a body that cannot be used: {in_one_line(str(error))}. Check the URL"
         ) from error
+
+
+def _with_good_token(session: requests.Session, send: Callable[[], requests.Response]) -> requests.Response:
+    answer = send()
+    if not isinstance(session.auth, Bearer) or not _is_token_refused(answer):
+        return answer
+    session.auth.drop(answer.request)
+    return send()
+
+
+def _is_token_refused(answer: requests.Response) -> bool:
+    """Return whether the token is; a 403 without a JSON body is the limit per IP address."""
+    if answer.status_code != 403:
+        return answer.status_code == 401
+    try:
+        read_json(answer)
+    except ValueError:
+        return False
+    return True
 
 
 def _send(session: requests.Session, method: str, url: str, **request: t.Any) -> requests.Response:

@@ -116,9 +116,8 @@ class InsightReader:
                 raise
 
     def _ask(self, key: Key) -> Insights:
-        self._pace.wait()
         query = {"product_id": key[1], "fulfillment_node_id": key[0]}
-        lists = call(self._session, self._url, InsightLists, method="GET", params=query)
+        lists = call(self._session, self._url, InsightLists, method="GET", take_turn=self._pace.wait, params=query)
         if lists == InsightLists():
             said = "with neither allocations nor reservations: no stock insights"
             raise ServerError(f"GET {masked(self._url)} answered 200 {said}. Check the URL")
