@@ -18,12 +18,12 @@ if t.TYPE_CHECKING:
 PATH = "/v0/stock/insights"
 #: NewStore answers 90 a second. Calls that were delayed on their way may come closer together than they were made.
 PAUSE_SECONDS = 1 / 80
-#: How many keys of an import are asked for: six seconds of calls.
-MOST_KEYS = 500
 
 
 class _Insights(msgspec.Struct):
-    future_allocations: list[t.Any] = []
+    allocations: list[t.Any] | msgspec.UnsetType = msgspec.UNSET
+    reservations: list[t.Any] | msgspec.UnsetType = msgspec.UNSET
+    future_allocations: list[t.Any] | msgspec.UnsetType = msgspec.UNSET
 
 
 class FutureInventory:
@@ -59,7 +59,7 @@ class FutureInventory:
         """
         at_dcs = [key for key in keys if key[0] in self._nodes or self._is_dc(key[0])]
         found = {key for key in at_dcs if key[0] in self._nodes}
-        for key in [key for key in at_dcs if key not in found][:MOST_KEYS]:
+        for key in [key for key in at_dcs if key not in found]:
             if self._is_promised(key):
                 found.add(key)
             self._sleep(PAUSE_SECONDS)
@@ -68,6 +68,9 @@ class FutureInventory:
     def _is_promised(self, key: Key) -> bool:
         answer = self._client.get(PATH, product_id=key[1], fulfillment_node_id=key[0])
         try:
-            return bool(msgspec.convert(answer, _Insights, strict=False).future_allocations)
+            insights = msgspec.convert(answer, _Insights, strict=False)
         except msgspec.ValidationError as error:
             raise ApiError(f"GET {PATH}: not stock insights: {error}") from error
+        if insights == _Insights():
+            raise ApiError(f"GET {PATH}: not stock insights: neither allocations nor reservations")
+        return bool(insights.future_allocations)

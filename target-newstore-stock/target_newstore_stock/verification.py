@@ -29,6 +29,8 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger("target-newstore-stock.verification")
 
 LONGEST_WAIT_SECONDS = 60.0
+#: Keys that are asked for future inventory together: six seconds of calls.
+KEYS_AT_ONCE = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Verdict:
         missing: Keys without any ATP.
         not_visible: Those above whose ATP is what it was before the import.
         future: How many are above because of future inventory; they contradict nothing.
+        unasked: How many of those above were not asked for future inventory: another one without has settled it.
     """
 
     keys: int
@@ -66,6 +69,7 @@ class Verdict:
     missing: list[Key]
     not_visible: frozenset[Key] = frozenset()
     future: int = 0
+    unasked: int = 0
 
     @property
     def is_good(self) -> bool:
@@ -88,7 +92,8 @@ class Verdict:
         if not self.is_good:
             said = f"{len(self.above)} of {self.keys} keys above the imported quantity, {len(self.missing)} not shown"
             hint = f", {len(self.not_visible)} as before the import" if self.not_visible else ""
-            return f"{said}{hint}{future}"
+            unasked = f", {self.unasked} of them not asked for future inventory" if self.unasked else ""
+            return f"{said}{hint}{unasked}{future}"
         if not self.had_to_change:
             return f"{self.keys} keys read, none had to change and none is above the imported quantity{future}"
         return f"{self.keys} keys read, all {self.had_to_change} that had to change have, {self.changed} differ{future}"
@@ -148,15 +153,29 @@ class Verification:
             shown.update(self._read(key.key for key in open_keys))
             open_keys = _contradicting(expected, shown, future)
             # Asked for once each: what is not promised now will hardly be while this waits.
-            above = {key.key for key in open_keys if key.key in shown} - asked
-            future |= self._find_future(sorted(above))
-            asked |= above
+            above = sorted({key.key for key in open_keys if key.key in shown} - asked)
+            future |= self._future_of(above, asked)
             open_keys = _contradicting(open_keys, shown, future)
             if not open_keys or self._clock() >= deadline:
-                return _verdict(expected, shown, future)
+                return _verdict(expected, shown, future, asked)
             logger.info("NewStore does not show the import yet: %d of %d keys", len(open_keys), len(expected))
             self._sleep(wait)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+
+    def _future_of(self, above: list[Key], asked: set[Key]) -> set[Key]:
+        """Return which keys have future inventory, and note which were asked for.
+
+        Once a key has none the import is contradicted, or does not show yet: of many keys the rest is not asked for.
+        """
+        future: set[Key] = set()
+        for start in range(0, len(above), KEYS_AT_ONCE):
+            some = above[start : start + KEYS_AT_ONCE]
+            found = self._find_future(some)
+            future |= found
+            asked.update(some)
+            if len(found) < len(some):
+                break
+        return future
 
 
 def _contradicting(expected: list[Expected], shown: dict[Key, int], future: set[Key]) -> list[Expected]:
@@ -166,7 +185,7 @@ def _contradicting(expected: list[Expected], shown: dict[Key, int], future: set[
     ]
 
 
-def _verdict(expected: list[Expected], shown: dict[Key, int], future: set[Key]) -> Verdict:
+def _verdict(expected: list[Expected], shown: dict[Key, int], future: set[Key], asked: set[Key]) -> Verdict:
     contradicting = _contradicting(expected, shown, future)
     return Verdict(
         keys=len(expected),
@@ -176,4 +195,5 @@ def _verdict(expected: list[Expected], shown: dict[Key, int], future: set[Key]) 
         missing=[key.key for key in expected if key.key not in shown],
         not_visible=frozenset(key.key for key in contradicting if key.key in shown and shown[key.key] == key.before),
         future=len(future),
+        unasked=sum(key.key in shown and key.key not in asked for key in contradicting),
     )

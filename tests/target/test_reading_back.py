@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import typing as t
 
 import pytest
 from target_newstore_stock.records import StockRecord
 from target_newstore_stock.stock_file import StockFile, encode_item
-from target_newstore_stock.verification import Verification
+from target_newstore_stock.verification import Verdict, Verification
 
 from tests.target.runs import run_target, summary_of
 from tests.target.stock_messages import a_cut, a_record, a_state, acknowledged
@@ -82,6 +83,50 @@ def test_a_store_has_no_future_inventory(newstore: NewStore, tmp_path: Path) -> 
     cut = a_cut(1, {"A": 7}, node="NYC1")
     done = run_target(newstore, tmp_path, *cut, a_state(1), verify="fail", verify_timeout_seconds=0.3)
     assert (done.code, newstore.insights()["calls"]) == (1, 0)
+
+
+def reading_back(future: set[str], *, products: int, timeout_seconds: float = 10) -> tuple[Verdict, list[int]]:
+    """Read back an import above whose numbers NewStore stays; return the verdict, and how many keys each look asked."""
+    file = StockFile()
+    for number in range(products):
+        record = StockRecord("DC01", f"P{number:04}", 7)
+        file.add(record, encode_item(record))
+    asked: list[int] = []
+
+    def find_future(keys: t.Iterable[t.Any]) -> set[t.Any]:
+        some = set(keys)
+        asked.append(len(some))
+        return {key for key in some if key[1] in future}
+
+    now = itertools.count()
+    verification = Verification(
+        lambda keys: dict.fromkeys(keys, 10),
+        find_future,
+        sample=0,
+        timeout_seconds=timeout_seconds,
+        poll_seconds=1,
+        sleep=lambda _: None,
+        clock=lambda: float(next(now)),
+    )
+    verdict = verification.after(verification.before(file))
+    file.close()
+    return verdict, asked
+
+
+def test_any_number_of_keys_may_have_future_inventory() -> None:
+    verdict, asked = reading_back({f"P{number:04}" for number in range(1_200)}, products=1_200)
+    assert (verdict.is_good, verdict.future, asked) == (True, 1_200, [500, 500, 200])
+
+
+@pytest.mark.parametrize("timeout_seconds", [0, 2])
+def test_no_more_is_asked_of_newstore_once_a_key_contradicts_an_import(timeout_seconds: float) -> None:
+    future = {f"P{number:04}" for number in range(1_200)} - {"P0007"}
+    verdict, asked = reading_back(future, products=1_200, timeout_seconds=timeout_seconds)
+    assert not verdict.is_good
+    assert ("DC01", "P0007") in {key for key, *_ in verdict.above}
+    assert asked[0] == 500
+    assert sum(asked) <= 500 * (timeout_seconds + 1)
+    assert f", {1_200 - sum(asked)} of them not asked for future inventory" in str(verdict) or sum(asked) == 1_200
 
 
 @pytest.mark.parametrize(("sample", "read"), [(3, 3), (0, 10), (100, 10)])
