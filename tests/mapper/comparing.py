@@ -31,14 +31,14 @@ class Compared(t.NamedTuple):
         return {product: row["cause"] for product, row in self.rows.items()}
 
 
-def compare(day: ShopDay, newstore: NewStore, *options: str, seconds: float = 60) -> Compared:
-    """Run `diff` and return what it says of each product."""
-    return compare_at(day, newstore.target_settings, *options, seconds=seconds)
+def compare(day: ShopDay, newstore: NewStore, *options: str, seconds: float = 60, **settings: str) -> Compared:
+    """Run `diff`, with more of the target's settings, and return what it says of each product."""
+    return compare_at(day, {**newstore.target_settings, **settings}, *options, seconds=seconds)
 
 
 def compare_at(day: ShopDay, settings: Row, *options: str, seconds: float = 60) -> Compared:
     """Run `diff` against the NewStore that the target's settings lead to."""
-    names = ("api_url", "auth_url", "client_id", "client_secret")
+    names = {"api_url", "auth_url", "client_id", "client_secret", "mode", "future_inventory_nodes"} & set(settings)
     variables = {f"TARGET_NEWSTORE_STOCK_{name.upper()}": str(settings[name]) for name in names}
     ledger = ("--ledger-url", day.settings["ledger_url"])
     arguments = (*ledger, "diff", "--format=json", *options)

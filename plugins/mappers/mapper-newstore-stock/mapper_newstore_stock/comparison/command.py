@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import itertools
 import logging
 import typing as t
@@ -11,10 +10,11 @@ import click
 
 from mapper_newstore_stock.comparison import repair
 from mapper_newstore_stock.comparison.bulk_export import ask_for_export, beside, read_export
-from mapper_newstore_stock.comparison.causes import MENDABLE, Ways
+from mapper_newstore_stock.comparison.causes import MENDABLE
 from mapper_newstore_stock.comparison.findings import Comparison
 from mapper_newstore_stock.comparison.insights import NewStoreNumbers
 from mapper_newstore_stock.comparison.lines import read_lines
+from mapper_newstore_stock.comparison.options import Understanding, understanding_options
 from mapper_newstore_stock.comparison.rows import COLUMNS, FOR_PEOPLE, agreeing_row, row_of
 from mapper_newstore_stock.errors import ConfigurationError, FoundError, NotKnownError
 from mapper_newstore_stock.formats import format_option
@@ -22,7 +22,6 @@ from mapper_newstore_stock.ledger.queries import Table
 from mapper_newstore_stock.ledger.reading import reading
 from mapper_newstore_stock.newstore_options import (
     NAMES,
-    NEWSTORE,
     newstore_options,
     sign_in,
     tenant_option,
@@ -30,16 +29,15 @@ from mapper_newstore_stock.newstore_options import (
 )
 
 if t.TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator
 
     import sqlalchemy as sa
 
-    from mapper_newstore_stock.comparison.causes import Finding, Line
+    from mapper_newstore_stock.comparison.causes import Finding, Line, Ways
     from mapper_newstore_stock.formats import Write
 
 logger = logging.getLogger("newstore-stock-ledger")
-
-VISIBLE_MINUTES = 60.0
 
 
 class _Asked(t.NamedTuple):
@@ -55,19 +53,10 @@ class _Asked(t.NamedTuple):
 @click.command()
 @newstore_options
 @tenant_option
-@click.option("--mode", envvar=f"{NEWSTORE}MODE", help="The target's setting `mode`.")
+@understanding_options
 @click.option("--all", "everything", is_flag=True, help="Show also keys on which all agree.")
 @click.option("--key", "keys", multiple=True, metavar="NODE/PRODUCT", help="Compare only this key; repeatable.")
 @click.option("--bulk", "is_bulk", is_flag=True, help="Read ATP from one availability export of the whole shop.")
-@click.option("--future-node", multiple=True, metavar="NODE", help="Future inventory is loaded here; repeatable.")
-@click.option("--safety-stock", type=click.IntRange(0), default=0, help="Units NewStore may hold back of a key.")
-@click.option(
-    "--visible-minutes",
-    type=float,
-    default=VISIBLE_MINUTES,
-    show_default=True,
-    help="So long an import that has finished may not be visible.",
-)
 @click.option("--repair", "mends", is_flag=True, help="Say which keys the next run should send again.")
 @click.option("--yes", is_flag=True, help="With --repair: note in the ledger that it does.")
 @format_option
@@ -98,19 +87,9 @@ def diff(ledger_url: str, /, *, tenant: str | None, mends: bool, yes: bool, writ
     _judge(_mend(ledger_url, found, wrong, yes=yes) if mends else wrong)
 
 
-def _asked(
-    *,
-    keys: tuple[str, ...],
-    is_bulk: bool,
-    everything: bool,
-    mode: str | None,
-    future_node: tuple[str, ...],
-    safety_stock: int,
-    visible_minutes: float,
-) -> _Asked:
-    ways = Ways(mode == "atp", safety_stock, frozenset(future_node))
-    visible_since = dt.datetime.now(tz=dt.UTC) - dt.timedelta(minutes=visible_minutes)
-    return _Asked(tuple(_key(text) for text in keys), is_bulk, everything, ways, visible_since)
+def _asked(*, keys: tuple[str, ...], is_bulk: bool, everything: bool, **understanding: t.Any) -> _Asked:
+    how = Understanding.taken_from(understanding)
+    return _Asked(tuple(_key(text) for text in keys), is_bulk, everything, *how)
 
 
 def _key(text: str) -> tuple[str, str]:
