@@ -14,6 +14,7 @@ from mapper_newstore_stock.report.events import Move
 from mapper_newstore_stock.report.figures import Completion, KeyHistory, Sent
 from mapper_newstore_stock.report.markup import VOID, element
 
+from tests.mapper.comparing import import_cuts
 from tests.mapper.shop_day import ShopDay, completed
 from tests.mapper.sql_erp import NOON
 from tests.shop.newstore import NewStore
@@ -177,6 +178,34 @@ def test_newstore_and_the_receiver_are_asked(day: ShopDay, tmp_path: Path) -> No
     assert "promised too high" in page.text
     assert "unknown to NewStore" in page.text
     assert "1 bodies have been quarantined" in page.text
+
+
+def test_the_page_says_of_a_key_what_diff_says(tmp_path: Path) -> None:
+    day = ShopDay(tmp_path)
+    with NewStore(tmp_path, import_seconds=0) as newstore:
+        newstore.add_location("DC01")
+        for product in ("A", "B", "C", "D"):
+            day.erp.count("DC01", product, 10)
+        assert import_cuts(newstore, tmp_path, day.run()) == 0
+        assert day.run() == []
+        newstore.hold_back("DC01", "A", future=5, future_allocations=1)
+        newstore.hold_back("DC01", "B", future=7)
+        newstore.set_stock("DC01", "C", 12)
+        newstore.order("DC01", "D")
+        names = ("api_url", "auth_url", "client_id", "client_secret")
+        options = [part for name in names for part in (f"--{name.replace('_', '-')}", newstore.target_settings[name])]
+        options += ["--visible-minutes=0"]
+        unnamed = written(day, tmp_path, *options)
+        named = written(day, tmp_path, *options, "--future-inventory-nodes=DC01")
+    assert "4 of 4 keys differ from the number last sent; of 2 more is promised than was sent" in unnamed.text
+    assert "4 units of future inventory" in unnamed.text
+    assert "promised too high: NewStore holds 12, which no cut has sent" in unnamed.text
+    assert "NewStore subtracts units of orders; 1 allocated" in unnamed.text
+    # What needs a look comes first, however many have future inventory.
+    shown = unnamed.text.partition("4 of 4 keys differ")[2]
+    assert shown.index("DC01/C") < shown.index("DC01/A")
+    assert "4 of 4 keys differ from the number last sent; of none more is promised than was sent" in named.text
+    assert "promised too high" not in named.text
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from mapper_newstore_stock.http_session import (
 from mapper_newstore_stock.masking import masked
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
 logger = logging.getLogger("newstore-stock-ledger")
 
@@ -69,22 +69,6 @@ class Availabilities:
     def __init__(self, session: requests.Session, api_url: str) -> None:
         self._session = session
         self._url = f"{api_url.rstrip('/')}/v0/availabilities"
-
-    def beside(self, sent: Iterable[tuple[str, str, int]]) -> Iterator[tuple[str, str, int, int | None, int | None]]:
-        """Yield each key with the number sent, NewStore's ATP, and their difference.
-
-        The difference is what NewStore holds back by itself: open orders, reservations, safety
-        stock, completions beyond the last range. Below 0, NewStore promises more than was sent.
-
-        Raises:
-            LedgerError: NewStore does not answer.
-        """
-        source = iter(sent)
-        while batch := list(itertools.islice(source, KEYS_A_CALL)):
-            found = self.of((node, product) for node, product, _ in batch)
-            for node, product, quantity in batch:
-                atp = found.get((node, product))
-                yield node, product, quantity, atp, None if atp is None else quantity - atp
 
     def of(self, keys: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """Return the ATP of each key NewStore knows.

@@ -16,6 +16,7 @@ from mapper_newstore_stock.check.command import check
 from mapper_newstore_stock.command import report_errors
 from mapper_newstore_stock.command_log import log_to_stderr
 from mapper_newstore_stock.comparison.command import diff
+from mapper_newstore_stock.comparison.options import Understanding, understanding_options
 from mapper_newstore_stock.copy_command import copy
 from mapper_newstore_stock.errors import ConfigurationError, FoundError
 from mapper_newstore_stock.formats import format_option
@@ -184,15 +185,17 @@ cli.add_command(diff)
 @click.option("--receiver-url", help="Base URL of an event receiver: counts quarantined bodies.")
 @click.option("--report-path", metavar="FILE", help="The target's import report: when each import finished.")
 @newstore_options
+@understanding_options
 @click.pass_obj
-def report(ledger_url: str, /, *, html: Path, keys: tuple[str, ...], **options: str | None) -> None:
+def report(ledger_url: str, /, *, html: Path, keys: tuple[str, ...], **options: t.Any) -> None:
     """Write a report as one HTML page.
 
     The page needs no network. It shows imports, chosen keys, differences, lag and late events.
     """
     parts = {name: options.pop(name) for name in ("events", "receiver_url", "report_path")}
+    how = Understanding.taken_from(options)
     with reading(ledger_url) as connection:
-        gathered = report_command.gather(connection, keys, newstore=options, **parts)
+        gathered = report_command.gather(connection, keys, newstore=options, how=how, **parts)
     report_command.write(gathered, html)
 
 

@@ -162,14 +162,6 @@ def cuts(connection: sa.Connection) -> Table:
     return Table(columns, rows, f"the last run's state acknowledged cut {acknowledged}")
 
 
-def sent_quantities(connection: sa.Connection) -> Iterable[tuple[str, str, int]]:
-    """Return the last quantity sent for each key, in key order."""
-    row = on_hand.c
-    query = sa.select(row.fulfillment_node_id, row.product_id, row.sent_quantity).where(row.sent_quantity.is_not(None))
-    query = query.order_by(row.fulfillment_node_id, row.product_id)
-    return (tuple(line) for line in connection.execute(query, execution_options={"yield_per": 10_000}))
-
-
 #: What a row contains, and why a unit is subtracted, by the form of proof.
 _CONTAINS = {
     "column": "",

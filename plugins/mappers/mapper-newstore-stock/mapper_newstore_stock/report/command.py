@@ -12,11 +12,11 @@ from pathlib import Path
 
 import requests
 
-from mapper_newstore_stock.availabilities import Availabilities, signed_in
+from mapper_newstore_stock.availabilities import signed_in
 from mapper_newstore_stock.errors import ConfigurationError, FileError, ServerError
 from mapper_newstore_stock.http_session import HttpSession, RedirectError, said
-from mapper_newstore_stock.ledger import queries
 from mapper_newstore_stock.masking import masked
+from mapper_newstore_stock.report.differences import read_differences
 from mapper_newstore_stock.report.events import Events
 from mapper_newstore_stock.report.figures import read_ledger
 from mapper_newstore_stock.report.import_reports import read_imports
@@ -27,8 +27,9 @@ if t.TYPE_CHECKING:
 
     import sqlalchemy as sa
 
+    from mapper_newstore_stock.comparison.options import Understanding
+    from mapper_newstore_stock.report.differences import Differences
     from mapper_newstore_stock.report.events import Key
-    from mapper_newstore_stock.report.page import Difference
 
 CALL_SECONDS = 30
 QUARANTINED = re.compile(rb"^newstore_bodies_quarantined_total (\d{1,15}(?:\.\d+)?(?:e\+?\d\d)?)$", re.MULTILINE)
@@ -42,6 +43,7 @@ def gather(
     receiver_url: str | None,
     report_path: str | None = None,
     newstore: Mapping[str, str | None],
+    how: Understanding,
 ) -> Report:
     """Gather what the page shows.
 
@@ -52,6 +54,7 @@ def gather(
         report_path: The target's import report (None: not given).
         receiver_url: Base URL of a receiver (None: it is not asked).
         newstore: api_url, auth_url, client_id and client_secret; without api_url, NewStore is not asked.
+        how: How its numbers are to be understood.
 
     Raises:
         LedgerError, ConfigurationError: a part cannot be had; says which.
@@ -62,7 +65,7 @@ def gather(
         written_at=f"{dt.datetime.now(tz=dt.UTC):%Y-%m-%d %H:%M} UTC",
         ledger=ledger,
         events=None if events is None else _read_events(events, chosen),
-        differences=_differences(connection, newstore),
+        differences=_differences(connection, newstore, how),
         quarantined=None if receiver_url is None else quarantined(receiver_url),
     )
 
@@ -120,7 +123,9 @@ def _opened(path: str) -> Iterator[t.BinaryIO]:
             yield file
 
 
-def _differences(connection: sa.Connection, newstore: Mapping[str, str | None]) -> list[Difference] | None:
+def _differences(
+    connection: sa.Connection, newstore: Mapping[str, str | None], how: Understanding
+) -> Differences | None:
     if not newstore["api_url"]:
         return None
     needed = ("auth_url", "client_id", "client_secret")
@@ -129,7 +134,7 @@ def _differences(connection: sa.Connection, newstore: Mapping[str, str | None]) 
         raise ConfigurationError(f"--api-url needs {', '.join(missing)} too")
     auth_url, client_id, client_secret = (t.cast("str", newstore[name]) for name in needed)
     session = signed_in(auth_url, client_id, client_secret)
-    return list(Availabilities(session, newstore["api_url"]).beside(queries.sent_quantities(connection)))
+    return read_differences(connection, session, newstore["api_url"], how)
 
 
 def quarantined(receiver_url: str) -> int:

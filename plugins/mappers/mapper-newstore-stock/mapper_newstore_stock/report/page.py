@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.resources
-import math
 import typing as t
 
 from mapper_newstore_stock.report import charts
+from mapper_newstore_stock.report.differences import differences_section
 from mapper_newstore_stock.report.events import LAG_CLASSES
 from mapper_newstore_stock.report.hidden_units import hidden_section
 from mapper_newstore_stock.report.markup import Markup, element, joined, table
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from mapper_newstore_stock.report.differences import Differences
     from mapper_newstore_stock.report.events import Events
     from mapper_newstore_stock.report.figures import KeyHistory, LedgerFigures
 
-SHOWN_DIFFERENCES = 200
 #: Nothing may be fetched, run or sent, whatever the data contains.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 SECTIONS = {
@@ -35,8 +33,6 @@ KEY_LEGEND = (
     "events. Events are below: a filled triangle pointing down is completed, a hollow one pointing up assigned, a "
     "cross failed. A square is a change of the ERP's row."
 )
-#: Node, product, number sent, ATP, and the units NewStore holds back.
-Difference = tuple[str, str, int, int | None, int | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,14 +43,14 @@ class Report:
         written_at: When the report was written, for people.
         ledger: What the ledger says.
         events: What the tap's messages say (None: not given).
-        differences: Every key's number beside NewStore's (None: NewStore was not asked).
+        differences: What of NewStore's numbers differs (None: NewStore was not asked).
         quarantined: Bodies the receiver has answered 400 since it started (None: it was not asked).
     """
 
     written_at: str
     ledger: LedgerFigures
     events: Events | None = None
-    differences: Sequence[Difference] | None = None
+    differences: Differences | None = None
     quarantined: int | None = None
 
 
@@ -173,28 +169,7 @@ def _hidden(report: Report) -> list[Markup]:
 def _differences(report: Report) -> list[Markup]:
     if report.differences is None:
         return [_note("NewStore was not asked (--api-url).")]
-    differing = [row for row in report.differences if row[4] != 0]
-    # Keys promised beyond the number sent come first.
-    differing.sort(key=lambda row: (math.inf if row[4] is None else row[4], row[:2]))
-    says = f"{len(differing)} of {len(report.differences)} keys differ from the number last sent. "
-    meaning = (
-        "A positive difference is what NewStore holds back: open orders, reservations, safety stock. A negative one is "
-        "promised without stock: look at it first."
-    )
-    rows = [
-        (f"{node}/{product}", sent, atp, difference, _word(difference))
-        for node, product, sent, atp, difference in differing[:SHOWN_DIFFERENCES]
-    ]
-    columns = ("key", "sent", "ATP", "difference", "meaning")
-    shown = table("Keys that differ", columns, rows) if rows else Markup("")
-    left_out = len(differing) - len(rows)
-    return [_note(says + meaning), shown, _note(f"{left_out} more keys are not shown.") if left_out else Markup("")]
-
-
-def _word(difference: int | None) -> str:
-    if difference is None:
-        return "unknown to NewStore"
-    return "held back" if difference > 0 else "promised too high"
+    return differences_section(report.differences)
 
 
 def _lag(report: Report) -> list[Markup]:
