@@ -135,6 +135,7 @@ def nothing(_shop: Shop) -> None:
 HAPPENS: dict[str, tuple[Callable[[Shop], None], int]] = {
     "NoRunDoesItsWork": (fails_at(MAPPER, on_hand_url="/nowhere/on_hand.csv"), 1),
     "ImportsAreNotConfirmed": (fails_at(TARGET, client_secret="wrong"), 1),
+    "NoImportIsConfirmed": (nothing, 25 * 60 + 2),
     "LedgerFiguresAreMissing": (nothing, 61),
     "KeysAreHeld": (sell_what_the_erp_does_not_have, 61),
     "KeysAreStale": (write_a_bad_quantity, 241),
@@ -183,6 +184,14 @@ def test_the_file_is_replaced_at_once_and_others_may_read_it(shop: Shop, tmp_pat
         assert "newstore_stock_last_cut 1\n" in path.read_text(encoding="utf-8")
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_the_last_confirmed_import_is_the_one_a_later_run_knows_of(shop: Shop) -> None:
+    confirmed = "newstore_stock_confirmed_import_timestamp_seconds"
+    first = record(shop)
+    assert MINUTE * 60 - 600 < first[confirmed] < first["newstore_stock_last_planned_timestamp_seconds"]
+    fails_at(TARGET, client_secret="wrong")(shop)
+    assert record(shop)[confirmed] < first[confirmed] - 3600
 
 
 def test_the_page_names_every_metric_the_ledger_writes(shop: Shop) -> None:

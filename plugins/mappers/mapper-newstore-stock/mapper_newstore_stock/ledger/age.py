@@ -39,6 +39,11 @@ def waiting_since(connection: sa.Connection) -> str | None:
     return _started(connection, sa.select(sa.func.min(cut.c.run)).where(cut.c.cut > acknowledged_cut(connection)))
 
 
+def confirmed_import(connection: sa.Connection) -> str | None:
+    """Return when the run started that planned the last cut known to be imported; None: none is."""
+    return _started(connection, sa.select(cut.c.run).where(cut.c.cut == acknowledged_cut(connection)))
+
+
 def _found(connection: sa.Connection) -> Iterator[tuple[str, str]]:
     """Yield since when, and what; the oldest first."""
     planned = last_planned(connection)

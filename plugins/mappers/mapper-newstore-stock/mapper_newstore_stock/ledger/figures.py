@@ -7,7 +7,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.ledger.age import last_planned, waiting_since
+from mapper_newstore_stock.ledger.age import confirmed_import, last_planned, waiting_since
 from mapper_newstore_stock.ledger.hidden import hidden_lately
 from mapper_newstore_stock.ledger.queries import acknowledged_cut
 from mapper_newstore_stock.ledger.tables import completed_unit, cut, held_key, late_unit, on_hand, unclaimed
@@ -50,6 +50,11 @@ def figures(connection: sa.Connection) -> Iterator[Figure]:
             "unconfirmed_since_timestamp_seconds",
             "Start of the first run with a cut not known to be imported; 0: all are",
             _epoch(waiting_since(connection)),
+        ),
+        (
+            "confirmed_import_timestamp_seconds",
+            "Start of the run that planned the last cut known to be imported; 0: none is",
+            _epoch(confirmed_import(connection)),
         ),
         ("last_cut", "Number of the last cut planned", connection.scalar(sa.select(sa.func.max(cut.c.cut))) or 0),
         ("acknowledged_cut", "Number of the last cut known to be imported", acknowledged),
