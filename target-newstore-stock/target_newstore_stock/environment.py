@@ -26,6 +26,8 @@ READERS: dict[str, tuple[Callable[[str], object], str]] = {
     "object": (json.loads, "a JSON object"),
     "text": (str, "text"),
 }
+#: What may stand in the configuration as text, too: Meltano hands on its variables as they are.
+READ_IN_CONFIGURATION = ("integer", "number", "array")
 
 
 def with_variables(plugin: str, settings: Mapping[str, t.Any], arguments: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -40,11 +42,18 @@ def with_variables(plugin: str, settings: Mapping[str, t.Any], arguments: dict[s
         arguments: As the SDK passes them.
 
     Raises:
-        ValueError: a variable cannot be read.
+        ValueError: a variable, or a text in the configuration, cannot be read.
     """
     config = arguments.get("config") or {}
-    if not (arguments.get("parse_env_config") and isinstance(config, dict)):
+    if not isinstance(config, dict):
         return arguments
+    is_checked = arguments.get("validate_config", True)
+    config = {
+        name: _as_configured(name, settings["properties"].get(name), value, is_checked=is_checked)
+        for name, value in config.items()
+    }
+    if not arguments.get("parse_env_config"):
+        return {**arguments, "config": config}
     said = {name: schema for name, schema in settings["properties"].items() if _variable(plugin, name) in os.environ}
     read = {
         name: READERS[_kind(schema)][0](os.environ[_variable(plugin, name)])
@@ -65,8 +74,23 @@ def wrong_variable(plugin: str, settings: Mapping[str, t.Any]) -> str:
         variable = _variable(plugin, name)
         text = os.environ.get(variable)
         if text is not None and (wanted := _wanted(schema, text)):
-            return f"{variable} is {text!r}, expected {wanted} (or unset it for the default): "
+            return f"{variable} {_shown(schema, text)}, expected {wanted} (or unset it for the default): "
     return ""
+
+
+def _as_configured(name: str, schema: Mapping[str, t.Any] | None, value: object, *, is_checked: bool) -> object:
+    """Return a value of the configuration; a number or list written as text is read as from a variable.
+
+    Raises:
+        ValueError: it cannot be read. Where nothing is checked (Meltano asks for the catalog), it stays as it is.
+    """
+    if schema is None or not isinstance(value, str) or (kind := _kind(schema)) not in READ_IN_CONFIGURATION:
+        return value
+    if wanted := _wanted(schema, value):
+        if not is_checked:
+            return value
+        raise ValueError(f"{name} {_shown(schema, value)}, expected {wanted} (or unset it for the default)")
+    return READERS[kind][0](value)
 
 
 def _variable(plugin: str, setting: str) -> str:
@@ -81,6 +105,11 @@ def _wanted(schema: Mapping[str, t.Any], text: str) -> str | None:
     except ValueError:
         return wanted
     return None
+
+
+def _shown(schema: Mapping[str, t.Any], text: str) -> str:
+    """Return what a setting is; what may hold a password is not shown."""
+    return "cannot be read" if _kind(schema) == "array" else f"is {text!r}"
 
 
 def _kind(schema: Mapping[str, t.Any]) -> str:

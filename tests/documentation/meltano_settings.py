@@ -82,18 +82,14 @@ def _entry(name: str, schema: Mapping[str, t.Any]) -> str:
 
 
 def _kind(schema: Mapping[str, t.Any]) -> str:
-    """Return Meltano's kind; numbers are integers, because its `decimal` breaks a run that sets one by variable."""
-    if "enum" in schema:
-        return "options"
+    """Return Meltano's kind: numbers, lists and choices are text to it, which the plugins read and check.
+
+    Meltano ends in a traceback that names no setting where a variable is none of its `integer`, `array` or `options`.
+    """
     types = set(schema["type"])
-    if "string" in types:
-        # What may be text must pass as it is written.
-        return "string"
-    return next((kind for kind in ("array", "object", "boolean", "integer") if kind in types | _whole(types)), "string")
-
-
-def _whole(types: set[str]) -> set[str]:
-    return {"integer"} if "number" in types else set()
+    # What may be text must pass as it is written.
+    read_by_meltano = set() if "string" in types else types
+    return next((kind for kind in ("object", "boolean") if kind in read_by_meltano), "string")
 
 
 def _plain(text: str) -> str:

@@ -49,6 +49,32 @@ def test_an_error_of_a_command_is_an_error(
     assert '{"' not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (("tap-newstore-fulfillment", "settle_seconds", "abc"), "settle_seconds is 'abc', expected a whole number"),
+        (("mapper-newstore-stock", "on_hand_as_of", "currant"), "'currant' is not one of ['column', 'current'"),
+        (("mapper-newstore-stock", "on_hand_sources", "[1"), "on_hand_sources cannot be read, expected a JSON array"),
+        (("target-newstore-stock", "verify", "maybe"), "'maybe' is not one of ['off', 'warn', 'fail']"),
+        (("target-newstore-stock", "poll_seconds", ""), "poll_seconds is '', expected a whole number"),
+    ],
+)
+@pytest.mark.parametrize("command", ["", ":check"])
+def test_a_wrong_value_in_a_variable_is_the_plugins_own_error(
+    project: OwnProject, wrong: tuple[str, str, str], said: str, command: str, tmp_path: Path
+) -> None:
+    plugin, setting, value = wrong
+    variable = f"{plugin}_{setting}".upper().replace("-", "_")
+    done = project.meltano("invoke", f"{plugin}{command}", **settings(tmp_path), **{variable: value})
+    assert done.returncode == 2, done.stderr
+    output = done.stderr + done.stdout
+    # A command has it from the variable, a run from the configuration Meltano writes of it.
+    assert (said.replace(setting, variable) if command else said) in output, output
+    assert setting in output.lower()
+    assert "Traceback" not in output
+    assert "[NSS-" in output
+
+
 @pytest.mark.parametrize("command", ["event-receiver:audit", "erp-postgresql:apply"])
 def test_meltano_run_reads_no_levels_of_a_utility_and_gets_plain_lines(
     project: OwnProject, command: str, tmp_path: Path
