@@ -12,7 +12,7 @@ import click
 
 from target_newstore_stock.check_newstore import look_at_newstore
 from target_newstore_stock.check_staging import look_at_staging
-from target_newstore_stock.command import report_errors
+from target_newstore_stock.command import report_errors, run_command
 from target_newstore_stock.command_log import log_to_stderr
 from target_newstore_stock.errors import ConfigurationError
 from target_newstore_stock.findings import Findings, format_option
@@ -62,7 +62,7 @@ def main() -> None:
     # What a check writes into the staging place is for its owner alone.
     os.umask(0o077)
     log_to_stderr()
-    report_errors(cli, logger)()
+    run_command(report_errors(cli, logger), logger)
 
 
 def _settings(files: tuple[str, ...]) -> Settings:

@@ -9,16 +9,16 @@ import pathlib
 import re
 import typing as t
 
+import click
 from singer_sdk.exceptions import ConfigValidationError, SingerSDKError
 from singer_sdk.singerlib.exceptions import SingerError
 
+from target_newstore_stock.command_log import meltano_reads_levels
 from target_newstore_stock.errors import ConfigurationError, TargetError
 
 if t.TYPE_CHECKING:
     import logging
     from collections.abc import Callable
-
-    import click
 
 FAILED = 1
 BAD_CONFIGURATION = 2
@@ -65,6 +65,27 @@ def _reading_objects(callback: Callable[..., t.Any]) -> Callable[..., t.Any]:
         return callback(context, option, files)
 
     return wrapper
+
+
+def run_command(command: click.Command, logger: logging.Logger) -> None:
+    """Run a command and end the process; where Meltano reads levels, a wrong call is an error, too.
+
+    Args:
+        command: The command.
+        logger: Gets the line.
+    """
+    if not meltano_reads_levels():
+        command()
+    try:
+        code = command.main(standalone_mode=False)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        calls = f". {context.command_path} --help shows them" if context else ""
+        logger.error("%s%s [%s]", error.format_message().rstrip("."), calls, ConfigurationError.code)
+        code = error.exit_code
+    except click.Abort:
+        code = FAILED
+    raise SystemExit(code if isinstance(code, int) else 0)
 
 
 def with_its_variable(error: str) -> str:

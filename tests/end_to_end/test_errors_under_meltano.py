@@ -37,6 +37,10 @@ def settings(directory: Path) -> dict[str, str]:
         ("mapper-newstore-stock:ledger held", {}, "[NSS-230]"),
         ("tap-newstore-fulfillment:receive status", {}, "required to call NewStore"),
         ("tap-newstore-fulfillment:receive", {}, "receiver_api_key: required"),
+        ("tap-newstore-fulfillment:receive backlog --loud", {}, "backlog --help shows them [NSS-101]"),
+        ("mapper-newstore-stock:ledger hold", {}, "newstore-stock-ledger --help shows them [NSS-201]"),
+        ("target-newstore-stock:check --loud", {}, "newstore-stock-import check --help shows them [NSS-301]"),
+        ("erp-postgresql:apply --loud", {}, "newstore-erp-postgresql apply --help shows them"),
     ],
 )
 def test_an_error_of_a_command_is_an_error(

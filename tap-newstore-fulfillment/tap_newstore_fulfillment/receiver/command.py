@@ -10,7 +10,7 @@ import typing as t
 
 import click
 
-from tap_newstore_fulfillment.command import report_errors
+from tap_newstore_fulfillment.command import report_errors, run_command
 from tap_newstore_fulfillment.command_log import log_to_stderr
 from tap_newstore_fulfillment.errors import ConfigurationError
 from tap_newstore_fulfillment.receiver import registration_command
@@ -62,7 +62,7 @@ def main() -> None:
     # What the process writes is for its user alone, whatever the shell says.
     os.umask(0o077)
     log_to_stderr()
-    report_errors(receive, logger)()
+    run_command(report_errors(receive, logger), logger)
 
 
 def _serve_until_stopped(settings: Mapping[str, t.Any]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from mapper_newstore_stock.check.command import check
-from mapper_newstore_stock.command import report_errors
+from mapper_newstore_stock.command import report_errors, run_command
 from mapper_newstore_stock.command_log import log_to_stderr
 from mapper_newstore_stock.comparison.command import diff
 from mapper_newstore_stock.comparison.options import Understanding, understanding_options
@@ -208,4 +208,4 @@ def main() -> None:
     # What the process writes is for its user alone, whatever the shell says.
     os.umask(0o077)
     log_to_stderr()
-    report_errors(cli, logger)()
+    run_command(report_errors(cli, logger), logger)

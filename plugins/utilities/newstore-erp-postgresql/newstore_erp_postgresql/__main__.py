@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from newstore_erp_postgresql import stock
-from newstore_erp_postgresql.command_log import BadSettingsError, CommandError, say
+from newstore_erp_postgresql.command_log import BadSettingsError, CommandError, LoggedGroup, say
 from newstore_erp_postgresql.errors import ErpError
 
 VARIABLES = "NEWSTORE_ERP_POSTGRESQL_"
@@ -15,7 +15,7 @@ _database = click.option(
 )
 
 
-@click.group()
+@click.group(cls=LoggedGroup)
 @click.version_option(package_name="newstore-erp-postgresql")
 def main() -> None:
     """Keep an ERP's stock on PostgreSQL in step with NewStore."""

@@ -25,6 +25,23 @@ class CommandError(click.ClickException):
             super().show(file)
 
 
+class LoggedGroup(click.Group):
+    """A command with subcommands; where Meltano reads levels, a wrong call is an error, too."""
+
+    def __call__(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        """Run the command and end the process."""
+        if not _meltano_reads_levels():
+            return super().__call__(*args, **kwargs)
+        try:
+            self.main(*args, **{**kwargs, "standalone_mode": False})
+        except click.ClickException as error:
+            context = getattr(error, "ctx", None)
+            calls = f". {context.command_path} --help shows them" if context else ""
+            say("error", f"{error.format_message().rstrip('.')}{calls}")
+            raise SystemExit(error.exit_code) from None
+        raise SystemExit(0)
+
+
 class BadSettingsError(CommandError):
     """A setting is missing."""
 
