@@ -72,6 +72,26 @@ def test_each_number_is_told_with_the_row_behind_it_and_who_changed_what(day: Sh
     assert [step["at"] for step in steps] == sorted(step["at"] for step in steps)
 
 
+def test_a_row_of_the_erp_is_told_that_no_number_came_of(tmp_path: Path, database_url: str) -> None:
+    day = ShopDay(tmp_path, ledger_url=database_url)
+    day.erp.count("DC01", "SKU-1", 10)
+    day.run(completed(11))
+    # 9 were sent, and the row says so by now.
+    day.erp.count("DC01", "SKU-1", 9, as_of=11)
+    assert day.run() == []
+    (last,) = (step for step in explained(day, *KEY, "--since=2020-01-01") if step["on_hand"] == 9)
+    assert (last["who"], last["step"]) == ("ERP", "on hand")
+    assert "was 10 when a number was sent" in last["why"]
+
+
+def test_a_key_that_never_had_a_row_is_explained(day: ShopDay) -> None:
+    shown = run(day, "--node=DC01", "--product=NEW")
+    assert shown.returncode == 0, shown.stderr
+    assert "DC01/NEW has no number: no row in the on-hand list" in shown.stdout
+    (unit,) = explained(day, "--node=DC01", "--product=NEW")
+    assert (unit["step"], unit["event_id"]) == ("completed", "completed:fr-13:13")
+
+
 def test_only_what_happened_since_is_told(day: ShopDay) -> None:
     assert explained(day, *KEY, "--since=2999-01-01T00:00:00+02:00") == []
 

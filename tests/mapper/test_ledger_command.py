@@ -283,11 +283,28 @@ def test_keys_without_a_number_of_their_own_are_listed_with_reason_and_age(day: 
         ("at", "--timestamp=12"),
         ("held",),
         ("cuts",),
+        ("age",),
+        ("upgrade",),
+        ("upgrade", "--check"),
     ],
 )
 def test_the_fields_of_each_answer_are_those_the_readme_promises(day: ShopDay, arguments: tuple[str, ...]) -> None:
     fields = ask(day, *arguments, "--format", "csv").stdout.splitlines()[0]
     assert fields.replace(",", ", ") in promised_fields()
+
+
+def test_metrics_are_there_for_programs_too(day: ShopDay) -> None:
+    rows = json.loads(ask(day, "metrics", "--format=json").stdout)
+    assert {", ".join(row) for row in rows} <= set(promised_fields())
+    hidden = [row["labels"] for row in rows if row["name"] == "newstore_stock_hidden_unit_minutes"]
+    assert {"cause": "settling"} in hidden
+
+
+def test_a_copy_says_so_to_programs_too(day: ShopDay, tmp_path: Path) -> None:
+    done = ask(day, "copy", f"--to=sqlite:///{tmp_path / 'copy.db'}", "--format=json")
+    (row,) = json.loads(done.stdout)
+    assert ", ".join(row) in promised_fields()
+    assert "copied" in row["says"]
 
 
 def test_the_fields_of_a_comparison_are_those_the_readme_promises() -> None:

@@ -88,6 +88,8 @@ def test_imports_runs_and_the_stream_are_told_from_their_files(tmp_path: Path) -
         with serving(day.settings["ledger_url"], tmp_path, *map(str, given)) as url:
             assert "failed at 2026-03-04 09:16:07" in read(f"{url}/imports").text
             assert "<b>no</b>" in read(f"{url}/imports").text
+            key = read(f"{url}/key?node=DC01&product=SKU-1").text
+            assert "2026-03-04 09:16:07NewStoreimport failed" in key
             overview = read(url).text
             assert "The last run failed." in overview
             assert "target-newstore-stock ended with 1 (failed): NewStore says <no>" in overview
@@ -97,6 +99,24 @@ def test_imports_runs_and_the_stream_are_told_from_their_files(tmp_path: Path) -
             assert "The oldest set aside0 min ago" in health
             receiver.process.stop()
             assert "--receiver-url: no answer from" in read(f"{url}/health").text
+
+
+def test_files_that_are_not_there_yet_are_said_to_be_and_the_pages_are_there(tmp_path: Path) -> None:
+    day = a_day(tmp_path)
+    given = ("--report-path", tmp_path / "none", "--log", tmp_path / "no-log")
+    with serving(day.settings["ledger_url"], tmp_path, *map(str, given)) as url:
+        for path in PAGES:
+            read(url + path)
+        assert "The target writes it with the first import" in read(f"{url}/imports").text
+        assert "Let the schedule write the runs' log there" in read(url).text
+
+
+def test_a_page_that_is_none_leads_back(tmp_path: Path) -> None:
+    with serving(a_day(tmp_path).settings["ledger_url"], tmp_path) as url:
+        answer = requests.get(f"{url}/nothing", timeout=SECONDS)
+        assert answer.status_code == 404
+        assert "There is no such page." in Page(answer.text).text
+        assert 'href="/imports"' in answer.text
 
 
 def test_nobody_reads_without_the_key(tmp_path: Path) -> None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import click
 
+from mapper_newstore_stock.formats import format_option, write_line
 from mapper_newstore_stock.ledger import copying
+
+if t.TYPE_CHECKING:
+    from mapper_newstore_stock.formats import Write
 
 
 @click.command()
 @click.option("--to", "target_url", required=True, metavar="URL", help="SQLAlchemy URL of an empty database.")
 @click.option("--take-back", is_flag=True, help="Bring the ledger back into use if the copy was not finished.")
+@format_option
 @click.pass_obj
-def copy(ledger_url: str, target_url: str, *, take_back: bool) -> None:
+def copy(ledger_url: str, target_url: str, *, take_back: bool, write: Write) -> None:
     """Move the ledger to another database, with its identity; then set ledger_url to it.
 
     The ledger it was copied from is out of use from then on: every run refuses it. Killed on the way, the command can
     be repeated.
     """
-    click.echo((copying.take_back if take_back else copying.copy)(ledger_url, target_url))
+    write_line(write, (copying.take_back if take_back else copying.copy)(ledger_url, target_url))

@@ -16,12 +16,12 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from mapper_newstore_stock.ledger.queries import Table
+
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mapper_newstore_stock.ledger.queries import Table
-
-Write = t.Callable[["Table"], None]
+Write = t.Callable[[Table], None]
 
 #: What a terminal or a spreadsheet would obey instead of showing it: control characters, and those that turn text.
 OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -82,6 +82,14 @@ def _write_csv(table: Table) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(table.columns)
     writer.writerows([cell(value) for value in row] for row in table.rows)
+
+
+def write_line(write: Write, says: str, **fields: object) -> None:
+    """Write a sentence: for people as it is, for programs as one row with fields of its own, and `says`."""
+    if write is _write_table:
+        click.echo(says)
+    else:
+        write(Table((*fields, "says"), [(*fields.values(), says)]))
 
 
 FORMATS: dict[str, Write] = {"table": _write_table, "json": _write_json, "csv": _write_csv}

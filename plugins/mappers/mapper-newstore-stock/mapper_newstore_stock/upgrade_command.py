@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import click
 
+from mapper_newstore_stock.formats import format_option, write_line
 from mapper_newstore_stock.ledger.opening import plan_upgrade, upgrade_store
+
+if t.TYPE_CHECKING:
+    from mapper_newstore_stock.formats import Write
 
 #: Exit code of `--check` when there is something to do.
 OLDER = 3
@@ -12,16 +18,17 @@ OLDER = 3
 
 @click.command()
 @click.option("--check", is_flag=True, help="Say what would be done and change nothing: exit code 3 if anything.")
+@format_option
 @click.pass_obj
-def upgrade(ledger_url: str, *, check: bool) -> None:
+def upgrade(ledger_url: str, *, check: bool, write: Write) -> None:
     """Bring the ledger to this program's schema version now.
 
     A run of the mapper does the same when it opens the ledger. It is one transaction, and no run may be going on.
     """
     if not check:
-        click.echo(upgrade_store(ledger_url))
+        write_line(write, upgrade_store(ledger_url), older=False)
         return
     is_older, says = plan_upgrade(ledger_url)
-    click.echo(says)
+    write_line(write, says, older=is_older)
     if is_older:
         raise SystemExit(OLDER)

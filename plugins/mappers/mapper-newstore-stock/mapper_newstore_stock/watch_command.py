@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
+import re
 import tempfile
 import typing as t
 from pathlib import Path
@@ -24,6 +26,8 @@ if t.TYPE_CHECKING:
 
 #: Whoever collects the file is another user.
 READABLE = 0o644
+#: A label as Prometheus writes it; those of the ledger's metrics are names of ours.
+LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
 @click.command()
@@ -45,14 +49,18 @@ def age(ledger_url: str, max_minutes: float | None, write: Write) -> None:
 
 @click.command()
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="File to replace; else stdout.")
+@click.option(
+    "--format", "form", type=click.Choice(["prometheus", "json"]), default="prometheus", help="For what reads it."
+)
 @click.pass_obj
-def metrics(ledger_url: str, output: Path | None) -> None:
+def metrics(ledger_url: str, output: Path | None, form: str) -> None:
     """Write what the ledger knows as metrics in Prometheus's text format.
 
     Run it after each run, into the directory of node_exporter's textfile collector.
     """
     with reading(ledger_url) as connection:
-        text = "".join(_lines(figures(connection)))
+        found = figures(connection)
+        text = _as_json(found) if form == "json" else "".join(_lines(found))
     if output is None:
         click.echo(text, nl=False)
         return
@@ -70,6 +78,15 @@ def _lines(found: Iterable[Figure]) -> Iterable[str]:
         yield f"# HELP {figure.name} {figure.meaning}\n# TYPE {figure.name} gauge\n"
         for labels, value in figure.values.items():
             yield f"{figure.name}{labels} {value:.15g}\n"
+
+
+def _as_json(found: Iterable[Figure]) -> str:
+    rows = [
+        {"name": figure.name, "labels": dict(LABEL.findall(labels)), "value": value}
+        for figure in found
+        for labels, value in figure.values.items()
+    ]
+    return f"{json.dumps(rows)}\n"
 
 
 def _replace(path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import datetime as dt
+import types
 import typing as t
 
 import sqlalchemy as sa
@@ -14,6 +15,9 @@ from mapper_newstore_stock.ledger.proof import Proof, last_proofs
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.queries import Table
 from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, cut, cut_item, held_key, on_hand, run
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
 
 COLUMNS = (
     "at",
@@ -31,7 +35,28 @@ COLUMNS = (
 )
 _ERP, _NEWSTORE, _MAPPER = "ERP", "NewStore", "mapper"
 #: Steps of one moment, in this order.
-_ORDER = ("on hand", "completed", "ahead", "sent", "confirmed", "held", "stale", "vanished", "goes out again")
+#: A run begins by reading what NewStore has; what was imported came before it.
+_ORDER = (
+    "import finished",
+    "import failed",
+    "confirmed",
+    "on hand",
+    "completed",
+    "ahead",
+    "sent",
+    "held",
+    "stale",
+    "vanished",
+    "goes out again",
+)
+
+
+class Ended(t.NamedTuple):
+    """What the target said of the import of a cut; `at` is when it ended, ISO 8601 in UTC."""
+
+    at: str
+    is_finished: bool
+    says: str = ""
 
 
 class Step(t.NamedTuple):
@@ -51,7 +76,15 @@ class Step(t.NamedTuple):
     why: str = ""
 
 
-def history(connection: sa.Connection, node: str, product: str, since: dt.datetime, newest: int | None = None) -> Table:
+def history(
+    connection: sa.Connection,
+    node: str,
+    product: str,
+    since: dt.datetime,
+    *,
+    newest: int | None = None,
+    ended: Mapping[int, Ended] = types.MappingProxyType({}),
+) -> Table:
     """Return what happened to a key since a moment, the oldest first, as far as the ledger keeps it.
 
     Args:
@@ -60,12 +93,15 @@ def history(connection: sa.Connection, node: str, product: str, since: dt.dateti
         product: Its product.
         since: With its zone.
         newest: How many of the last numbers are looked at (None: all).
+        ended: What is known of the imports of cuts.
 
     Raises:
         LedgerError: the ledger does not know the key.
     """
+    numbers = _numbers(connection, node, product, newest)
     steps = [
-        *_numbers(connection, node, product, newest),
+        *numbers,
+        *_imports(numbers, ended),
         *_completions(connection, node, product),
         *_ahead(connection, node, product),
         *_state(connection, node, product),
@@ -99,6 +135,14 @@ def _first_since(confirmations: list[tuple[int, str]], number: int) -> str | Non
     return confirmations[place][1] if place < len(confirmations) else None
 
 
+def _imports(numbers: Iterable[Step], ended: Mapping[int, Ended]) -> Iterator[Step]:
+    """Yield how the imports of numbers ended."""
+    for step in numbers:
+        if step.step == "sent" and step.cut is not None and (end := ended.get(step.cut)):
+            what = "import finished" if end.is_finished else "import failed"
+            yield Step(end.at, _NEWSTORE, what, step.cut, quantity=step.quantity, why=end.says)
+
+
 def _of(table: sa.Table, node: str, product: str) -> tuple[sa.ColumnElement[bool], ...]:
     return table.c.fulfillment_node_id == node, table.c.product_id == product
 
@@ -124,11 +168,20 @@ def _numbers(connection: sa.Connection, node: str, product: str, newest: int | N
         if moment := _first_since(confirmations, item.cut):
             steps.append(Step(moment, _NEWSTORE, "confirmed", item.cut, quantity=item.quantity))
         last = item
-    if steps:
-        row = connection.execute(sa.select(on_hand).where(*_of(on_hand, node, product))).first()
-        if row is not None and row.sent_cut is None:
-            steps.append(Step(_last_run(connection), _MAPPER, "goes out again", why="noted by diff --repair"))
+    row = connection.execute(sa.select(on_hand).where(*_of(on_hand, node, product))).first()
+    if row is not None:
+        steps += _not_sent(connection, row, last)
     return steps
+
+
+def _not_sent(connection: sa.Connection, row: sa.Row[t.Any], last: sa.Row[t.Any] | None) -> Iterator[Step]:
+    """Yield what the ERP's row of now has beyond the number last sent."""
+    if last is None or row.quantity != last.on_hand:
+        moment = connection.scalar(sa.select(run.c.started_at).where(run.c.run == row.changed_run))
+        was = "" if last is None else f"; was {last.on_hand} when a number was sent"
+        yield Step(moment or "", _ERP, "on hand", on_hand=row.quantity, why=f"no number of its own{was}")
+    if last is not None and row.sent_cut is None:
+        yield Step(_last_run(connection), _MAPPER, "goes out again", why="noted by diff --repair")
 
 
 def _sent(item: sa.Row[t.Any], last: sa.Row[t.Any] | None) -> Step:

@@ -66,7 +66,7 @@ def explain(connection: sa.Connection, node: str, product: str) -> Table:
         sa.select(on_hand).where(on_hand.c.fulfillment_node_id == node, on_hand.c.product_id == product)
     ).first()
     if row is None:
-        raise NotKnownError(f"the ledger has no on-hand row for {node}/{product}")
+        return _explain_without_row(connection, node, product)
     proof = last_proofs(connection).get(row.source, Proof())
     sent = connection.execute(
         sa.select(cut_item, cut.c.mark, run.c.started_at)
@@ -90,6 +90,27 @@ def explain(connection: sa.Connection, node: str, product: str) -> Table:
         f" + {sent.added_back} added back, at mark {sent.mark}, in cut {row.sent_cut}"
     )
     return Table(_STEPS, steps, says)
+
+
+def _explain_without_row(connection: sa.Connection, node: str, product: str) -> Table:
+    """Return what holds back a key of which the ERP has never had a row.
+
+    Raises:
+        LedgerError: the ledger does not know the key.
+    """
+    of_key = held_key.c.fulfillment_node_id == node, held_key.c.product_id == product
+    held = connection.execute(sa.select(held_key).where(*of_key)).first()
+    units = completed_unit.c
+    query = sa.select(units.event_id, units.logical_timestamp, units.units)
+    query = query.where(units.fulfillment_node_id == node, units.product_id == product)
+    steps: list[tuple[t.Any, ...]] = [
+        ("completed", line.event_id, line.logical_timestamp, -line.units, None, "no row to subtract it from")
+        for line in connection.execute(query.order_by(units.logical_timestamp))
+    ]
+    if held is None and not steps:
+        raise NotKnownError(f"the ledger has no on-hand row for {node}/{product}")
+    reason = held.reason if held else "no row in the on-hand list"
+    return Table(_STEPS, steps, f"{node}/{product} has no number: {reason}")
 
 
 def quantities_at(connection: sa.Connection, timestamp: int) -> Table:

@@ -42,7 +42,7 @@ def create_app(engine: sa.Engine, given: pages.Given, key: str | None, host: str
         "/": lambda connection, _request: pages.overview(connection, given),
         "/keys": lambda connection, request: pages.keys(connection, request.query_params.get("q", "")),
         "/key": lambda connection, request: pages.key(
-            connection, request.query_params.get("node", ""), request.query_params.get("product", "")
+            connection, given, request.query_params.get("node", ""), request.query_params.get("product", "")
         ),
         "/imports": lambda connection, _request: pages.imports(connection, given),
         "/attention": lambda connection, _request: pages.attention(connection),
@@ -60,7 +60,13 @@ def create_app(engine: sa.Engine, given: pages.Given, key: str | None, host: str
     return Starlette(
         routes=[*routes, Route("/login", log_in, methods=["GET", "POST"]), Route("/style.css", send_style)],
         middleware=[Middleware(access.Access, key=key, host=host)],
+        exception_handlers={404: _no_such_page, 405: _no_such_page},
     )
+
+
+async def _no_such_page(_request: Request, error: Exception) -> Response:
+    says = note("There is no such page. The links above lead to those there are; a key is found by the search.")
+    return HTMLResponse(document("Not here", "", says), getattr(error, "status_code", 404))
 
 
 async def _answer(engine: sa.Engine, page: Page, request: Request) -> Response:

@@ -8,10 +8,10 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import ServerError
+from mapper_newstore_stock.errors import FileError, ServerError
 from mapper_newstore_stock.ledger.age import ages
 from mapper_newstore_stock.ledger.hidden import hidden_units
-from mapper_newstore_stock.ledger.history import COLUMNS, history
+from mapper_newstore_stock.ledger.history import COLUMNS, Ended, history
 from mapper_newstore_stock.ledger.lock import holder
 from mapper_newstore_stock.ledger.search import search_keys
 from mapper_newstore_stock.ledger.tables import held_key, run
@@ -19,7 +19,7 @@ from mapper_newstore_stock.report import charts
 from mapper_newstore_stock.report.attention import needing_attention
 from mapper_newstore_stock.report.figures import key_history, read_cuts
 from mapper_newstore_stock.report.hidden_units import hidden_section
-from mapper_newstore_stock.report.import_reports import read_imports
+from mapper_newstore_stock.report.import_reports import FINISHED, read_imports
 from mapper_newstore_stock.report.markup import Markup, element, table
 from mapper_newstore_stock.serve.layout import document, figures, key_link, note, section
 from mapper_newstore_stock.serve.run_log import last_summaries
@@ -30,6 +30,7 @@ if t.TYPE_CHECKING:
 
     from mapper_newstore_stock.report.attention import Attention
     from mapper_newstore_stock.report.figures import ShownCut
+    from mapper_newstore_stock.report.import_reports import ImportReport
 
 SHOWN_FOUND, SHOWN_STEPS, SHOWN_ATTENTION, SHOWN_FIRST = 200, 300, 500, 10
 LEGEND = (
@@ -50,7 +51,7 @@ class Given:
 
 def overview(connection: sa.Connection, given: Given) -> str:
     """Return the first page: what blocks, what is new, what needs somebody."""
-    cuts = _cuts(connection, given)
+    cuts, unread = _cuts(connection, given)
     last = connection.execute(sa.select(run).order_by(run.c.run.desc()).limit(1)).first()
     shown = figures(
         {
@@ -66,7 +67,7 @@ def overview(connection: sa.Connection, given: Given) -> str:
         "/",
         section("What blocks", _blocks(connection, given)),
         section("Figures", shown),
-        section("Imports", *_drawn(cuts)),
+        section("Imports", unread, *_drawn(cuts)),
         section("Needs attention", _attention_table(attention)),
     )
 
@@ -88,14 +89,16 @@ def keys(connection: sa.Connection, asked: str) -> str:
     )
 
 
-def key(connection: sa.Connection, node: str, product: str) -> str:
+def key(connection: sa.Connection, given: Given, node: str, product: str) -> str:
     """Return one key: its chart, and all that happened to it on one time line.
 
     Raises:
         LedgerError: the ledger does not know it.
     """
     node, product = node.replace("\0", ""), product.replace("\0", "")
-    steps = list(history(connection, node, product, EVER, SHOWN_STEPS).rows)
+    cuts, unread = _cuts(connection, given)
+    ended = {cut.cut: _ended(cut.report) for cut in cuts if cut.report}
+    steps = list(history(connection, node, product, EVER, newest=SHOWN_STEPS, ended=ended).rows)
     past = key_history(connection, (node, product))
     last = past.sent[-1] if past.sent else None
     shown = figures(
@@ -123,6 +126,7 @@ def key(connection: sa.Connection, node: str, product: str) -> str:
             note(f"{left_out} older steps are not shown; newstore-stock-ledger explain --since shows all.")
             if left_out
             else None,
+            unread,
             table("What happened, newest first", columns, rows),
         ),
     )
@@ -130,8 +134,9 @@ def key(connection: sa.Connection, node: str, product: str) -> str:
 
 def imports(connection: sa.Connection, given: Given) -> str:
     """Return the last imports and what became of them."""
-    cuts = _cuts(connection, given)
-    hint = None if given.report_path else note("When each finished, and why one failed: serve with --report-path FILE.")
+    cuts, unread = _cuts(connection, given)
+    asked_for = note("When each finished, and why one failed: serve with --report-path FILE.")
+    hint = unread if given.report_path else asked_for
     columns = ("import", "run of (UTC)", "range", "keys", "state (UTC)", "seconds", "left out", "refused", "error")
     rows = [_import_row(cut) for cut in reversed(cuts)]
     parts = [table("Imports, newest first", columns, rows)] if cuts else []
@@ -159,8 +164,18 @@ def health(connection: sa.Connection, given: Given) -> str:
     )
 
 
-def _cuts(connection: sa.Connection, given: Given) -> list[ShownCut]:
-    return read_cuts(connection, read_imports(given.report_path) if given.report_path else [])
+def _cuts(connection: sa.Connection, given: Given) -> tuple[list[ShownCut], Markup | None]:
+    """Return the last cuts, and why the target's report cannot be read; None: it was, or nobody named it."""
+    try:
+        return read_cuts(connection, read_imports(given.report_path) if given.report_path else []), None
+    except FileError as error:
+        says = f"{error}. The target writes it with the first import, where its setting report_path names it."
+        return read_cuts(connection), note(says)
+
+
+def _ended(report: ImportReport) -> Ended:
+    parts = [f"{report.refused} refused" if report.refused else "", report.error or ""]
+    return Ended(report.at, report.outcome == FINISHED, ", ".join(filter(None, parts)))
 
 
 def _counted(connection: sa.Connection) -> list[tuple[str, int]]:
@@ -199,7 +214,11 @@ def _blocks(connection: sa.Connection, given: Given) -> Markup:
     """Return what keeps runs from doing their work, as far as ledger, lock and log say."""
     holds = holder(connection)
     lines = [f"A run holds the ledger: {holds}." if holds else "No run holds the ledger."]
-    ended = last_summaries(given.log) if given.log else []
+    ended = []
+    try:
+        ended = last_summaries(given.log) if given.log else []
+    except FileError as error:
+        lines.append(f"{error}. Let the schedule write the runs' log there.")
     lines += [f"{part.plugin} ended with {part.exit_code} ({part.outcome}): {part.reason}" for part in ended]
     if not given.log:
         lines.append("Why the last run ended as it did: serve with --log FILE, the log of the runs.")
