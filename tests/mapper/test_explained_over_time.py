@@ -135,6 +135,47 @@ def test_an_event_of_the_last_cut_is_sent_until_a_run_reads_that_newstore_has_it
     assert row["stage"] == "confirmed"
 
 
+def waiting_units(day: ShopDay) -> float:
+    done = run_command("newstore-stock-ledger", "--ledger-url", day.settings["ledger_url"], "metrics")
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("newstore_stock_waiting_units ")]
+    return float(line.split()[1])
+
+
+def test_a_range_covers_events_of_nodes_that_are_not_managed_here(tmp_path: Path, database_url: str) -> None:
+    day = ShopDay(tmp_path, ledger_url=database_url, ignored_nodes=["S*"])
+    day.erp.count("DC01", "A", 10)
+    sold = [completed(10, "A"), completed(11, "A", node="S1"), completed(12, "A"), completed(13, "A", node="S1")]
+    day.run(*sold)
+    (row,) = explained(day, "--event=completed:fr-11:11")
+    assert (row["stage"], row["cut"], row["quantity"]) == ("sent", 1, None)
+    assert waiting_units(day) == 4
+    day.run()
+    (row,) = explained(day, "--event=completed:fr-11:11")
+    assert (row["stage"], row["cut"], row["quantity"], row["confirmed_at"] is not None) == ("confirmed", 1, None, True)
+    assert row["why"] == "in the range 10-12; no number of its key was sent with it"
+    # Beyond the range of the last managed key, NewStore does go on subtracting it.
+    (row,) = explained(day, "--event=completed:fr-13:13")
+    assert (row["stage"], row["cut"]) == ("uncovered", None)
+    assert waiting_units(day) == 1
+    day.run(completed(14, "A", node="S1"), completed(15, "A"), completed(5, "A"))
+    day.run()
+    for position in (13, 14):
+        (row,) = explained(day, f"--event=completed:fr-{position}:{position}")
+        assert (row["stage"], row["cut"]) == ("confirmed", 2)
+    (row,) = explained(day, "--event=completed:fr-11:11")
+    assert row["cut"] == 1
+    assert waiting_units(day) == 0
+
+
+def test_a_held_key_waits_though_ranges_surround_it(tmp_path: Path, database_url: str) -> None:
+    day = ShopDay(tmp_path, ledger_url=database_url, max_held_percent=100)
+    day.erp.count("DC01", "A", 10)
+    day.run(completed(10, "A"), completed(11, "NEW"), completed(12, "A"))
+    day.run()
+    (row,) = explained(day, "--event=completed:fr-11:11")
+    assert (row["stage"], row["cut"], waiting_units(day)) == ("held", None, 1)
+
+
 def test_an_order_is_found_by_its_units(tmp_path: Path, database_url: str) -> None:
     day = ShopDay(tmp_path, ledger_url=database_url, on_hand_as_of="taken_at", on_hand_lag_seconds=10**6)
     day.erp.count("DC01", "A", 10)

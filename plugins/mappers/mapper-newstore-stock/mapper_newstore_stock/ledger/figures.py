@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
 import typing as t
 
@@ -35,9 +36,6 @@ class Figure(t.NamedTuple):
 def figures(connection: sa.Connection) -> Iterator[Figure]:
     """Yield all figures."""
     acknowledged = acknowledged_cut(connection)
-    unit = completed_unit.c
-    waits = sa.or_(unit.cut.is_(None), unit.cut > acknowledged)
-    units = sa.select(sa.func.coalesce(sa.func.sum(unit.units), 0)).where(waits)
     counted = sa.select(held_key.c.kind, sa.func.count()).group_by(held_key.c.kind)
     kinds = dict(connection.execute(counted).tuples().all())
     for name, meaning, value in (
@@ -58,7 +56,11 @@ def figures(connection: sa.Connection) -> Iterator[Figure]:
         ),
         ("last_cut", "Number of the last cut planned", connection.scalar(sa.select(sa.func.max(cut.c.cut))) or 0),
         ("acknowledged_cut", "Number of the last cut known to be imported", acknowledged),
-        ("waiting_units", "Completed units that no import known to have ended answers for", connection.scalar(units)),
+        (
+            "waiting_units",
+            "Completed units that no import known to have ended answers for",
+            _waiting_units(connection, acknowledged),
+        ),
         ("late_units", "Late units that the ERP's rows may not contain yet", _count(connection, late_unit)),
         ("unclaimed_timestamps", "Logical timestamps that no range has covered", _count(connection, unclaimed)),
         ("on_hand_keys", "Keys of the ERP's lists", _count(connection, on_hand)),
@@ -71,6 +73,29 @@ def figures(connection: sa.Connection) -> Iterator[Figure]:
     )
     yield Figure("newstore_stock_hidden_unit_minutes", meaning, by_cause)
     yield Figure("newstore_stock_keys", "Keys without a number of their own, by kind", by_kind)
+
+
+def _waiting_units(connection: sa.Connection, acknowledged: int) -> int:
+    """Return how many completed units no range of an acknowledged cut covers.
+
+    A range speaks of all keys, and of those that are not managed here too, which no cut carries.
+    """
+    unit = completed_unit.c
+    units = sa.func.sum(unit.units)
+    waiting = int(connection.scalar(sa.select(units).where(unit.cut > acknowledged)) or 0)
+    ends = (cut.c.logical_timestamp_start, cut.c.logical_timestamp_end)
+    known = sa.select(*ends).where(cut.c.cut <= acknowledged, ends[0].is_not(None)).order_by(*ends)
+    ranges = collections.deque(connection.execute(known).tuples())
+    left_out = set(connection.scalars(sa.select(unclaimed.c.logical_timestamp)))
+    carried_by_none = sa.select(unit.logical_timestamp, units).where(unit.cut.is_(None))
+    through = -1
+    query = carried_by_none.group_by(unit.logical_timestamp).order_by(unit.logical_timestamp)
+    for timestamp, count in connection.execute(query, execution_options={"yield_per": 10_000}):
+        while ranges and ranges[0][0] <= timestamp:
+            through = max(through, ranges.popleft()[1])
+        if timestamp > through or timestamp in left_out:
+            waiting += int(count)
+    return waiting
 
 
 def _count(connection: sa.Connection, table: sa.Table) -> int:

@@ -136,14 +136,19 @@ def _completed(connection: sa.Connection, named: sa.ColumnElement[bool]) -> list
     unit = completed_unit.c
     no_range = sa.exists().where(unclaimed.c.logical_timestamp == unit.logical_timestamp)
     held = sa.select(held_key.c.reason).where(same_key(held_key.c, unit), held_key.c.kind == "held").scalar_subquery()
+    # A range speaks of all keys, and of those that are not managed here too, which no cut carries.
+    range_ = cut.alias()
+    spans = unit.logical_timestamp.between(range_.c.logical_timestamp_start, range_.c.logical_timestamp_end)
+    spanned_by = sa.select(sa.func.min(range_.c.cut)).where(spans).scalar_subquery()
+    number = sa.func.coalesce(unit.cut, spanned_by)
     item = sa.and_(same_key(cut_item.c, unit), cut_item.c.cut == unit.cut)
     query = (
         sa.select(completed_unit, run.c.started_at, cut_item.c.quantity)
-        .add_columns(cut.c.logical_timestamp_start, cut.c.logical_timestamp_end)
+        .add_columns(cut.c.cut.label("carried_by"), cut.c.logical_timestamp_start, cut.c.logical_timestamp_end)
         .add_columns(no_range.label("no_range"), held.label("held"))
         .join(run, run.c.run == unit.run, isouter=True)
         .join(cut_item, item, isouter=True)
-        .join(cut, cut.c.cut == unit.cut, isouter=True)
+        .join(cut, cut.c.cut == number, isouter=True)
         .where(named)
         .order_by(unit.logical_timestamp, unit.fulfillment_node_id, unit.product_id)
     )
@@ -151,18 +156,19 @@ def _completed(connection: sa.Connection, named: sa.ColumnElement[bool]) -> list
 
 
 def _row(connection: sa.Connection, line: sa.Row[t.Any]) -> tuple[t.Any, ...]:
-    planned = line.logical_timestamp_start is not None
-    moment = confirmed_at(connection, line.cut) if planned else None
+    planned = line.logical_timestamp_start is not None and (line.cut is not None or not line.no_range)
+    moment = confirmed_at(connection, line.carried_by) if planned else None
     late = "came late; " if line.late else ""
-    if line.held is not None and not planned:
+    if line.held is not None and (line.cut is None or not planned):
         stage, why = "held", f"its key is held: {line.held}"
     elif line.no_range or not planned:
         stage, why = "uncovered", "no range covers it, NewStore goes on subtracting it"
     else:
         stage = "sent" if moment is None else "confirmed"
         why = f"in the range {line.logical_timestamp_start}-{line.logical_timestamp_end}"
+        why += "; no number of its key was sent with it" if line.cut is None else ""
     key = (line.fulfillment_node_id, line.product_id, line.event_id, line.order_id, line.logical_timestamp, line.units)
-    number = line.cut if planned else None
+    number = line.carried_by if planned else None
     return (*key, stage, line.started_at, number, line.quantity, moment, f"{late}{why}", None)
 
 
