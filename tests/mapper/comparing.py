@@ -40,6 +40,11 @@ def compare_at(day: ShopDay, settings: Row, *options: str, seconds: float = 60) 
     """Run `diff` against the NewStore that the target's settings lead to."""
     names = {"api_url", "auth_url", "client_id", "client_secret", "mode", "future_inventory_nodes"} & set(settings)
     variables = {f"TARGET_NEWSTORE_STOCK_{name.upper()}": str(settings[name]) for name in names}
+    variables |= {
+        f"MAPPER_NEWSTORE_STOCK_{name.upper()}": json.dumps(day.settings[name])
+        for name in ("ignored_nodes", "ignored_products")
+        if day.settings[name]
+    }
     ledger = ("--ledger-url", day.settings["ledger_url"])
     arguments = (*ledger, "diff", "--format=json", *options)
     done = run_command("newstore-stock-ledger", *arguments, seconds=seconds, variables=variables)

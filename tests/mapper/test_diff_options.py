@@ -54,7 +54,7 @@ def test_a_list_of_nodes_that_is_none_is_one_line(shop: Shop, nodes: str) -> Non
     done = compare(shop.day, shop.newstore, f"--future-inventory-nodes={nodes}")
     assert (done.code, done.rows) == (2, {})
     assert "--future-inventory-nodes" in done.log
-    assert 'expected nodes, as ["DC01", "DC02"] or DC01,DC02' in done.log
+    assert 'expected names, as ["DC01", "DC02"] or DC01,DC02' in done.log
     assert done.log.count("\n") == 1
 
 

@@ -110,6 +110,36 @@ def test_a_repair_stays_noted_until_newstore_has_it(shop: Shop) -> None:
     assert compare(shop.day, shop.newstore, LATER).causes == {}
 
 
+@pytest.mark.parametrize(
+    ("setting", "globs", "ignored"),
+    [
+        ("ignored_products", ["B"], {"B"}),
+        ("ignored_products", ["A", "B*"], {"A", "B"}),
+        ("ignored_products", ["[AB]"], set()),
+        ("ignored_nodes", ["DC*"], {"A", "B"}),
+        ("ignored_nodes", ["DC"], set()),
+    ],
+)
+def test_a_key_that_is_no_longer_managed_is_neither_wrong_nor_repaired(
+    shop: Shop, setting: str, globs: list[str], ignored: set[str]
+) -> None:
+    shop.newstore.add_location("S1", "store")
+    shop.day.erp.count("S1", "OTHER", 1)
+    shop.run()
+    assert shop.run() == []
+    shop.set_by_hand("A", 3)
+    shop.set_by_hand("B", 15)
+    shop.day.settings[setting] = globs
+    done = compare(shop.day, shop.newstore, "--repair", "--yes", LATER)
+    wrong = {"A", "B"} - ignored
+    assert (done.code, done.causes) == (0, dict.fromkeys(ignored, "ignored") | dict.fromkeys(wrong, "unexplained"))
+    assert f"{len(wrong)} keys go out again" in done.log
+    assert shop.run() == ([wrong] if wrong else [])
+    again = compare(shop.day, shop.newstore, LATER)
+    assert (again.code, again.causes) == (0, dict.fromkeys(ignored, "ignored"))
+    assert all(row["above"] == 0 and "no run sends it" in row["why"] for row in again.rows.values())
+
+
 def test_a_ledger_that_a_run_holds_is_left_alone(shop: Shop) -> None:
     shop.set_by_hand("A", 15)
     ledger = Ledger.at(shop.day.settings["ledger_url"])

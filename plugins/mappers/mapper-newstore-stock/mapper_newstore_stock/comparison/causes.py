@@ -10,6 +10,9 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
 #: What a comparison can say of a key, the gravest first.
 Cause = t.Literal[
     "unexplained",
@@ -21,6 +24,7 @@ Cause = t.Literal[
     "held",
     "stale",
     "vanished",
+    "ignored",
     "late",
     "unproven",
     "ahead",
@@ -120,11 +124,13 @@ class Ways:
         is_atp: Numbers are sent as `mode: atp`: NewStore adds the units of open orders itself.
         safety_stock: Units NewStore may hold back of any key.
         future_nodes: Fulfillment nodes where future inventory is loaded.
+        is_ignored: Returns whether a key is not managed here: no run sends it.
     """
 
     is_atp: bool = False
     safety_stock: int = 0
     future_nodes: frozenset[str] = frozenset()
+    is_ignored: Callable[[tuple[str, str]], bool] = lambda _: False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +138,7 @@ class Finding:
     """What a comparison says of a key.
 
     Attributes:
-        above: Units NewStore promises beyond the number sent, without future inventory.
+        above: Units NewStore promises beyond the number sent, without future inventory; 0 of an ignored key.
         rest: What nothing but the cause explains: the number NewStore holds less the number sent.
         insights: What NewStore lists; None: it was not asked, because ATP is the number sent.
     """
@@ -177,13 +183,16 @@ def judge(line: Line, atp: int | None, insights: Insights | None, *, known: Know
         ways: How this tenant counts.
     """
     rest = rest_of(line, atp, insights or Insights(), ways)
-    if atp is None:
+    cause: Cause
+    if ways.is_ignored(line.key):
+        cause = "ignored"
+    elif atp is None:
         cause = _of_absent(known, past)
     elif rest:
         cause = _of_rest(line, rest, insights or Insights(), known=known, past=past, ways=ways)
     else:
         cause = _of_right_number(line, insights or Insights(), known)
-    above = 0 if cause == "future" else max(rest, 0)
+    above = 0 if cause in ("future", "ignored") else max(rest, 0)
     return Finding(line, atp, cause, above, rest, insights, known)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import typing as t
 
 import click
@@ -11,7 +12,12 @@ import msgspec
 from mapper_newstore_stock.comparison.causes import Ways
 from mapper_newstore_stock.errors import ConfigurationError
 from mapper_newstore_stock.newstore_options import NEWSTORE
+from mapper_newstore_stock.run.globs import matcher
 
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAPPER = "MAPPER_NEWSTORE_STOCK_"
 VISIBLE_MINUTES = 60.0
 #: A year.
 MOST_MINUTES = 525_600
@@ -28,12 +34,31 @@ class Understanding(t.NamedTuple):
         """Take the options out of a command's."""
         nodes = options.pop("future_inventory_nodes") | frozenset(options.pop("future_node"))
         minutes = dt.timedelta(minutes=options.pop("visible_minutes"))
-        ways = Ways(options.pop("mode") == "atp", options.pop("safety_stock"), nodes)
+        config = click.get_current_context().find_root().params.get("config") or {}
+        ways = Ways(options.pop("mode") == "atp", options.pop("safety_stock"), nodes, _ignored_by(config))
         return cls(ways, dt.datetime.now(tz=dt.UTC) - minutes)
 
 
+def _ignored_by(config: dict[str, t.Any]) -> Callable[[tuple[str, str]], bool]:
+    """Return what tells whether the mapper ignores a key, by its configuration or its variables.
+
+    The rest of its configuration may be missing: a comparison needs none of it.
+    """
+    node, product = (
+        matcher(
+            config.get(name) or sorted(_names(f"{MAPPER}{name.upper()}", os.environ.get(f"{MAPPER}{name.upper()}")))
+        )
+        for name in ("ignored_nodes", "ignored_products")
+    )
+    return lambda key: bool((node and node(key[0])) or (product and product(key[1])))
+
+
 def _nodes(_context: click.Context, _option: click.Parameter, text: str | None) -> frozenset[str]:
-    """Return the nodes of a JSON list, or between commas.
+    return _names(f"--future-inventory-nodes, {NEWSTORE}FUTURE_INVENTORY_NODES", text)
+
+
+def _names(setting: str, text: str | None) -> frozenset[str]:
+    """Return the names of a JSON list, or between commas.
 
     Raises:
         ConfigurationError: it is neither.
@@ -44,10 +69,8 @@ def _nodes(_context: click.Context, _option: click.Parameter, text: str | None) 
     try:
         return frozenset(msgspec.json.decode(text, type=list[str]))
     except msgspec.DecodeError:
-        expected = 'expected nodes, as ["DC01", "DC02"] or DC01,DC02'
-        raise ConfigurationError(
-            f"--future-inventory-nodes, {NEWSTORE}FUTURE_INVENTORY_NODES: {text[:50]!a}: {expected}"
-        ) from None
+        expected = 'expected names, as ["DC01", "DC02"] or DC01,DC02'
+        raise ConfigurationError(f"{setting}: {text[:50]!a}: {expected}") from None
 
 
 def _minutes(_context: click.Context, _option: click.Parameter, minutes: float) -> float:

@@ -84,6 +84,7 @@ _CAUSES: dict[str, str] = {
     "held": "held, nothing is sent: {known.reason}",
     "stale": "the last row stands: {known.reason}",
     "vanished": "sent as 0: {known.reason}",
+    "ignored": "its node or product is not managed here (ignored_nodes, ignored_products): no run sends it",
     "late": "the ERP's row cannot contain units that came late",
     "unproven": "the ERP's row is not proven to contain all completed units",
     "ahead": "NewStore still subtracts completed units that no range covers yet",
