@@ -148,12 +148,13 @@ class NewStoreCallError(NewStoreError):
     Args:
         message: What it answered, in its own words.
         status: HTTP status.
+        to_do: What to do about it, where the message does not say it.
     """
 
     code = "NSS-141"
 
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, status: int, to_do: str = "") -> None:
+        super().__init__(message, to_do)
         self.status = status
 
 

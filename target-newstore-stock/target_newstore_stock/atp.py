@@ -51,6 +51,9 @@ class AtpReader:
             try:
                 rows = msgspec.convert(answer, _Rows, strict=False).items
             except msgspec.ValidationError as error:
-                raise ApiError(f"POST {PATH}: not a list of numbers: {error}") from error
+                raise ApiError(
+                    f"POST {PATH}: not a list of numbers: {error}",
+                    to_do="Look at what answers as NewStore: correct api_url",
+                ) from error
             atp.update({(str(row.fulfillment_node_id), str(row.product_id)): row.atp for row in rows})
         return atp

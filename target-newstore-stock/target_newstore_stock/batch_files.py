@@ -27,7 +27,8 @@ def read_record_lines(message: dict[str, t.Any]) -> Iterator[str]:
     if encoding.get("format") != "jsonl" or compression not in (None, "none", "gzip"):
         raise InputError(
             f"BATCH files of {encoding.get('format')} with compression {compression} are not read here; "
-            f"expected jsonl, plain or gzip"
+            f"expected jsonl, plain or gzip",
+            to_do="Correct batch_config of what writes them",
         )
     unzip = "gzip" if compression == "gzip" else None
     before = '{"type":"RECORD","stream":' + msgspec.json.encode(message["stream"]).decode() + ',"record":'
@@ -38,4 +39,7 @@ def read_record_lines(message: dict[str, t.Any]) -> Iterator[str]:
                     if line.strip():
                         yield before + line.rstrip("\r\n") + "}"
         except (OSError, EOFError, ValueError, ImportError) as error:
-            raise InputError(f"the BATCH file {url} cannot be read: {error or type(error).__name__}") from error
+            raise InputError(
+                f"the BATCH file {url} cannot be read: {error or type(error).__name__}",
+                to_do="See that the file is there, and that this user may read it",
+            ) from error

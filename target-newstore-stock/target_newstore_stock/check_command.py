@@ -82,9 +82,13 @@ def _content(file: str) -> dict[str, t.Any]:
     try:
         content = json.loads(pathlib.Path(file).read_bytes())
     except OSError as error:
-        raise ConfigurationError(f"--config {file}: {error.strerror}") from error
+        raise ConfigurationError(
+            f"--config {file}: {error.strerror}", to_do="Correct the path, or write the file as JSON"
+        ) from error
     except ValueError as error:
-        raise ConfigurationError(f"--config {file}: not JSON: {error}") from error
+        raise ConfigurationError(
+            f"--config {file}: not JSON: {error}", to_do="Correct the path, or write the file as JSON"
+        ) from error
     if not isinstance(content, dict):
         raise ConfigurationError(f"--config {file}: expected a JSON object, with one entry a setting")
     return content

@@ -93,9 +93,13 @@ class NewStoreClient:
                 answer.status_code,
                 _pause(answer),
                 is_ip_limit=answer.status_code == 403 and body is NOT_JSON,
+                to_do=_to_do(answer.status_code),
             )
         if body is NOT_JSON:
-            raise ApiError(f"{answer.request.method} {answer.request.path_url}: the answer is not JSON")
+            raise ApiError(
+                f"{answer.request.method} {answer.request.path_url}: the answer is not JSON",
+                to_do="Look at what answers as NewStore: correct api_url",
+            )
         return body
 
     def _send(self, method: str, path: str, **kwargs: t.Any) -> tuple[requests.Response, t.Any]:
@@ -115,6 +119,17 @@ class NewStoreClient:
                 f"{method} {path}: no answer from {masked(self._api_url)}: {_cause(error)}", to_do=REACH
             ) from error
         return answer, _body(answer)
+
+
+def _to_do(status: int) -> str:
+    """Return what to do when NewStore refuses a call; its own words say what it is about."""
+    if status in {401, 403}:
+        return "Let the API client (client_id) use this API"
+    if status == 404:
+        return "Correct api_url or tenant, or what this call names"
+    if status == 429 or status >= 500:
+        return "Run again in some minutes; if it stays, ask NewStore"
+    return "Correct what NewStore's words name, or ask NewStore"
 
 
 def _body(answer: requests.Response) -> t.Any:

@@ -24,6 +24,8 @@ FAILED = 1
 BAD_CONFIGURATION = 2
 
 PLUGIN = "target-newstore-stock"
+#: What to do about a configuration file that cannot be read.
+CORRECT_FILE = "Correct the path, or write the file as JSON"
 #: How the SDK says that a setting is missing.
 MISSING = re.compile(r"'(\w+)' is a required property")
 
@@ -58,13 +60,20 @@ def _reading_objects(callback: Callable[..., t.Any]) -> Callable[..., t.Any]:
     @functools.wraps(callback)
     def wrapper(context: click.Context, option: click.Parameter, files: tuple[str, ...] | None) -> t.Any:
         for file in files or ():
-            # A file that cannot be read is reported by the callback, and ENV is none.
-            with contextlib.suppress(OSError, ValueError):
-                if not isinstance(json.loads(pathlib.Path(file).read_bytes()), dict):
+            # A file that is not there is reported by the callback, and ENV is none.
+            with contextlib.suppress(OSError):
+                if not isinstance(_json(file), dict):
                     raise ConfigurationError(f"--config {file}: expected a JSON object, with one entry a setting")
         return callback(context, option, files)
 
     return wrapper
+
+
+def _json(file: str) -> object:
+    try:
+        return json.loads(pathlib.Path(file).read_bytes())
+    except ValueError as error:
+        raise ConfigurationError(f"--config {file}: not JSON: {error}", to_do=CORRECT_FILE) from error
 
 
 def run_command(command: click.Command, logger: logging.Logger) -> None:
@@ -114,7 +123,12 @@ def _reporting(
             logger.error("%s [%s]", error.with_to_do(), error.code)
             raise SystemExit(error.exit_code) from None
         except unreadable as error:
-            logger.error("--config cannot be read: %s [%s]", error, ConfigurationError.code)
+            logger.error(
+                "--config cannot be read: %s. %s [%s]",
+                str(error).removesuffix("."),
+                CORRECT_FILE,
+                ConfigurationError.code,
+            )
             raise SystemExit(BAD_CONFIGURATION) from None
         except (SingerSDKError, SingerError) as error:
             logger.error("%s [%s]", " ".join(str(error).split()) or type(error).__name__, TargetError.code)

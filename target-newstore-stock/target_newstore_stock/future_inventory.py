@@ -16,6 +16,8 @@ if t.TYPE_CHECKING:
     from target_newstore_stock.keys import Key
 
 PATH = "/v0/stock/insights"
+#: What to do about an answer that is none.
+CORRECT = "Look at what answers as NewStore: correct api_url"
 #: NewStore answers 90 a second. Calls that were delayed on their way may come closer together than they were made.
 PAUSE_SECONDS = 1 / 80
 
@@ -70,7 +72,7 @@ class FutureInventory:
         try:
             insights = msgspec.convert(answer, _Insights, strict=False)
         except msgspec.ValidationError as error:
-            raise ApiError(f"GET {PATH}: not stock insights: {error}") from error
+            raise ApiError(f"GET {PATH}: not stock insights: {error}", to_do=CORRECT) from error
         if insights == _Insights():
-            raise ApiError(f"GET {PATH}: not stock insights: neither allocations nor reservations")
+            raise ApiError(f"GET {PATH}: not stock insights: neither allocations nor reservations", to_do=CORRECT)
         return bool(insights.future_allocations)

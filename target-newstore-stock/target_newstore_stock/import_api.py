@@ -159,4 +159,7 @@ def _read(answer: t.Any, shape: type[Answer]) -> Answer:
     try:
         return msgspec.convert(answer, shape)
     except msgspec.ValidationError as error:
-        raise ApiError(f"{PATH}: not an answer of the import API: {error}") from error
+        raise ApiError(
+            f"{PATH}: not an answer of the import API: {error}",
+            to_do="Look at what answers as NewStore: correct api_url",
+        ) from error

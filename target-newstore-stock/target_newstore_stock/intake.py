@@ -122,4 +122,7 @@ class Intake:
 
 
 def _disk_error(error: OSError) -> StagingError:
-    return StagingError(f"cannot keep the records on this machine's temporary disk: {reason(error)}")
+    return StagingError(
+        f"cannot keep the records on this machine's temporary disk: {reason(error)}",
+        to_do="Make room, or set TMPDIR to another directory",
+    )

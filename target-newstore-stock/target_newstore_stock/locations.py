@@ -53,7 +53,10 @@ def read_locations(client: NewStoreClient) -> dict[str, Location]:
     try:
         known = msgspec.convert(answer, _Locations, strict=False)
     except msgspec.ValidationError as error:
-        raise ApiError(f"GET /v0/locations: not a list of locations: {error}") from error
+        raise ApiError(
+            f"GET /v0/locations: not a list of locations: {error}",
+            to_do="Look at what answers as NewStore: correct api_url",
+        ) from error
     return {location.id: location for location in known.locations}
 
 
@@ -155,6 +158,7 @@ def _store_id(node: str, configured: Mapping[str, str], known: Mapping[str, Loca
     if node in known and is_dc != (store_id == ""):
         raise LocationError(
             f"store_mapping: {node} has store id {store_id!r}, but NewStore knows it as a {known[node].type}, "
-            f"which cannot be changed. Nothing was uploaded"
+            f"which cannot be changed. Nothing was uploaded",
+            to_do="Correct store_mapping",
         )
     return store_id

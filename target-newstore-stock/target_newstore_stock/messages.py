@@ -53,7 +53,9 @@ class MessageReader(SingerReader):
             try:
                 counts = self._read(file_input or self.default_input, callbacks)
             except UnicodeDecodeError as error:
-                raise InputError(f"the input is not UTF-8: {error}") from error
+                raise InputError(
+                    f"the input is not UTF-8: {error}", to_do="See what stands between the mapper and this target"
+                ) from error
             counts[SingerMessageType.RECORD] += self._taken()
             return counts
 
@@ -76,8 +78,12 @@ class MessageReader(SingerReader):
             return _decode(line)
         except msgspec.DecodeError as error:
             raise InputError(
-                f"a line of the input is not a Singer message: {error}: {line[:SHOWN_CHARACTERS]!r}"
+                f"a line of the input is not a Singer message: {error}: {line[:SHOWN_CHARACTERS]!r}",
+                to_do="See what stands between the mapper and this target",
             ) from error
 
     def _process_unknown_message(self, message_dict: dict[str, t.Any]) -> None:
-        raise InputError(f"a line of the input has the unknown type {message_dict['type']!r}")
+        raise InputError(
+            f"a line of the input has the unknown type {message_dict['type']!r}",
+            to_do="See what stands between the mapper and this target",
+        )

@@ -76,11 +76,17 @@ def head_of(record: StockRecord) -> CutHead:
     """
     start, end = record.logical_timestamp_start, record.logical_timestamp_end
     if (start is None) != (end is None) or (start is not None and end is not None and start > end):
-        raise RecordError(f"logical_timestamp_start {start} and logical_timestamp_end {end} are not a range")
+        raise RecordError(
+            f"logical_timestamp_start {start} and logical_timestamp_end {end} are not a range",
+            to_do="Correct what writes the records",
+        )
     if (record.cut_id is None) != (record.cut_size is None):
         raise RecordError("cut_id and cut_size: give both or none")
     if record.cut_id is None and start is not None:
-        raise RecordError("a record with a range of logical timestamps needs cut_id and cut_size")
+        raise RecordError(
+            "a record with a range of logical timestamps needs cut_id and cut_size",
+            to_do="Correct what writes the records",
+        )
     return CutHead(record.cut_id, record.cut_size, (start, end) if start is not None and end is not None else None)
 
 
@@ -125,7 +131,8 @@ class CutProgress:
         if self.head is not None:
             raise RecordError(
                 f"cut {self.head.cut_id} has {self.count} of {self.head.size} records, and the next record is of "
-                f"cut {head.cut_id} ({head.size} records, range {head.range}): nothing of either was imported"
+                f"cut {head.cut_id} ({head.size} records, range {head.range}): nothing of either was imported",
+                to_do="Let nothing change or drop the mapper's records",
             )
         self.head = head
         self._fields = (head.cut_id, head.size, *(head.range or (None, None)))

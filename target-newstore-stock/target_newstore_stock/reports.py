@@ -74,7 +74,10 @@ class ImportReport:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._path.open("a").close()
             except OSError as error:
-                raise ConfigurationError(f"report_path: cannot write {path}: {error.strerror or error}") from error
+                raise ConfigurationError(
+                    f"report_path: cannot write {path}: {error.strerror or error}",
+                    to_do="Correct the path, or the rights of its directory",
+                ) from error
 
     def write(self, row: dict[str, t.Any]) -> None:
         """Append a line. A failure is only logged: the import has happened."""

@@ -72,4 +72,7 @@ class _Validator(JSONSchemaValidator):
         try:
             super().validate(record)
         except InvalidRecord as error:
-            raise RecordError(f"a record does not fit its stream's schema: {error.error_message}") from error
+            raise RecordError(
+                f"a record does not fit its stream's schema: {error.error_message}",
+                to_do="Correct what writes the records",
+            ) from error

@@ -60,7 +60,9 @@ class Staging:
         except ValueError as error:
             raise StagingError(f"staging_url: {no_place(error)}") from error
         except Exception as error:  # an archive is opened at once, by each store's driver
-            raise StagingError(f"staging_url: cannot open {masked(url)}: {reason(error)}") from error
+            raise StagingError(
+                f"staging_url: cannot open {masked(url)}: {reason(error)}", to_do="Correct staging_url"
+            ) from error
         self._link = link
         self._has_warned = False
 

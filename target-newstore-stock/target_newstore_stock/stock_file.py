@@ -107,7 +107,10 @@ class StockFile:
     def refuse_repeated_keys(self) -> None:
         """Raise RecordError if a key occurs twice: nobody could tell which quantity is right."""
         for (node, product), _ in self._keys.repeated():
-            raise RecordError(f"{node}/{product} occurs twice in one import, so its quantity is ambiguous")
+            raise RecordError(
+                f"{node}/{product} occurs twice in one import, so its quantity is ambiguous",
+                to_do="Leave one of the two out",
+            )
 
     def keep_last_of_repeated_keys(self) -> None:
         """Leave out records whose key comes again later: in a Singer stream the last one counts."""

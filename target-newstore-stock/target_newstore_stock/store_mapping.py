@@ -84,5 +84,7 @@ def _unique(entries: Iterable[tuple[str, str]]) -> dict[str, str]:
     mapping: dict[str, str] = {}
     for node, store in entries:
         if mapping.setdefault(node, store) != store:
-            raise ConfigurationError(f"store_mapping: {node} is named twice, with {mapping[node]!r} and {store!r}")
+            raise ConfigurationError(
+                f"store_mapping: {node} is named twice, with {mapping[node]!r} and {store!r}", to_do="Name it once"
+            )
     return mapping

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.server
 import re
+import threading
 import typing as t
 
 import pytest
@@ -76,3 +78,62 @@ def test_an_erp_that_does_not_answer(tmp_path: Path) -> None:
     ledger = f"--ledger-url=sqlite:///{tmp_path}/file"
     said = last_line("newstore-erp-postgresql", "apply", "--database-url=postgresql://127.0.0.1:1/erp", ledger)
     assert f"({tmp_path}/file). Correct ledger_url, or start its database [NSS-400]" in said
+
+
+@pytest.mark.parametrize("command", ["tap-newstore-fulfillment", "mapper-newstore-stock", "target-newstore-stock"])
+def test_a_configuration_file_that_cannot_be_read(command: str, tmp_path: Path) -> None:
+    for text in (None, "{"):
+        config = tmp_path / "config.json"
+        if text:
+            config.write_text(text, encoding="utf-8")
+        said = last_line(command, f"--config={config}", stdin=STATE)
+        assert re.search(r"config\.json.*\. Correct the path, or write the file as JSON \[NSS-.01\]", said)
+
+
+def test_a_receiver_that_does_not_answer(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.db"
+    settings = {"LEDGER_URL": f"sqlite:///{ledger}", "ON_HAND_URL": f"{tmp_path}/list.csv"}
+    (tmp_path / "list.csv").write_text(f"{HEADER}\nDC01,A,1,1\n", encoding="utf-8")
+    run_command("mapper-newstore-stock", "--config=ENV", stdin=STATE, variables=of("MAPPER_NEWSTORE_STOCK", settings))
+    words = ("--ledger-url", f"sqlite:///{ledger}", "report", "--html", f"{tmp_path}/r.html", "--receiver-url", NOWHERE)
+    said = last_line("newstore-stock-ledger", *words)
+    assert "Correct --receiver-url, or start the receiver [NSS-204]" in said
+
+
+@pytest.mark.parametrize(
+    ("status", "to_do"),
+    [
+        (400, "Correct what NewStore's words name, or ask NewStore"),
+        (403, "Let the API client (client_id) use this API"),
+        (404, "Correct api_url or tenant, or what this call names"),
+    ],
+)
+def test_a_call_that_newstore_refuses(status: int, to_do: str, tmp_path: Path) -> None:
+    body = b'{"error_code": "nope", "message": "not today", "request_id": "r-1"}'
+    token = b'{"access_token": "t", "expires_in": 300, "token_type": "Bearer"}'
+
+    class Refusing(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            self.send_response(200 if self.path == "/token" else status)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(token if self.path == "/token" else body)
+
+        do_POST = do_GET  # noqa: N815 - the name the server calls
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        settings = {**NEWSTORE, "API_URL": url, "AUTH_URL": f"{url}/token"}
+        landing = {"LANDING_URL": f"sqlite:///{tmp_path}/landing.db"}
+        by_tap = last_line("newstore-event-receiver", "status", **of("TAP_NEWSTORE_FULFILLMENT", settings | landing))
+        staging = {"STAGING_URL": str(tmp_path), "STAGING_LINK": "https://staging"}
+        variables = of("TARGET_NEWSTORE_STOCK", settings | staging)
+        by_target = last_line("target-newstore-stock", "--config=ENV", stdin=STOCK, **variables)
+        server.shutdown()
+    assert f"{to_do} [NSS-141]" in by_tap
+    assert f"{to_do} [NSS-340]" in by_target

@@ -74,7 +74,10 @@ def test_explain_tells_what_was_added_back(day: ShopDay) -> None:
 def test_a_key_the_ledger_does_not_know_is_said_in_one_line(day: ShopDay) -> None:
     done = ask(day, "explain", "--node", "DC01", "--product", "X")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "ERROR the ledger has no on-hand row for DC01/X [NSS-234]\n"
+    assert done.stderr == (
+        "ERROR the ledger has no on-hand row for DC01/X. Check how it is spelt, and that the ERP's list has it "
+        "[NSS-234]\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -271,7 +274,10 @@ def test_keys_without_a_number_of_their_own_are_listed_with_reason_and_age(day: 
     assert (row["product_id"], row["kind"], row["reason"]) == ("NEW", "held", "no row in the on-hand list")
     assert run_command("--ledger-url", url, "held", "--older-than", "5").returncode == 0
     done = run_command("--ledger-url", url, "held", "--older-than", "-1")
-    assert (done.returncode, done.stderr) == (1, "ERROR 1 keys are in the list for -1 minutes [NSS-202]\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "ERROR 1 keys are in the list for -1 minutes. Add or correct the rows that held lists [NSS-202]\n",
+    )
 
 
 @pytest.mark.parametrize(

@@ -154,5 +154,5 @@ def test_a_ledger_that_a_run_holds_is_left_alone(shop: Shop) -> None:
 
 def test_a_key_the_ledger_never_sent_cannot_be_named(shop: Shop) -> None:
     done = compare(shop.day, shop.newstore, "--key=DC01/X")
-    assert (done.code, done.log) == (1, "ERROR the ledger has never sent DC01/X [NSS-234]\n")
+    assert (done.code, done.log) == (1, "ERROR the ledger has never sent DC01/X. Check how it is spelt [NSS-234]\n")
     assert compare(shop.day, shop.newstore, "--key=X").code == 2

@@ -81,7 +81,10 @@ class ExportPrefix:
         except ValueError as error:
             raise ConfigurationError(f"export_files_url: {no_place(error)}") from error
         except Exception as error:  # an archive is opened at once, by each store's client
-            raise ExportFilesError(f"export_files_url: cannot open {masked(url)}: {reason(cause(error))}") from error
+            raise ExportFilesError(
+                f"export_files_url: cannot open {masked(url)}: {reason(cause(error))}",
+                "Correct export_files_url, or see why it cannot be reached from here",
+            ) from error
         self._root = root.rstrip("/")
         self._first = first
         self.address = str(self._filesystem.unstrip_protocol(self._root))

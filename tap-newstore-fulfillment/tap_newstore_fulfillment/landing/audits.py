@@ -95,7 +95,8 @@ class Audits:
             beat = audit.update().where(audit.c.integration_id == integration_id, audit.c.ended_at.is_(None))
             if not connection.execute(beat.values(beat_at=self._database.now(connection))).rowcount:
                 raise NotKnownError(
-                    "the landing store knows nothing of this audit any more: it has gone back meanwhile"
+                    "the landing store knows nothing of this audit any more: it has gone back meanwhile",
+                    "Audit again",
                 )
 
     def unended(self) -> list[Unended]:

@@ -79,7 +79,7 @@ def take_back(source_url: str, target_url: str) -> str:
 def _both(source_url: str, target_url: str) -> Iterator[tuple[sa.Connection, sa.Connection]]:
     """Yield connections to both stores, each in a transaction that lets nobody else write."""
     if _is_same(source_url, target_url):
-        raise StoreCopyError("--to: this is the landing store itself")
+        raise StoreCopyError("--to: this is the landing store itself", "Name an empty database")
     source, target = _writing_alone(source_url, "landing_url", must_exist=True), _writing_alone(target_url, "--to")
     with source as from_there, target as to_there:
         yield from_there, to_there
@@ -89,7 +89,9 @@ def _is_same(source_url: str, target_url: str) -> bool:
     try:
         return address(source_url) == address(target_url)
     except sa.exc.SQLAlchemyError as error:
-        raise StoreError(f"landing_url, --to: {short(error)}") from error
+        raise StoreError(
+            f"landing_url, --to: {short(error)}", "Correct the URL it is about, or start its database"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -152,7 +154,8 @@ def _check_target(target: sa.Connection, place: str) -> None:
     """
     if there := metadata.tables.keys() & set(sa.inspect(target).get_table_names()):
         raise StoreCopyError(
-            f"--to: {place} is not empty, it has tables of a landing store ({', '.join(sorted(there))})"
+            f"--to: {place} is not empty, it has tables of a landing store ({', '.join(sorted(there))})",
+            "Name an empty database",
         )
 
 

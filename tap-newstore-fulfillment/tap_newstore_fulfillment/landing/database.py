@@ -185,7 +185,9 @@ class LandingDatabase:
         if self.is_postgresql and connection.scalar(sa.text("SHOW transaction_read_only")) == "on":
             connection.invalidate()
             self.close()
-            raise NoPrimaryError(f"the landing store: {STANDBY}")
+            raise NoPrimaryError(
+                f"the landing store: {STANDBY}", "Wait for the failover, or let landing_url name the primary"
+            )
 
     def insert(self, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
         """Return an INSERT that knows ON CONFLICT. The engine has loaded the dialect already; the other stays out."""
@@ -238,9 +240,14 @@ class LandingDatabase:
         except (*refused, ValueError, OverflowError) as error:
             if REFUSES in str(error):
                 raise StoreUnavailableError(REFUSES) from error
-            raise StoreRefusedError(f"the landing store cannot hold it: {type(error).__name__}") from error
+            raise StoreRefusedError(
+                f"the landing store cannot hold it: {type(error).__name__}",
+                "See what newstore-event-receiver quarantine list shows",
+            ) from error
         except (sa.exc.SQLAlchemyError, self._driver.Error) as error:
-            raise StoreUnavailableError(f"the landing store {what}: {short(error)}") from error
+            raise StoreUnavailableError(
+                f"the landing store {what}: {short(error)}", "Look at the database of landing_url"
+            ) from error
 
     @contextlib.contextmanager
     def _begin(self) -> Iterator[sa.Connection]:
@@ -255,7 +262,7 @@ class LandingDatabase:
                 if self.is_postgresql:
                     connection.exec_driver_sql(WAIT_FOR_STANDBY)
             if connection.info.pop(NOT_REPLICATED, False):
-                raise StoreUnavailableError(f"the landing store {UNREPLICATED}")
+                raise StoreUnavailableError(f"the landing store {UNREPLICATED}", "Look at the standby")
 
     def _cannot_open(self, error: Exception) -> StoreError:
         """Return the error that says why; of a cluster whose primary is gone, another server may take its place."""

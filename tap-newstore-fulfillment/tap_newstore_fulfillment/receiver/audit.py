@@ -123,7 +123,8 @@ class Audit:
         raise CouldNotAuditError(
             f"of the events known of these hours, {len(report.missing)} did not come again, such as "
             f"{report.missing[0]}: NewStore does not have them, or something between it and the receiver loses "
-            "deliveries"
+            "deliveries",
+            "See what stands between NewStore and the receiver, then audit again",
         )
 
     def _replay(self, report: AuditReport, deadline: float) -> None:

@@ -53,7 +53,7 @@ def backlog_command(
         if holes:
             print_table("Logical timestamps of which no event has come", ("from", "to", "minutes"), holes)
     if exceeded := _exceeded(found, max_silence_minutes, max_wait_minutes):
-        raise FoundError("; ".join(exceeded))
+        raise FoundError("; ".join(exceeded), "See that the receiver is reached, and what the log of the last run says")
 
 
 def _exceeded(found: Backlog, max_silence: int | None, max_wait: int | None) -> list[str]:

@@ -86,11 +86,15 @@ def _merged(files: tuple[str, ...]) -> dict[str, t.Any]:
         try:
             content = json.loads(pathlib.Path(file).read_text(encoding="utf-8"))
         except OSError as error:
-            raise ConfigurationError(f"--config {file}: {error.strerror}") from error
+            raise ConfigurationError(
+                f"--config {file}: {error.strerror}", "Correct the path, or write the file as JSON"
+            ) from error
         except ValueError as error:
-            raise ConfigurationError(f"--config {file}: not JSON: {error}") from error
+            raise ConfigurationError(
+                f"--config {file}: not JSON: {error}", "Correct the path, or write the file as JSON"
+            ) from error
         if not isinstance(content, dict):
-            raise ConfigurationError(f"--config {file}: expected a JSON object")
+            raise ConfigurationError(f"--config {file}: expected a JSON object", "Write one entry a setting")
         merged |= content
     return merged
 

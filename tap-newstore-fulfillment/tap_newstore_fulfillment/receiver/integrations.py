@@ -42,7 +42,10 @@ def webhook_parameters(url: str, api_key: str | None) -> Body:
     if parts.scheme != "https" and not (parts.scheme == "http" and is_local):
         raise ConfigurationError(f"--callback-url {url}: expected https://")
     if not api_key and not is_local:
-        raise ConfigurationError("receiver_api_key: required to register a webhook, or anybody could post to it")
+        raise ConfigurationError(
+            "receiver_api_key: required to register a webhook, or anybody could post to it",
+            "Set TAP_NEWSTORE_FULFILLMENT_RECEIVER_API_KEY",
+        )
     if api_key and len(api_key) > LONGEST_KEY:
         raise ConfigurationError(f"receiver_api_key: NewStore takes up to {LONGEST_KEY} characters")
     key = {"api_key": api_key} if api_key else {}
@@ -61,7 +64,7 @@ def s3_parameters(bucket: str, prefix: str, region: str | None, key_id: str | No
         "NEWSTORE_S3_SECRET_ACCESS_KEY": secret,
     }
     if missing := [name for name, value in given.items() if not value]:
-        raise ConfigurationError(f"{', '.join(missing)}: required for an S3 sink")
+        raise ConfigurationError(f"{', '.join(missing)}: required for an S3 sink", "Set them")
     if prefix and not KEY_PREFIX.fullmatch(prefix):
         raise ConfigurationError(
             f"--s3-prefix {prefix}: NewStore takes up to 64 of a-z, A-Z, 0-9, -, /, _ and ., without a / at the end"

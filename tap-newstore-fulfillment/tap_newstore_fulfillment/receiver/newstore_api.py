@@ -111,7 +111,7 @@ class NewStoreApi:
             answer = self._call_once(method, path, body)
         if not answer.ok:
             text = f"{method} {path}: NewStore answered {answer.status_code}: {_message(answer)}"
-            raise NewStoreCallError(text, answer.status_code)
+            raise NewStoreCallError(text, answer.status_code, _to_do(answer.status_code))
         return _json(answer)
 
     def _call_once(self, method: str, path: str, body: object) -> requests.Response:
@@ -142,6 +142,17 @@ class NewStoreApi:
             raise NewStoreCallError(f"{method} {masked(url)} {error}", error.status) from error
         except requests.RequestException as error:
             raise NewStoreError(f"{method} {masked(url)}: no answer: {type(error).__name__}", REACH) from error
+
+
+def _to_do(status: int) -> str:
+    """Return what to do when NewStore refuses a call; its own words say what it is about."""
+    if status in {401, 403}:
+        return "Let the API client (client_id) use this API"
+    if status == 404:
+        return "Correct api_url or tenant, or what this call names"
+    if status == 429 or status >= 500:
+        return "Run again in some minutes; if it stays, ask NewStore"
+    return "Correct what NewStore's words name, or ask NewStore"
 
 
 def _json(answer: requests.Response) -> dict[str, t.Any]:

@@ -27,7 +27,10 @@ def prune(config_files: tuple[str, ...], keep_days: int, forget_reader: str | No
     """
     with store_in_use(config_files) as store:
         if forget_reader and not store.retention.forget(forget_reader):
-            raise NotKnownError(f"--forget-reader {forget_reader}: no pipeline has read the store under this id")
+            raise NotKnownError(
+                f"--forget-reader {forget_reader}: no pipeline has read the store under this id",
+                "prune --keep-days without it lists the pipelines",
+            )
         pruned = store.retention.prune(keep_days * MS_PER_DAY)
         emptied = store.quarantine.prune(keep_days * MS_PER_DAY)
         readers = [reader._asdict() | {"seen_at": iso(reader.seen_at)} for reader in store.retention.readers()]

@@ -158,7 +158,9 @@ def _all_ids(store: LandingStore) -> Iterator[int]:
 def _find(store: LandingStore, entry_id: int) -> tuple[Entry, bytes]:
     found = store.quarantine.find(entry_id)
     if found is None:
-        raise NotKnownError(f"quarantine: no body with id {entry_id}")
+        raise NotKnownError(
+            f"quarantine: no body with id {entry_id}", "newstore-event-receiver quarantine list names them"
+        )
     return found
 
 

@@ -163,7 +163,10 @@ def node_of(event: Event) -> str:
     """
     if not event.fulfillment_location_id:
         doing = "completes units" if event.event_name == COMPLETED else "moves units"
-        raise ChangedStreamError(f"event {event.event_id} {doing} but names no fulfillment_location_id")
+        raise ChangedStreamError(
+            f"event {event.event_id} {doing} but names no fulfillment_location_id",
+            "Select all fields of the stream, and let no stream map change them",
+        )
     node = event.fulfillment_location_id
     return as_kept(node) if "\0" in node else node
 

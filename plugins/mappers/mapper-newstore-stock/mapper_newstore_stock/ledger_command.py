@@ -172,7 +172,10 @@ def held(ledger_url: str, older_than: float | None, write: Write) -> None:
     write(table)
     minutes = [row[4] for row in table.rows]
     if older_than is not None and any(one > older_than for one in minutes):
-        raise FoundError(f"{sum(one > older_than for one in minutes)} keys are in the list for {older_than:g} minutes")
+        raise FoundError(
+            f"{sum(one > older_than for one in minutes)} keys are in the list for {older_than:g} minutes",
+            "Add or correct the rows that held lists",
+        )
 
 
 cli.add_command(diff)

@@ -75,7 +75,9 @@ class MessageReader(SingerReader):
             try:
                 self._read(source, callbacks)
             except UnicodeDecodeError as error:
-                raise InputError(f"the input is not UTF-8: {error}") from error
+                raise InputError(
+                    f"the input is not UTF-8: {error}", "See what stands between the tap and this mapper"
+                ) from error
         return self._counts
 
     def deserialize_json(self, line: str | bytes) -> dict[str, t.Any]:
@@ -85,7 +87,8 @@ class MessageReader(SingerReader):
         except msgspec.DecodeError as error:
             shown = line.decode(errors="replace") if isinstance(line, bytes) else line
             raise InputError(
-                f"a line of the input is not a Singer message: {error}: {shown[:SHOWN_CHARACTERS]!r}"
+                f"a line of the input is not a Singer message: {error}: {shown[:SHOWN_CHARACTERS]!r}",
+                "See what stands between the tap and this mapper",
             ) from error
 
     def _read(self, source: t.Any, callbacks: Callbacks) -> None:
@@ -130,7 +133,10 @@ class MessageReader(SingerReader):
         self._counts[kind] += 1
 
     def _process_unknown_message(self, message_dict: dict[str, t.Any]) -> None:
-        raise InputError(f"a line of the input has the unknown type {message_dict['type']!r}")
+        raise InputError(
+            f"a line of the input has the unknown type {message_dict['type']!r}",
+            "See what stands between the tap and this mapper",
+        )
 
 
 def _begins_as_record(line: bytes) -> bool:

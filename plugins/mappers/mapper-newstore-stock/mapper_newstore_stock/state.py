@@ -154,7 +154,10 @@ def checked(state: object) -> dict[str, t.Any]:
     """
     if isinstance(state, dict) and isinstance(state.get("bookmarks", {}), dict):
         return state
-    raise StateError("a STATE of the input has no object as its value, or none as its bookmarks")
+    raise StateError(
+        "a STATE of the input has no object as its value, or none as its bookmarks",
+        "See what stands between the tap and this mapper",
+    )
 
 
 def bookmark_of(state: Mapping[str, t.Any], stream: str) -> Mapping[str, t.Any]:

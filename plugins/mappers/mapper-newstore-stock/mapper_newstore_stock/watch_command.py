@@ -44,7 +44,10 @@ def age(ledger_url: str, max_minutes: float | None, write: Write) -> None:
     write(table)
     oldest = max((row[1] for row in table.rows), default=None)
     if max_minutes is not None and (oldest is None or oldest > max_minutes):
-        raise FoundError(f"no run has done its work for {max_minutes:g} minutes: {table.says}")
+        raise FoundError(
+            f"no run has done its work for {max_minutes:g} minutes: {table.says}",
+            "Look at the log of the last run, and see that runs are started",
+        )
 
 
 @click.command()
@@ -67,7 +70,9 @@ def metrics(ledger_url: str, output: Path | None, form: str) -> None:
     try:
         _replace(output, text)
     except OSError as error:
-        raise FileError(f"--output: cannot write {output}: {error.strerror}") from error
+        raise FileError(
+            f"--output: cannot write {output}: {error.strerror}", "Correct the path, or the rights of its directory"
+        ) from error
 
 
 COMMANDS = (age, metrics)

@@ -148,7 +148,7 @@ def _read(session: requests.Session, api_url: str) -> list[_Location]:
     try:
         answer = session.get(url, timeout=CALL_SECONDS)
     except requests.RequestException as error:
-        raise ServerError(f"GET {url}: no answer: {type(error).__name__}") from error
+        raise ServerError(f"GET {url}: no answer: {type(error).__name__}", "Correct --api-url") from error
     if not answer.ok:
         raise ServerError(f"GET {url} answered {answer.status_code}")
     try:

@@ -75,7 +75,8 @@ def ask_for_export(
     while not (export := call(session, f"{url}/{export_id}", Export, method="GET")).link:
         if export.state.casefold() in ("failed", "error") or clock() >= deadline:
             raise ServerError(
-                f"the availability export {export_id} is {export.state[:50]!a}: NewStore has made no file"
+                f"the availability export {export_id} is {export.state[:50]!a}: NewStore has made no file",
+                "Run it again, or ask NewStore",
             )
         sleep(wait)
         wait = min(wait * 2, LONGEST_WAIT_SECONDS)
@@ -96,11 +97,16 @@ def read_export(link: str) -> Iterator[Row]:
     except RedirectError as error:
         raise ServerError(f"GET {place} {error}") from error
     except requests.HTTPError as error:
-        raise ServerError(f"GET {place} answered {error}: the availability export cannot be read") from error
+        raise ServerError(
+            f"GET {place} answered {error}: the availability export cannot be read", "Run it again"
+        ) from error
     except requests.RequestException as error:
         raise ServerError(f"GET {place}: no whole answer: {type(error).__name__}. Run it again") from error
     except (ValueError, zlib.error) as error:
-        raise ServerError(f"GET {place}: not a list of availabilities: {' '.join(str(error).split())}") from error
+        raise ServerError(
+            f"GET {place}: not a list of availabilities: {' '.join(str(error).split())}",
+            "Run it again, or ask NewStore",
+        ) from error
 
 
 def _pieces(link: str) -> Iterator[bytes]:

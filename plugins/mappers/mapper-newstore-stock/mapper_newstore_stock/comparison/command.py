@@ -110,7 +110,9 @@ def _lines(connection: sa.Connection, asked: _Asked) -> Iterator[Line]:
         return lines
     found = list(lines)
     if missing := set(asked.keys) - {line.key for line in found}:
-        raise NotKnownError(f"the ledger has never sent {', '.join(sorted('/'.join(key) for key in missing))}")
+        raise NotKnownError(
+            f"the ledger has never sent {', '.join(sorted('/'.join(key) for key in missing))}", "Check how it is spelt"
+        )
     return iter(found)
 
 

@@ -43,7 +43,10 @@ def note(ledger_url: str, lines: Iterable[Line]) -> int:
             f"the ledger is in use: {held} is writing it. Nothing was noted; wait for that run"
         ) from None
     except (sa.exc.SQLAlchemyError, ImportError, OSError) as error:
-        raise LedgerError(f"ledger_url: cannot write the ledger: {short(error)}. Nothing was noted") from error
+        raise LedgerError(
+            f"ledger_url: cannot write the ledger: {short(error)}. Nothing was noted",
+            "Look at its database, and run it again",
+        ) from error
 
 
 def _note(connection: sa.Connection, lines: Iterable[Line]) -> int:

@@ -80,7 +80,7 @@ def _holding_target(url: str) -> t.ContextManager[sa.Connection]:
 def _check_source(source: sa.Connection, place: str) -> tuple[str, bool]:
     """Return the ledger's id, and whether it is marked as moved to this very place."""
     if moved.place(source) == place:
-        raise CopyError("--to: this is the ledger itself")
+        raise CopyError("--to: this is the ledger itself", "Name an empty database")
     version = version_of(source)
     if version == -tables.SCHEMA_VERSION and moved.moved_to(source) == place:
         return _id_of(source) or "", True
@@ -100,7 +100,10 @@ def _check_target(target: sa.Connection, place: str) -> None:
         LedgerError: it does.
     """
     if there := tables.metadata.tables.keys() & set(sa.inspect(target).get_table_names()):
-        raise CopyError(f"--to: {place} is not empty, it has tables of a ledger ({', '.join(sorted(there))})")
+        raise CopyError(
+            f"--to: {place} is not empty, it has tables of a ledger ({', '.join(sorted(there))})",
+            "Name an empty database",
+        )
 
 
 def _id_of(connection: sa.Connection) -> str | None:

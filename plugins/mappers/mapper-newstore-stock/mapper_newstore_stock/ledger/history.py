@@ -107,7 +107,10 @@ def history(
         *_state(connection, node, product),
     ]
     if not steps:
-        raise NotKnownError(f"the ledger knows nothing of {node}/{product}")
+        raise NotKnownError(
+            f"the ledger knows nothing of {node}/{product}",
+            "Check how it is spelt; after ledger_keep_days the ledger forgets",
+        )
     begin = since.astimezone(dt.UTC).isoformat(timespec="seconds")
     shown = sorted((step for step in steps if step.at >= begin), key=lambda step: (step.at, _ORDER.index(step.step)))
     return Table(COLUMNS, [tuple(step) for step in shown], f"{node}/{product} since {begin}: {len(shown)} steps")

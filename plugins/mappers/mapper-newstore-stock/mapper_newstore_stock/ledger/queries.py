@@ -108,7 +108,10 @@ def _explain_without_row(connection: sa.Connection, node: str, product: str) -> 
         for line in connection.execute(query.order_by(units.logical_timestamp))
     ]
     if held is None and not steps:
-        raise NotKnownError(f"the ledger has no on-hand row for {node}/{product}")
+        raise NotKnownError(
+            f"the ledger has no on-hand row for {node}/{product}",
+            "Check how it is spelt, and that the ERP's list has it",
+        )
     reason = held.reason if held else "no row in the on-hand list"
     return Table(_STEPS, steps, f"{node}/{product} has no number: {reason}")
 

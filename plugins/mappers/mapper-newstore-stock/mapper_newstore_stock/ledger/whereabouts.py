@@ -73,7 +73,10 @@ def whereabouts(
     if landing is not None:
         rows = _with_landed(landing, rows, events, settle_seconds)
     if not rows:
-        raise NotKnownError(_not_here(connection, asked, landing is not None))
+        raise NotKnownError(
+            _not_here(connection, asked, landing is not None),
+            "Check how it is spelt; after ledger_keep_days the ledger forgets",
+        )
     event_id, order_id = asked
     name = f"event {event_id}" if event_id is not None else f"order {order_id}"
     stages = ", ".join(f"{sum(row[6] == stage for row in rows)} {stage}" for stage in dict.fromkeys(r[6] for r in rows))

@@ -83,7 +83,10 @@ def write(report: Report, path: Path) -> None:
         ) as beside:
             _put_in_place(beside, text, path)
     except OSError as error:
-        raise FileError(f"--html: cannot write {path}: {error.strerror or error}") from error
+        raise FileError(
+            f"--html: cannot write {path}: {error.strerror or error}",
+            "Correct the path, or the rights of its directory",
+        ) from error
 
 
 def _put_in_place(beside: t.IO[str], text: str, path: Path) -> None:
@@ -111,7 +114,9 @@ def _read_events(path: str, keys: list[Key]) -> Events:
         with _opened(path) as lines:
             return Events(lines, keys)
     except OSError as error:
-        raise FileError(f"--events: cannot read {path}: {error.strerror or error}") from error
+        raise FileError(
+            f"--events: cannot read {path}: {error.strerror or error}", "Correct the path, or let this user read it"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -149,12 +154,19 @@ def quarantined(receiver_url: str) -> int:
     except RedirectError as error:
         raise ServerError(f"--receiver-url: {masked(url)} {error}") from error
     except requests.RequestException as error:
-        raise ServerError(f"--receiver-url: no answer from {masked(url)}: {type(error).__name__}") from error
+        raise ServerError(
+            f"--receiver-url: no answer from {masked(url)}: {type(error).__name__}",
+            "Correct --receiver-url, or start the receiver",
+        ) from error
     if not answer.ok:
-        raise ServerError(f"--receiver-url: {masked(url)} answered {answer.status_code}: {said(answer)}")
+        raise ServerError(
+            f"--receiver-url: {masked(url)} answered {answer.status_code}: {said(answer)}",
+            "Correct --receiver-url, or start the receiver",
+        )
     found = QUARANTINED.search(answer.content)
     if not found:
         raise ServerError(
-            f"--receiver-url: {masked(url)} is not that of an event receiver: it counts no quarantined bodies"
+            f"--receiver-url: {masked(url)} is not that of an event receiver: it counts no quarantined bodies",
+            "Correct --receiver-url, or start the receiver",
         )
     return int(float(found[1]))

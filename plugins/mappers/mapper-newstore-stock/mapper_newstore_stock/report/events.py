@@ -71,7 +71,10 @@ class Events:
                 if said.type == "RECORD" and said.stream == STREAM:
                     self._take(record.decode(said.record))
             except (msgspec.MsgspecError, ValueError) as error:
-                raise FileError(f"--events: line {number} is not a message of the tap: {error}") from error
+                raise FileError(
+                    f"--events: line {number} is not a message of the tap: {error}",
+                    "Name a file the tap's output was written to",
+                ) from error
         for moves in self.moves.values():
             moves.sort()
 

@@ -170,7 +170,10 @@ def _named(connection: sa.Connection, keys: Sequence[Key]) -> list[KeyHistory]:
     histories = [key_history(connection, key) for key in keys]
     for history in histories:
         if not history.sent and not history.completions:
-            raise NotKnownError(f"--key {'/'.join(history.key)}: the ledger keeps no cut and no completion of it")
+            raise NotKnownError(
+                f"--key {'/'.join(history.key)}: the ledger keeps no cut and no completion of it",
+                "Check how it is spelt; after ledger_keep_days the ledger forgets",
+            )
     return histories
 
 

@@ -65,5 +65,7 @@ def last_lines(path: str, option: str) -> list[bytes]:
             file.seek(max(0, size - READ_BYTES))
             lines = file.read(READ_BYTES).split(b"\n")
     except OSError as error:
-        raise FileError(f"{option}: cannot read {path}: {error.strerror or error}") from error
+        raise FileError(
+            f"{option}: cannot read {path}: {error.strerror or error}", "Correct the path, or let this user read it"
+        ) from error
     return lines[1:] if size > READ_BYTES else lines

@@ -113,7 +113,10 @@ def newstore_difference(url: str) -> Difference:
             return int(email.utils.parsedate_to_datetime(_date(url)).timestamp() * 1000)
         except (KeyError, ValueError, TypeError, OverflowError, OSError) as error:
             name = type(error).__name__
-            raise ClockError(f"newstore_clock_url: {masked(url)} does not tell NewStore's time: {name}") from error
+            raise ClockError(
+                f"newstore_clock_url: {masked(url)} does not tell NewStore's time: {name}",
+                "Correct newstore_clock_url, or see why it cannot be reached from here",
+            ) from error
 
     return measured(read, SECOND_MS)
 

@@ -25,7 +25,9 @@ class MomentReader:
         try:
             self._zone = zoneinfo.ZoneInfo(zone)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
-            raise ConfigurationError(f"taken_at_timezone: there is no time zone {zone!r}") from error
+            raise ConfigurationError(
+                f"taken_at_timezone: there is no time zone {zone!r}", "Name one such as Europe/Berlin"
+            ) from error
         self._read_text = functools.lru_cache(KNOWN_MOMENTS)(self._parse)
 
     @classmethod

@@ -86,7 +86,10 @@ class Source:
         if taken_at is not None and self.max_age_ms is not None and self.is_too_old(taken_at, now_ms):
             minutes, most = math.ceil((now_ms - taken_at) / MS_PER_MINUTE), self.max_age_ms / MS_PER_MINUTE
             name = self.inputs.on_hand.place.name
-            raise StaleListError(f"{name} is {minutes} minutes old, more than {MAX_AGE} ({most:g})")
+            raise StaleListError(
+                f"{name} is {minutes} minutes old, more than {MAX_AGE} ({most:g})",
+                "See why the ERP has written no newer one",
+            )
 
 
 class Sources:

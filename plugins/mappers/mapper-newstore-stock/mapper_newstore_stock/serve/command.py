@@ -64,7 +64,9 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener = socket.create_server((host, port), family=family, backlog=128)
     except (OSError, OverflowError) as error:
-        raise ConfigurationError(f"--host, --port: cannot listen on {host}:{port}: {error}") from error
+        raise ConfigurationError(
+            f"--host, --port: cannot listen on {host}:{port}: {error}", "Set others, or end what listens there"
+        ) from error
     # asyncio does not set this on a socket it is given; without it an answer waits 40 ms for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

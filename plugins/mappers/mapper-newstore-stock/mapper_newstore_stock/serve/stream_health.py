@@ -34,9 +34,15 @@ def stream_health(receiver_url: str, now: dt.datetime) -> dict[str, str]:
     try:
         answer = HttpSession().get(url, timeout=CALL_SECONDS)
     except (requests.RequestException, RedirectError) as error:
-        raise ServerError(f"--receiver-url: no answer from {masked(url)}: {type(error).__name__}") from error
+        raise ServerError(
+            f"--receiver-url: no answer from {masked(url)}: {type(error).__name__}",
+            "Correct --receiver-url, or start the receiver",
+        ) from error
     if not answer.ok:
-        raise ServerError(f"--receiver-url: {masked(url)} answered {answer.status_code}")
+        raise ServerError(
+            f"--receiver-url: {masked(url)} answered {answer.status_code}",
+            "Correct --receiver-url, or start the receiver",
+        )
     said = {(name, label): float(value) for name, label, value in LINE.findall(answer.text)}
     shown = {
         "Newest event": _age(said.get((NEWEST, "")), now),
