@@ -11,7 +11,7 @@ import pytest
 from tap_newstore_fulfillment.errors import TapError
 from tap_newstore_fulfillment.export_files.prefix import ExportPrefix
 
-from tests.shop.plugin import run_plugin
+from tests.shop.plugin import run_command, run_plugin
 from tests.tap.events import an_event
 from tests.tap.export_files import ExportDirectory, ExportTap, an_export, timestamps
 
@@ -287,3 +287,23 @@ def test_a_missing_directory_exits_with_1(tmp_path: Path) -> None:
     assert done.code == 1
     assert "export_files_url: there is no directory or bucket" in done.log
     assert done.records == []
+
+
+def test_holes_of_export_files_are_metrics_without_a_receiver(tmp_path: Path) -> None:
+    exports = ExportDirectory(tmp_path / "files")
+    exports.put("1-data-a.export", b"bad")
+    tap = ExportTap(tmp_path, exports.path)
+    tap.run()
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(tap.settings), encoding="utf-8")
+    words = ("newstore-event-receiver", "--config", str(config), "metrics")
+    shown = run_command(*words)
+    assert shown.returncode == 0, shown.stderr
+    assert 'newstore_set_aside{kind="refused"} 1.0' in shown.stdout
+    assert "newstore_answers" not in shown.stdout
+    output = tmp_path / "newstore_landing.prom"
+    assert run_command(*words, "--output", str(output)).returncode == 0
+    assert output.read_text(encoding="utf-8") == shown.stdout
+    nowhere = run_command(*words, "--output", str(tmp_path / "no" / "metrics.prom"))
+    assert nowhere.returncode == 2
+    assert "Correct the path, or the rights of its directory [NSS-101]" in nowhere.stderr

@@ -22,6 +22,7 @@ from tap_newstore_fulfillment.receiver.check_command import check
 from tap_newstore_fulfillment.receiver.configuration import api_keys, config_option, read_settings
 from tap_newstore_fulfillment.receiver.copy_command import copy
 from tap_newstore_fulfillment.receiver.loss_watch import LossWatch
+from tap_newstore_fulfillment.receiver.metrics_command import metrics
 from tap_newstore_fulfillment.receiver.prune_command import prune
 from tap_newstore_fulfillment.receiver.quarantine_command import quarantine
 from tap_newstore_fulfillment.receiver.rejected_command import rejected
@@ -52,7 +53,7 @@ def receive(context: click.Context, config_files: tuple[str, ...]) -> None:
         _serve_until_stopped(read_settings(config_files))
 
 
-OF_THE_STORE = (rejected, backlog_command, prune, quarantine, upgrade, copy)
+OF_THE_STORE = (rejected, backlog_command, metrics, prune, quarantine, upgrade, copy)
 for command in (*registration_command.COMMANDS, check, replay, audit, *OF_THE_STORE):
     receive.add_command(command)
 

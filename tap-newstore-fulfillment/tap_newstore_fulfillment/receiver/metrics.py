@@ -29,67 +29,20 @@ LONGEST_LEAD_SECONDS = 3600
 LATENCY_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
-class ReceiverMetrics:
-    """The counters of one receiver process."""
+class StoreMetrics:
+    """What a landing store knows: the same whoever shows it."""
 
     def __init__(self) -> None:
         self._registry = registry = prometheus.CollectorRegistry()
-        names = ("event_name",)
-        self._received = prometheus.Counter("newstore_events_received", "Events that came", names, registry=registry)
-        self._stored = prometheus.Counter("newstore_events_stored", "Events that were new", names, registry=registry)
-        self._duplicates = prometheus.Counter("newstore_events_duplicate", "Kept before", names, registry=registry)
-        self._ignored = prometheus.Counter(
-            "newstore_events_ignored", "Events of other entities, which are not kept", names, registry=registry
-        )
-        self._quarantined = prometheus.Counter(
-            "newstore_bodies_quarantined", "Bodies answered 400 or 413 and kept", registry=registry
-        )
-        self._cut = prometheus.Counter(
-            "newstore_bodies_cut", "Connections closed before the end of a body", registry=registry
-        )
-        self._answers = prometheus.Counter(
-            "newstore_answers", "Answers by status, but those of /healthz and /metrics", ("status",), registry=registry
-        )
-        self._latency = prometheus.Histogram(
-            "newstore_answer_seconds",
-            "Time from a post's arrival to its answer",
-            buckets=LATENCY_SECONDS,
-            registry=registry,
-        )
         gauge = functools.partial(prometheus.Gauge, registry=registry)
         self._newest = gauge("newstore_newest_event_timestamp_seconds", "Publication of the newest event stored")
-        self._lag = gauge("newstore_newest_event_lag_seconds", "From its publication to its storage")
         self._set_aside = gauge("newstore_set_aside", "What waits for somebody in quarantine", ("kind",))
         self._oldest_set_aside = gauge("newstore_oldest_set_aside_timestamp_seconds", "Its oldest entry; 0: none")
         self._lost = gauge("newstore_audit_lost_events", "Events that audits found to have been lost")
         self._audited = gauge("newstore_last_audit_timestamp_seconds", "End of the last whole audit; 0: there was none")
         self._went_back = gauge("newstore_store_went_back", "Times that acknowledged events were seen gone")
         self._backlog = gauge("newstore_backlog_events", "Unconfirmed", ("pipeline",))
-        self._ignored_names: set[str] = set()
         self._newest_published = 0.0
-
-    def count_stored(self, events: Sequence[FulfillmentEvent], new: Mapping[str, int], now: float) -> None:
-        """Count a committed group.
-
-        Args:
-            events: The whole group.
-            new: How many of them were new, by event name.
-            now: Epoch seconds.
-        """
-        set_aside: Mapping[str, int] = getattr(new, "set_aside", {})
-        for name, count in collections.Counter(event.event_name for event in events).items():
-            label = name if name in KNOWN_NAMES else OTHER
-            self._received.labels(label).inc(count)
-            self._stored.labels(label).inc(new.get(name, 0))
-            self._duplicates.labels(label).inc(count - new.get(name, 0) - set_aside.get(name, 0))
-        self._note_newest(max((event.published_at or 0.0 for event in events), default=0.0), now)
-
-    def count_ignored(self, event_name: str) -> None:
-        """Count an event of another entity; no sender can create more than MOST_NAMES labels."""
-        names = self._ignored_names
-        if event_name not in names and len(names) < MOST_NAMES and NAME.fullmatch(event_name):
-            names.add(event_name)
-        self._ignored.labels(event_name if event_name in names else OTHER).inc()
 
     def show_set_aside(self, amounts: Mapping[str, float]) -> None:
         """Show how much is set aside, by kind; kinds that are not named are none."""
@@ -124,6 +77,67 @@ class ReceiverMetrics:
         for pipeline, events in waiting.items():
             self._backlog.labels(pipeline).set(events)
 
+    def text(self) -> bytes:
+        """Return all metrics in Prometheus's text format."""
+        return prometheus.generate_latest(self._registry)
+
+
+class ReceiverMetrics(StoreMetrics):
+    """The counters of one receiver process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        registry = self._registry
+        names = ("event_name",)
+        self._received = prometheus.Counter("newstore_events_received", "Events that came", names, registry=registry)
+        self._stored = prometheus.Counter("newstore_events_stored", "Events that were new", names, registry=registry)
+        self._duplicates = prometheus.Counter("newstore_events_duplicate", "Kept before", names, registry=registry)
+        self._ignored = prometheus.Counter(
+            "newstore_events_ignored", "Events of other entities, which are not kept", names, registry=registry
+        )
+        self._quarantined = prometheus.Counter(
+            "newstore_bodies_quarantined", "Bodies answered 400 or 413 and kept", registry=registry
+        )
+        self._cut = prometheus.Counter(
+            "newstore_bodies_cut", "Connections closed before the end of a body", registry=registry
+        )
+        self._answers = prometheus.Counter(
+            "newstore_answers", "Answers by status, but those of /healthz and /metrics", ("status",), registry=registry
+        )
+        self._latency = prometheus.Histogram(
+            "newstore_answer_seconds",
+            "Time from a post's arrival to its answer",
+            buckets=LATENCY_SECONDS,
+            registry=registry,
+        )
+        self._lag = prometheus.Gauge(
+            "newstore_newest_event_lag_seconds", "From its publication to its storage", registry=registry
+        )
+        self._ignored_names: set[str] = set()
+
+    def count_stored(self, events: Sequence[FulfillmentEvent], new: Mapping[str, int], now: float) -> None:
+        """Count a committed group.
+
+        Args:
+            events: The whole group.
+            new: How many of them were new, by event name.
+            now: Epoch seconds.
+        """
+        set_aside: Mapping[str, int] = getattr(new, "set_aside", {})
+        for name, count in collections.Counter(event.event_name for event in events).items():
+            label = name if name in KNOWN_NAMES else OTHER
+            self._received.labels(label).inc(count)
+            self._stored.labels(label).inc(new.get(name, 0))
+            self._duplicates.labels(label).inc(count - new.get(name, 0) - set_aside.get(name, 0))
+        self._note_newest(max((event.published_at or 0.0 for event in events), default=0.0), now)
+
+    def count_ignored(self, event_name: str) -> None:
+        """Count an event of another entity; no sender can create more than MOST_NAMES labels."""
+        names = self._ignored_names
+        if event_name not in names and len(names) < MOST_NAMES and NAME.fullmatch(event_name):
+            names.add(event_name)
+        self._ignored.labels(event_name if event_name in names else OTHER).inc()
+
     def count_quarantined(self) -> None:
         """Count a body that was answered 400 or 413."""
         self._quarantined.inc()
@@ -137,10 +151,6 @@ class ReceiverMetrics:
         self._answers.labels(str(status)).inc()
         if seconds is not None:
             self._latency.observe(seconds)
-
-    def text(self) -> bytes:
-        """Return all metrics in Prometheus's text format."""
-        return prometheus.generate_latest(self._registry)
 
     def _note_newest(self, published: float, now: float) -> None:
         if self._newest_published < published < now + LONGEST_LEAD_SECONDS:
