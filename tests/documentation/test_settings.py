@@ -10,7 +10,7 @@ from tests.documentation.written import MELTANO_YML
 
 MUTATIONS = {
     "deleted": (
-        "    - name: poll_seconds\n      kind: integer\n      label: Poll interval (seconds)\n",
+        "    - name: poll_seconds\n      kind: string\n      label: Poll interval (seconds)\n",
         "    - label: Poll interval (seconds)\n",
     ),
     "of the wrong kind": (
