@@ -145,6 +145,25 @@ def test_longer_ones_are_answered_431_though_they_end_at_once(tmp_path: Path, si
             assert read_answer(connection).status in (431, 0)
 
 
+@pytest.mark.parametrize("size", [66_000, 78_000])
+@pytest.mark.parametrize("last", [False, True], ids=["first chunk", "last chunk"])
+def test_a_long_chunk_extension_is_answered_431_though_it_ends(tmp_path: Path, size: int, *, last: bool) -> None:
+    body = json.dumps(an_event(12)).encode()
+    whole = post_request(body, key=KEY, chunk=len(body))
+    line = b"\r\n0\r\n" if last else b"\r\n%x\r\n" % len(body)
+    assert whole.count(line) == 1
+    with a_door(tmp_path) as door:
+        assert send(door, whole.replace(line, line[:-2] + b";" + b"x" * size + b"\r\n")).status == 431
+        assert send(door, whole.replace(line, line[:-2] + b";x=y\r\n")).status == 200
+
+
+def test_headers_of_60_kb_are_taken_before_a_body_in_chunks(tmp_path: Path) -> None:
+    body = json.dumps(an_event(12)).encode()
+    with a_door(tmp_path) as door:
+        headers = [f"A{n}: {'x' * 600}" for n in range(99)]
+        assert send(door, post_request(body, *headers, key=KEY, chunk=50)).status == 200
+
+
 @pytest.mark.parametrize("sent", [WHOLE[:20], WHOLE[:-1]], ids=["head", "body"])
 def test_a_half_sent_request_holds_up_no_shutdown(tmp_path: Path, sent: bytes) -> None:
     with Receiver(tmp_path, api_key=KEY) as receiver, connect(receiver.url) as connection:

@@ -59,7 +59,7 @@ class PlainHttp(HttpToolsProtocol):
         super().__init__(**settings)
         self._all = connections
         self._often = often
-        #: Bytes that have come since a part of a body, or a whole request: of a line, of headers, of trailers.
+        #: Bytes that have come since headers, a part of a body, or a whole request: of a line, headers, trailers.
         self._head = 0
         #: Bytes of a request that is not answered yet, and what of all this the other connections know of.
         self._kept = self._held = 0
@@ -136,11 +136,17 @@ class PlainHttp(HttpToolsProtocol):
         self._kept += 0 if self.cycle.response_complete else len(body)
         super().on_body(body)
 
+    def on_chunk_header(self) -> None:
+        """Begin a part of the body, unless its line is too long: the piece it ends in hides by how much."""
+        if self._head > LONGEST_HEAD - LARGEST_PIECE:
+            raise HeadTooLongError
+
     def on_headers_complete(self) -> None:
         """Begin a request, unless it comes again without its offer."""
         self._check_head()
         if not self.parser.should_upgrade():
             self._kept += self._head
+            self._head = 0
             super().on_headers_complete()
             if self.pipeline:
                 self._all.waits(self)
