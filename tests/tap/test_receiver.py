@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import subprocess
+import sys
 import typing as t
 
 import pytest
 import requests
 
-from tests.shop.process import Process, command
+from tests.shop.process import Process, command, environment
 from tests.shop.receiver import Receiver
 from tests.tap.events import an_event, an_older_event
 
@@ -19,6 +21,19 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
 KEY = "a-key-only-newstore-knows"
+TOLD_TO_END_AS_IT_LISTENS = """
+import click, os, signal
+from tap_newstore_fulfillment.receiver import command
+
+say = click.echo
+
+def say_and_be_told(text):
+    say(text)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+click.echo = say_and_be_told
+command.main()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +191,18 @@ def test_a_missing_landing_url_exits_with_2(tmp_path: Path) -> None:
     assert code == 2
     assert "'landing_url' is a required property" in output
     assert "Traceback" not in output
+
+
+def test_a_receiver_told_to_end_as_soon_as_it_listens_ends_with_0(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    settings = {"landing_url": f"sqlite:///{tmp_path / 'landing.db'}", "receiver_api_key": KEY, "receiver_port": 0}
+    config.write_text(json.dumps(settings), encoding="utf-8")
+    ended = subprocess.run(
+        [sys.executable, "-c", TOLD_TO_END_AS_IT_LISTENS, "--config", str(config)],
+        capture_output=True,
+        env=environment(),
+        text=True,
+        timeout=60,
+    )
+    assert "listening on" in ended.stdout
+    assert (ended.returncode, ended.stderr) == (0, "")

@@ -27,7 +27,7 @@ from tap_newstore_fulfillment.receiver.prune_command import prune
 from tap_newstore_fulfillment.receiver.quarantine_command import quarantine
 from tap_newstore_fulfillment.receiver.rejected_command import rejected
 from tap_newstore_fulfillment.receiver.replay_command import replay
-from tap_newstore_fulfillment.receiver.serving import serve
+from tap_newstore_fulfillment.receiver.serving import end_well_on_sigterm, serve
 from tap_newstore_fulfillment.receiver.structured_log import log_all_as_json
 from tap_newstore_fulfillment.receiver.upgrade_command import upgrade
 from tap_newstore_fulfillment.sources import open_store
@@ -67,6 +67,7 @@ def main() -> None:
 
 
 def _serve_until_stopped(settings: Mapping[str, t.Any]) -> None:
+    end_well_on_sigterm()
     log_all_as_json()
     keys = api_keys(settings)
     store = AwaitedStore(lambda: open_store(settings))

@@ -74,9 +74,13 @@ def serving_config(app: Starlette, connections: OpenConnections) -> uvicorn.Conf
     )
 
 
-def serve(app: Starlette, listeners: Sequence[socket.socket]) -> None:
-    """Serve until the process is told to end. SIGTERM ends it with 0: a service that was stopped has not failed."""
+def end_well_on_sigterm() -> None:
+    """Let SIGTERM end this process with 0, before it serves and after: a service that was stopped has not failed."""
     signal.signal(signal.SIGTERM, _end)
+
+
+def serve(app: Starlette, listeners: Sequence[socket.socket]) -> None:
+    """Serve until the process is told to end."""
     config = serving_config(app, OpenConnections(most=most_connections()))
     # The committing thread must not wait long for the GIL while the event loop is busy.
     sys.setswitchinterval(SWITCH_SECONDS)
