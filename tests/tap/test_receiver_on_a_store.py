@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
+import sqlalchemy as sa
 from tap_newstore_fulfillment.landing.release import Bookmark
 from tap_newstore_fulfillment.landing.store import LandingStore
 
@@ -149,3 +151,27 @@ def test_on_shutdown_everything_accepted_is_answered(tmp_path: Path, url: str) -
         answered = {at for at in pool.map(post, range(200)) if at is not None}
     assert answered <= set(released(url))
     assert 50 in answered
+
+
+def test_locked_tables_hold_up_no_shutdown_and_nothing_is_acknowledged_that_is_not_stored(
+    url: str, tmp_path: Path
+) -> None:
+    if url.startswith("sqlite"):
+        pytest.skip("tested in test_idle_connections.py: its lock is the file's")
+    engine = sa.create_engine(url)
+    with Receiver(tmp_path, landing_url=url) as receiver, ThreadPoolExecutor() as pool:
+        assert receiver.post(an_event(11)).status_code == 200
+        with engine.connect() as holder:
+            holder.execute(sa.text("LOCK TABLE fulfillment_event IN ACCESS EXCLUSIVE MODE"))
+            senders = [pool.submit(receiver.post, an_event(at)) for at in (12, 13)]
+            until = time.monotonic() + 30
+            waits = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            while not holder.execute(waits).scalar() and time.monotonic() < until:
+                time.sleep(0.05)
+            begun = time.monotonic()
+            assert receiver.process.stop() == 0
+            assert time.monotonic() - begun < 8
+            assert [sender.result().status_code for sender in senders] == [503, 503]
+    engine.dispose()
+    assert "Traceback" not in receiver.process.output
+    assert 11 in released(url)

@@ -31,6 +31,8 @@ SECONDS_BETWEEN_AUDITS = 600.0
 AUDIT_SECONDS = 3600.0
 #: An end of the receiver waits so long for an audit to delete its integration.
 END_SECONDS = 20.0
+#: And so long for a look, which a locked table may hold up.
+LAST_LOOK_SECONDS = 1.0
 
 
 class _EndedError(Exception):
@@ -51,6 +53,7 @@ class LossWatch:
         self._ended = threading.Event()
         self._said: set[str] = set()
         self._next_audit = 0.0
+        self._audits = False
         needed = [*REQUIRED_SETTINGS, "audit_on_loss"]
         self._asks = all(settings.get(name) for name in needed)
 
@@ -63,7 +66,7 @@ class LossWatch:
             yield
         finally:
             self._ended.set()
-            thread.join(END_SECONDS)
+            thread.join(END_SECONDS if self._audits else LAST_LOOK_SECONDS)
 
     def _watch(self) -> None:
         while not self._ended.wait(SECONDS_BETWEEN_LOOKS):
@@ -98,11 +101,14 @@ class LossWatch:
             stream = EventStream(NewStoreApi(self._settings, self._sleep))
             audit = make_audit(self._store, stream, self._settings)
             audit.sleep = self._sleep
+            self._audits = True
             audit.run(report, AUDIT_SECONDS)
         except _EndedError:
             return
         except TapError as error:
             logger.error("The audit failed, and is tried again in %d minutes: %s", SECONDS_BETWEEN_AUDITS / 60, error)
+        finally:
+            self._audits = False
         logger.warning("Audit: %s", ". ".join(report.lines()), extra={"fields": {"audit": report.to_dict()}})
 
     def _sleep(self, seconds: float) -> None:
