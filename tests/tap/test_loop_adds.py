@@ -118,8 +118,7 @@ def test_what_takes_more_than_one_statement_is_left_to_a_thread(store: LandingSt
 
 
 def test_a_tenant_set_elsewhere_is_heeded(store: LandingStore, url: str) -> None:
-    with LandingStore(url, tenant="other").transaction():
-        pass
+    LandingStore(url, tenant="other").close()
     (outcome,) = outcomes(store, [event(2, tenant="demo")])
     by_thread(outcome)
     assert {at for at, _ in kept(url) if at > 0} == set()

@@ -82,12 +82,13 @@ class GroupCommit(t.Generic[Entry]):
         try:
             yield
         finally:
+            until = loop.time() + LAST_COMMIT_SECONDS
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LAST_COMMIT_SECONDS):
+                async with asyncio.timeout_at(until):
                     while not self._is_idle.is_set():
                         await self._is_idle.wait()
             self._turns.put(None)
-            await asyncio.to_thread(thread.join, LAST_COMMIT_SECONDS)
+            await asyncio.to_thread(thread.join, max(until - loop.time(), 0))
 
     def _tell(self) -> None:
         self._is_told = False
