@@ -20,6 +20,9 @@ if t.TYPE_CHECKING:
     import logging
     from collections.abc import Callable
 
+P = t.ParamSpec("P")
+R = t.TypeVar("R")
+
 FAILED = 1
 BAD_CONFIGURATION = 2
 
@@ -42,6 +45,8 @@ def report_errors(
         logger: Gets the lines.
         before_refusing: Called when what is wrong with the settings has been logged, before the command ends.
     """
+    command.make_context = _usage_with_code(command.make_context)  # type: ignore[method-assign]
+    command.invoke = _usage_with_code(command.invoke)  # type: ignore[method-assign]
     if command.callback:
         command.callback = _reporting(command.callback, logger, before_refusing=before_refusing)
     for option in command.params:
@@ -52,6 +57,22 @@ def report_errors(
     for subcommand in getattr(command, "commands", {}).values():
         report_errors(subcommand, logger)
     return command
+
+
+def _usage_with_code(step: Callable[P, R]) -> Callable[P, R]:
+    """Let what click says of a wrong command line end with a code, as all errors do; its help stays as it is."""
+
+    @functools.wraps(step)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return step(*args, **kwargs)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            said = error.format_message().removesuffix(f" [{ConfigurationError.code}]")
+            raise click.UsageError(f"{said} [{ConfigurationError.code}]", error.ctx) from None
+
+    return wrapper
 
 
 def _reading_objects(callback: Callable[..., t.Any]) -> Callable[..., t.Any]:
@@ -90,7 +111,12 @@ def run_command(command: click.Command, logger: logging.Logger) -> None:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         calls = f". {context.command_path} --help shows them" if context else ""
-        logger.error("%s%s [%s]", error.format_message().rstrip("."), calls, ConfigurationError.code)
+        logger.error(
+            "%s%s [%s]",
+            error.format_message().removesuffix(f" [{ConfigurationError.code}]").rstrip("."),
+            calls,
+            ConfigurationError.code,
+        )
         code = error.exit_code
     except click.Abort:
         code = FAILED

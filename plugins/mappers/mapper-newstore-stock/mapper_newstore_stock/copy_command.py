@@ -8,6 +8,7 @@ import click
 
 from mapper_newstore_stock.formats import format_option, write_line
 from mapper_newstore_stock.ledger import copying
+from mapper_newstore_stock.ledger_url import pass_ledger_url
 
 if t.TYPE_CHECKING:
     from mapper_newstore_stock.formats import Write
@@ -17,7 +18,7 @@ if t.TYPE_CHECKING:
 @click.option("--to", "target_url", required=True, metavar="URL", help="SQLAlchemy URL of an empty database.")
 @click.option("--take-back", is_flag=True, help="Bring the ledger back into use if the copy was not finished.")
 @format_option
-@click.pass_obj
+@pass_ledger_url
 def copy(ledger_url: str, target_url: str, *, take_back: bool, write: Write) -> None:
     """Move the ledger to another database, with its identity; then set ledger_url to it.
 

@@ -25,6 +25,7 @@ from mapper_newstore_stock.ledger.history import history
 from mapper_newstore_stock.ledger.landing import landing
 from mapper_newstore_stock.ledger.reading import reading
 from mapper_newstore_stock.ledger.whereabouts import Asked, whereabouts
+from mapper_newstore_stock.ledger_url import pass_ledger_url
 from mapper_newstore_stock.newstore_options import newstore_options
 from mapper_newstore_stock.report import command as report_command
 from mapper_newstore_stock.serve.command import serve
@@ -62,11 +63,7 @@ def _read_config(_context: click.Context, _option: click.Parameter, path: str | 
 @click.pass_context
 def cli(context: click.Context, config: dict[str, t.Any], ledger_url: str | None) -> None:
     """Ask the ledger of mapper-newstore-stock; a run may go on. Only `upgrade`, `copy` and `diff --repair` write."""
-    ledger_url = config.get("ledger_url") or ledger_url
-    # The check names all that is missing, the ledger too.
-    if not ledger_url and context.invoked_subcommand != check.name:
-        raise ConfigurationError("ledger_url: set --ledger-url, --config or MAPPER_NEWSTORE_STOCK_LEDGER_URL")
-    context.obj = ledger_url
+    context.obj = config.get("ledger_url") or ledger_url
 
 
 for command in (check, *WATCHES):
@@ -96,7 +93,7 @@ for command in (check, *WATCHES):
     help="How long the tap lets an event wait.",
 )
 @format_option
-@click.pass_obj
+@pass_ledger_url
 def explain(
     ledger_url: str,
     /,
@@ -143,7 +140,7 @@ def _moment(text: str | None) -> dt.datetime | None:
 @cli.command()
 @click.option("--timestamp", type=int, required=True, help="Logical timestamp, inclusive.")
 @format_option
-@click.pass_obj
+@pass_ledger_url
 def at(ledger_url: str, timestamp: int, write: Write) -> None:
     """Show all quantities as of any timestamp still in the ledger."""
     with reading(ledger_url) as connection:
@@ -152,7 +149,7 @@ def at(ledger_url: str, timestamp: int, write: Write) -> None:
 
 @cli.command()
 @format_option
-@click.pass_obj
+@pass_ledger_url
 def cuts(ledger_url: str, write: Write) -> None:
     """List all cuts: range, size, acknowledged or not."""
     with reading(ledger_url) as connection:
@@ -164,7 +161,7 @@ def cuts(ledger_url: str, write: Write) -> None:
     "--older-than", type=float, metavar="MINUTES", help="End with 1 if a key is in the list longer than this."
 )
 @format_option
-@click.pass_obj
+@pass_ledger_url
 def held(ledger_url: str, older_than: float | None, write: Write) -> None:
     """List keys without a number of their own: held, stale or vanished ones, with reason and age."""
     with reading(ledger_url) as connection:
@@ -189,7 +186,7 @@ cli.add_command(diff)
 @click.option("--report-path", metavar="FILE", help="The target's import report: when each import finished.")
 @newstore_options
 @understanding_options
-@click.pass_obj
+@pass_ledger_url
 def report(ledger_url: str, /, *, html: Path, keys: tuple[str, ...], **options: t.Any) -> None:
     """Write a report as one HTML page.
 

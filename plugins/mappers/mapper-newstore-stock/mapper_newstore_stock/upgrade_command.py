@@ -8,6 +8,7 @@ import click
 
 from mapper_newstore_stock.formats import format_option, write_line
 from mapper_newstore_stock.ledger.opening import plan_upgrade, upgrade_store
+from mapper_newstore_stock.ledger_url import pass_ledger_url
 
 if t.TYPE_CHECKING:
     from mapper_newstore_stock.formats import Write
@@ -19,7 +20,7 @@ OLDER = 3
 @click.command()
 @click.option("--check", is_flag=True, help="Say what would be done and change nothing: exit code 3 if anything.")
 @format_option
-@click.pass_obj
+@pass_ledger_url
 def upgrade(ledger_url: str, *, check: bool, write: Write) -> None:
     """Bring the ledger to this program's schema version now.
 

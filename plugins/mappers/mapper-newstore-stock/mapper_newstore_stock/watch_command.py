@@ -17,6 +17,7 @@ from mapper_newstore_stock.formats import format_option
 from mapper_newstore_stock.ledger.age import ages
 from mapper_newstore_stock.ledger.figures import figures
 from mapper_newstore_stock.ledger.reading import reading
+from mapper_newstore_stock.ledger_url import pass_ledger_url
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +34,7 @@ LABEL = re.compile(r'(\w+)="([^"]*)"')
 @click.command()
 @click.option("--max-minutes", type=float, metavar="MINUTES", help="End with 1 if it is longer, or no run ever began.")
 @format_option
-@click.pass_obj
+@pass_ledger_url
 def age(ledger_url: str, max_minutes: float | None, write: Write) -> None:
     """Say since when no run has planned, and since when an import is not known to have ended.
 
@@ -55,7 +56,7 @@ def age(ledger_url: str, max_minutes: float | None, write: Write) -> None:
 @click.option(
     "--format", "form", type=click.Choice(["prometheus", "json"]), default="prometheus", help="For what reads it."
 )
-@click.pass_obj
+@pass_ledger_url
 def metrics(ledger_url: str, output: Path | None, form: str) -> None:
     """Write what the ledger knows as metrics in Prometheus's text format.
 

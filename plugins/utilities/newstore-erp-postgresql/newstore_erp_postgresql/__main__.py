@@ -6,7 +6,7 @@ import click
 
 from newstore_erp_postgresql import stock
 from newstore_erp_postgresql.command_log import BadSettingsError, CommandError, LoggedGroup, say
-from newstore_erp_postgresql.errors import ErpError
+from newstore_erp_postgresql.errors import ErpError, SettingsError
 
 VARIABLES = "NEWSTORE_ERP_POSTGRESQL_"
 
@@ -29,7 +29,7 @@ def setup(database_url: str) -> None:
     try:
         stock.setup(database_url)
     except ErpError as error:
-        raise CommandError(f"{error} [{error.code}]") from error
+        raise CommandError(error) from error
     click.echo("The schema newstore is ready.")
 
 
@@ -47,7 +47,7 @@ def apply(database_url: str, ledger_url: str) -> None:
     try:
         applied = stock.apply(database_url, stock.taken_by(ledger_url))
     except ErpError as error:
-        raise CommandError(f"{error} [{error.code}]") from error
+        raise CommandError(error) from error
     click.echo(f"{applied.changes} changes booked, {applied.waiting} waiting.")
     if applied.keys_without_row:
         keys = ", ".join(applied.keys_without_row)
@@ -63,7 +63,7 @@ def _check_set(**settings: str) -> None:
     missing = [name for name, value in settings.items() if not value]
     if missing:
         how = ", ".join(f"--{name.replace('_', '-')} or {VARIABLES}{name.upper()}" for name in missing)
-        raise BadSettingsError(f"{' and '.join(missing)}: required; set {how}")
+        raise BadSettingsError(SettingsError(f"{' and '.join(missing)}: required; set {how}"))
 
 
 if __name__ == "__main__":

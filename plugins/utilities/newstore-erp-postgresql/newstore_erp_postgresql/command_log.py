@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -11,11 +12,23 @@ import typing as t
 
 import click
 
+from newstore_erp_postgresql.errors import SettingsError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from newstore_erp_postgresql.errors import ErpError
+
 NAME = "newstore-erp-postgresql"
+#: How what click says of a wrong call ends.
+CODE = f" [{SettingsError.code}]"
 
 
 class CommandError(click.ClickException):
     """The command failed; click shows it at its end."""
+
+    def __init__(self, error: ErpError) -> None:
+        super().__init__(f"{error} [{error.code}]")
 
     def show(self, file: t.IO[t.Any] | None = None) -> None:
         """Write it to stderr."""
@@ -26,7 +39,7 @@ class CommandError(click.ClickException):
 
 
 class LoggedGroup(click.Group):
-    """A command with subcommands; where Meltano reads levels, a wrong call is an error, too."""
+    """A command with subcommands: a wrong call ends with a code; where Meltano reads levels, it is an error, too."""
 
     def __call__(self, *args: t.Any, **kwargs: t.Any) -> t.Any:
         """Run the command and end the process."""
@@ -37,15 +50,36 @@ class LoggedGroup(click.Group):
         except click.ClickException as error:
             context = getattr(error, "ctx", None)
             calls = f". {context.command_path} --help shows them" if context else ""
-            say("error", f"{error.format_message().rstrip('.')}{calls}")
+            said = error.format_message().removesuffix(CODE).rstrip(".")
+            say("error", f"{said}{calls}{CODE if isinstance(error, click.UsageError) else ''}")
             raise SystemExit(error.exit_code) from None
         raise SystemExit(0)
+
+    def make_context(self, *args: t.Any, **kwargs: t.Any) -> click.Context:
+        """Read the command line up to the subcommand's name."""
+        with _with_code():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> t.Any:
+        """Read the rest, and run the subcommand."""
+        with _with_code():
+            return super().invoke(ctx)
 
 
 class BadSettingsError(CommandError):
     """A setting is missing."""
 
-    exit_code = 2
+    exit_code = SettingsError.exit_code
+
+
+@contextlib.contextmanager
+def _with_code() -> Iterator[None]:
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        raise click.UsageError(f"{error.format_message().removesuffix(CODE)}{CODE}", error.ctx) from None
 
 
 def say(level: str, message: str) -> None:

@@ -20,6 +20,7 @@ from mapper_newstore_stock.errors import ConfigurationError, FoundError, NotKnow
 from mapper_newstore_stock.formats import format_option
 from mapper_newstore_stock.ledger.queries import Table
 from mapper_newstore_stock.ledger.reading import reading
+from mapper_newstore_stock.ledger_url import pass_ledger_url
 from mapper_newstore_stock.newstore_options import (
     NAMES,
     newstore_options,
@@ -60,7 +61,7 @@ class _Asked(t.NamedTuple):
 @click.option("--repair", "mends", is_flag=True, help="Say which keys the next run should send again.")
 @click.option("--yes", is_flag=True, help="With --repair: note in the ledger that it does.")
 @format_option
-@click.pass_obj
+@pass_ledger_url
 def diff(ledger_url: str, /, *, tenant: str | None, mends: bool, yes: bool, write: Write, **options: t.Any) -> None:
     """Compare the ERP's rows, the numbers last sent and NewStore's ATP, with a cause for each key that differs.
 

@@ -10,6 +10,7 @@ import click
 from mapper_newstore_stock.drivers import missing_driver
 from mapper_newstore_stock.errors import ConfigurationError
 from mapper_newstore_stock.ledger.read_only import read_only
+from mapper_newstore_stock.ledger_url import pass_ledger_url
 
 SHORTEST_KEY = 16
 VARIABLE = "NEWSTORE_STOCK_PAGE_KEY"
@@ -22,7 +23,7 @@ VARIABLE = "NEWSTORE_STOCK_PAGE_KEY"
 @click.option("--report-path", metavar="FILE", help="The target's import report: when imports finished, or why not.")
 @click.option("--log", metavar="FILE", help="The log of the runs: how the last one ended.")
 @click.option("--receiver-url", help="Base URL of an event receiver: health of the stream.")
-@click.pass_obj
+@pass_ledger_url
 def serve(ledger_url: str, /, *, host: str, port: int, key: str | None, **given: str | None) -> None:
     """Serve the ledger as pages for people, until stopped; nothing is ever written."""
     _check_key(host, key)
