@@ -77,7 +77,8 @@ def test_every_page_is_served_on_each_database(database_url: str, tmp_path: Path
 def test_imports_runs_and_the_stream_are_told_from_their_files(tmp_path: Path) -> None:
     day = a_day(tmp_path)
     line = {"at": "2026-03-04T09:16:07Z", "event": "import", "outcome": "failed", "cut_id": "2", "error": "<b>no</b>"}
-    (tmp_path / "imports").write_text(json.dumps({**line, **between(11, 14)}), encoding="utf-8")
+    lines = [{**line, **between(11, 14)}, {**line, **between(11, 14), "at": "soon"}]
+    (tmp_path / "imports").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     summary = {"event": "run_summary", "plugin": "target-newstore-stock", "exit_code": 1, "outcome": "failed"}
     plain = json.dumps({**summary, "reason": "NewStore says <no>"})
     inside = json.dumps({"level": "info", "event": json.dumps({**summary, "plugin": "tap", "reason": 'a "tap"'})})

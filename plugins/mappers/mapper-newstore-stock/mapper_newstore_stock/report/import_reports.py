@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import typing as t
 from pathlib import Path
 
@@ -47,9 +48,11 @@ def read_imports(path: str) -> list[ImportReport]:
     found = []
     for line in last_lines(path, "--report-path"):
         try:
-            found.append(decoder.decode(line))
+            report = decoder.decode(line)
+            dt.datetime.fromisoformat(report.at)
         except (msgspec.MsgspecError, ValueError):
             continue
+        found.append(report)
     return found
 
 
