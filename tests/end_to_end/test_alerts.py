@@ -189,7 +189,8 @@ def test_the_file_is_replaced_at_once_and_others_may_read_it(shop: Shop, tmp_pat
 def test_the_last_confirmed_import_is_the_one_a_later_run_knows_of(shop: Shop) -> None:
     confirmed = "newstore_stock_confirmed_import_timestamp_seconds"
     first = record(shop)
-    assert MINUTE * 60 - 600 < first[confirmed] < first["newstore_stock_last_planned_timestamp_seconds"]
+    # Both runs may have begun in one second.
+    assert MINUTE * 60 - 600 < first[confirmed] <= first["newstore_stock_last_planned_timestamp_seconds"]
     fails_at(TARGET, client_secret="wrong")(shop)
     assert record(shop)[confirmed] < first[confirmed] - 3600
 

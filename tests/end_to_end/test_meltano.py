@@ -199,8 +199,8 @@ def test_settings_reach_the_plugin_from_the_environment(tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stderr
     settings = json.loads(run.stdout)
-    assert (settings["tenant"], settings["poll_seconds"]) == ("acme", 7)
-    # As text: Meltano would drop a name with a dot.
+    # As text: Meltano would end with a traceback where it is no number, and drop a name with a dot.
+    assert (settings["tenant"], settings["poll_seconds"]) == ("acme", "7")
     assert settings["store_mapping"] == '{"DC.01": ""}'
 
 

@@ -14,11 +14,9 @@ from tests.shop.newstore import NewStore
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-NOW = dt.datetime.now(tz=dt.UTC)
-
 
 def minutes_ago(minutes: float) -> dt.datetime:
-    return NOW - dt.timedelta(minutes=minutes)
+    return dt.datetime.now(tz=dt.UTC) - dt.timedelta(minutes=minutes)
 
 
 @pytest.mark.parametrize(("confirmed", "cause"), [(0, "not_visible"), (50, "not_visible"), (70, "refused")])
