@@ -215,3 +215,21 @@ def test_a_group_under_way_in_the_loop_is_waited_for_on_shutdown() -> None:
     store, loop = Store(), InLoop()
     asyncio.run(stop())
     assert loop.groups == [[0], [1]]
+
+
+def test_what_nobody_foresaw_in_the_loop_stops_no_other_group() -> None:
+    def fail(_entries: object, _ended: object) -> None:
+        raise UnicodeEncodeError("utf-8", "", 0, 1, "nobody foresaw it")
+
+    async def add_two() -> None:
+        commits: GroupCommit[int] = GroupCommit(store.commit, lambda: fail, largest_group=1, most_waiting=10)
+        store.may_commit.set()
+        async with commits.running():
+            await asyncio.wait_for(commits.add(0), 30)
+            store.error = ValueError("as nobody foresaw")
+            with pytest.raises(ValueError, match="foresaw"):
+                await asyncio.wait_for(commits.add(1), 30)
+
+    store = Store()
+    asyncio.run(add_two())
+    assert store.groups == [[0]]

@@ -212,6 +212,28 @@ def test_what_the_database_cannot_hold_is_left_to_a_thread(
     assert [at for at, _ in kept(url)] == [1, 2]
 
 
+def test_what_nobody_foresaw_after_storing_is_left_to_a_thread(
+    store: LandingStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise KeyError("nobody foresaw it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "look_after", fail)
+        (outcome,) = outcomes(store, [event(2)])
+    assert by_thread(outcome) == 0
+    assert [at for at, _ in kept(url)] == [1, 2]
+
+
+def test_a_connection_that_was_closed_stores_nothing(store: LandingStore) -> None:
+    begin = store.in_loop()
+    assert begin
+    found: list[Outcome] = []
+    store._loop_adds.close()
+    begin([event(2)], found.append)
+    assert by_thread(found[0]) == 1
+
+
 def with_encoding(url: str) -> str:
     latin = sa.make_url(url).update_query_dict({"client_encoding": "latin1"})
     return latin.render_as_string(hide_password=False)

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from tap_newstore_fulfillment.landing.release import Bookmark
 from tap_newstore_fulfillment.landing.store import LandingStore
 
+from tests.shop.process import wait_until
 from tests.shop.receiver import Receiver
 from tests.tap.events import an_event
 
@@ -164,10 +165,8 @@ def test_locked_tables_hold_up_no_shutdown_and_nothing_is_acknowledged_that_is_n
         with engine.connect() as holder:
             holder.execute(sa.text("LOCK TABLE fulfillment_event IN ACCESS EXCLUSIVE MODE"))
             senders = [pool.submit(receiver.post, an_event(at)) for at in (12, 13)]
-            until = time.monotonic() + 30
             waits = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-            while not holder.execute(waits).scalar() and time.monotonic() < until:
-                time.sleep(0.05)
+            wait_until(lambda: holder.scalar(waits), "a post that waits for the table")
             begun = time.monotonic()
             assert receiver.process.stop() == 0
             assert time.monotonic() - begun < 8

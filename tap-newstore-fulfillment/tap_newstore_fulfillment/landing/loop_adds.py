@@ -105,7 +105,10 @@ class LoopAdds:
 
     def _outcome(self, events: Sequence[FulfillmentEvent], added: Added, stored: Rows) -> Outcome:
         finish = functools.partial(self._finish, events, added, stored)
-        return finish() if self._is_plain(events, stored) else finish
+        try:
+            return finish() if self._is_plain(events, stored) else finish
+        except Exception:  # noqa: BLE001 - nobody would answer these events, or take the next; a thread's errors are
+            return functools.partial(self._store.add, events)
 
     def _is_plain(self, events: Sequence[FulfillmentEvent], stored: Rows = ()) -> bool:
         """Return whether nothing but one statement is called for, as far as this process knows.

@@ -79,6 +79,9 @@ class LoopConnection:
             parameters: Its values.
             ended: Called once.
         """
+        if not self.is_open:
+            ended(Failed("", "the connection is closed"))
+            return
         self._ended, self._result = ended, None
         loop = asyncio.get_running_loop()
         if loop is not self._loop:

@@ -103,7 +103,11 @@ class GroupCommit(t.Generic[Entry]):
             self._turns.put(([], _nothing))
         elif group := self._take():
             self._is_idle.clear()
-            begin([entry for entry, _ in group], functools.partial(self._ended, group))
+            entries = [entry for entry, _ in group]
+            try:
+                begin(entries, functools.partial(self._ended, group))
+            except Exception:  # noqa: BLE001 - whatever it is, the thread meets it again, and each request gets it
+                self._ended(group, functools.partial(self._commit, entries))
 
     def _ended(self, group: Group[Entry], work: Callable[[], object] | None) -> None:
         self._is_idle.set()
