@@ -23,6 +23,10 @@ OTHER_FILES = 100
 class Connection(t.Protocol):
     """A connection that can be given up."""
 
+    @property
+    def held(self) -> int:
+        """How many bytes of requests it holds."""
+
     def give_up(self) -> None:
         """Close it at once, whatever was under way."""
 
@@ -69,12 +73,13 @@ class OpenConnections:
     def hold(self, connection: Connection, more: int) -> bool:
         """Note that a connection holds more bytes of a request, or fewer; return whether there is room for them.
 
-        Room is made by giving up connections that wait.
+        Room is made by giving up connections that wait, as far as that makes any, and not for one that would need
+        more than there is.
         """
         self._bytes += more
         while more > 0 and self._bytes > self._most_bytes:
-            others = (other for other in self._waiting if other is not connection)
-            longest = next(others, None)
+            others = (other for other in self._waiting if other is not connection and other.held)
+            longest = None if connection.held > self._most_bytes else next(others, None)
             if longest is None:
                 return False
             longest.give_up()

@@ -62,7 +62,7 @@ class PlainHttp(HttpToolsProtocol):
         #: Bytes that have come since headers, a part of a body, or a whole request: of a line, headers, trailers.
         self._head = 0
         #: Bytes of a request that is not answered yet, and what of all this the other connections know of.
-        self._kept = self._held = 0
+        self._kept = self.held = 0
         #: What came behind queued requests, and is parsed when they are under way.
         self._unread = b""
 
@@ -211,12 +211,12 @@ class PlainHttp(HttpToolsProtocol):
         size = self._head + self._kept
         if self.pipeline:
             size += len(self._unread) + len(self.pipeline) * QUEUED_REQUEST_BYTES
-        more, self._held = size - self._held, size
+        more, self.held = size - self.held, size
         return more == 0 or self._all.hold(self, more)
 
     def _release(self) -> None:
-        self._all.hold(self, -self._held)
-        self._head = self._kept = self._held = 0
+        self._all.hold(self, -self.held)
+        self._head = self._kept = self.held = 0
         self.pipeline.clear()
         self._unread = b""
 
@@ -224,6 +224,7 @@ class PlainHttp(HttpToolsProtocol):
         self.app_state.get(COUNT_ANSWER, lambda _: None)(status)
         self.transport.write(answer)
         self.transport.close()
+        self._release()
         self._all.waits(self)
 
     def _give_up_waiting(self) -> None:
