@@ -38,9 +38,9 @@ test: lint .meltano/.installed
 	$(PYTEST)
 
 fuzz: .venv/.installed
-	BODIES=100000 LEDGER_EXAMPLES=50000 DAMAGED_ROWS=1000000 DAMAGES=1000 LISTS=10000 TABLES=10000 PARQUETS=10000 WRONG_NUMBERS=10000 SHOPS_WITH_CLERKS=200 ERP_DAYS=1000 $(PYTEST) \
+	BODIES=100000 LEDGER_EXAMPLES=50000 DAMAGED_ROWS=1000000 DAMAGES=1000 LISTS=10000 TABLES=10000 PARQUETS=10000 BOOKINGS=10000 WRONG_NUMBERS=10000 SHOPS_WITH_CLERKS=200 ERP_DAYS=1000 $(PYTEST) \
 		tests/tap/test_fuzzed_bodies.py tests/mapper/test_against_an_oracle.py tests/mapper/test_damaged_lists.py tests/mapper/test_kept_lists.py tests/mapper/test_kept_tables.py \
-		tests/mapper/test_parquet_lists.py tests/mapper/test_parquet_like_tables.py \
+		tests/mapper/test_parquet_lists.py tests/mapper/test_parquet_like_tables.py tests/mapper/test_kept_bookings.py \
 		tests/end_to_end/test_fuzzed_shop.py tests/mapper/test_wrong_numbers.py tests/mapper/test_changes_under_way.py tests/erp/test_with_the_mapper.py
 
 faults: .venv/.installed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.utils
 import re
 import typing as t
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.end_to_end.own_project import OwnProject
 from tests.shop.pipeline import MAPPER, TAP, TARGET, Pipeline
+from tests.shop.scripted_http import ScriptedHttp, answer
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,3 +122,19 @@ def test_so_is_a_bad_day_of_the_erp_or_of_newstore(
     _, _, what = [line for line in lines_of_a_failed_run(shop, tmp_path, **changed) if line[0] == "error"][-1]
     assert said in what
     assert what.endswith(f" [{code}]")
+
+
+def test_so_is_a_clock_that_is_off(shop: Pipeline, tmp_path: Path) -> None:
+    shop.erp.path.write_text(f"{HEADER}DC01,SKU-1,10,2026-01-01T00:00:00Z\n", encoding="utf-8")
+    with ScriptedHttp().serving() as newstore:
+        newstore.answers["/"] = answer(200, b"", Date=email.utils.formatdate(1_000_000, usegmt=True))
+        lines = lines_of_a_failed_run(
+            shop,
+            tmp_path,
+            MAPPER_NEWSTORE_STOCK_ON_HAND_AS_OF="taken_at",
+            MAPPER_NEWSTORE_STOCK_ON_HAND_COLUMNS='{"taken_at": "as_of_logical_timestamp"}',
+            MAPPER_NEWSTORE_STOCK_NEWSTORE_CLOCK_URL=f"{newstore.url}/",
+        )
+    _, who, what = [line for line in lines if line[0] == "error"][-1]
+    assert who == MAPPER
+    assert "s apart, more than clock_skew_seconds" in what

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
+import json
+import sqlite3
 import typing as t
 
 import pytest
@@ -10,8 +13,11 @@ import sqlalchemy as sa
 from newstore_erp_postgresql import stock
 
 from tests.shop.erp_database import Change, ErpDatabase
+from tests.shop.plugin import run_command
 
 if t.TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.shop.postgresql import PostgreSql
 
 SKU = ("DC01", "A")
@@ -106,6 +112,18 @@ def test_a_key_without_a_row_waits_for_its_count(erp: ErpDatabase) -> None:
     erp.count(*SKU, 5, through=10)
     assert erp.apply() == stock.Applied(2, 0, ())
     assert number(erp) == (4, -2, 11)
+
+
+def test_programs_read_what_was_booked(erp: ErpDatabase, tmp_path: Path) -> None:
+    erp.load(completed(10), completed(11))
+    with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger:
+        ledger.executescript("CREATE TABLE runs (run, taken_through); INSERT INTO runs VALUES (1, 11)")
+    urls = [f"--database-url={erp.url}", f"--ledger-url=sqlite:///{tmp_path / 'ledger.db'}"]
+    done = run_command("newstore-erp-postgresql", "apply", *urls, "--format=json")
+    assert json.loads(done.stdout) == {"changes": 0, "waiting": 2, "keys_without_row": ["DC01/A"]}
+    erp.count(*SKU, 5, through=10)
+    done = run_command("newstore-erp-postgresql", "apply", *urls, "--format=json")
+    assert json.loads(done.stdout) == {"changes": 2, "waiting": 0, "keys_without_row": []}
 
 
 def test_a_count_contains_what_was_loaded_before_it(erp: ErpDatabase) -> None:

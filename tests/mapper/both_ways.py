@@ -7,7 +7,8 @@ import typing as t
 
 import sqlalchemy as sa
 from mapper_newstore_stock.errors import OnHandError, QuantityError
-from mapper_newstore_stock.ledger.tables import held_key, on_hand
+from mapper_newstore_stock.ledger.past_tables import folded_booking
+from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, held_key, on_hand
 
 from tests.mapper.shop_day import ShopDay
 
@@ -22,7 +23,21 @@ if t.TYPE_CHECKING:
 #: What only one of the two ways says.
 COMPARED = "lines have come since the last list"
 ALL_READ = "All of the on-hand list is read"
-ABOUT_THE_WAY = (ALL_READ, "The on-hand list is not kept", COMPARED)
+BOOKINGS_COMPARED = "references are looked at again"
+ABOUT_THE_WAY = (
+    ALL_READ,
+    "The on-hand list is not kept",
+    COMPARED,
+    BOOKINGS_COMPARED,
+    "All bookings are read",
+)
+
+#: What of its units each ledger knows to be booked.
+BOOKED = [
+    sa.select(*units.primary_key, units.c.booked, units.c.run).order_by(*units.primary_key)
+    for units in (completed_unit, ahead_unit)
+]
+BOOKED.append(sa.select(folded_booking).order_by(*folded_booking.primary_key))
 
 
 def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -60,13 +75,18 @@ class BothWays:
             (directory / name).mkdir(parents=True)
             engine = of.new(directory / name)
             self._days.append((ShopDay(directory / name, engine, **{**settings, **place}), engine))
-        #: How often only what differed was read.
-        self.compared = 0
+        #: How often only what differed was read, and how often only bookings that could prove something new.
+        self.compared = self.bookings_compared = 0
 
     @property
     def file(self) -> Path | None:
         """The kept list."""
         return next(self._directory.glob("newstore-stock-*"), None)
+
+    @property
+    def days(self) -> list[tuple[ShopDay, sa.Engine]]:
+        """Both, each with the engine of its ledger."""
+        return self._days
 
     def run(self, *events: dict[str, t.Any]) -> list[t.Any]:
         """Run both; return what they sent or why not, what they said, and what their ledgers know."""
@@ -82,12 +102,14 @@ class BothWays:
             sent = self._alike(str(error))
         said = messages(self._caplog)
         self.compared += any(COMPARED in text for text in said) and not any(ALL_READ in text for text in said)
+        self.bookings_compared += any(BOOKINGS_COMPARED in text for text in said)
         with engine.connect() as connection:
+            booked = [connection.execute(units).all() for units in BOOKED]
             rows = connection.execute(sa.select(on_hand).order_by(*on_hand.primary_key)).all()
             held = connection.execute(sa.select(*held_key.primary_key, held_key.c.kind, held_key.c.reason)).all()
         said = [self._alike(text) for text in said if not any(words in text for words in ABOUT_THE_WAY)]
         why = sorted((*row[:-1], self._alike(row[-1])) for row in map(tuple, held))
-        return [sent, said, [tuple(row) for row in rows], why]
+        return [sent, said, [tuple(row) for row in rows], why, booked]
 
     def _alike(self, text: str) -> str:
         return self._called.sub("THE LIST", text)

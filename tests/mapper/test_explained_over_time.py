@@ -267,6 +267,18 @@ def test_a_landing_store_that_is_not_there_is_one_line(day: ShopDay, tmp_path: P
     assert not (tmp_path / "none.db").exists()
 
 
+def test_a_landing_store_is_not_blamed_for_the_ledger(day: ShopDay, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'its-own.db'}"
+    LandingStore(url).close()
+    engine = sa.create_engine(day.settings["ledger_url"], poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE ahead_unit")
+    done = run(day, "--event=event-101", f"--landing-url={url}")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "cannot read the ledger" in done.stderr
+    assert "landing" not in done.stderr
+
+
 def test_what_cannot_be_asked_ends_with_2(day: ShopDay) -> None:
     for arguments in (
         (),

@@ -12,7 +12,7 @@ import random
 import typing as t
 
 import pytest
-from mapper_newstore_stock.run import kept_lists
+from mapper_newstore_stock.run import list_writer
 
 from tests.mapper.both_ways import BothWays, meddle
 from tests.mapper.on_hand_lists import HEADER
@@ -94,7 +94,7 @@ def ledgers() -> tuple[Ledgers, Ledgers]:
 
 @pytest.fixture(autouse=True)
 def short_lists_are_kept(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(kept_lists, "LEAST_BYTES", 0)
+    monkeypatch.setattr(list_writer, "LEAST_BYTES", 0)
     caplog.set_level(logging.DEBUG, "mapper-newstore-stock")
 
 

@@ -16,7 +16,7 @@ import typing as t
 
 import pyarrow as pa
 import pytest
-from mapper_newstore_stock.run import kept_lists, parquet_lists
+from mapper_newstore_stock.run import list_writer, parquet_lists
 
 from tests.mapper.both_ways import BothWays, meddle
 from tests.mapper.parquet_files import NAMES, TEXT, a_parquet
@@ -169,7 +169,7 @@ def test_the_same_rows_give_the_same_cut_and_the_same_words(
     ledgers: tuple[Ledgers, Ledgers],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(kept_lists, "LEAST_BYTES", 0)
+    monkeypatch.setattr(list_writer, "LEAST_BYTES", 0)
     monkeypatch.setattr(parquet_lists, "BATCH_ROWS", 3)
     caplog.set_level(logging.DEBUG, "mapper-newstore-stock")
     lists = compared = 0

@@ -174,3 +174,18 @@ def test_locked_tables_hold_up_no_shutdown_and_nothing_is_acknowledged_that_is_n
     engine.dispose()
     assert "Traceback" not in receiver.process.output
     assert 11 in released(url)
+
+
+def test_a_clock_that_cannot_be_stored_holds_up_no_shutdown(url: str, tmp_path: Path) -> None:
+    if url.startswith("sqlite"):
+        pytest.skip("no receiver starts beside a lock of the whole file")
+    LandingStore(url).close()
+    engine = sa.create_engine(url)
+    with engine.connect() as holder:
+        holder.execute(sa.text("LOCK TABLE clock_check IN ACCESS EXCLUSIVE MODE"))
+        with Receiver(tmp_path, landing_url=url) as receiver:
+            begun = time.monotonic()
+            assert receiver.process.stop() == 0
+            assert time.monotonic() - begun < 8
+    engine.dispose()
+    assert "Traceback" not in receiver.process.output

@@ -25,6 +25,8 @@ if t.TYPE_CHECKING:
 
 #: How often a receiver checks the clock. After a jump an event may wait this much longer than `settle_seconds`.
 SECONDS_BETWEEN_CHECKS = 15
+#: How long the last check may take when checking ends.
+LAST_CHECK_SECONDS = 2.0
 #: Older checks are dropped; four receivers make this many in four days.
 CHECKS_KEPT = 100_000
 #: A pause between reading the two clocks looks like a jump of one of them, so a slower reading is repeated.
@@ -103,7 +105,8 @@ class StoreClock:
             yield
         finally:
             ended.set()
-            thread.join()
+            # It may wait for a lock; what ends this process ends it, too.
+            thread.join(LAST_CHECK_SECONDS)
 
     def _check_store(self, connection: sa.Connection) -> ClockCheck:
         position = _last_position(connection)

@@ -17,6 +17,8 @@ if t.TYPE_CHECKING:
     from tap_newstore_fulfillment.landing.store import LandingStore
 
 SECONDS_BETWEEN_TRIES = 1.0
+#: How long the last try may take when the receiver is stopped.
+LAST_TRY_SECONDS = 2.0
 
 
 class AwaitedStore:
@@ -51,7 +53,8 @@ class AwaitedStore:
                 yield
             finally:
                 ended.set()
-                thread.join()
+                # It may be opening a store that does not answer; what ends this process ends it, too.
+                thread.join(LAST_TRY_SECONDS)
 
     def add(self, events: Sequence[FulfillmentEvent]) -> Mapping[str, int]:
         """Store events durably."""

@@ -8,6 +8,7 @@ import msgspec
 import sqlalchemy as sa
 from mapper_newstore_stock.ledger import proof, retention
 from mapper_newstore_stock.run import booked_groups, booked_units, candidates, erp_inputs, source_rows, sources
+from mapper_newstore_stock.run.booking_lists import BookingReader, ReadBookings, load_bookings
 from mapper_newstore_stock.run.erp_tables import ErpTables
 from mapper_newstore_stock.run.source_rows import SourceReader
 
@@ -81,12 +82,12 @@ def folded_units_prove_twice(patch: pytest.MonkeyPatch) -> None:
 
 
 def bookings_are_read_after_the_numbers(patch: pytest.MonkeyPatch) -> None:
-    def broken(connection: sa.Connection, source: BookingSource, **rest: t.Any) -> None:
+    def broken(connection: sa.Connection, source: BookingSource, read: ReadBookings, **rest: t.Any) -> t.Any:
         with ErpTables() as erp:
-            booked_units.load_bookings(connection, source, erp)
-        booked_units.prove_units(connection, source, **rest)
+            load_bookings(connection, source, erp)
+        return booked_units.prove_units(connection, source, read, **rest)
 
-    patch.setattr(source_rows, "load_bookings", lambda *_: 0)
+    patch.setattr(BookingReader, "load", lambda *_: ReadBookings(0))
     patch.setattr(source_rows, "prove_units", broken)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import fsspec
 from mapper_newstore_stock.errors import MapperError
-from mapper_newstore_stock.run import kept_lists
+from mapper_newstore_stock.run import list_writer
 from mapper_newstore_stock.run.stock_run import STREAM
 from newstore_sandbox.errors import CallError
 from newstore_sandbox.sandbox import Faults, Options
@@ -119,7 +119,7 @@ class OneProcess(Story):
 
     def __enter__(self) -> t.Self:
         # The other worlds read their lists whole, as short as they are.
-        self._least_bytes, kept_lists.LEAST_BYTES = kept_lists.LEAST_BYTES, 0
+        self._least_bytes, list_writer.LEAST_BYTES = list_writer.LEAST_BYTES, 0
         loggers = [logging.getLogger(name) for name in QUIET]
         self._levels = [(logger, logger.level) for logger in loggers]
         for logger in loggers:
@@ -127,7 +127,7 @@ class OneProcess(Story):
         return self
 
     def __exit__(self, *_error: object) -> None:
-        kept_lists.LEAST_BYTES = self._least_bytes
+        list_writer.LEAST_BYTES = self._least_bytes
         for logger, level in self._levels:
             logger.setLevel(level)
         self._death.plan()

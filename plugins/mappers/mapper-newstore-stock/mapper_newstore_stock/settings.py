@@ -235,8 +235,9 @@ _FLAT: dict[str, t.Any] = th.PropertiesList(
         "cache_dir",
         th.StringType,
         title="Cache directory",
-        description="Where the last on-hand list is kept, so that the next run reads only what differs; it may be "
-        "deleted at any time. Default: beside a SQLite ledger; with a ledger on PostgreSQL no list is kept",
+        description="Where the last lists, on-hand and bookings, are kept, so that the next run reads only what "
+        "differs; they may be deleted at any time. Default: beside a SQLite ledger; with a ledger on PostgreSQL, "
+        "none is kept",
     ),
     th.Property(
         "output",

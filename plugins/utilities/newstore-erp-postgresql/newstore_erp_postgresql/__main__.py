@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 import click
 
 from newstore_erp_postgresql import stock
@@ -41,14 +44,23 @@ def setup(database_url: str) -> None:
     default="",
     help="SQLAlchemy URL of the ledger of mapper-newstore-stock.",
 )
-def apply(database_url: str, ledger_url: str) -> None:
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="Output for people (text) or programs (json).",
+)
+def apply(database_url: str, ledger_url: str, output_format: str) -> None:
     """Book each loaded change that the mapper has taken, exactly once."""
     _check_set(database_url=database_url, ledger_url=ledger_url)
     try:
         applied = stock.apply(database_url, stock.taken_by(ledger_url))
     except ErpError as error:
         raise CommandError(error) from error
-    click.echo(f"{applied.changes} changes booked, {applied.waiting} waiting.")
+    is_json = output_format == "json"
+    text = f"{applied.changes} changes booked, {applied.waiting} waiting."
+    click.echo(json.dumps(dataclasses.asdict(applied)) if is_json else text)
     if applied.keys_without_row:
         keys = ", ".join(applied.keys_without_row)
         say("warning", f"No row in newstore.stock_on_hand for {keys}: create it with count_stock.")

@@ -12,7 +12,7 @@ from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import is_present, on_hand
 from mapper_newstore_stock.ledger.temporary_tables import foreign_row, gone_row, read_row, unusable_row
 from mapper_newstore_stock.run.absent_rows import refuse_short_list, refuse_vanished, what_vanishes
-from mapper_newstore_stock.run.booked_units import load_bookings
+from mapper_newstore_stock.run.booking_lists import load_bookings
 from mapper_newstore_stock.run.changed_rows import ChangedRows, LastReading
 from mapper_newstore_stock.run.erp_rows import load_unusable, refuse_duplicates, rows_by_key
 from mapper_newstore_stock.run.erp_tables import ErpTables

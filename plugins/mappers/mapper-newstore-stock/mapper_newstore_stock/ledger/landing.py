@@ -59,22 +59,35 @@ def landing(url: str) -> Iterator[sa.Connection]:
     Raises:
         LandingStoreError: there is none, or it cannot be read.
     """
-    try:
-        engine = open_engine(url)
-        path = engine.url.database if engine.dialect.name == "sqlite" else None
-        if path and not Path(path).exists():
-            raise LandingStoreError(f"{_PLACE}: there is no file {path}", "Correct it; the receiver makes the file")
-        with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        with _its_errors():
+            engine = open_engine(url)
+            path = engine.url.database if engine.dialect.name == "sqlite" else None
+            if path and not Path(path).exists():
+                raise LandingStoreError(f"{_PLACE}: there is no file {path}", "Correct it; the receiver makes the file")
             stack.callback(engine.dispose)
-            yield stack.enter_context(engine.connect())
+            connection = stack.enter_context(engine.connect())
+        yield connection
+
+
+@contextlib.contextmanager
+def _its_errors() -> Iterator[None]:
+    """Turn what goes wrong with the store into errors that name it."""
+    try:
+        yield
     except (sa.exc.SQLAlchemyError, ImportError) as error:
         raise LandingStoreError(
             f"{_PLACE}: cannot read the landing store: {short(error)}", "Correct it, or start its database"
         ) from error
 
 
+@_its_errors()
 def events_of(connection: sa.Connection, order_id: str) -> list[str]:
-    """Return the events of an order, in timestamp order; all bodies that are kept are looked through."""
+    """Return the events of an order, in timestamp order; all bodies that are kept are looked through.
+
+    Raises:
+        LandingStoreError: the store cannot be read.
+    """
     # A quote in an order's id is written with a backslash.
     text = json.dumps(order_id)
     query = sa.select(_event.c.event_id, _event.c.body).where(_event.c.body.contains(text, autoescape=True))
@@ -82,8 +95,13 @@ def events_of(connection: sa.Connection, order_id: str) -> list[str]:
     return [row.event_id for row in rows if order_id in _orders(json.loads(row.body))]
 
 
+@_its_errors()
 def landed(connection: sa.Connection, event_id: str, now: dt.datetime) -> Landed | None:
-    """Return what the landing store says of an event; None: it has not come."""
+    """Return what the landing store says of an event; None: it has not come.
+
+    Raises:
+        LandingStoreError: the store cannot be read.
+    """
     of_it = _quarantine.c.event_id == event_id, _quarantine.c.kind != _ACCEPTED
     aside = connection.execute(sa.select(_quarantine).where(*of_it).order_by(_quarantine.c.id.desc())).first()
     row = connection.execute(sa.select(_event).where(_event.c.event_id == event_id)).first()

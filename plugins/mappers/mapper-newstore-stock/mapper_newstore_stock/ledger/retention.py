@@ -75,20 +75,20 @@ def forget_old(
     return _fold(connection, last, acknowledged_cut, proofs, known_by or {})
 
 
-def note_unlisted(connection: sa.Connection, *of_source: sa.ColumnElement[bool]) -> None:
+def note_unlisted(connection: sa.Connection, *listed_anew: sa.ColumnElement[bool]) -> None:
     """Note since which run the ERP has not listed bookings of folded units; `read_booking` holds what it lists now.
 
     Args:
         connection: The ledger's; the caller commits.
-        of_source: Which rows of `folded_booking` the source answers for; none: all.
+        listed_anew: Which rows of `folded_booking` the list answers for; none: all.
     """
     reference, since = folded_booking.c.reference, folded_booking.c.unlisted_run
     if connection.execute(sa.select(reference).limit(1)).first() is None:
         return
     listed = sa.select(read_booking.c.reference)
     this_run = sa.select(sa.func.max(run.c.run)).scalar_subquery()
-    gone = since.is_(None), reference.in_(sa.select(reference).except_(listed)), *of_source
-    back = since.is_not(None), reference.in_(listed), *of_source
+    gone = since.is_(None), reference.in_(sa.select(reference).except_(listed)), *listed_anew
+    back = since.is_not(None), reference.in_(listed), *listed_anew
     connection.execute(folded_booking.update().where(*gone).values(unlisted_run=this_run))
     connection.execute(folded_booking.update().where(*back).values(unlisted_run=None))
 

@@ -31,6 +31,7 @@ class Ledger:
     Attributes:
         seen_through: The highest bookmark of the tap in any earlier run.
         started_at: When the run began.
+        run_before: The run before this one, however it ended; None: there was none.
         unread_since: The first run since the last one that planned a cut: no cut has weighed the
             events of these runs against the ERP's rows yet.
 
@@ -57,6 +58,7 @@ class Ledger:
             self._resources.enter_context(lock.holding(self.connection, me))
             self.ledger_id = open_schema(self.connection)
             self.seen_through = self._highest_taken()
+            self.run_before = self.connection.scalar(sa.select(sa.func.max(tables.run.c.run)))
             self.unread_since = self._last_planned_run() + 1
             self.started_at = dt.datetime.fromisoformat(me.started_at)
             self.run_id = uuid.uuid4().hex[:12]

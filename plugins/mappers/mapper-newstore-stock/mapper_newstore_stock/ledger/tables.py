@@ -80,7 +80,7 @@ source = sa.Table(
     sa.Column("read_run", number),
     sa.Column("taken_at", sa.BigInteger, comment="epoch milliseconds"),
     sa.Column("full_read_at", sa.BigInteger, comment="epoch milliseconds"),
-    sa.Column("list", sa.Text, comment="JSON: what the kept list of the last run must be"),
+    sa.Column("list", sa.Text, comment="JSON: what the kept lists of the last run must be"),
 )
 
 #: One row per run of the mapper: who it is, how far it has taken the tap's events, and which

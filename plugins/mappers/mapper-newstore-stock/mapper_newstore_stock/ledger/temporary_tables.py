@@ -107,7 +107,7 @@ foreign_row = sa.Table(
 )
 
 #: The ERP's bookings as they are read. `reference`: an event, a request or an order.
-#: Written by: booked_units (rows of the source)
+#: Written by: booking_lists (rows of the source, or of `asked_reference`), booked_units (empties it)
 read_booking = sa.Table(
     "read_booking",
     temporary,
@@ -118,7 +118,17 @@ read_booking = sa.Table(
     prefixes=["TEMPORARY"],
 )
 
-#: The same, added up. Product or node '': not said, or all of them.
+#: What bookings are looked at by, where only they can prove something new.
+#: Written by: booking_lists (all rows)
+asked_reference = sa.Table(
+    "asked_reference",
+    temporary,
+    sa.Column("reference", text, primary_key=True),
+    prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
+)
+
+#: Bookings added up. Product or node '': not said, or all of them.
 #: Written by: booked_groups (all rows)
 listed_group = sa.Table(
     "listed_group",

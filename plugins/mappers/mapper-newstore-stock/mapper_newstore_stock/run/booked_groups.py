@@ -13,7 +13,13 @@ import sqlalchemy as sa
 from mapper_newstore_stock.ledger.database import analyze
 from mapper_newstore_stock.ledger.past_tables import folded_booking
 from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit
-from mapper_newstore_stock.ledger.temporary_tables import changed_group, known_group, listed_group, read_booking
+from mapper_newstore_stock.ledger.temporary_tables import (
+    asked_reference,
+    changed_group,
+    known_group,
+    listed_group,
+    read_booking,
+)
 
 if t.TYPE_CHECKING:
     from mapper_newstore_stock.run.bookings import BookingSource
@@ -21,17 +27,18 @@ if t.TYPE_CHECKING:
 GROUP = ("reference", "product_id", "fulfillment_node_id")
 
 
-def compare_groups(connection: sa.Connection, source: BookingSource, *, keeps: bool) -> None:
+def compare_groups(connection: sa.Connection, source: BookingSource, *, keeps: bool, asked: bool) -> None:
     """Fill the tables of groups from `read_booking`.
 
     Args:
         connection: The ledger's; the caller commits.
         source: Where the bookings were read.
         keeps: How many units of a group are proven never falls.
+        asked: Only bookings of `asked_reference` were read, and only its groups are compared.
     """
     for table, rows in (
         (listed_group, _listed()),
-        (known_group, _known(source)),
+        (known_group, _known(source, asked=asked)),
         (changed_group, _changed(source, keeps=keeps)),
     ):
         connection.execute(table.delete())
@@ -45,6 +52,28 @@ def group_of(source: BookingSource, units: sa.Table) -> tuple[sa.ColumnElement[s
     if source.is_of_whole_events:
         return unit.event_id, sa.literal(""), sa.literal("")
     return unit[source.reference], unit.product_id, unit.fulfillment_node_id
+
+
+def known_in(source: BookingSource, run: int) -> sa.CompoundSelect[tuple[str]]:
+    """Select the references of units that came in a run."""
+    return sa.union(*(_references(source, table).where(table.c.run == run) for table in (completed_unit, ahead_unit)))
+
+
+def known_before(source: BookingSource, run: int) -> sa.CompoundSelect[tuple[str]]:
+    """Select those of `asked_reference` that units were known by before a run."""
+    parts = [_references(source, table).where(table.c.run != run) for table in (completed_unit, ahead_unit)]
+    if not source.is_of_whole_events:
+        parts.append(sa.select(folded_booking.c.reference))
+    return sa.union(*(part.where(_is_asked(part)) for part in parts))
+
+
+def _references(source: BookingSource, units: sa.Table) -> sa.Select[tuple[str]]:
+    reference = group_of(source, units)[0]
+    return sa.select(reference.label("reference")).where(reference.is_not(None))
+
+
+def _is_asked(units: sa.Select[t.Any]) -> sa.ColumnElement[bool]:
+    return units.selected_columns[0].in_(sa.select(asked_reference.c.reference))
 
 
 def is_listed_as(source: BookingSource, known: t.Any) -> sa.ColumnElement[bool]:
@@ -66,7 +95,7 @@ def _listed() -> sa.Select[t.Any]:
     return sa.select(*key, units).group_by(*key).order_by(*key)
 
 
-def _known(source: BookingSource) -> sa.Select[t.Any]:
+def _known(source: BookingSource, *, asked: bool) -> sa.Select[t.Any]:
     """Select the groups of all units that can be proven; those folded away were proven first.
 
     They count as long as the ledger stands, also when the ERP no longer lists them: a list may be cut short for a
@@ -80,6 +109,8 @@ def _known(source: BookingSource) -> sa.Select[t.Any]:
         parts.append(
             sa.select(*columns, *(folded.units.label(name) for name in ("units", "booked", "folded")), nothing)
         )
+    if asked:
+        parts = [part.where(_is_asked(part)) for part in parts]
     unit = sa.union_all(*parts).subquery("unit").c
     key = [unit[name] for name in GROUP]
     sums = (sa.cast(sa.func.sum(unit[name]), sa.BigInteger) for name in ("units", "booked", "folded"))

@@ -8,11 +8,11 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.ledger.database import analyze, load
 from mapper_newstore_stock.ledger.past_tables import folded_booking
 from mapper_newstore_stock.ledger.retention import note_unlisted
 from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit
 from mapper_newstore_stock.ledger.temporary_tables import (
+    asked_reference,
     changed_group,
     known_group,
     listed_group,
@@ -25,8 +25,8 @@ from mapper_newstore_stock.run.globs import matches
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mapper_newstore_stock.run.booking_lists import ReadBookings
     from mapper_newstore_stock.run.bookings import BookingSource
-    from mapper_newstore_stock.run.erp_tables import ErpTables
 
 logger = logging.getLogger("mapper-newstore-stock.bookings")
 
@@ -34,21 +34,26 @@ NAMED_KEYS = 20
 UNIT = ("fulfillment_node_id", "product_id", "logical_timestamp", "event_id")
 
 
-def load_bookings(connection: sa.Connection, source: BookingSource, erp: ErpTables) -> int:
-    """Read the bookings of a source into `read_booking`, and return how many there are.
+class Unproven(t.NamedTuple):
+    """Bookings that prove nothing, added up.
 
-    Raises:
-        OnHandError: a booking cannot be used.
+    Attributes:
+        unknown: How many are of no completion the ledger knows.
+        is_too_much: Some have more units booked than were completed.
     """
-    connection.execute(read_booking.delete())
-    count = load(connection, read_booking, source.rows(erp))
-    analyze(connection, read_booking)
-    return count
+
+    unknown: int
+    is_too_much: bool
 
 
 def prove_units(
-    connection: sa.Connection, source: BookingSource, *, anew: bool, nodes: Sequence[str] | None = None
-) -> None:
+    connection: sa.Connection,
+    source: BookingSource,
+    read: ReadBookings,
+    *,
+    anew: bool,
+    nodes: Sequence[str] | None = None,
+) -> Unproven:
     """Write down which units the ERP has booked, and add to `newly_booked` those whose proof has changed.
 
     Of equal units of one request only the number counts: which of them the ERP booked first makes no difference
@@ -58,18 +63,23 @@ def prove_units(
     Args:
         connection: The ledger's; `read_booking` holds the bookings; the caller commits.
         source: Where they are from.
+        read: What was read of them.
         anew: Forget what was proven before: it was known by something else.
         nodes: The fulfillment nodes (`*` globs) whose units these bookings can prove; None: all.
     """
     keeps = not (source.is_reversible or anew)
-    compare_groups(connection, source, keeps=keeps)
+    compare_groups(connection, source, keeps=keeps, asked=read.asked)
     _note_changes(connection, source, nodes, keeps=keeps)
-    _say_what_is_odd(connection, source)
-    note_unlisted(connection, *_at(folded_booking.c, nodes))
+    unproven = Unproven(_unknown(connection) + read.unknown, _name_what_is_too_much(connection, source))
+    if unproven.unknown:
+        logger.info("%d bookings are of no completion the ledger knows; they prove nothing yet", unproven.unknown)
+    asked = [folded_booking.c.reference.in_(sa.select(asked_reference.c.reference))] if read.asked else []
+    note_unlisted(connection, *_at(folded_booking.c, nodes), *asked)
     for units in (completed_unit, ahead_unit):
         same_unit = sa.and_(*(units.c[name] == newly_booked.c[name] for name in UNIT))
         connection.execute(units.update().where(same_unit).values(booked=newly_booked.c.units))
     connection.execute(read_booking.delete())
+    return unproven
 
 
 def _at(key: t.Any, nodes: Sequence[str] | None) -> list[sa.ColumnElement[bool]]:
@@ -125,22 +135,25 @@ def _shared(source: BookingSource, nodes: Sequence[str] | None) -> sa.Select[t.A
     return sa.select(*(shared[name] for name in UNIT), shared.share).where(shared.share != shared.booked)
 
 
-def _say_what_is_odd(connection: sa.Connection, source: BookingSource) -> None:
-    """Count bookings of unknown references, and name keys with more units booked than were completed."""
-    known, listed = known_group.c, listed_group.c
-    is_known = sa.exists().where(known.reference == listed.reference)
-    count = connection.scalar(sa.select(sa.func.count()).select_from(listed_group).where(~is_known)) or 0
-    if count:
-        logger.info("%d bookings are of no completion the ledger knows; they prove nothing yet", count)
+def _unknown(connection: sa.Connection) -> int:
+    """Count bookings of unknown references."""
+    is_known = sa.exists().where(known_group.c.reference == listed_group.c.reference)
+    return connection.scalar(sa.select(sa.func.count()).select_from(listed_group).where(~is_known)) or 0
+
+
+def _name_what_is_too_much(connection: sa.Connection, source: BookingSource) -> bool:
+    """Name keys with more units booked than were completed; return whether there are any."""
     if source.is_of_whole_events:
-        return
+        return False
+    known, listed = known_group.c, listed_group.c
     more = (
         sa.select(known.fulfillment_node_id, known.product_id, listed.reference, listed.units, known.units)
         .select_from(listed_group.join(known_group, is_listed_as(source, known)))
         .where(listed.units > known.units)
         .order_by(known.fulfillment_node_id, known.product_id)
     )
-    for node, product, reference, booked, completed in connection.execute(more.limit(NAMED_KEYS)):
+    rows = connection.execute(more.limit(NAMED_KEYS)).all()
+    for node, product, reference, booked, completed in rows:
         logger.warning(
             "%s/%s: the ERP has booked %d units of %s, %d were completed; %d count",
             node,
@@ -150,6 +163,7 @@ def _say_what_is_odd(connection: sa.Connection, source: BookingSource) -> None:
             completed,
             completed,
         )
+    return bool(rows)
 
 
 def newly_booked_keys() -> sa.Select[t.Any]:

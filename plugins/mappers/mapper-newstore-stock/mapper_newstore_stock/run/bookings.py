@@ -17,12 +17,15 @@ from mapper_newstore_stock.run.csv_hints import hint
 from mapper_newstore_stock.run.csv_lists import is_blank
 from mapper_newstore_stock.run.identities import identity
 from mapper_newstore_stock.run.row_problems import RowProblems
+from mapper_newstore_stock.run.sql_rows import rows_of
 from mapper_newstore_stock.run.whole_numbers import NumberReader
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from mapper_newstore_stock.run.csv_lists import Found
     from mapper_newstore_stock.run.erp_tables import ErpTables
+    from mapper_newstore_stock.run.list_writer import ListWriter
     from mapper_newstore_stock.run.places import Place
 
 #: What a booking may be known by.
@@ -97,25 +100,43 @@ class BookingSource:
         optional = [name for name in ("product_id", "fulfillment_node_id", "units") if name in self.columns]
         return [self.reference, *dict.fromkeys([*needed, *optional])]
 
-    def rows(self, erp: ErpTables) -> Iterator[Booking]:
-        """Read the bookings.
+    @property
+    def names(self) -> list[str]:
+        """The source's own names of the columns that are read."""
+        return [self.columns.get(name, name) for name in self._wanted]
+
+    def rows(self, erp: ErpTables, writer: ListWriter | None = None) -> Iterator[Booking]:
+        """Read the bookings; a writer keeps the list while it is read.
 
         Raises:
             OnHandError: the source cannot be read, or rows cannot be used; names them.
         """
-        wanted = self._wanted
-        names = [self.columns.get(name, name) for name in wanted]
-        places = {name: wanted.index(name) for name in wanted}
-        # A booking of a product is of one unit, unless it says otherwise; one of an event is of all its units.
-        without_units = None if self.reference == "event_id" else 1
-        product, node, units = (places.get(name) for name in ("product_id", "fulfillment_node_id", "units"))
-        texts = len(wanted) - (units is not None)
         problems = RowProblems(self.place.name)
 
         def damaged(position: int, _values: Sequence[t.Any], wrong: str) -> None:
             problems.add(f"{self.place.name}, line {position}: {wrong}")
 
-        for position, values in erp.rows(self.place, names, damaged):
+        return self._read(erp.rows(self.place, self.names, damaged, writer=writer), problems)
+
+    def rows_of_lines(self, header: bytes, lines: Iterable[tuple[int, bytes]]) -> Iterator[Booking]:
+        """Read the bookings of some lines of a list, each of them by itself.
+
+        Raises:
+            CannotCompareError: one cannot be read without those around it.
+            OnHandError: one cannot be used.
+        """
+        place = self.place
+        found = place.csv.rows_of_lines(header, lines, self.names) if place.is_csv else rows_of(lines)
+        return self._read(found, RowProblems(place.name))
+
+    def _read(self, found: Iterable[Found], problems: RowProblems) -> Iterator[Booking]:
+        wanted, names = self._wanted, self.names
+        places = {name: wanted.index(name) for name in wanted}
+        # A booking of a product is of one unit, unless it says otherwise; one of an event is of all its units.
+        without_units = None if self.reference == "event_id" else 1
+        product, node, units = (places.get(name) for name in ("product_id", "fulfillment_node_id", "units"))
+        texts = len(wanted) - (units is not None)
+        for position, values in found:
             is_plain = all(
                 type(value) is str and value.isprintable() and value.strip() == value != "" for value in values[:texts]
             )

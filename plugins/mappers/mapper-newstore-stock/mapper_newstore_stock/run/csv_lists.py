@@ -29,7 +29,7 @@ if t.TYPE_CHECKING:
     import _csv
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from mapper_newstore_stock.run.kept_lists import ListWriter
+    from mapper_newstore_stock.run.list_writer import ListWriter
 
 logger = logging.getLogger("mapper-newstore-stock.on-hand")
 

@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
 
     from mapper_newstore_stock.run.clocks import Difference, Now
     from mapper_newstore_stock.run.csv_lists import Found
-    from mapper_newstore_stock.run.kept_lists import ListWriter
+    from mapper_newstore_stock.run.list_writer import ListWriter
     from mapper_newstore_stock.run.places import Place
     from mapper_newstore_stock.run.sql_rows import Row
     from mapper_newstore_stock.run.under_way import UnderWay

@@ -51,6 +51,8 @@ class Intake:
         self._rows: list[tuple[t.Any, ...]] = []
         self._rows_ahead: list[tuple[t.Any, ...]] = []
         self._batch = 0
+        #: Units that were known before have been told what they can be proven by.
+        self.has_referred = False
         self._covered: Taken | None = None
         self._tap_says_when_complete = False
         #: Logical timestamps the tap had passed before, each with the first batch of events late below it.
@@ -192,12 +194,13 @@ class Intake:
         self._connection.execute(ahead_unit.delete().where(released))
 
     def _keep_run_of(self, released: sa.ColumnElement[bool]) -> None:
-        """Date units that are released by now back to the run that first knew them."""
+        """Date units that are released by now back to the run that first knew them, with what was proven since."""
         ahead = ahead_unit.c
-        columns = [ahead[name].label(f"of_{name}") for name in (*UNIT[:4], "run")]
+        columns = [ahead[name].label(f"of_{name}") for name in (*UNIT[:4], "run", "booked")]
         if rows := self._connection.execute(sa.select(*columns).where(released)).mappings().all():
             same = (completed_unit.c[name] == sa.bindparam(f"of_{name}") for name in UNIT[:4])
-            dated = completed_unit.update().where(*same).values(run=sa.bindparam("of_run"))
+            dated = completed_unit.update().where(*same)
+            dated = dated.values(run=sa.bindparam("of_run"), booked=sa.bindparam("of_booked"))
             self._connection.execute(dated, [dict(row) for row in rows])
 
     def _refer(self) -> None:
@@ -208,7 +211,8 @@ class Intake:
             unknown = sa.and_(*(units.c[name].is_(None) for name in REFERENCE))
             same = sa.and_(_same_unit(units.c, taken.c), reference.event_id == taken.c.event_id)
             came = sa.and_(same, taken.c.batch < self._batch)
-            self._connection.execute(units.update().where(came, unknown).values(values))
+            told = self._connection.execute(units.update().where(came, unknown).values(values))
+            self.has_referred = self.has_referred or bool(told.rowcount)
 
 
 def _same_unit(left: t.Any, right: t.Any) -> sa.ColumnElement[bool]:

@@ -6,30 +6,31 @@ a file that is missing, damaged, older, or another ledger's is not what the ledg
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import hashlib
 import logging
-import tempfile
 import typing as t
 from pathlib import Path
 
 import msgspec
+import sqlalchemy as sa
 
 from mapper_newstore_stock.ledger.database import is_postgresql
-from mapper_newstore_stock.run.line_diff import BLOCK_BYTES, LINE_END
+from mapper_newstore_stock.ledger.tables import source as source_table
+from mapper_newstore_stock.run.line_diff import BLOCK_BYTES, CannotCompareError, difference
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import sqlalchemy as sa
+    from mapper_newstore_stock.run.erp_tables import Lines
+    from mapper_newstore_stock.run.line_diff import Difference
+    from mapper_newstore_stock.run.list_writer import ListWriter
 
 logger = logging.getLogger("mapper-newstore-stock.on-hand")
 
-#: Shorter lists are read as fast as they are compared.
-LEAST_BYTES = 1 << 20
-#: Lines that are looked at in every run; with more of them little is gained.
-MOST_LEFT_OUT = 10_000
 DIGEST_BYTES = 16
+#: More lines than these are read as fast as they are found.
+MOST_LINES = 500_000
 
 
 class KeptList(msgspec.Struct, frozen=True, array_like=True):
@@ -44,6 +45,47 @@ class KeptList(msgspec.Struct, frozen=True, array_like=True):
     fingerprint: str
     digest: str
     rows: int
+
+
+class KeptBookings(msgspec.Struct, frozen=True, array_like=True):
+    """What the ledger says of a kept list of bookings, as JSON.
+
+    Attributes:
+        list: The list.
+        run: The run whose units were compared with it.
+        unknown: How many of its bookings, added up, were of no completion the ledger knew.
+    """
+
+    list: KeptList
+    run: int
+    unknown: int
+
+
+class KeptLists(msgspec.Struct, frozen=True):
+    """What the ledger says of the kept lists of a source, as JSON."""
+
+    on_hand: KeptList | None = None
+    bookings: KeptBookings | None = None
+
+
+@dataclasses.dataclass
+class KeptPlace:
+    """Where a list is kept between runs.
+
+    Attributes:
+        file: The file; None: nowhere.
+        last: What the ledger says is in it; None: nothing is.
+        fingerprint: Tells whether the same settings read it.
+    """
+
+    file: Path | None = None
+    last: KeptList | None = None
+    fingerprint: str = ""
+
+    @property
+    def can_be_compared(self) -> bool:
+        """Whether there is a list the same settings have read."""
+        return bool(self.file and self.last and self.last.fingerprint == self.fingerprint)
 
 
 class ListFolder:
@@ -64,148 +106,48 @@ class ListFolder:
         file = None if is_postgresql(connection) else connection.engine.url.database
         return cls(Path(file)) if file and file != ":memory:" else None
 
-    def file(self, source: str) -> Path:
-        """Return the file for the list of a source."""
+    def file(self, source: str, what: str = "list") -> Path:
+        """Return the file for a list of a source."""
         name = hashlib.sha256(source.encode()).hexdigest()[:8]
-        return self._path.with_name(f"{self._path.name}.list-{name}")
+        return self._path.with_name(f"{self._path.name}.{what}-{name}")
 
 
-class ListWriter:
-    """Keeps a list while it is read. Use it in a `with` block; what goes wrong only means that nothing is kept.
+def kept_lists(connection: sa.Connection, source: str) -> KeptLists:
+    """Return what the ledger says of the lists of a source; early ledgers kept one, and said so without its name."""
+    row = source_table.c
+    text = connection.scalar(sa.select(row.list).where(row.name == source))
+    said = None if text is None else msgspec.json.decode(text, type=KeptLists | tuple[str, str, int])
+    return KeptLists(on_hand=KeptList(*said)) if isinstance(said, tuple) else said or KeptLists()
 
-    Args:
-        file: Where it is kept; None: nowhere.
+
+def difference_from_last(place: KeptPlace, lines: Lines, writer: ListWriter) -> Difference:
+    """Compare a list with the last one, and keep it.
+
+    Raises:
+        CannotCompareError: the last one is not what the ledger says, or the lists differ too much.
     """
-
-    def __init__(self, file: Path | None) -> None:
-        self._file = file
-        self._digest = new_digest()
-        self._begin: list[bytes] = []
-        self._written: t.IO[bytes] | None = None
-        self._left_out: set[int] = set()
-        self._returns = 0
-        self._last = b""
-        #: How many bytes it has.
-        self.size = 0
-
-    def __enter__(self) -> t.Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.drop()
-
-    @property
-    def digest(self) -> str:
-        """The digest of what was read so far."""
-        return self._digest.hexdigest()
-
-    @property
-    def is_keeping(self) -> bool:
-        """Whether what it takes is kept."""
-        return self._file is not None
-
-    @property
-    def ends_with_a_line(self) -> bool:
-        """Whether the last line has its end."""
-        return self._last.endswith(LINE_END)
-
-    def take(self, block: bytes) -> None:
-        """Take the next bytes of the list."""
-        if self._file is None or not block:
-            return
-        self.size += len(block)
-        self._digest.update(block)
-        # A carriage return alone ends a line for csv, and here it does not.
-        self._returns += block.count(b"\r") - block.count(b"\r\n")
-        self._returns -= self._last.endswith(b"\r") and block.startswith(LINE_END)
-        self._last = block[-1:]
-        self._begin.append(block)
-        if self.size >= LEAST_BYTES:
-            with self._unless_it_fails():
-                self._spill()
-
-    def leave_out(self, line: int) -> None:
-        """Leave out a line that is to be looked at in every run."""
-        self._left_out.add(line)
-        if len(self._left_out) > MOST_LEFT_OUT:
-            self.drop()
-
-    def leave_out_or_drop(self, line: int, last: int) -> None:
-        """Leave out a line; keep nothing if it belongs to several lines, up to the last of them."""
-        self.leave_out(line)
-        if line != last:
-            self.drop()
-
-    def drop(self) -> None:
-        """Keep nothing."""
-        self._file, self._begin = None, []
-        if self._written:
-            with contextlib.suppress(OSError):
-                self._written.close()
-            with contextlib.suppress(OSError):
-                Path(self._written.name).unlink()
-            self._written = None
-
-    def keep(self, last: KeptList | None, fingerprint: str, rows: int) -> KeptList | None:
-        """Keep the list in place of the last one; return what the ledger is to say of it, None: it is not kept.
-
-        Args:
-            last: What the ledger says of the last one.
-            fingerprint: Tells whether the same settings read it.
-            rows: How many of its lines are rows of keys managed here.
-        """
-        if self._file is None or self._written is None or self._returns or not self.ends_with_a_line:
-            return None
-        with self._unless_it_fails():
-            if self._left_out:
-                self._write_without_them()
-            kept = KeptList(fingerprint, self.digest, rows)
-            self._written.close()
-            if last is None or kept.digest != last.digest or not self._file.exists():
-                Path(self._written.name).replace(self._file)
-                self._written = None
-            return kept
-        return None
-
-    def _spill(self) -> None:
-        if self._file is None:
-            return
-        if self._written is None:
-            self._written = self._new_file(self._file)
-        self._written.writelines(self._begin)
-        self._begin = []
-
-    def _write_without_them(self) -> None:
-        whole = self._written
-        if self._file is None or whole is None:
-            return
-        whole.seek(0)
-        self._written, self._digest = self._new_file(self._file), new_digest()
-        with contextlib.closing(whole):
-            Path(whole.name).unlink()
-            for number, line in enumerate(whole, start=1):
-                if number not in self._left_out:
-                    self._written.write(line)
-                    self._digest.update(line)
-
-    @staticmethod
-    def _new_file(beside: Path) -> t.IO[bytes]:
-        beside.parent.mkdir(parents=True, exist_ok=True)
-        # Others may not read it: it holds the ERP's numbers.
-        return tempfile.NamedTemporaryFile(dir=beside.parent, prefix=f"{beside.name}-", delete=False)
-
-    @contextlib.contextmanager
-    def _unless_it_fails(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            logger.warning("The on-hand list is not kept for the next run, which will read all of it: %s", error)
-            self.drop()
+    last, file, digest = place.last, place.file, new_digest()
+    if last is None or file is None:
+        raise CannotCompareError("the last one was not kept")
+    with _opened(file) as kept:
+        header = kept.readline() if lines.header else b""
+        digest.update(header)
+        if lines.header != header:
+            raise CannotCompareError("its columns are others than before")
+        writer.take(header)
+        before, now = handed_on(blocks(kept), digest.update), handed_on(lines.blocks, writer.take)
+        found = difference(before, now, MOST_LINES)
+    if digest.hexdigest() != last.digest:
+        raise CannotCompareError(f"{file} is not what this ledger kept there")
+    logger.debug("%d lines have come since the last list, and %d are gone", len(found.come), len(found.gone))
+    return found
 
 
-def new_digest() -> hashlib.blake2b:
-    """Return what tells whether bytes are the same."""
-    return hashlib.blake2b(digest_size=DIGEST_BYTES)
+def _opened(file: Path) -> t.BinaryIO:
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise CannotCompareError(f"the last one cannot be read ({error})") from error
 
 
 def blocks(stream: t.BinaryIO) -> Iterator[bytes]:
@@ -219,3 +161,8 @@ def handed_on(read: Iterator[bytes], take: Callable[[bytes], None]) -> Iterator[
     for block in read:
         take(block)
         yield block
+
+
+def new_digest() -> hashlib.blake2b:
+    """Return what tells whether bytes are the same."""
+    return hashlib.blake2b(digest_size=DIGEST_BYTES)

@@ -17,42 +17,24 @@ from mapper_newstore_stock.ledger.temporary_tables import gone_row, read_row
 from mapper_newstore_stock.progress import long_step
 from mapper_newstore_stock.run.csv_lists import NOT_ALONE
 from mapper_newstore_stock.run.erp_rows import load_rows, load_unusable
-from mapper_newstore_stock.run.kept_lists import ListWriter, blocks, handed_on, new_digest
-from mapper_newstore_stock.run.line_diff import CannotCompareError, difference
+from mapper_newstore_stock.run.kept_lists import difference_from_last
+from mapper_newstore_stock.run.line_diff import CannotCompareError
+from mapper_newstore_stock.run.list_writer import ListWriter
 from mapper_newstore_stock.run.row_reading import RowReader
 from mapper_newstore_stock.run.sql_rows import rows_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     import sqlalchemy as sa
 
     from mapper_newstore_stock.run.changed_rows import ChangedRows
     from mapper_newstore_stock.run.erp_tables import ErpTables
-    from mapper_newstore_stock.run.kept_lists import KeptList
+    from mapper_newstore_stock.run.kept_lists import KeptList, KeptPlace
     from mapper_newstore_stock.run.on_hand import OnHandRow, OnHandSource
     from mapper_newstore_stock.run.row_reading import UnusableRow
 
 logger = logging.getLogger("mapper-newstore-stock.on-hand")
-
-#: More lines than these are read as fast as they are found.
-MOST_LINES = 500_000
-
-
-@dataclasses.dataclass
-class KeptPlace:
-    """Where the list of a source is kept between runs.
-
-    Attributes:
-        file: The file; None: nowhere.
-        last: What the ledger says is in it; None: nothing is.
-        fingerprint: Tells whether the same settings read it.
-    """
-
-    file: Path | None = None
-    last: KeptList | None = None
-    fingerprint: str = ""
 
 
 @dataclasses.dataclass
@@ -128,12 +110,11 @@ class ListReader:
         return ReadList(count, len(self._unusable), changed=count)
 
     def _load_difference(self, erp: ErpTables) -> ReadList | None:
-        last, file = self._kept.last, self._kept.file
-        if last is None or file is None or last.fingerprint != self._kept.fingerprint:
+        if not self._kept.can_be_compared:
             return None
         self._begin()
         try:
-            return self._difference(last, file, erp)
+            return self._difference(erp)
         except CannotCompareError as error:
             self._unusable.clear()
             logger.info("All of the on-hand list is read: %s", error)
@@ -145,19 +126,11 @@ class ListReader:
         self._resources.close()
         self._writer = self._resources.enter_context(ListWriter(self._kept.file))
 
-    def _difference(self, last: KeptList, file: Path, erp: ErpTables) -> ReadList:
-        digest, source = new_digest(), self._source
-        with self._opened(file) as kept, erp.lines(source.place, source.names) as lines:
-            header = kept.readline() if lines.header else b""
-            digest.update(header)
-            if lines.header != header:
-                raise CannotCompareError("its columns are others than before")
-            self._writer.take(header)
-            before, now = handed_on(blocks(kept), digest.update), handed_on(lines.blocks, self._writer.take)
-            found = difference(before, now, MOST_LINES)
-        if digest.hexdigest() != last.digest:
-            raise CannotCompareError(f"{file} is not what this ledger kept there")
-        logger.debug("%d lines have come since the last list, and %d are gone", len(found.come), len(found.gone))
+    def _difference(self, erp: ErpTables) -> ReadList:
+        source, last = self._source, t.cast("KeptList", self._kept.last)
+        with erp.lines(source.place, source.names) as lines:
+            header = lines.header
+            found = difference_from_last(self._kept, lines, self._writer)
         gone = self._rows(header, ((0, line) for line in found.gone), [])
         # The header is a line, too.
         first = 1 if header else 0
@@ -168,13 +141,6 @@ class ListReader:
         load(self._connection, gone_row, (row[:2] for row in gone))
         load(self._connection, read_row, come)
         return ReadList(count, len(self._unusable), last.rows, len(come))
-
-    @staticmethod
-    def _opened(file: Path) -> t.BinaryIO:
-        try:
-            return file.open("rb")
-        except OSError as error:
-            raise CannotCompareError(f"the last one cannot be read ({error})") from error
 
     def _rows(self, header: bytes, lines: Iterable[tuple[int, bytes]], unusable: list[UnusableRow]) -> list[OnHandRow]:
         reader = RowReader(self._source, unusable.append, is_whole=False, left_out=self._writer.leave_out)

@@ -33,7 +33,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from mapper_newstore_stock.run.csv_lists import Found
-    from mapper_newstore_stock.run.kept_lists import ListWriter
+    from mapper_newstore_stock.run.list_writer import ListWriter
 
 BATCH_ROWS = 1 << 14
 #: Bytes of a column that are read at once.

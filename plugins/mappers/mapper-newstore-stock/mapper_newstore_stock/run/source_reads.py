@@ -13,7 +13,7 @@ from mapper_newstore_stock.ledger.proof import Proof, Proofs
 from mapper_newstore_stock.ledger.tables import is_absent, on_hand
 from mapper_newstore_stock.ledger.tables import source as source_table
 from mapper_newstore_stock.run.changed_rows import Kept
-from mapper_newstore_stock.run.kept_lists import KeptList
+from mapper_newstore_stock.run.kept_lists import KeptLists
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,7 @@ class SourceRead(msgspec.Struct, frozen=True, kw_only=True):
         taken_at: When its numbers were taken, as far as known, else when they were read; epoch milliseconds.
         kept: How far its changes have been read (`on_hand_updated_column`).
         full_read_at: When all its rows were read, epoch milliseconds.
-        kept_list: What the list that is kept for the next run must be.
+        kept_lists: What the lists that are kept for the next run must be.
         error: Why it could not be read; None: it was.
         is_too_old: Its rows may not be used any more.
     """
@@ -42,7 +42,7 @@ class SourceRead(msgspec.Struct, frozen=True, kw_only=True):
     taken_at: int | None = None
     kept: Kept | None = None
     full_read_at: int | None = None
-    kept_list: KeptList | None = None
+    kept_lists: KeptLists = KeptLists()
     error: OnHandError | None = None
     is_too_old: bool = False
 
@@ -52,15 +52,18 @@ class SourceRead(msgspec.Struct, frozen=True, kw_only=True):
         return self.kept.cursor if self.kept else None
 
 
-def remember_sources(ledger: Ledger, sources: Sources, found: Mapping[str, SourceRead]) -> None:
-    """Note what the numbers were computed from; the caller commits."""
+def remember_sources(
+    ledger: Ledger, sources: Sources, found: Mapping[str, SourceRead], *, keeps_bookings: bool
+) -> None:
+    """Note what the numbers were computed from, and what the kept lists must be; the caller commits."""
     statement = insert(ledger.connection, source_table)
     for source in sources:
         read = found[source.name]
         values: dict[str, t.Any] = {"name": source.name, "proof": msgspec.json.encode(read.proof).decode()}
+        lists = read.kept_lists if keeps_bookings else KeptLists(read.kept_lists.on_hand)
         if read.is_live:
             values |= {"read_run": ledger.run, "taken_at": read.taken_at, "full_read_at": read.full_read_at}
-            for column, kept in (("cursor", read.kept), ("list", read.kept_list)):
+            for column, kept in (("cursor", read.kept), ("list", lists)):
                 values[column] = None if kept is None else msgspec.json.encode(kept).decode()
         elif not read.taken_at:
             continue

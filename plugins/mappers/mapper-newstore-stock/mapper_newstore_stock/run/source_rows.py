@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import typing as t
 
@@ -22,7 +23,8 @@ from mapper_newstore_stock.ledger.temporary_tables import (
     unusable_row,
 )
 from mapper_newstore_stock.run.absent_rows import mark_absent, mark_unusable, refuse_short_list, refuse_vanished
-from mapper_newstore_stock.run.booked_units import load_bookings, prove_units
+from mapper_newstore_stock.run.booked_units import prove_units
+from mapper_newstore_stock.run.booking_lists import BookingReader, KeptBookingsPlace
 from mapper_newstore_stock.run.changed_rows import ChangedRows, Kept, LastReading
 from mapper_newstore_stock.run.erp_rows import (
     apply_rows,
@@ -33,8 +35,8 @@ from mapper_newstore_stock.run.erp_rows import (
 )
 from mapper_newstore_stock.run.erp_tables import ErpTables
 from mapper_newstore_stock.run.folded_rows import set_rows_below_folded_aside
-from mapper_newstore_stock.run.kept_lists import KeptList
-from mapper_newstore_stock.run.list_reading import KeptPlace, ListReader
+from mapper_newstore_stock.run.kept_lists import KeptLists, KeptPlace, kept_lists
+from mapper_newstore_stock.run.list_reading import ListReader
 from mapper_newstore_stock.run.source_reads import SourceRead
 from mapper_newstore_stock.run.standing_rows import LastRead, forget_rows_that_are_back
 
@@ -42,6 +44,9 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mapper_newstore_stock.ledger.store import Ledger
+    from mapper_newstore_stock.run.booked_units import Unproven
+    from mapper_newstore_stock.run.booking_lists import ReadBookings
+    from mapper_newstore_stock.run.bookings import BookingSource
     from mapper_newstore_stock.run.kept_lists import ListFolder
     from mapper_newstore_stock.run.list_reading import ReadList
     from mapper_newstore_stock.run.sources import Source, Sources
@@ -58,16 +63,24 @@ class SourceReader:
         sources: What to read.
         cursors: How far the ERP's changes had been read for the last cut NewStore has, by source.
         folder: Where lists are kept for the next run; None: nowhere.
+        has_referred: Units that were known before are known by something new in this run.
     """
 
     def __init__(
-        self, ledger: Ledger, sources: Sources, cursors: Mapping[str, Cursor], folder: ListFolder | None = None
+        self,
+        ledger: Ledger,
+        sources: Sources,
+        cursors: Mapping[str, Cursor],
+        folder: ListFolder | None = None,
+        *,
+        has_referred: bool = False,
     ) -> None:
         self._ledger = ledger
         self._connection = ledger.connection
         self._sources = sources
         self._cursors = cursors
         self._folder = folder
+        self._has_referred = has_referred
         self._last_proofs = last_proofs(ledger.connection)
         self._is_writing = False
 
@@ -100,26 +113,29 @@ class SourceReader:
         inputs, connection = source.inputs, self._connection
         last = self._last_reading(source)
         since, which = last.since(now_ms, source.full_read_ms) if last else (None, "")
-        with ListReader(connection, inputs.on_hand, self._kept_place(source)) as reader:
+        said, kept_bookings = kept_lists(connection, source.name), None
+        with contextlib.ExitStack() as lists:
+            reader = lists.enter_context(ListReader(connection, inputs.on_hand, self._kept_place(source, said)))
+            bookings = inputs.bookings and lists.enter_context(self._booking_reader(source, said))
             with ErpTables() as erp:
                 changed = ChangedRows.begin(inputs.on_hand, erp, last, since) if last else None
                 proof = inputs.proof(erp)
                 source.refuse_old_list(now_ms)
                 # Bookings that are read after the numbers would prove units that are not in them.
-                booked = load_bookings(connection, inputs.bookings, erp) if inputs.bookings else 0
+                booked = bookings.load(erp) if bookings else None
                 read = reader.load(erp, changed)
             count = self._take(source, proof, read, is_whole=since is None)
             kept_list = reader.keep(count) if count == read.count else None
-        if inputs.bookings:
-            self._prove(source, proof)
-            logger.info("%d bookings read%s", booked, _of(source))
+            if bookings and booked:
+                kept_bookings = bookings.keep(self._prove(source, proof, booked))
+                logger.info("%d bookings read%s", booked.count, _of(source))
         logger.info("%d on-hand rows read%s%s", count, _of(source), which and f", {which}")
         return SourceRead(
             proof=proof,
             taken_at=inputs.list_taken_at or now_ms,
             kept=changed.kept() if changed else None,
             full_read_at=now_ms if since is None else last and last.full_read_at,
-            kept_list=kept_list,
+            kept_lists=KeptLists(kept_list, kept_bookings),
         )
 
     def _take(self, source: Source, proof: Proof, read: ReadList, *, is_whole: bool) -> int:
@@ -160,14 +176,16 @@ class SourceReader:
             begin_writing_rows(self._connection)
         self._is_writing = True
 
-    def _kept_place(self, source: Source) -> KeptPlace:
-        """Return where the list of a source is kept between runs."""
+    def _kept_place(self, source: Source, said: KeptLists) -> KeptPlace:
         if self._folder is None or source.inputs.on_hand.updated_column:
             return KeptPlace()
-        row = source_table.c
-        said = self._connection.scalar(sa.select(row.list).where(row.name == source.name))
-        last = msgspec.json.decode(said, type=KeptList) if said else None
-        return KeptPlace(self._folder.file(source.name), last, source.fingerprint)
+        return KeptPlace(self._folder.file(source.name), said.on_hand, source.fingerprint)
+
+    def _booking_reader(self, source: Source, said: KeptLists) -> BookingReader:
+        last = None if self._has_referred else said.bookings
+        file = self._folder.file(source.name, "bookings") if self._folder else None
+        kept = KeptBookingsPlace.of(self._ledger, file, last, source.fingerprint)
+        return BookingReader(self._connection, t.cast("BookingSource", source.inputs.bookings), kept)
 
     def _last_read(self, source: Source) -> LastRead | None:
         query = sa.select(source_table.c.read_run).where(source_table.c.name == source.name)
@@ -203,13 +221,10 @@ class SourceReader:
         )
         return count
 
-    def _prove(self, source: Source, proof: Proof) -> None:
-        bookings = source.inputs.bookings
-        if bookings is None:
-            return
-        last = self._last_proofs.get(source.name)
-        anew = last is None or last.known_by != proof.known_by
-        prove_units(self._connection, bookings, anew=anew, nodes=source.nodes)
+    def _prove(self, source: Source, proof: Proof, read: ReadBookings) -> Unproven:
+        bookings = t.cast("BookingSource", source.inputs.bookings)
+        anew = self._last_proofs.get(source.name, Proof()).known_by != proof.known_by
+        return prove_units(self._connection, bookings, read, anew=anew, nodes=source.nodes)
 
     def _stand(self, source: Source, now_ms: int, error: OnHandError) -> SourceRead:
         """Let the last rows of a source stand, with what they proved.

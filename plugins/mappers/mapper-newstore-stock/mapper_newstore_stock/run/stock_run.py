@@ -180,7 +180,8 @@ class StockRun:
             yield self._state_message(self._acknowledged)
             return
         folder = ListFolder.of(self._ledger.connection, self._config.get("cache_dir"), self._ledger.ledger_id)
-        reader = SourceReader(self._ledger, self._sources, self._acknowledged.cursors, folder)
+        cursors, has_referred = self._acknowledged.cursors, self._intake.has_referred
+        reader = SourceReader(self._ledger, self._sources, cursors, folder, has_referred=has_referred)
         found = reader.read()
         rules = self._rules(found)
         refuse_rows_of_unknown_past(self._ledger.connection, rules.proofs)
@@ -188,8 +189,9 @@ class StockRun:
         with long_step("Planning the cuts"):
             cuts = planner.plan(self._intake, first_number)
         self._counts.update(planner.counts)
-        remember_sources(self._ledger, self._sources, found)
-        self._forget_old(found)
+        has_folded = self._forget_old(found)
+        # What is folded away is known by less than before.
+        remember_sources(self._ledger, self._sources, found, keeps_bookings=not has_folded)
         self._ledger.connection.commit()
         cursors = {name: read.cursor for name, read in found.items() if read.cursor is not None}
         read_through = dataclasses.replace(self._acknowledged, cursors=cursors)
@@ -222,7 +224,8 @@ class StockRun:
         planned_at = dt.datetime.fromtimestamp(time.time_ns() / 1_000_000_000, tz=dt.UTC)
         return {**STOCK_SCHEMA, CUTS_OF: {"ledger": self._ledger.ledger_id, "planned_at": planned_at.isoformat()}}
 
-    def _forget_old(self, found: Mapping[str, SourceRead]) -> None:
+    def _forget_old(self, found: Mapping[str, SourceRead]) -> bool:
+        """Forget what is old enough; return whether units were folded away."""
         days = self._config["ledger_keep_days"]
         now = dt.datetime.now(tz=dt.UTC)
         proofs = Proofs({name: read.proof for name, read in found.items() if read.is_live})
@@ -231,6 +234,7 @@ class StockRun:
         count = forget_old(self._ledger, self._acknowledged.cut, days, now, proofs=proofs, known_by=known_by)
         if count:
             self._logger.info("%d units older than %d days folded away", count, days)
+        return count > 0
 
     def _rules(self, found: Mapping[str, SourceRead]) -> Rules:
         config = self._config
