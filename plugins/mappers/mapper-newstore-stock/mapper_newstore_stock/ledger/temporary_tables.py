@@ -32,10 +32,11 @@ def _taken(name: str) -> sa.Table:
     )
 
 
-def _group_columns() -> tuple[sa.Column[str], ...]:
-    """Return what equal units have in common."""
+def _group_columns() -> tuple[sa.schema.SchemaItem, ...]:
+    """Return what equal units have in common; on PostgreSQL an index would cost more than it saves."""
     names = ("reference", "product_id", "fulfillment_node_id")
-    return tuple(sa.Column(name, text, primary_key=True) for name in names)
+    key = sa.PrimaryKeyConstraint(*names).ddl_if(dialect="sqlite")
+    return (*(sa.Column(name, text, nullable=False) for name in names), key)
 
 
 #: The tap's units as they come. `batch`: how many STATEs came before them; units count only once

@@ -10,7 +10,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.ledger.database import analyze
+from mapper_newstore_stock.ledger.database import analyze, is_postgresql
 from mapper_newstore_stock.ledger.past_tables import folded_booking
 from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit
 from mapper_newstore_stock.ledger.temporary_tables import (
@@ -42,7 +42,9 @@ def compare_groups(connection: sa.Connection, source: BookingSource, *, keeps: b
         (changed_group, _changed(source, keeps=keeps)),
     ):
         connection.execute(table.delete())
-        connection.execute(table.insert().from_select(table.c.keys(), rows))
+        # SQLite keeps them in the order of their key.
+        in_order = rows if is_postgresql(connection) else rows.order_by(*list(rows.selected_columns)[: len(GROUP)])
+        connection.execute(table.insert().from_select(table.c.keys(), in_order))
         analyze(connection, table)
 
 
@@ -92,7 +94,7 @@ def _listed() -> sa.Select[t.Any]:
     key = (row.reference, sa.func.coalesce(row.product_id, ""), sa.func.coalesce(row.fulfillment_node_id, ""))
     # A booking without units is of every unit of its event.
     units = sa.case((sa.func.count(row.units) == sa.func.count(), sa.cast(sa.func.sum(row.units), sa.BigInteger)))
-    return sa.select(*key, units).group_by(*key).order_by(*key)
+    return sa.select(*key, units).group_by(*key)
 
 
 def _known(source: BookingSource, *, asked: bool) -> sa.Select[t.Any]:
@@ -116,7 +118,7 @@ def _known(source: BookingSource, *, asked: bool) -> sa.Select[t.Any]:
     sums = (sa.cast(sa.func.sum(unit[name]), sa.BigInteger) for name in ("units", "booked", "folded"))
     first_open = sa.func.min(sa.case((unit.booked < unit.units, unit.at)))
     last_booked = sa.func.max(sa.case((unit.booked > 0, unit.at)))
-    return sa.select(*key, *sums, first_open, last_booked).group_by(*key).order_by(*key)
+    return sa.select(*key, *sums, first_open, last_booked).group_by(*key)
 
 
 def _units(source: BookingSource, table: sa.Table) -> sa.Select[t.Any]:
