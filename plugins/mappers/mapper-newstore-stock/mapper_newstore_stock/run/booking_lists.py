@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import itertools
 import logging
 import typing as t
 
@@ -25,7 +26,7 @@ from mapper_newstore_stock.run.line_diff import CannotCompareError
 from mapper_newstore_stock.run.list_writer import ListWriter
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
     from mapper_newstore_stock.ledger.store import Ledger
@@ -141,25 +142,24 @@ class BookingReader:
         self._begin()
         try:
             return self._difference(self._kept.said, erp)
-        except (CannotCompareError, OnHandError) as error:
-            why = NOT_ALONE if isinstance(error, OnHandError) else error
-            logger.info("All bookings are read: %s", why)
+        except CannotCompareError as error:
+            logger.info("All bookings are read: %s", error)
             return None
 
     def _difference(self, last: KeptBookings, erp: ErpTables) -> ReadBookings:
-        source = self._source
-        with erp.lines(source.place, source.names) as lines:
-            header = lines.header
-            found = difference_from_last(self._kept, lines, self._writer)
-        gone = list(source.rows_of_lines(header, ((0, line) for line in found.gone)))
-        come = list(source.rows_of_lines(header, found.come))
+        with erp.lines(self._source.place, self._source.names) as new:
+            header = new.header
+            found = difference_from_last(self._kept, new, self._writer)
+        gone = self._bookings(header, ((0, line) for line in found.gone))
+        come = self._bookings(header, found.come)
         count = last.list.rows - len(gone) + len(come)
         self._ask({row[0] for row in (*gone, *come)})
         wanted = set(self._connection.scalars(sa.select(asked_reference.c.reference)))
         logger.debug("The bookings of %d references are looked at again", len(wanted))
         if len(wanted) > MOST_REFERENCES:
             raise CannotCompareError("most of it proves something new")
-        now = [row for row in self._all(header, bool(header)) if row[0] in wanted] if wanted else []
+        lines = enumerate(itertools.islice(self._writer.taken(), 1 if header else 0, None))
+        now = self._bookings(header, lines, wanted) if wanted else []
         self._connection.execute(read_booking.delete())
         load(self._connection, read_booking, now)
         analyze(self._connection, read_booking)
@@ -178,11 +178,14 @@ class BookingReader:
         connection.execute(asked_reference.insert().from_select([asked], new))
         analyze(connection, asked_reference)
 
-    def _all(self, header: bytes, has_header: bool) -> Iterator[Booking]:
-        lines = enumerate(self._writer.taken())
-        if has_header:
-            next(lines)
-        return self._source.rows_of_lines(header, lines)
+    def _bookings(
+        self, header: bytes, lines: Iterable[tuple[int, bytes]], wanted: set[str] | None = None
+    ) -> list[Booking]:
+        """Return the bookings of lines, all or those of some references."""
+        try:
+            return list(self._source.rows_of_lines(header, lines, wanted))
+        except OnHandError as error:
+            raise CannotCompareError(NOT_ALONE) from error
 
     def _unknown(self, before: Iterable[Booking]) -> int:
         """Return how many of the last list's bookings, added up, were of no completion the ledger knew before."""

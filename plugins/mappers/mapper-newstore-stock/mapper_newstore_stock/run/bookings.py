@@ -118,8 +118,15 @@ class BookingSource:
 
         return self._read(erp.rows(self.place, self.names, damaged, writer=writer), problems)
 
-    def rows_of_lines(self, header: bytes, lines: Iterable[tuple[int, bytes]]) -> Iterator[Booking]:
+    def rows_of_lines(
+        self, header: bytes, lines: Iterable[tuple[int, bytes]], wanted: set[str] | None = None
+    ) -> Iterator[Booking]:
         """Read the bookings of some lines of a list, each of them by itself.
+
+        Args:
+            header: The line that names the columns; empty: there is none.
+            lines: Each with its number.
+            wanted: The references to read; None: all.
 
         Raises:
             CannotCompareError: one cannot be read without those around it.
@@ -127,7 +134,11 @@ class BookingSource:
         """
         place = self.place
         found = place.csv.rows_of_lines(header, lines, self.names) if place.is_csv else rows_of(lines)
-        return self._read(found, RowProblems(place.name))
+        if wanted is None:
+            return self._read(found, RowProblems(place.name))
+        # One that is not plain may be written otherwise than it is known.
+        some = (row for row in found if row[1][0] in wanted or not _is_plain(row[1][0]))
+        return (row for row in self._read(some, RowProblems(place.name)) if row[0] in wanted)
 
     def _read(self, found: Iterable[Found], problems: RowProblems) -> Iterator[Booking]:
         wanted, names = self._wanted, self.names
@@ -137,9 +148,7 @@ class BookingSource:
         product, node, units = (places.get(name) for name in ("product_id", "fulfillment_node_id", "units"))
         texts = len(wanted) - (units is not None)
         for position, values in found:
-            is_plain = all(
-                type(value) is str and value.isprintable() and value.strip() == value != "" for value in values[:texts]
-            )
+            is_plain = all(map(_is_plain, values[:texts]))
             if not is_plain or (units is not None and not (type(values[units]) is int and values[units] >= 0)):
                 if is_blank(values) and self.place.is_csv:
                     continue
@@ -184,6 +193,11 @@ def _hint(place: Place, names: Sequence[str]) -> str:
     if place.is_sql:
         return ""
     return next(filter(None, (hint(names, name, place.setting, place.layout.delimiter) for name in REFERENCES)), "")
+
+
+def _is_plain(value: object) -> bool:
+    """Return whether a value is a text as it is kept."""
+    return type(value) is str and value.isprintable() and value.strip() == value != ""
 
 
 def _text(value: object, *, is_reference: bool) -> str:

@@ -74,8 +74,11 @@ def lines_of(rows: Sequence[Row]) -> bytes:
 
 def rows_of(lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, Row]]:
     """Yield the rows of lines, each with the line's number."""
+    decode = msgspec.json.Decoder(list).decode
     for number, line in lines:
-        yield number, tuple(_read(value) for value in msgspec.json.decode(line))
+        values = decode(line)
+        # A value of another kind than JSON's is a list in the list.
+        yield number, tuple(values if line.find(b"[", 1) < 0 else map(_read, values))
 
 
 def _finite(value: float) -> float:
