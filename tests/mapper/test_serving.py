@@ -143,6 +143,17 @@ def test_nobody_reads_without_the_key(tmp_path: Path) -> None:
         assert KEY not in set_cookie
 
 
+@pytest.mark.parametrize("host", ["x/login?", "x/style.css#", "[", "[x]"])
+def test_a_host_header_opens_no_page_and_breaks_none(tmp_path: Path, host: str) -> None:
+    with serving(a_day(tmp_path).settings["ledger_url"], tmp_path, NEWSTORE_STOCK_PAGE_KEY=KEY) as url:
+        for path in PAGES:
+            assert requests.get(url + path, headers={"Host": host}, timeout=SECONDS).status_code == 401, path
+        named = {"Host": host, "Authorization": f"Bearer {KEY}"}
+        assert requests.get(url, headers=named, timeout=SECONDS).status_code == 200
+        answer = requests.post(f"{url}/login", {"key": KEY}, headers=named, allow_redirects=False, timeout=SECONDS)
+        assert answer.status_code == 303
+
+
 def test_a_name_that_leads_here_from_elsewhere_is_refused(tmp_path: Path) -> None:
     with serving(a_day(tmp_path).settings["ledger_url"], tmp_path) as url:
         answer = requests.get(url, headers={"Host": "evil.example:80"}, timeout=SECONDS)

@@ -18,7 +18,7 @@ from target_newstore_stock.messages import MessageReader as TargetReader
 from target_newstore_stock.sinks import StockSink
 from target_newstore_stock.target import TargetNewStoreStock
 
-from tests.structure.packages import PACKAGES, ROOT
+from tests.structure.packages import PACKAGES, ROOT, modules
 
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 #: Our classes that stand on the SDK's, as CONTRIBUTING names them.
@@ -71,6 +71,11 @@ def test_the_workflow_runs_every_python_the_packages_name() -> None:
     assert [f"Programming Language :: Python :: {version}" for version in versions] == [
         line for line in classifiers if ":: Python :: 3." in line
     ]
+
+
+def test_nothing_that_stands_open_reads_a_url_that_a_host_header_begins() -> None:
+    for package in ("tap_newstore_fulfillment", "mapper_newstore_stock"):
+        assert not [module for module in modules(package) if "request.url." in module.read_text(encoding="utf-8")]
 
 
 def _project(package: str) -> dict[str, t.Any]:

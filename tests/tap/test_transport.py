@@ -194,6 +194,20 @@ def test_any_other_path_or_method_is_logged_and_counted(
     assert "secret" not in receiver.process.output
 
 
+@pytest.mark.parametrize("host", ["[", "[x]", "x/y?"])
+def test_a_host_header_changes_no_answer(receiver: Receiver, landed: t.Any, host: str) -> None:
+    named = {"Host": host, "Authorization": f"Bearer {KEY}"}
+    before = quarantined(landed)
+
+    def status(body: bytes | None, path: str = "/events") -> int:
+        return requests.request("POST", receiver.url + path, data=body, headers=named, timeout=CALL_SECONDS).status_code
+
+    assert [status(raw(5200)), status(b"temp"), status(raw(5201), "/x")] == [200, 400, 404]
+    assert quarantined(landed) == before + 1
+    assert landed("SELECT path FROM quarantine ORDER BY id DESC LIMIT 1") == [("/events",)]
+    assert "Traceback" not in receiver.process.output
+
+
 def test_nothing_is_kept_of_who_has_no_key_and_it_is_counted(receiver: Receiver, landed: t.Any) -> None:
     before, rows = answers(receiver).get("401", 0), quarantined(landed)
     for body in (raw(6000), b"temp", b"x" * 100_000):

@@ -64,7 +64,8 @@ class Access:
             # A page elsewhere could have its own name lead here.
             name = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
             return None if name in self._hosts else PlainTextResponse("unknown host name\n", 400)
-        if request.url.path in OPEN_PATHS or self._has_key(request, self._key):
+        # What was routed: the path in `request.url` stands behind a Host header, which may be anything.
+        if request.scope["path"] in OPEN_PATHS or self._has_key(request, self._key):
             return None
         return login_page(401)
 
@@ -116,6 +117,6 @@ async def log_in(request: Request, key: str | None) -> Response:
     if not is_same(given, key):
         return login_page(401, "That is not the key.")
     answer = RedirectResponse("/", 303)
-    is_secure = request.url.scheme == "https"
+    is_secure = request.scope["scheme"] == "https"
     answer.set_cookie(COOKIE, session_of(key), httponly=True, samesite="strict", secure=is_secure)
     return answer

@@ -81,5 +81,5 @@ async def _answer(engine: sa.Engine, page: Page, request: Request) -> Response:
     except (sa.exc.SQLAlchemyError, UnicodeError) as error:
         return HTMLResponse(document("Not now", "", note(f"The ledger cannot be read: {short(error)}")), 503)
     except Exception as error:  # noqa: BLE001 - one page that fails is said in one line, and the others go on
-        logger.error("%s: an error nobody foresaw: %s", request.url.path, type(error).__name__)
+        logger.error("%s: an error nobody foresaw: %s", request.scope["path"], type(error).__name__)
         return HTMLResponse(document("Not now", "", note("This page cannot be shown; the log of serve says why.")), 500)
