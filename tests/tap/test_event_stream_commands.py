@@ -174,10 +174,13 @@ def test_what_newstore_would_refuse_is_not_sent(tmp_path: Path, arguments: tuple
     assert "Traceback" not in done.log
 
 
-def test_a_key_that_is_too_long_is_not_sent(tmp_path: Path, newstore: NewStore) -> None:
-    done = Operator(tmp_path, newstore, receiver_api_key="k" * 1025).call("register", *NOWHERE)
+@pytest.mark.parametrize(
+    ("key", "said"), [("k" * 1025, "NewStore takes up to 1024 characters"), ("a-key\n", "no header can carry it")]
+)
+def test_a_key_that_cannot_work_is_not_sent(tmp_path: Path, newstore: NewStore, key: str, said: str) -> None:
+    done = Operator(tmp_path, newstore, receiver_api_key=key).call("register", *NOWHERE)
     assert done.code == 2
-    assert "receiver_api_key: NewStore takes up to 1024 characters" in done.log
+    assert f"receiver_api_key: {said}" in done.log
 
 
 def test_a_replay_has_a_valid_id_and_is_deleted_when_it_is_done(

@@ -166,6 +166,16 @@ def test_on_the_loopback_interface_too_unless_it_is_said_to_be_open(tmp_path: Pa
     assert "receiver_open" in output
 
 
+@pytest.mark.parametrize("setting", ["receiver_api_key", "receiver_previous_api_key"])
+@pytest.mark.parametrize("key", [f"{KEY}\n", f" {KEY}", f"{KEY}\t1", "k€y"])
+def test_a_key_no_post_could_bring_is_refused_and_not_shown(tmp_path: Path, setting: str, key: str) -> None:
+    settings = {"landing_url": f"sqlite:///{tmp_path / 'landing.db'}", "receiver_api_key": KEY, setting: key}
+    code, output = start_failing(settings, tmp_path)
+    assert code == 2
+    assert f"{setting}: no header can carry it" in output
+    assert KEY not in output
+
+
 def test_off_the_loopback_interface_it_cannot_be_open(tmp_path: Path) -> None:
     settings = {"landing_url": f"sqlite:///{tmp_path / 'landing.db'}", "receiver_host": "0.0.0.0"}
     assert start_failing({**settings, "receiver_open": True}, tmp_path)[0] == 2

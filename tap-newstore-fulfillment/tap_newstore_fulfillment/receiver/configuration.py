@@ -10,6 +10,7 @@ import typing as t
 import click
 
 from tap_newstore_fulfillment.errors import ConfigurationError
+from tap_newstore_fulfillment.receiver.integrations import check_key
 from tap_newstore_fulfillment.settings import REQUIRED_BY_SOURCE, SETTINGS
 from tap_newstore_fulfillment.tap import TapNewStoreFulfillment
 
@@ -64,12 +65,14 @@ def api_keys(settings: Mapping[str, t.Any]) -> list[str]:
     """Return the keys that are accepted; none: everybody may post, as somebody has decided.
 
     Raises:
-        ConfigurationError: there is none, and nobody has.
+        ConfigurationError: there is none, and nobody has; or no post could bring it.
     """
-    given = (settings.get(name) or "" for name in ("receiver_api_key", "receiver_previous_api_key"))
+    given = {name: settings.get(name) or "" for name in ("receiver_api_key", "receiver_previous_api_key")}
     host = settings["receiver_host"]
-    if keys := [key for key in given if key.strip()]:
-        return keys
+    if keys := {name: key for name, key in given.items() if key.strip()}:
+        for name, key in keys.items():
+            check_key(name, key)
+        return list(keys.values())
     if settings.get("receiver_open") and _is_loopback(host):
         return []
     raise ConfigurationError(

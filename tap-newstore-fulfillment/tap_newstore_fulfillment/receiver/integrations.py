@@ -21,6 +21,8 @@ ID = re.compile(r"[a-z0-9-]{1,50}")
 EVENT_ID = re.compile(r"[A-Za-z0-9-]{36}")
 KEY_PREFIX = re.compile(r"[a-zA-Z0-9\-/_.]{0,63}[a-zA-Z0-9\-_.]")
 LONGEST_KEY = 1024
+#: What a header carries as it is: it loses blanks and line ends at its ends.
+IN_A_HEADER = re.compile(r"[!-~¡-ÿ]([ -~¡-ÿ]*[!-~¡-ÿ])?")
 #: The parameter of a callback URL by which the receiver knows what comes for an audit.
 AUDIT = "audit"
 
@@ -46,10 +48,26 @@ def webhook_parameters(url: str, api_key: str | None) -> Body:
             "receiver_api_key: required to register a webhook, or anybody could post to it",
             "Set TAP_NEWSTORE_FULFILLMENT_RECEIVER_API_KEY",
         )
-    if api_key and len(api_key) > LONGEST_KEY:
-        raise ConfigurationError(f"receiver_api_key: NewStore takes up to {LONGEST_KEY} characters")
+    if api_key:
+        check_key("receiver_api_key", api_key)
+        if len(api_key) > LONGEST_KEY:
+            raise ConfigurationError(f"receiver_api_key: NewStore takes up to {LONGEST_KEY} characters")
     key = {"api_key": api_key} if api_key else {}
     return {"callback_parameters": {"callback_url": url, **key}}
+
+
+def check_key(setting: str, key: str) -> None:
+    """Refuse a key that no post could bring: all would be answered 401, and the stream would stand.
+
+    Raises:
+        ConfigurationError: it is one.
+    """
+    if not IN_A_HEADER.fullmatch(key):
+        raise ConfigurationError(
+            f"{setting}: no header can carry it: it begins or ends with a blank or a line end, or holds a control "
+            f"character or a letter beyond Latin-1",
+            "Write it without",
+        )
 
 
 def s3_parameters(bucket: str, prefix: str, region: str | None, key_id: str | None, secret: str | None) -> Body:
