@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import pytest
@@ -41,6 +42,11 @@ def test_check_says_what_would_be_done_and_changes_nothing(
     assert content(url) == before
     done = run(store, tmp_path, url, "upgrade")
     assert done.code == 0, done.log
+    what = checked.output.partition(": ")[2]
+    assert re.fullmatch(
+        rf"the .+ was brought from schema version \d to \d in \d+\.\d s: {re.escape(what)}", done.output
+    )
+    assert re.fullmatch(r"the .+ has schema version \d\n", run(store, tmp_path, url, "upgrade").output)
     checked = run(store, tmp_path, url, "upgrade", "--check")
     assert checked.code == 0
     assert checked.output.endswith("nothing to do\n")

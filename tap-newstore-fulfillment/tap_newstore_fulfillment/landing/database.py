@@ -37,6 +37,7 @@ from tap_newstore_fulfillment.landing.loop_writes import LoopConnection
 from tap_newstore_fulfillment.landing.moved import REFUSES
 from tap_newstore_fulfillment.landing.opening import existing_version, looking, open_schema
 from tap_newstore_fulfillment.landing.tables import SCHEMA_VERSION, landing_store
+from tap_newstore_fulfillment.landing.upgrade import brought_from, is_older
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -97,14 +98,17 @@ class LandingDatabase:
 
     @classmethod
     def upgrade(cls, url: str) -> str:
-        """Bring the landing store behind a URL to this version, and return what it has then.
+        """Bring the landing store behind a URL to this version, and return what was done.
 
         Raises:
             TapError: there is none, or it cannot be upgraded.
         """
         with looking(url) as connection:
-            existing_version(connection)
+            version = existing_version(connection)
+        began = time.monotonic()
         cls(url).close()
+        if is_older(version):
+            return f"the landing store was {brought_from(version, time.monotonic() - began)}"
         return f"the landing store has schema version {SCHEMA_VERSION}"
 
     def close(self) -> None:

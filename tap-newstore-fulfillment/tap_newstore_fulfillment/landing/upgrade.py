@@ -65,13 +65,7 @@ def upgrade(connection: sa.Connection, version: int) -> None:
     for step in steps_from(version):
         step.take(connection)
     connection.execute(landing_store.update().values(schema_version=SCHEMA_VERSION))
-    logger.info(
-        "The landing store was brought from schema version %d to %d in %.1f s: %s",
-        version,
-        SCHEMA_VERSION,
-        time.monotonic() - began,
-        what_is_done(version),
-    )
+    logger.info("The landing store was %s", brought_from(version, time.monotonic() - began))
 
 
 def is_older(version: int) -> bool:
@@ -87,6 +81,11 @@ def steps_from(version: int) -> list[Step]:
 def what_is_done(version: int) -> str:
     """Return what an upgrade from a version does, in a few words."""
     return "; ".join(step.what for step in steps_from(version))
+
+
+def brought_from(version: int, seconds: float) -> str:
+    """Return what an upgrade from a version has done to a store, and how long it took."""
+    return f"brought from schema version {version} to {SCHEMA_VERSION} in {seconds:.1f} s: {what_is_done(version)}"
 
 
 def _from_2(connection: sa.Connection) -> None:

@@ -117,7 +117,7 @@ def upgrade_store(url: str) -> str:
     with holding(url) as connection:
         version = existing_version(connection)
         if version != tables.SCHEMA_VERSION:
-            upgrade(connection, version)
+            return upgrade(connection, version)
     return f"the ledger has schema version {tables.SCHEMA_VERSION}"
 
 

@@ -58,8 +58,8 @@ class Step(t.NamedTuple):
     take: Callable[[sa.Connection], None]
 
 
-def upgrade(connection: sa.Connection, version: int) -> None:
-    """Bring a ledger of an earlier version to this one, in one transaction, and commit it.
+def upgrade(connection: sa.Connection, version: int) -> str:
+    """Bring a ledger of an earlier version to this one, in one transaction, commit it, and return what was done.
 
     Killed in between, the ledger is as it was. Whoever calls holds the ledger's lock.
     """
@@ -70,13 +70,10 @@ def upgrade(connection: sa.Connection, version: int) -> None:
     views.create_anew(connection)
     connection.execute(ledger.update().values(schema_version=SCHEMA_VERSION))
     connection.commit()
-    logger.info(
-        "The ledger was brought from schema version %d to %d in %.1f s: %s",
-        version,
-        SCHEMA_VERSION,
-        time.monotonic() - began,
-        what_is_done(version),
-    )
+    way = f"from schema version {version} to {SCHEMA_VERSION} in {time.monotonic() - began:.1f} s"
+    brought = f"brought {way}: {what_is_done(version)}"
+    logger.info("The ledger was %s", brought)
+    return f"the ledger was {brought}"
 
 
 def is_older(version: int) -> bool:
