@@ -9,6 +9,7 @@ environment holds is written as a bill of materials beside it, in `dist/sbom`.
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import tempfile
@@ -76,7 +77,29 @@ def _try(built: Built, python: str, resolution: str) -> None:
         if resolution == "highest":
             bill = DIST / "sbom" / f"{built.package.name}-{version()}.cdx.json"
             made = ("--output-reproducible", "--of", "JSON", "--output-file", bill)
-            run(*DESCRIBE, "cyclonedx-py", "environment", *made, interpreter)
+            run(
+                *DESCRIBE,
+                "cyclonedx-py",
+                "environment",
+                *made,
+                "--pyproject",
+                built.package / "pyproject.toml",
+                interpreter,
+            )
+            for problem in _problems_of_bill(bill, built.package.name):
+                sys.exit(problem)
+
+
+def _problems_of_bill(bill: Path, name: str) -> t.Iterator[str]:
+    """Yield why a bill of materials is of no use to who has the package from the index."""
+    said = json.loads(bill.read_text(encoding="utf-8"))
+    of = said["metadata"].get("component", {})
+    if (of.get("name"), of.get("version")) != (name, version()):
+        yield f"{bill.name} does not say that it is of {name} {version()}"
+    if "file:" in bill.read_text(encoding="utf-8"):
+        yield f"{bill.name} names a file of the machine it was written on"
+    if unknown := [part["name"] for part in said["components"] if "purl" not in part]:
+        yield f"{bill.name}: nobody can look up {', '.join(unknown)}"
 
 
 def _extras(package: Path) -> str:
