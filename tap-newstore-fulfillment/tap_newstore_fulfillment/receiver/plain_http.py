@@ -27,8 +27,9 @@ RETRY_AFTER_SECONDS = 5
 LONGEST_HEAD = 2**16
 #: Each takes much more memory than its bytes.
 MOST_HEADERS = 200
-#: What is parsed at once, so that little more than that is taken.
-LARGEST_PIECE = 2**14
+#: What is parsed at once, so that little more than that is taken. It may be a hundred requests: where a hundred
+#: connections send such in step, an event waits for all of them.
+LARGEST_PIECE = 2**11
 #: What a request takes that is queued behind another, beside its bytes.
 QUEUED_REQUEST_BYTES = 2**12
 #: How long the rest of a request may take when the receiver is stopped.
