@@ -42,9 +42,9 @@ class Shop(t.NamedTuple):
         """Return the cut that carried each product's number last."""
         engine = open_engine(self.day.settings["ledger_url"])
         with engine.connect() as connection:
-            rows = connection.execute(sa.text("SELECT product_id, sent_cut FROM on_hand")).tuples().all()
+            rows = connection.execute(sa.text("SELECT product_id, sent_cut FROM on_hand")).all()
         engine.dispose()
-        return dict(rows)
+        return {str(product): sent for product, sent in rows}
 
 
 def _named(product: str) -> dict[str, str]:

@@ -37,7 +37,7 @@ def figures(connection: sa.Connection) -> Iterator[Figure]:
     """Yield all figures."""
     acknowledged = acknowledged_cut(connection)
     counted = sa.select(held_key.c.kind, sa.func.count()).group_by(held_key.c.kind)
-    kinds = dict(connection.execute(counted).tuples().all())
+    kinds = {kind: int(count) for kind, count in connection.execute(counted)}
     for name, meaning, value in (
         (
             "last_planned_timestamp_seconds",
@@ -85,7 +85,7 @@ def _waiting_units(connection: sa.Connection, acknowledged: int) -> int:
     waiting = int(connection.scalar(sa.select(units).where(unit.cut > acknowledged)) or 0)
     ends = (cut.c.logical_timestamp_start, cut.c.logical_timestamp_end)
     known = sa.select(*ends).where(cut.c.cut <= acknowledged, ends[0].is_not(None)).order_by(*ends)
-    ranges = collections.deque(connection.execute(known).tuples())
+    ranges = collections.deque(connection.execute(known))
     left_out = set(connection.scalars(sa.select(unclaimed.c.logical_timestamp)))
     carried_by_none = sa.select(unit.logical_timestamp, units).where(unit.cut.is_(None))
     through = -1

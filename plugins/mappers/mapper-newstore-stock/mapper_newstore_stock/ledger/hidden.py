@@ -60,7 +60,7 @@ def hidden_units(connection: sa.Connection, days: int = SHOWN_DAYS) -> list[tupl
     last = sa.select(each.day).distinct().order_by(each.day.desc()).limit(days)
     minutes = sa.func.sum(each.unit_minutes)
     query = sa.select(each.day, each.cause, minutes).where(each.day.in_(last)).group_by(each.day, each.cause)
-    rows = connection.execute(query.order_by(each.day.desc(), each.cause)).tuples()
+    rows = connection.execute(query.order_by(each.day.desc(), each.cause))
     return [(day, cause, float(found)) for day, cause, found in rows if found]
 
 

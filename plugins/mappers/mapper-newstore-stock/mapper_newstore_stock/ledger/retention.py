@@ -143,7 +143,7 @@ def unit_hash(node: str, product: str, timestamp: int, event_id: str) -> int:
 def hash_units(connection: sa.Connection, units: sa.Select[t.Any]) -> None:
     """Fill `hashed_unit` with units: node, product, logical timestamp and event of each."""
     connection.execute(hashed_unit.delete())
-    rows = connection.execute(units).tuples().all()
+    rows = connection.execute(units).all()
     load(connection, hashed_unit, ((*row, unit_hash(*row)) for row in rows))
 
 

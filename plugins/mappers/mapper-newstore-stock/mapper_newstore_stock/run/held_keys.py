@@ -154,7 +154,7 @@ def note_keys(connection: sa.Connection, rules: Rules, now: dt.datetime) -> coll
     new = sa.select(*noticed.c, since).where(~sa.exists().where(same_key(held_key.c, noticed.c)))
     connection.execute(held_key.insert().from_select(held_key.c.keys(), new))
     counted = sa.select(held_key.c.kind, sa.func.count()).group_by(held_key.c.kind)
-    counts = collections.Counter(dict(connection.execute(counted).tuples().all()))
+    counts = collections.Counter({kind: int(count) for kind, count in connection.execute(counted)})
     _say_which(connection)
     return counts
 

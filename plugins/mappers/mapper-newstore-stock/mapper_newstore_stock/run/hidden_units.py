@@ -87,14 +87,14 @@ def _raised(connection: sa.Connection, proofs: Proofs) -> Iterator[Found]:
 
 def _goods(connection: sa.Connection) -> Iterator[Found]:
     """Yield what no earlier run had taken out of its numbers, since the rows were read before."""
-    read = {name: _started(connection, sa.literal(last)) for name, last in connection.execute(_last_reads()).tuples()}
+    read = {name: _started(connection, sa.literal(last)) for name, last in connection.execute(_last_reads())}
     newest = max(moment for moment in read.values() if moment)
     rest = _goods_by_source(connection, several=len(read) > 1)
     key = planned.c
     back = sa.select(sa.func.coalesce(sa.func.sum(dated.c.units), 0)).where(same_key(dated.c, key)).scalar_subquery()
     rows = held_key.join(planned, same_key(held_key.c, key)).join(on_hand, same_key(on_hand.c, key))
     held = sa.select(on_hand.c.source, held_key.c.since, key.gained - back).select_from(rows).where(key.gained > 0)
-    for name, since, units in connection.execute(held).tuples().all():
+    for name, since, units in connection.execute(held).all():
         rest[name if name in rest else ""] -= int(units)
         yield Found(min(dt.datetime.fromisoformat(since), read.get(name) or newest), HELD, int(units))
     for name, units in rest.items():
@@ -112,7 +112,7 @@ def _goods_by_source(connection: sa.Connection, *, several: bool) -> collections
         of_source: sa.ColumnElement[str] = on_hand.c.source if several else sa.literal("")
         rows = table.join(on_hand, same_key(on_hand.c, table.c)) if several else table
         sums = sa.select(of_source.label("source"), sa.func.sum(units)).select_from(rows).where(is_goods)
-        for name, count in connection.execute(sums.group_by(sa.text("source"))).tuples():
+        for name, count in connection.execute(sums.group_by(sa.text("source"))):
             goods[name] += sign * int(count)
     return goods
 
