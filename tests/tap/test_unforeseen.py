@@ -10,9 +10,11 @@ import typing as t
 import pytest
 from tap_newstore_fulfillment.errors import StoreUnavailableError
 from tap_newstore_fulfillment.export_files import ingestion
+from tap_newstore_fulfillment.landing.added import Added
 from tap_newstore_fulfillment.landing.quarantine import new_row
 from tap_newstore_fulfillment.receiver import app as receiver_app
 from tap_newstore_fulfillment.receiver.app import create_app
+from tap_newstore_fulfillment.receiver.metrics import ReceiverMetrics
 
 from tests.tap.events import an_event
 from tests.tap.test_ingestion import Reader
@@ -40,7 +42,7 @@ class OddStore:
         del events
         raise self._add
 
-    def in_loop(self) -> None:
+    def in_loop(self) -> t.Any:
         return None
 
     def add_rejected(self, body: bytes, *, path: str, reason: str, received_at: int) -> None:
@@ -53,6 +55,16 @@ class OddStore:
         return None
 
 
+class LoopStore(OddStore):
+    """One that stores in the event loop, which calls back later."""
+
+    def in_loop(self) -> t.Any:
+        def begin(events: t.Any, ended: t.Any) -> None:
+            asyncio.get_running_loop().call_soon(ended, Added(event.event_name for event in events))
+
+        return begin
+
+
 def call(store: OddStore, body: bytes) -> tuple[int, str]:
     """Post a body to the receiver's application; return the status, and the metrics afterwards."""
 
@@ -61,7 +73,7 @@ def call(store: OddStore, body: bytes) -> tuple[int, str]:
         async with app.router.lifespan_context(app):
             # The server logs what comes after the answer.
             with contextlib.suppress(Exception):
-                await ask(app, "POST", "/events", body)
+                await asyncio.wait_for(ask(app, "POST", "/events", body), 10)
             status = sent[0]["status"]
             sent.clear()
             await ask(app, "GET", "/metrics", b"")
@@ -103,6 +115,15 @@ def test_a_check_that_fails_as_nobody_foresaw_does_too(monkeypatch: pytest.Monke
     assert store.refused == [(BODY, "an error nobody foresaw: ZeroDivisionError")]
 
 
+@pytest.mark.parametrize("does", ["count", "fail to count"])
+def test_what_the_loop_has_stored_is_answered_even_if_it_cannot_be_counted(
+    does: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if does == "fail to count":
+        monkeypatch.setattr(ReceiverMetrics, "count_stored", failing)
+    assert call(LoopStore(RuntimeError("not by a thread")), BODY)[0] == 200
+
+
 def test_without_a_quarantine_it_is_sent_again() -> None:
     assert call(OddStore(RuntimeError("odd"), StoreUnavailableError("down")), BODY)[0] == 503
 
@@ -137,5 +158,5 @@ def test_a_line_of_which_nobody_foresaw_anything_holds_up_no_run(
     assert "ZeroDivisionError" in reader.store.quarantine.list()[0].reason
 
 
-def failing(_raw: bytes) -> t.NoReturn:
+def failing(*_given: object) -> t.NoReturn:
     raise ZeroDivisionError

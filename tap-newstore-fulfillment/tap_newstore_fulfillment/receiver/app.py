@@ -208,8 +208,9 @@ class _Receiver:
             if callable(outcome):
                 ended(lambda: self._count(events, outcome()))
             else:
-                self._count(events, outcome)
+                # They are stored: whatever becomes of the figures, they are answered, and the next group begins.
                 ended(None)
+                self._count(events, outcome)
 
         begin(events, count)
 
