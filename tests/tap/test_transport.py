@@ -103,6 +103,14 @@ def test_a_body_that_is_cut_off_is_neither_an_event_nor_none(
     assert (kept(landed, 3000), quarantined(landed)) == (False, before)
 
 
+@pytest.mark.parametrize("chunk", [None, 50])
+def test_who_has_sent_all_and_ends_its_side_is_answered(receiver: Receiver, landed: t.Any, chunk: int | None) -> None:
+    at = 5300 + (chunk or 0)
+    answer = send(receiver.url, post_request(raw(at), key=KEY, chunk=chunk), ends=True)
+    assert (answer.status, kept(landed, at)) == (200, True)
+    assert send(receiver.url, post_request(raw(at), key="wrong", chunk=chunk), ends=True).status == 401
+
+
 def test_what_is_not_http_is_answered_503_and_counted(receiver: Receiver, landed: t.Any) -> None:
     before, kept_before = answers(receiver).get("503", 0), quarantined(landed)
     damaged = post_request(raw(3100), chunk=50, key=KEY).replace(b"\r\n32\r\n", b"\r\nzz\r\n", 1)

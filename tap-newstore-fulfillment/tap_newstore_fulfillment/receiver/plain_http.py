@@ -79,6 +79,16 @@ class PlainHttp(HttpToolsProtocol):
         self._release()
         super().connection_lost(exc)
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """End, after the answer if the other side has only ended its own, having sent a whole request."""
+        last = self.cycle
+        if last is None or last.response_complete or last.more_body or self.pipeline:
+            # With what was written in this turn.
+            self.transport.close()
+            return False
+        last.keep_alive = False
+        return True
+
     def give_up(self) -> None:
         """Close the connection at once."""
         self._all.is_served(self)
