@@ -147,7 +147,8 @@ class _Receiver:
     async def refuse_path(self, request: Request, error: Exception) -> Response:
         status: int = getattr(error, "status_code", 404)
         self._metrics.count_answer(status)
-        called = request.method, _path(request)[:LONGEST_PATH_LOGGED]
+        # Not the path of `request.url`: that stands behind a Host header, which may be anything.
+        called = request.method, request.scope["path"][:LONGEST_PATH_LOGGED]
         if called not in self._paths_logged and len(self._paths_logged) < MOST_PATHS_LOGGED:
             self._paths_logged.add(called)
             fields = {"method": called[0], "path": called[1], "status": status}
@@ -156,7 +157,7 @@ class _Receiver:
 
     async def fail(self, request: Request, error: Exception) -> Response:
         self._metrics.count_answer(500)
-        fields = {"path": _path(request)[:LONGEST_PATH_LOGGED], "error": type(error).__name__}
+        fields = {"path": request.scope["path"][:LONGEST_PATH_LOGGED], "error": type(error).__name__}
         logger.error("Answered 500: an error nobody foresaw", extra={"fields": fields})
         return _answer(500, "an error nobody foresaw; send it again")
 
@@ -225,7 +226,7 @@ class _Receiver:
         self._metrics.count_stored(events, new, time.time())
 
     async def _quarantine(self, request: Request, body: bytes, reason: str, status: int = 400) -> Response:
-        path, audit = _path(request), self._audit_of(request)
+        path, audit = request.scope["path"], self._audit_of(request)
         add = functools.partial(self._audited.add_rejected_once, audit) if self._audited and audit else None
         await run_in_threadpool(
             add or self._store.add_rejected, body, path=path, reason=reason, received_at=time.time_ns() // 1_000_000
@@ -260,14 +261,9 @@ class _Receiver:
         return _send_again("the landing store takes no events now; send it again")
 
     def _ask_again(self, request: Request, reason: str) -> Response:
-        fields = {"path": _path(request), "reason": reason}
+        fields = {"path": request.scope["path"], "reason": reason}
         logger.warning("Answered 503: the body did not arrive whole", extra={"fields": fields})
         return _send_again(reason)
-
-
-def _path(request: Request) -> str:
-    """Return the path that was routed: the one in `request.url` stands behind a Host header, which may be anything."""
-    return str(request.scope["path"])
 
 
 def _answer(status: int, error: str | None = None) -> Response:
