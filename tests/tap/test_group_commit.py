@@ -217,6 +217,28 @@ def test_a_group_under_way_in_the_loop_is_waited_for_on_shutdown() -> None:
     assert loop.groups == [[0], [1]]
 
 
+def test_a_commit_that_ends_after_the_loop_has_nobody_to_tell() -> None:
+    async def stop_meanwhile() -> threading.Thread:
+        commits: GroupCommit[int] = GroupCommit(store.commit, largest_group=1, most_waiting=10)
+        async with commits.running():
+            (thread,) = (thread for thread in threading.enumerate() if thread.name == "group commit")
+            waiting.append(asyncio.create_task(commits.add(0)))
+            await first_is_committing(store)
+        return thread
+
+    failed: list[object] = []
+    waiting: list[asyncio.Task[None]] = []
+    store = Store()
+    before, threading.excepthook = threading.excepthook, failed.append
+    try:
+        thread = asyncio.run(stop_meanwhile())
+        store.may_commit.set()
+        thread.join(30)
+    finally:
+        threading.excepthook = before
+    assert (store.groups, failed) == ([[0]], [])
+
+
 def test_what_nobody_foresaw_in_the_loop_stops_no_other_group() -> None:
     def fail(_entries: object, _ended: object) -> None:
         raise UnicodeEncodeError("utf-8", "", 0, 1, "nobody foresaw it")

@@ -130,14 +130,14 @@ class GroupCommit(t.Generic[Entry]):
         while turn := self._turns.get():
             group, work = turn
             if group:
-                loop.call_soon_threadsafe(_settle, group, _error_of(work))
+                _tell_loop(loop, group, _error_of(work))
             self._commit_waiting(loop)
         self._commit_waiting(loop)
 
     def _commit_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
         while group := self._take():
             entries = [entry for entry, _ in group]
-            loop.call_soon_threadsafe(_settle, group, _error_of(functools.partial(self._commit, entries)))
+            _tell_loop(loop, group, _error_of(functools.partial(self._commit, entries)))
 
 
 def _nothing() -> None:
@@ -150,6 +150,12 @@ def _error_of(work: Callable[[], object]) -> Exception | None:
     except Exception as error:  # noqa: BLE001 - every waiting request gets the error
         return error
     return None
+
+
+def _tell_loop(loop: asyncio.AbstractEventLoop, group: Group[t.Any], error: Exception | None) -> None:
+    # A commit may end when the loop has: then nobody waits for it.
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(_settle, group, error)
 
 
 def _settle(group: Group[Entry], error: Exception | None) -> None:
