@@ -75,6 +75,21 @@ def test_every_page_is_served_on_each_database(database_url: str, tmp_path: Path
         assert requests.post(url, timeout=SECONDS).status_code == 405
 
 
+def test_before_the_first_completion_words_stand_for_the_charts(tmp_path: Path) -> None:
+    day = ShopDay(tmp_path)
+    day.erp.count("DC01", "SKU-1", 10)
+    day.run()
+    with serving(day.settings["ledger_url"], tmp_path) as url:
+        for path in ("/", "/imports"):
+            page = read(url + path)
+            assert "No import answers for a range yet" in page.text
+            assert "svg" not in {tag for tag, _ in page.elements}
+        health = read(f"{url}/health").text
+        assert "No unit was found hidden" in health
+        assert "charts" not in health
+        assert "A run planned a cut that no later run has seen imported" in health
+
+
 def test_imports_runs_and_the_stream_are_told_from_their_files(tmp_path: Path) -> None:
     day = a_day(tmp_path)
     line = {"at": "2026-03-04T09:16:07Z", "event": "import", "outcome": "failed", "cut_id": "2", "error": "<b>no</b>"}

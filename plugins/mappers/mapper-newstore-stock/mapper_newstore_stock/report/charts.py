@@ -66,8 +66,12 @@ class Plane:
 def imports_over_time(cuts: Sequence[ShownCut]) -> Markup:
     """Draw each import as a bar from its first to its last logical timestamp; one without a range as a diamond."""
     values = [value for cut in cuts for value in (cut.start, cut.end, cut.mark) if value is not None]
+    if not values:
+        return element(
+            "p", "No import answers for a range yet: no completion has been sent to NewStore.", class_="note"
+        )
     # Evenly spaced: by time, imports of one run would overlap, and a night would be as wide as a day.
-    plane = Plane([-0.5, len(cuts) - 0.5], values or [0], 240, from_zero=False)
+    plane = Plane([-0.5, len(cuts) - 0.5], values, 240, from_zero=False)
     apart = math.ceil(len(cuts) / SHOWN_TIMES)
     times = {float(place): moment(cuts[place].started_at)[5:16] for place in range(0, len(cuts), apart)}
     drawn = [plane.axes("run of (UTC)", "logical timestamp", times)]

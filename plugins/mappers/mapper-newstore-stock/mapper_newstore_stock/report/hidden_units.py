@@ -14,8 +14,7 @@ if t.TYPE_CHECKING:
 
 MEANING = (
     "Units that were free and that NewStore did not promise, times the minutes they were not. A run finds them when a "
-    "number goes up again; goods the ERP has not booked are in no number and not counted. Days are UTC; all charts "
-    "have the same height."
+    "number goes up again; goods the ERP has not booked are in no number and not counted."
 )
 
 
@@ -44,7 +43,7 @@ def hidden_section(rows: Sequence[tuple[str, str, float]]) -> list[Markup]:
     by_day = [(day, cause, round(minutes, 1)) for day, cause, minutes in rows if day in days]
     columns = ("cause", "unit-minutes", "these units were", "what lowers it")
     return [
-        element("p", MEANING, class_="note"),
+        element("p", f"{MEANING} Days are UTC; all charts have the same height.", class_="note"),
         table(f"Hidden from {days[0]} to {days[-1]}, by cause", columns, lines),
         *drawn,
         element(

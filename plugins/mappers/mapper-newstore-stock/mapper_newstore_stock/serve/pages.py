@@ -223,7 +223,8 @@ def _blocks(connection: sa.Connection, given: Given) -> Markup:
     if not given.log:
         lines.append("Why the last run ended as it did: serve with --log FILE, the log of the runs.")
     lines += [
-        f"{what}: {minutes:g} minutes ago." for _, minutes, what in ages(connection, dt.datetime.now(tz=dt.UTC)).rows
+        f"{what[0].upper()}{what[1:]}: {minutes:g} minutes ago."
+        for _, minutes, what in ages(connection, dt.datetime.now(tz=dt.UTC)).rows
     ]
     is_alarm = any(part.exit_code for part in ended)
     said = "The last run failed." if is_alarm else "Nothing is known to block." if ended else None
