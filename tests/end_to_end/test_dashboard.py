@@ -7,6 +7,7 @@ import re
 import typing as t
 
 import pytest
+import yaml
 
 from tests.documentation.plugins import PROJECT
 from tests.end_to_end.test_alarm_on_silence import Shop
@@ -37,6 +38,13 @@ def test_every_metric_the_dashboard_queries_exists(shown: set[str]) -> None:
     queried = {name for query in QUERIES for name in METRIC.findall(query)}
     assert queried
     assert queried - names == set()
+
+
+def test_every_metric_of_an_alert_is_on_the_dashboard() -> None:
+    rules = yaml.safe_load((PROJECT / "docs/monitoring/alerts.yml").read_text(encoding="utf-8"))
+    alerts = {name for group in rules["groups"] for rule in group["rules"] for name in METRIC.findall(rule["expr"])}
+    assert alerts
+    assert alerts - {name for query in QUERIES for name in METRIC.findall(query)} == set()
 
 
 def test_every_label_the_dashboard_queries_exists(shown: set[str]) -> None:
