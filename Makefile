@@ -3,6 +3,8 @@
 PYTHON ?= python3
 # What is installed: the versions that are known to work together, or with requirements.in the newest ones there are.
 REQUIREMENTS ?= requirements.txt
+# With LOWEST=yes then the lowest versions that the packages declare.
+LOWEST ?=
 BIN := .venv/bin
 PACKAGES := tap-newstore-fulfillment target-newstore-stock plugins/mappers/mapper-newstore-stock plugins/utilities/newstore-sandbox plugins/utilities/newstore-erp-postgresql
 PROJECTS := $(PACKAGES:%=%/pyproject.toml)
@@ -84,6 +86,8 @@ clean:
 	$(PYTHON) -m venv .venv
 	pip install --quiet --disable-pip-version-check --constraint requirements.txt uv
 	uv pip install --quiet --requirements $(REQUIREMENTS) $(PACKAGES:%=--editable %)
+	$(if $(LOWEST),uv pip compile --quiet --resolution lowest-direct --all-extras $(PROJECTS) --output-file .venv/lowest.txt)
+	$(if $(LOWEST),uv pip install --quiet --requirements .venv/lowest.txt)
 	touch $@
 
 .meltano/.installed: .venv/.installed meltano.yml

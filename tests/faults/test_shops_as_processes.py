@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
     from tests.faults.reports.reporting import Record
     from tests.shop.postgresql import PostgreSql
 
-SEEDS = seeds("SCHEDULES", 21)
+SEEDS = seeds("SCHEDULES", 14)
 COLD = 15
 DATABASES = ("sqlite", "postgresql")
 

@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
     from tests.faults.reports.reporting import Record
 
 SHARDS = 3
-SEEDS = seeds("SCHEDULES_IN_ONE_PROCESS", 196)
+SEEDS = seeds("SCHEDULES_IN_ONE_PROCESS", 98)
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
