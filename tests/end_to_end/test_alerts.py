@@ -80,19 +80,18 @@ def firing(
         {"series": name, "values": f"{before[name]}+0x{MINUTE - 1} {value}+0x{minutes}"}
         for name, value in metrics.items()
     ]
-    fires = set()
-    for alert in of:
-        none_fires = {"eval_time": f"{MINUTE + minutes}m", "alertname": alert, "exp_alerts": []}
-        test = {"interval": "1m", "input_series": series, "alert_rule_test": [none_fires]}
-        content = {"rule_files": [str(ALERTS)], "evaluation_interval": "1m", "tests": [test]}
-        (directory / "rules.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
-        done = subprocess.run(
-            [promtool, "test", "rules", "rules.yml"], cwd=directory, capture_output=True, text=True, check=False
-        )
-        said = done.stdout + done.stderr
-        assert done.returncode == 0 or f"alertname: {alert}" in said, said
-        if done.returncode:
-            fires.add(alert)
+    end = f"{MINUTE + minutes}m"
+    # As if none should: what promtool has to say of that are those that do.
+    none_fire = [{"eval_time": end, "alertname": alert, "exp_alerts": []} for alert in of]
+    test = {"interval": "1m", "input_series": series, "alert_rule_test": none_fire}
+    content = {"rule_files": [str(ALERTS)], "evaluation_interval": "1m", "tests": [test]}
+    (directory / "rules.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    done = subprocess.run(
+        [promtool, "test", "rules", "rules.yml"], cwd=directory, capture_output=True, text=True, check=False
+    )
+    said = done.stdout + done.stderr
+    fires = {alert for alert in of if re.search(rf"alertname: {alert}\b", said)}
+    assert bool(fires) == bool(done.returncode), said
     return fires
 
 
