@@ -3,8 +3,10 @@
 PYTHON ?= python3
 # What is installed: the versions that are known to work together, or with requirements.in the newest ones there are.
 REQUIREMENTS ?= requirements.txt
-# With LOWEST=yes then the lowest versions that the packages declare; of those, types are not checked.
+# With LOWEST=yes then the lowest versions that the packages declare, and a moto that can live with them (Meltano need
+# not: it has an environment of its own elsewhere). Types of theirs are not checked.
 LOWEST ?=
+MOTO := moto[s3,server]
 BIN := .venv/bin
 PACKAGES := tap-newstore-fulfillment target-newstore-stock plugins/mappers/mapper-newstore-stock plugins/utilities/newstore-sandbox plugins/utilities/newstore-erp-postgresql
 PROJECTS := $(PACKAGES:%=%/pyproject.toml)
@@ -87,7 +89,7 @@ clean:
 	pip install --quiet --disable-pip-version-check --constraint requirements.txt uv
 	uv pip install --quiet --requirements $(REQUIREMENTS) $(PACKAGES:%=--editable %)
 	$(if $(LOWEST),uv pip compile --quiet --resolution lowest-direct --all-extras $(PROJECTS) --output-file .venv/lowest.txt)
-	$(if $(LOWEST),uv pip install --quiet --requirements .venv/lowest.txt)
+	$(if $(LOWEST),uv pip install --quiet --requirements .venv/lowest.txt "$(MOTO)")
 	touch $@
 
 .meltano/.installed: .venv/.installed meltano.yml
