@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import logging
 import os
 import random
 import sqlite3
@@ -18,15 +17,16 @@ import sqlalchemy as sa
 from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.ledger.tables import ledger as ledger_table
 from mapper_newstore_stock.ledger.tables import run as run_table
-from mapper_newstore_stock.run import list_writer
 
 from tests.mapper.both_ways import BOOKINGS_COMPARED, BothWays, meddle, messages
-from tests.mapper.shop_day import Ledgers, ShopDay
 from tests.mapper.sql_erp import SKU, SqlErp, a_completion, a_day, booked_by
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.mapper.shop_day import Ledgers, ShopDay
+
+pytestmark = pytest.mark.usefixtures("short_lists_are_kept")
 LISTS = int(os.environ.get("BOOKINGS", "200"))
 LISTS_OF_A_STORY = 12
 KEEP_DAYS = 10
@@ -173,17 +173,6 @@ HAPPENS = (
     (Story.let_days_pass, 0.5),
     (Story.lose_a_state, 0.5),
 )
-
-
-@pytest.fixture(scope="module")
-def ledgers() -> tuple[Ledgers, Ledgers]:
-    return Ledgers(durable=False), Ledgers(durable=False)
-
-
-@pytest.fixture(autouse=True)
-def short_lists_are_kept(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(list_writer, "LEAST_BYTES", 0)
-    caplog.set_level(logging.DEBUG, "mapper-newstore-stock")
 
 
 @pytest.mark.fault("F35")

@@ -6,13 +6,11 @@ LISTS says how many random lists are read both ways (`make fuzz`: ten thousand).
 from __future__ import annotations
 
 import gzip
-import logging
 import os
 import random
 import typing as t
 
 import pytest
-from mapper_newstore_stock.run import list_writer
 
 from tests.mapper.both_ways import BothWays, meddle
 from tests.mapper.on_hand_lists import HEADER
@@ -21,6 +19,7 @@ from tests.mapper.shop_day import Ledgers, completed
 if t.TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("short_lists_are_kept")
 LISTS = int(os.environ.get("LISTS", "150"))
 LISTS_OF_A_STORY = 8
 NODES = ("DC01", "NYC1", "IGNORED", "Köln", " DC01", "")
@@ -85,17 +84,6 @@ class Story:
             self.end = "\r\n" if self.end == "\n" else "\n"
         is_cut = self.odd and self.chance.random() < 0.1
         return (self.end.join([self.header, *self.lines]) + ("" if is_cut else self.end)).encode()
-
-
-@pytest.fixture(scope="module")
-def ledgers() -> tuple[Ledgers, Ledgers]:
-    return Ledgers(durable=False), Ledgers(durable=False)
-
-
-@pytest.fixture(autouse=True)
-def short_lists_are_kept(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(list_writer, "LEAST_BYTES", 0)
-    caplog.set_level(logging.DEBUG, "mapper-newstore-stock")
 
 
 @pytest.mark.fault("F35")

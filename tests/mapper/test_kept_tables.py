@@ -6,7 +6,6 @@ TABLES says how many random tables are read both ways (`make fuzz`: ten thousand
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import random
 import sqlite3
@@ -15,7 +14,6 @@ import typing as t
 import psycopg
 import pytest
 import sqlalchemy as sa
-from mapper_newstore_stock.run import list_writer
 
 from tests.mapper.both_ways import BothWays
 from tests.mapper.shop_day import Ledgers, completed
@@ -26,6 +24,7 @@ if t.TYPE_CHECKING:
 
     from tests.shop.postgresql import PostgreSql
 
+pytestmark = pytest.mark.usefixtures("short_lists_are_kept")
 TABLES = int(os.environ.get("TABLES", "60"))
 TABLES_OF_A_STORY = 8
 PRODUCTS = ("A", "Ä", "名", '"q"', "a\nb", "a\tb", "a\\b", "a=b", "50%", " A", "x" * 256, "", None, "12", "tester")
@@ -121,17 +120,6 @@ def postgresql_erp(server: PostgreSql) -> Iterator[Erp]:
             " as_of_logical_timestamp bigint)"
         )
         yield Erp(url, lambda text, *values: connection.execute(text.format("%s"), values), (0.5, "NaN", 10**20))
-
-
-@pytest.fixture(scope="module")
-def ledgers() -> tuple[Ledgers, Ledgers]:
-    return Ledgers(durable=False), Ledgers(durable=False)
-
-
-@pytest.fixture(autouse=True)
-def short_lists_are_kept(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(list_writer, "LEAST_BYTES", 0)
-    caplog.set_level(logging.DEBUG, "mapper-newstore-stock")
 
 
 @pytest.mark.fault("F35")

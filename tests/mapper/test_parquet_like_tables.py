@@ -155,11 +155,6 @@ class Story:
         }
 
 
-@pytest.fixture(scope="module")
-def ledgers() -> tuple[Ledgers, Ledgers]:
-    return Ledgers(durable=False), Ledgers(durable=False)
-
-
 @pytest.mark.fault("F35")
 @pytest.mark.parametrize("part", range(4))
 def test_the_same_rows_give_the_same_cut_and_the_same_words(
