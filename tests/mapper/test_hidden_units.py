@@ -8,7 +8,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from mapper_newstore_stock.ledger.database import open_engine
+import sqlalchemy as sa
+from mapper_newstore_stock.ledger.database import open_engine, open_ledger_engine
 from mapper_newstore_stock.ledger.figures import figures
 from mapper_newstore_stock.ledger.hidden import CAUSES
 
@@ -244,3 +245,24 @@ def test_the_documentation_names_every_cause() -> None:
         r"^\| `(\w+)` \| [^|]+ \| [^|]+ \|$", page.partition("## Units hidden from sale")[2], re.MULTILINE
     )
     assert said == list(CAUSES)
+
+
+def test_what_rises_is_looked_up_in_the_past_and_the_past_is_not_read_through(tmp_path: Path) -> None:
+    """The past of all keys grows with every run: runs would become slower and slower."""
+    engine, plans = open_ledger_engine(f"sqlite:///{tmp_path / 'ledger.db'}"), list[str]()
+
+    def explain(connection: sa.Connection, _cursor: object, statement: str, values: t.Any, *_: object) -> None:
+        if "lowered_key" in statement and statement.startswith(("INSERT INTO dated", "DELETE", "UPDATE")):
+            plans.extend(
+                row[3] for row in connection.connection.cursor().execute(f"EXPLAIN QUERY PLAN {statement}", values)
+            )
+
+    day = ShopDay(tmp_path, engine)
+    for quantity, as_of in ((10, None), (8, None), (9, 12)):
+        day.erp.count(*SKU, quantity, as_of=as_of)
+        if quantity == 9:
+            sa.event.listen(engine, "before_cursor_execute", explain)
+        run(day, 10 * (11 - quantity), *([completed(11), completed(12)] if as_of else []))
+    engine.dispose()
+    assert any("SEARCH lowered_key" in plan for plan in plans)
+    assert not any("SCAN lowered_key" in plan for plan in plans)

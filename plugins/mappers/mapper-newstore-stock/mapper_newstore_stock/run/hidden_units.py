@@ -139,7 +139,8 @@ def _date(connection: sa.Connection) -> None:
             sa.func.coalesce(before, 0).label("before"),
         )
         .select_from(planned.join(lowered_key, same_key(key, low)).join(cut_item, last, isouter=True))
-        .where(key.gained > 0)
+        # Looked up one by one: the past of all keys grows with every run, those raised in one are few.
+        .where(key.gained > 0, sa.tuple_(*_key(low)).in_(sa.select(*_key(key)).where(key.gained > 0)))
         .subquery()
     )
     each = fallen.c

@@ -113,9 +113,9 @@ class Planner:
         self.counts["hidden"] = round(sum(minutes.values()))
         self.counts.update({hidden_by(cause): round(amount) for cause, amount in minutes.items()})
         for cause, amount in minutes.items():
-            if round(amount):
+            if whole := round(amount):
                 lowers = CAUSES[cause].lowered_by
-                logger.info("%d unit-minutes were hidden from sale: %s. What lowers it: %s", amount, cause, lowers)
+                logger.info("%d unit-minutes were hidden from sale: %s. What lowers it: %s", whole, cause, lowers)
 
     def _release_up_to(self, intake: Intake, mark: int, number: int) -> bool:
         unit = ahead_unit.c
