@@ -98,6 +98,21 @@ def test_rows_that_are_too_old_are_held(shop: TwoSources) -> None:
     assert shop.run() == [({STORE: 20}, (12, 12))]
 
 
+@pytest.mark.fault("F25")
+def test_a_number_newstore_never_got_is_sent_when_its_source_is_back(shop: TwoSources) -> None:
+    """The import that carried it failed, and later cuts, which NewStore has, went out without the source."""
+    assert shop.run() == [({DC: 10, STORE: 20}, None)]
+    shop.erp.count(*STORE, 19, at(1))
+    assert [cut.quantities for cut in shop.day.run(acknowledge=0)] == [{STORE: 19}]
+    shop.break_erp()
+    shop.pass_hours(2)
+    shop.wms.count(*DC, 30)
+    assert shop.run() == [({DC: 30}, None)]
+    shop.mend_erp()
+    assert shop.run() == [({STORE: 19}, None)]
+    assert shop.run() == []
+
+
 def test_a_file_that_is_too_old_is_refused_and_its_keys_held(
     shop: TwoSources, caplog: pytest.LogCaptureFixture
 ) -> None:
