@@ -184,9 +184,9 @@ class Planner:
 
     def _forget_numbers_not_sent(self, first_number: int) -> None:
         """Take rows without a number today out of cuts NewStore lacks: with this run's it would seem to have them."""
-        row = on_hand.c
-        if self._usable_rows():
-            left = sa.and_(row.sent_cut > self._acknowledged.cut, row.sent_cut < first_number)
+        row, sent = on_hand.c, self._acknowledged.cut
+        if sent + 1 < first_number and self._usable_rows():
+            left = sa.and_(row.sent_cut > sent, row.sent_cut < first_number)
             self._connection.execute(on_hand.update().where(left).values(sent_quantity=None, sent_cut=None))
 
     def _usable_rows(self) -> list[sa.ColumnElement[bool]]:
