@@ -82,7 +82,7 @@ def cut_is_split_along_keys(patch: pytest.MonkeyPatch) -> None:
             item = tables.cut_item.c
             sent = sa.exists().where(item.cut > sheets._ledger.last_cut(), quantities.same_key(item, planned.c))
             keys = keys.where(~sent).limit(sheets._max_items)
-        return fill(sheets, sa.literal(number), keys)
+        return fill(sheets, sa.literal(number), keys, planned.c)
 
     patch.setattr(CutWriter, "_ranges", whole_ranges)
     patch.setattr(CutWriter, "_fill_with_touched", some_keys)
@@ -144,9 +144,10 @@ def units_ahead_are_added_back_to_any_row(patch: pytest.MonkeyPatch) -> None:
 def changes_of_the_erp_alone_are_not_sent(patch: pytest.MonkeyPatch) -> None:
     plan = Planner._plan_keys
 
-    def broken(planner: Planner, mark: int) -> None:
-        plan(planner, mark)
+    def broken(planner: Planner, mark: int) -> sa.Subquery | None:
+        unplanned = plan(planner, mark)
         planner._connection.execute(planned.delete().where(~planned.c.touched))
+        return unplanned
 
     patch.setattr(Planner, "_plan_keys", broken)
 

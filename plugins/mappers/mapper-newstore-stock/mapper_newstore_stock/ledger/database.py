@@ -133,6 +133,11 @@ def analyze(connection: sa.Connection, *tables: sa.Table) -> None:
             connection.exec_driver_sql(f'ANALYZE "{table.name}"')
 
 
+def has_any(connection: sa.Connection, query: sa.Select[t.Any]) -> bool:
+    """Return whether a query finds anything."""
+    return connection.execute(query.limit(1)).first() is not None
+
+
 @contextlib.contextmanager
 def temporary_index(connection: sa.Connection, name: str, *columns: sa.Column[t.Any]) -> Iterator[None]:
     """Index columns of one temporary table for the length of a block.

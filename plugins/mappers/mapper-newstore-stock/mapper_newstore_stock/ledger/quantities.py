@@ -63,6 +63,29 @@ def added_back(mark: int, proofs: Proofs) -> sa.ColumnElement[int]:
     return _sum(proofs.units_in(ahead_unit), ahead_unit, counts)
 
 
+def quantity_of(key: t.Any) -> sa.ColumnElement[int]:
+    """Return the sum of a key whose parts are known; what has vanished and means 0 is 0."""
+    return sa.case((key.vanished, 0), else_=key.on_hand - key.completed + key.added_back)
+
+
+def planned_as(key: t.Any) -> sa.Select[t.Any]:
+    """Select what `planned` keeps of keys, from the parts of their sums."""
+    return sa.select(
+        key.fulfillment_node_id,
+        key.product_id,
+        key.on_hand,
+        key.as_of_logical_timestamp,
+        key.completed,
+        key.added_back,
+        quantity_of(key).label("quantity"),
+        key.touched,
+        key.vanished,
+        key.new_units,
+        (not_negative(quantity_of(key)) - key.sent_quantity + key.new_units).label("gained"),
+        key.sent_cut,
+    )
+
+
 def not_negative(quantity: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
     """Return what is sent for a quantity."""
     return sa.case((quantity < 0, 0), else_=quantity)

@@ -12,7 +12,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.ledger.database import insert, load
+from mapper_newstore_stock.ledger.database import has_any, insert, load
 from mapper_newstore_stock.ledger.past_tables import folded, folded_booking, folded_unit
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import (
@@ -83,7 +83,7 @@ def note_unlisted(connection: sa.Connection, *listed_anew: sa.ColumnElement[bool
         listed_anew: Which rows of `folded_booking` the list answers for; none: all.
     """
     reference, since = folded_booking.c.reference, folded_booking.c.unlisted_run
-    if connection.execute(sa.select(reference).limit(1)).first() is None:
+    if not has_any(connection, sa.select(reference)):
         return
     listed = sa.select(read_booking.c.reference)
     this_run = sa.select(sa.func.max(run.c.run)).scalar_subquery()

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import OlderLedgerError
 from mapper_newstore_stock.ledger import lock, tables
-from mapper_newstore_stock.ledger.database import open_ledger_engine
+from mapper_newstore_stock.ledger.database import has_any, open_ledger_engine
 from mapper_newstore_stock.ledger.opening import cannot_open, open_schema
 
 if t.TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Ledger:
     def has_taken_from_a_store(self) -> bool:
         """Return whether the tap of any run had a landing store: such a tap says when it has sent all it releases."""
         found = sa.select(tables.run.c.run).where(tables.run.c.taken_store_id.is_not(None))
-        return self.connection.execute(found.limit(1)).first() is not None
+        return has_any(self.connection, found)
 
     def _planned(self, acknowledged: Acknowledged) -> bool:
         """Return whether this ledger planned a cut, in the very run the state names."""
@@ -148,7 +148,7 @@ class Ledger:
             run.taken_position >= taken.position,
             run.taken_store_id.is_not_distinct_from(taken.store_id),
         )
-        return self.connection.execute(found.limit(1)).first() is not None
+        return has_any(self.connection, found)
 
     def _highest_taken(self) -> int | None:
         highest: int | None = self.connection.scalar(sa.select(sa.func.max(tables.run.c.taken_through)))

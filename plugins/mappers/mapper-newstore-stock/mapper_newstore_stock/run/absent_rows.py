@@ -13,6 +13,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import NotWholeError, VanishedRowsError
+from mapper_newstore_stock.ledger.database import has_any
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import is_absent, is_present, on_hand
 from mapper_newstore_stock.ledger.temporary_tables import gone_row, read_row, unusable_row
@@ -152,7 +153,7 @@ def _has_gone(connection: sa.Connection, here: sa.ColumnElement[bool], count: in
         known = sa.select(sa.func.count()).select_from(on_hand).where(here, is_present)
         return connection.scalar(known) != count
     connection.execute(gone_row.delete().where(sa.exists().where(same_key(read_row.c, gone_row.c))))
-    return connection.execute(sa.select(gone_row.c.product_id).limit(1)).first() is not None
+    return has_any(connection, sa.select(gone_row.c.product_id))
 
 
 def _is_missing(*, has_all: bool) -> sa.ColumnElement[bool]:

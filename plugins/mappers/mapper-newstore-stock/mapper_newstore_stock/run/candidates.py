@@ -6,6 +6,7 @@ import typing as t
 
 import sqlalchemy as sa
 
+from mapper_newstore_stock.ledger.database import has_any
 from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit
 from mapper_newstore_stock.ledger.temporary_tables import moved, without_row
 from mapper_newstore_stock.run.booked_units import newly_booked_keys
@@ -159,6 +160,6 @@ class Candidates:
         """Take units that no range covers out of their cuts: none carries them until one does."""
         if self.managed(completed_unit.c) or self.claims.are_partial:
             others = sa.and_(completed_unit.c.cut > self._acknowledged.cut, ~self.carried())
-            if self._connection.execute(sa.select(without_row.c.product_id).limit(1)).first():
+            if has_any(self._connection, sa.select(without_row.c.product_id)):
                 others = sa.and_(others, ~needs_no_row(self._connection))
             self._connection.execute(completed_unit.update().where(others).values(cut=None))

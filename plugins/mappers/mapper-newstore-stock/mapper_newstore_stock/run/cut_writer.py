@@ -9,7 +9,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.ledger.database import STREAMED, analyze, is_postgresql, temporary_index
+from mapper_newstore_stock.ledger.database import STREAMED, analyze, has_any, is_postgresql, temporary_index
 from mapper_newstore_stock.ledger.quantities import not_negative, same_key
 from mapper_newstore_stock.ledger.tables import completed_unit, cut, cut_item, on_hand
 from mapper_newstore_stock.ledger.temporary_tables import moved, pending, planned, without_row
@@ -28,8 +28,6 @@ logger = logging.getLogger("mapper-newstore-stock.planning")
 #: NewStore's logical timestamps begin above it.
 BEFORE_ALL = 0
 
-_KEY = (planned.c.fulfillment_node_id, planned.c.product_id)
-
 
 class CutWriter:
     """Writes one run's cuts.
@@ -39,16 +37,23 @@ class CutWriter:
         acknowledged: What NewStore has.
         max_items: How many stock records one cut should have at most.
         from_the_beginning_to: Declare everything up to this logical timestamp, whether an event tells of it or not.
+        unplanned: Keys that are to be sent and not in `planned`, in columns as it has them; none has new completions.
     """
 
     def __init__(
-        self, ledger: Ledger, acknowledged: Acknowledged, max_items: int, from_the_beginning_to: int | None = None
+        self,
+        ledger: Ledger,
+        acknowledged: Acknowledged,
+        max_items: int,
+        from_the_beginning_to: int | None = None,
+        unplanned: sa.Subquery | None = None,
     ) -> None:
         self._from_the_beginning_to = from_the_beginning_to
         self._ledger = ledger
         self._connection = ledger.connection
         self._acknowledged = acknowledged
         self._max_items = max_items
+        self._unplanned = unplanned
         self._claims = Claims()
 
     def write(self, carried: sa.ColumnElement[bool], claims: Claims, mark: int | None, first: int) -> list[Cut]:
@@ -60,7 +65,8 @@ class CutWriter:
             mark: The mark all quantities were computed at.
             first: The first cut's number.
         """
-        if self._connection.execute(sa.select(planned.c.product_id).limit(1)).first() is None:
+        rest = self._rest()
+        if not any(has_any(self._connection, sa.select(keys.c.product_id)) for keys in (planned, rest)):
             # Completions that need no row wait for a cut that has one.
             return []
         end = self._highest_end()
@@ -69,10 +75,17 @@ class CutWriter:
             cuts = self._fill(self._whole_range(), first, end, mark)
         else:
             cuts = self._fill_split(carried, first, end, mark)
-        self._fill_with_rest(cuts, first, cuts[-1].end if cuts else end, mark)
+        self._fill_with_rest(rest, cuts, first, cuts[-1].end if cuts else end, mark)
         self._remember(cuts)
         self._assign(carried, cuts)
         return cuts
+
+    def _rest(self) -> sa.Subquery:
+        """Return the keys without new completions."""
+        rest, unplanned = sa.select(planned).where(~planned.c.touched), self._unplanned
+        if unplanned is None:
+            return rest.subquery()
+        return sa.union_all(rest, sa.select(unplanned)).subquery() if has_any(self._connection, rest) else unplanned
 
     def _fits_one_cut(self) -> bool:
         touched = sa.select(sa.func.count()).select_from(planned).where(planned.c.touched)
@@ -95,7 +108,9 @@ class CutWriter:
     def _index_planned(self) -> contextlib.AbstractContextManager[None]:
         """Index planned keys on PostgreSQL; on SQLite they are in key order already."""
         if is_postgresql(self._connection):
-            return temporary_index(self._connection, "planned_by_key", *_KEY)
+            return temporary_index(
+                self._connection, "planned_by_key", planned.c.fulfillment_node_id, planned.c.product_id
+            )
         return contextlib.nullcontext()
 
     def _fill(self, ranges: list[TimestampRange], first: int, end: int | None, mark: int | None) -> list[Cut]:
@@ -144,17 +159,18 @@ class CutWriter:
             within = sa.select(unit.fulfillment_node_id, unit.product_id).distinct()
             within_part = within.where(unit.logical_timestamp.between(part.start, part.end)).subquery()
             keys = sa.select(planned).join(within_part, same_key(planned.c, within_part.c))
-        size = self._insert_items(sa.literal(number), keys)
+        size = self._insert_items(sa.literal(number), keys, planned.c)
         if size > self._max_items:
             logger.warning(
                 "Cut %d has %d records, more than max_cut_items: they share one logical timestamp", number, size
             )
         return size
 
-    def _fill_with_rest(self, cuts: list[Cut], first: int, end: int | None, mark: int | None) -> None:
+    def _fill_with_rest(
+        self, rest: sa.Subquery, cuts: list[Cut], first: int, end: int | None, mark: int | None
+    ) -> None:
         """Add keys without new completions: to the last cut while it has room, then in cuts of their own."""
-        rest = sa.select(planned).where(~planned.c.touched)
-        count = self._connection.scalar(rest.with_only_columns(sa.func.count())) or 0
+        count = self._connection.scalar(sa.select(sa.func.count()).select_from(rest)) or 0
         if count == 0:
             return
         if not cuts or cuts[-1].size >= self._max_items:
@@ -163,25 +179,25 @@ class CutWriter:
         taken = cuts[-1].size
         total = taken + count
         if total > self._max_items:
-            place = sa.func.row_number().over(order_by=_KEY) - 1
+            place = sa.func.row_number().over(order_by=[rest.c.fulfillment_node_id, rest.c.product_id]) - 1
             number += (place + taken) // self._max_items
-        self._insert_items(number, rest)
+        self._insert_items(number, sa.select(rest), rest.c)
         cuts[-1] = dataclasses.replace(cuts[-1], size=min(total, self._max_items))
         for begun in range(self._max_items, total, self._max_items):
             cuts.append(Cut(first + len(cuts), None, min(total - begun, self._max_items), end, mark))
 
-    def _insert_items(self, number: sa.ColumnElement[int], keys: sa.Select[t.Any]) -> int:
-        key = planned.c
+    def _insert_items(self, number: sa.ColumnElement[int], keys: sa.Select[t.Any], key: t.Any) -> int:
         query = keys.with_only_columns(
             number,
-            *_KEY,
+            key.fulfillment_node_id,
+            key.product_id,
             not_negative(key.quantity),
             key.on_hand,
             key.as_of_logical_timestamp,
             key.completed,
             key.added_back,
             key.vanished,
-        ).order_by(*_KEY)
+        ).order_by(key.fulfillment_node_id, key.product_id)
         statement = cut_item.insert().from_select(cut_item.c.keys(), query)
         return self._connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
 
@@ -218,10 +234,16 @@ class CutWriter:
         return cuts[0].size == self._connection.scalar(sa.select(sa.func.count()).select_from(on_hand))
 
     def _note_all_as_sent(self, number: int) -> None:
-        """Note a cut that has each row; SQLite needs half the time where it need not collect the rows first."""
-        item = cut_item.c
+        """Note a cut that has each row; SQLite needs a third of the time where it need not look for each item."""
+        item, by_row = cut_item.c, not_negative(on_hand.c.quantity)
+        self._connection.execute(on_hand.update().values(sent_quantity=by_row, sent_cut=number))
+        # Most items say what the ERP's row says.
+        others = sa.select(item.fulfillment_node_id, item.product_id).where(
+            item.cut == number, item.quantity != not_negative(item.on_hand)
+        )
         quantity = sa.select(item.quantity).where(item.cut == number, same_key(item, on_hand.c)).scalar_subquery()
-        self._connection.execute(on_hand.update().values(sent_quantity=quantity, sent_cut=number))
+        is_other = sa.tuple_(on_hand.c.fulfillment_node_id, on_hand.c.product_id).in_(others)
+        self._connection.execute(on_hand.update().where(is_other).values(sent_quantity=quantity))
 
     def _assign(self, carried: sa.ColumnElement[bool], cuts: list[Cut]) -> None:
         """Note which cut carries each unit; the ranges of one run do not overlap.
@@ -232,7 +254,7 @@ class CutWriter:
         ranged = [part for part in cuts if part.range]
         if not ranged:
             return
-        if self._connection.execute(sa.select(without_row.c.product_id).limit(1)).first():
+        if has_any(self._connection, sa.select(without_row.c.product_id)):
             carried = sa.and_(carried, ~needs_no_row(self._connection))
         carries = unit.logical_timestamp.between(cut.c.logical_timestamp_start, cut.c.logical_timestamp_end)
         is_new = sa.and_(cut.c.cut >= ranged[0].number, unit.cut.is_distinct_from(cut.c.cut))

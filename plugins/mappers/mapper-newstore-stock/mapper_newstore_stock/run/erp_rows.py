@@ -8,7 +8,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import RepeatedKeysError, UnusableRowsError
-from mapper_newstore_stock.ledger.database import analyze, is_postgresql, load, temporary_index
+from mapper_newstore_stock.ledger.database import analyze, insert, is_postgresql, load, temporary_index
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import is_absent, is_present, on_hand
 from mapper_newstore_stock.ledger.temporary_tables import foreign_row, gone_row, read_row, unusable_row
@@ -89,6 +89,26 @@ def refuse_duplicates(connection: sa.Connection, others_of: str | None, place: s
         )
 
 
+def refuse_keys_of_two(connection: sa.Connection, live: Sequence[str]) -> None:
+    """Refuse keys that two of the sources list that could be read.
+
+    Raises:
+        OnHandError: names key and sources.
+    """
+    row = on_hand.c
+    query = (
+        sa.select(row.fulfillment_node_id, row.product_id, row.source, foreign_row.c.source.label("other"))
+        .join(foreign_row, same_key(foreign_row.c, row))
+        .where(is_present, row.source.in_(live), row.source != foreign_row.c.source)
+        .order_by(row.fulfillment_node_id, row.product_id)
+    )
+    if rows := connection.execute(query.limit(20)).all():
+        raise RepeatedKeysError(
+            f"on_hand_sources: {rows[0].other} and {rows[0].source} both list {name_keys(rows)}. Nothing was sent. "
+            f"Leave them out in one (on_hand_query)"
+        )
+
+
 def set_foreign_rows_aside(connection: sa.Connection, name: str, foreign_nodes: Sequence[str]) -> int:
     """Move the rows of nodes a source does not own to `foreign_row`, and return how many there were."""
     row = read_row.c
@@ -96,6 +116,25 @@ def set_foreign_rows_aside(connection: sa.Connection, name: str, foreign_nodes: 
     keys = sa.select(row.fulfillment_node_id, row.product_id, sa.literal(name)).where(there)
     connection.execute(foreign_row.insert().from_select(foreign_row.c.keys(), keys))
     return connection.execute(read_row.delete().where(there)).rowcount
+
+
+def add_first_rows(connection: sa.Connection, name: str, form: Form, run: int, place: str) -> None:
+    """Write what is in `read_row` into `on_hand`, which has no row yet.
+
+    Args:
+        connection: The ledger's; the caller commits.
+        name: The source.
+        form: How its numbers prove what they contain.
+        run: The first run in which the rows may have changed.
+        place: Where the list is, as errors name it.
+
+    Raises:
+        OnHandError: the list has a key twice; names it.
+    """
+    count = connection.scalar(sa.select(sa.func.count()).select_from(read_row))
+    added = _rows_added(connection, _says(form), name, run).on_conflict_do_nothing()
+    if connection.execute(added, execution_options={"preserve_rowcount": True}).rowcount != count:
+        refuse_duplicates(connection, None, place)
 
 
 def apply_rows(connection: sa.Connection, name: str, form: Form, run: int) -> None:
@@ -107,9 +146,9 @@ def apply_rows(connection: sa.Connection, name: str, form: Form, run: int) -> No
         form: How its numbers prove what they contain.
         run: The first run in which the rows may have changed.
     """
-    says = on_hand.c[_SAID_BY_ROWS.get(form, AS_OF)]
-    _change(connection, says, name, run)
-    _add(connection, says, name, run)
+    _change(connection, _says(form), name, run)
+    known = sa.exists().where(same_key(on_hand.c, read_row.c))
+    connection.execute(_rows_added(connection, _says(form), name, run, ~known))
 
 
 @contextlib.contextmanager
@@ -138,6 +177,11 @@ def is_among(table: sa.Table, key: t.Any) -> sa.ColumnElement[bool]:
     )
 
 
+def _says(form: Form) -> sa.Column[t.Any]:
+    """Return where `on_hand` keeps what a row says of the completions it contains."""
+    return on_hand.c[_SAID_BY_ROWS.get(form, AS_OF)]
+
+
 def _change(connection: sa.Connection, says: sa.Column[t.Any], name: str, run: int) -> None:
     read, kept = read_row.c, on_hand.c
     differs = sa.or_(
@@ -150,9 +194,10 @@ def _change(connection: sa.Connection, says: sa.Column[t.Any], name: str, run: i
     connection.execute(on_hand.update().where(same_key(kept, read), differs).values(values))
 
 
-def _add(connection: sa.Connection, says: sa.Column[t.Any], name: str, run: int) -> None:
-    read = read_row.c
-    known = sa.exists().where(same_key(on_hand.c, read))
-    new = sa.select(*_KEY, read.quantity, read.as_of, sa.literal(run), sa.literal(name)).where(~known).order_by(*_KEY)
+def _rows_added(
+    connection: sa.Connection, says: sa.Column[t.Any], name: str, run: int, *conditions: sa.ColumnElement[bool]
+) -> t.Any:
+    row = read_row.c
+    new = sa.select(*_KEY, row.quantity, row.as_of, sa.literal(run), sa.literal(name)).where(*conditions)
     columns = ["fulfillment_node_id", "product_id", "quantity", says.name, "changed_run", "source"]
-    connection.execute(on_hand.insert().from_select(columns, new))
+    return insert(connection, on_hand).from_select(columns, new.order_by(*_KEY))

@@ -7,6 +7,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import LostProofError
+from mapper_newstore_stock.ledger.database import has_any
 from mapper_newstore_stock.ledger.past_tables import folded
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import on_hand
@@ -23,6 +24,8 @@ def set_rows_below_folded_aside(connection: sa.Connection, proof: Proof) -> int:
 
     The last row of such a key stands.
     """
+    if not has_any(connection, sa.select(folded.c.product_id)):
+        return 0
     read, gone = read_row.c, folded.c
     if proof.form == "column":
         contains = sa.and_(read.as_of.is_not(None), read.as_of >= gone.through)

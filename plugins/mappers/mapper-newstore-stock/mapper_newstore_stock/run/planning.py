@@ -13,7 +13,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import QuantityError
-from mapper_newstore_stock.ledger.database import analyze
+from mapper_newstore_stock.ledger.database import analyze, has_any
 from mapper_newstore_stock.ledger.hidden import CAUSES, hidden_by
 from mapper_newstore_stock.ledger.proof import last_proofs
 from mapper_newstore_stock.ledger.quantities import (
@@ -23,6 +23,8 @@ from mapper_newstore_stock.ledger.quantities import (
     not_covered,
     not_negative,
     passed_over,
+    planned_as,
+    quantity_of,
     same_key,
 )
 from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, cut, on_hand, unclaimed
@@ -97,10 +99,11 @@ class Planner:
         last = _or_none_yet(self._declared())
         note_unclaimed(self._connection, found.covered(), found.barred, last, _or_none_yet(mark))
         self._note_uncovered(_or_none_yet(mark))
-        self._plan_keys(_or_none_yet(mark))
-        self._check_negative()
+        unplanned = self._plan_keys(_or_none_yet(mark))
+        self._check_negative(unplanned)
         self._count_hidden(account(self._ledger, self._rules.proofs))
-        writer = CutWriter(self._ledger, self._acknowledged, self._rules.max_cut_items, self._declared_at_first())
+        most, from_the_beginning_to = self._rules.max_cut_items, self._declared_at_first()
+        writer = CutWriter(self._ledger, self._acknowledged, most, from_the_beginning_to, unplanned)
         cuts = writer.write(found.carried(), found.claims, mark, first_number)
         found.forget_cuts_of_others()
         self._forget_numbers_not_sent(first_number)
@@ -121,7 +124,7 @@ class Planner:
     def _release_up_to(self, intake: Intake, mark: int, number: int) -> bool:
         unit = ahead_unit.c
         reached = sa.select(unit.event_id).where(unit.logical_timestamp <= mark, *self._candidates.managed(unit))
-        if self._connection.execute(reached.limit(1)).first() is None:
+        if not has_any(self._connection, reached):
             return False
         intake.release_up_to(mark, number)
         return True
@@ -153,7 +156,7 @@ class Planner:
         from_the_beginning = sa.select(cut.c.cut).where(
             cut.c.logical_timestamp_start <= BEFORE_ALL, cut.c.cut <= self._acknowledged.cut
         )
-        return None if self._connection.execute(from_the_beginning.limit(1)).first() else through
+        return None if has_any(self._connection, from_the_beginning) else through
 
     def _note_uncovered(self, mark: int) -> None:
         """Fill `uncovered_unit`: few units, found once and not for each key."""
@@ -165,22 +168,29 @@ class Planner:
         query = sa.select(*(unit[name] for name in names)).where(sa.or_(unit.logical_timestamp > mark, no_range))
         self._connection.execute(uncovered_unit.insert().from_select(names, query))
 
-    def _plan_keys(self, mark: int) -> None:
-        """Plan keys moved by new completions, and keys whose number is new."""
+    def _plan_keys(self, mark: int) -> sa.Subquery | None:
+        """Plan keys moved by new completions, and keys whose number is new.
+
+        Those without completions are not planned before the first cut, but returned, in columns as `planned` has them:
+        there may be millions, and they are written once, into their cut.
+        """
         row, sent, has_moved = on_hand.c, self._acknowledged.cut, self._has_any(moved)
         if has_moved:
             analyze(self._connection, moved, completed_unit, on_hand)
-        in_moved = sa.exists().where(same_key(moved.c, row))
-        new = [row.changed_run >= self._ledger.unread_since, row.sent_cut.is_(None), row.sent_cut > sent]
-        new += [row.source == name for name in self._proven_otherwise()]
-        usable_rows = self._usable_rows()
+        in_moved, usable_rows = sa.exists().where(same_key(moved.c, row)), self._usable_rows()
         untouched = (sa.false().label("touched"), sa.literal(0, sa.BigInteger).label("new_units"))
-        self._plan_from(sa.select(*self._sum(mark), *untouched).where(sa.or_(*new), ~in_moved, *usable_rows))
-        new_units = sa.func.coalesce(moved.c.new_units, 0).label("new_units")
-        from_units = sa.select(*self._sum(mark), moved.c.touched, new_units)
-        by_units = from_units.select_from(moved.join(on_hand, same_key(row, moved.c)))
+        by_rows = sa.select(*self._sum(mark), *untouched).where(~in_moved, *usable_rows)
+        unplanned = None if self._ledger.last_cut() else planned_as(by_rows.subquery().c).subquery()
+        if unplanned is None:
+            new = [row.changed_run >= self._ledger.unread_since, row.sent_cut.is_(None), row.sent_cut > sent]
+            new += [row.source == name for name in self._proven_otherwise()]
+            self._plan_from(by_rows.where(sa.or_(*new)))
         if has_moved:
+            new_units = sa.func.coalesce(moved.c.new_units, 0).label("new_units")
+            from_units = sa.select(*self._sum(mark), moved.c.touched, new_units)
+            by_units = from_units.select_from(moved.join(on_hand, same_key(row, moved.c)))
             self._plan_from(by_units.where(*usable_rows))
+        return unplanned
 
     def _forget_numbers_not_sent(self, first_number: int) -> None:
         """Take rows without a number today out of cuts NewStore lacks: with this run's it would seem to have them."""
@@ -229,39 +239,26 @@ class Planner:
         return units if self._has_any(table) else sa.literal(0, sa.BigInteger)
 
     def _has_any(self, table: sa.Table) -> bool:
-        return self._connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first() is not None
+        return has_any(self._connection, sa.select(sa.literal(1)).select_from(table))
 
     def _plan_from(self, summed: sa.Select[t.Any]) -> None:
         """Plan the keys of a query of `_sum`, `touched` and `new_units` whose number NewStore does not have."""
         key = summed.subquery().c
-        sum_ = key.on_hand - key.completed + key.added_back
-        quantity = sa.case((key.vanished, 0), else_=sum_).label("quantity")
-        query = sa.select(
-            key.fulfillment_node_id,
-            key.product_id,
-            key.on_hand,
-            key.as_of_logical_timestamp,
-            key.completed,
-            key.added_back,
-            quantity,
-            key.touched,
-            key.vanished,
-            key.new_units,
-            (not_negative(quantity) - key.sent_quantity + key.new_units).label("gained"),
-            key.sent_cut,
-        ).where(
+        query = planned_as(key).where(
             sa.or_(
                 key.touched,
                 key.sent_cut.is_(None),
                 key.sent_cut > self._acknowledged.cut,
-                key.sent_quantity != not_negative(quantity),
+                key.sent_quantity != not_negative(quantity_of(key)),
             )
         )
         self._connection.execute(planned.insert().from_select(query.selected_columns.keys(), query))
 
-    def _check_negative(self) -> None:
-        key = (planned.c.fulfillment_node_id, planned.c.product_id)
-        negative = sa.select(*key, planned.c.quantity).where(planned.c.quantity < 0).order_by(*key)
+    def _check_negative(self, unplanned: sa.Subquery | None) -> None:
+        names = ("fulfillment_node_id", "product_id", "quantity")
+        keys = [planned.c] if unplanned is None else [planned.c, unplanned.c]
+        below = [sa.select(*(key[name] for name in names)).where(key.quantity < 0) for key in keys]
+        negative = sa.union_all(*below).order_by(*names[:2])
         rows = self._connection.execute(negative.limit(NAMED_KEYS)).all()
         if not rows:
             return

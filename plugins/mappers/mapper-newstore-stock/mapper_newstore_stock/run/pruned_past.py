@@ -12,6 +12,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import LostProofError
+from mapper_newstore_stock.ledger.database import has_any
 from mapper_newstore_stock.ledger.past_tables import unknown_past
 from mapper_newstore_stock.ledger.tables import on_hand, run
 from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, name_keys
@@ -46,7 +47,7 @@ def note_unknown_past(connection: sa.Connection, taken: Taken, this_run: int) ->
 
 
 def _is_any(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> bool:
-    return connection.execute(sa.select(run.c.run).where(*conditions).limit(1)).first() is not None
+    return has_any(connection, sa.select(run.c.run).where(*conditions))
 
 
 def _note(connection: sa.Connection, through: int, *, some_late: bool) -> None:

@@ -8,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import OnHandError
-from mapper_newstore_stock.ledger.database import insert
+from mapper_newstore_stock.ledger.database import has_any, insert
 from mapper_newstore_stock.ledger.proof import Proof, Proofs
 from mapper_newstore_stock.ledger.tables import is_absent, on_hand
 from mapper_newstore_stock.ledger.tables import source as source_table
@@ -74,5 +74,5 @@ def remember_sources(
 def proofs_of(connection: sa.Connection, found: Mapping[str, SourceRead]) -> Proofs:
     """Return how the rows of all sources prove what they contain."""
     absent = sa.select(on_hand.c.absence).where(is_absent)
-    has_absent = connection.execute(absent.limit(1)).first() is not None
+    has_absent = has_any(connection, absent)
     return Proofs({name: read.proof for name, read in found.items()}, has_absent=has_absent)

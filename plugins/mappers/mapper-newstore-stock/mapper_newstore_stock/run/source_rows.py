@@ -9,11 +9,10 @@ import typing as t
 import msgspec
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import OnHandError, RepeatedKeysError, StaleListError
-from mapper_newstore_stock.ledger.database import begin_writing_rows, undone_if_it_fails
+from mapper_newstore_stock.errors import OnHandError, StaleListError
+from mapper_newstore_stock.ledger.database import begin_writing_rows, has_any, undone_if_it_fails
 from mapper_newstore_stock.ledger.proof import Proof, last_proofs
-from mapper_newstore_stock.ledger.quantities import same_key
-from mapper_newstore_stock.ledger.tables import is_present, on_hand
+from mapper_newstore_stock.ledger.tables import on_hand
 from mapper_newstore_stock.ledger.tables import source as source_table
 from mapper_newstore_stock.ledger.temporary_tables import (
     foreign_row,
@@ -27,9 +26,10 @@ from mapper_newstore_stock.run.booked_units import prove_units
 from mapper_newstore_stock.run.booking_lists import BookingReader, KeptBookingsPlace
 from mapper_newstore_stock.run.changed_rows import ChangedRows, Kept, LastReading
 from mapper_newstore_stock.run.erp_rows import (
+    add_first_rows,
     apply_rows,
-    name_keys,
     refuse_duplicates,
+    refuse_keys_of_two,
     rows_by_key,
     set_foreign_rows_aside,
 )
@@ -94,7 +94,7 @@ class SourceReader:
             self._connection.execute(table.delete())
         found = {source.name: self._read(source) for source in self._sources}
         self._begin_writing()
-        self._refuse_keys_of_two(found)
+        refuse_keys_of_two(self._connection, [name for name, read in found.items() if read.is_live])
         if all(read.is_too_old for read in found.values()):
             raise next(read.error for read in found.values() if read.error)
         return found
@@ -147,11 +147,14 @@ class SourceReader:
             read: What was read.
             is_whole: A whole list was asked for, not only the rows that changed since another reading.
         """
-        connection, has_all = self._connection, read.before is None
+        connection, has_all, place = self._connection, read.before is None, source.inputs.on_hand.place.name
         self._begin_writing()
-        with rows_by_key(connection, read.changed):
+        # Rows that none are compared with are sorted only once, on their way to their places.
+        are_first = not has_any(connection, sa.select(on_hand.c.product_id))
+        with rows_by_key(connection, 0 if are_first else read.changed):
             count = read.count - self._set_foreign_aside(source)
-            refuse_duplicates(connection, None if has_all else source.name, source.inputs.on_hand.place.name)
+            if not are_first:
+                refuse_duplicates(connection, None if has_all else source.name, place)
             below = set_rows_below_folded_aside(connection, proof)
             count, unusable = count - below, read.unusable + below
             if is_whole:
@@ -159,7 +162,10 @@ class SourceReader:
                 refuse_vanished(connection, source.rules, has_all=has_all)
             # A run that died may have taken units younger than a change it did not read.
             run = self._ledger.unread_since
-            apply_rows(connection, source.name, proof.form, run)
+            if are_first:
+                add_first_rows(connection, source.name, proof.form, run, place)
+            else:
+                apply_rows(connection, source.name, proof.form, run)
             forget_rows_that_are_back(connection)
             proven = self._last_read(source)
             if is_whole:
@@ -254,26 +260,6 @@ class SourceReader:
         known_run = kept.read_run if last.form == "current" else None
         proof = msgspec.structs.replace(last, contained_through=through, known_run=known_run)
         return SourceRead(proof=proof, is_live=False, taken_at=kept.taken_at, error=error, is_too_old=too_old)
-
-    def _refuse_keys_of_two(self, found: Mapping[str, SourceRead]) -> None:
-        """Refuse keys that two sources list.
-
-        Raises:
-            OnHandError: names key and sources.
-        """
-        row = on_hand.c
-        live = [name for name, read in found.items() if read.is_live]
-        query = (
-            sa.select(row.fulfillment_node_id, row.product_id, row.source, foreign_row.c.source.label("other"))
-            .join(foreign_row, same_key(foreign_row.c, row))
-            .where(is_present, row.source.in_(live), row.source != foreign_row.c.source)
-            .order_by(row.fulfillment_node_id, row.product_id)
-        )
-        if rows := self._connection.execute(query.limit(20)).all():
-            raise RepeatedKeysError(
-                f"on_hand_sources: {rows[0].other} and {rows[0].source} both list {name_keys(rows)}. Nothing was sent. "
-                f"Leave them out in one (on_hand_query)"
-            )
 
 
 def _of(source: Source) -> str:
