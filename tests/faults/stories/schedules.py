@@ -149,6 +149,8 @@ class _Maker:
             return self._late_event()
         if self._options.vanished and self._chance.random() < 0.03:
             return self._sale_of_a_lost_row()
+        if self._options.has_sources and not self._options.rows_stand and self._chance.random() < 0.06:
+            return self._source_fails_after_an_import()
         step = self._step()
         return [] if step is None else [step]
 
@@ -173,6 +175,15 @@ class _Maker:
         key = (sale.node, sale.products[0])
         is_there = self._chance.random() < 0.5
         return [self._run(), sale, Ship(sale.order, 3, (0.0,)), ErpDrops(key, is_there), Wait(1.2), self._run()]
+
+    def _source_fails_after_an_import(self) -> list[Step]:
+        """A lower number is not imported; then its source cannot be read, while numbers of the other are."""
+        own, other = self._chance.sample(list(SOURCES), 2)
+        lower, higher = (self._chance.choice([key for key in KEYS if key[0] in SOURCES[name]]) for name in (own, other))
+        failed: Part = self._chance.choice(["target", "newstore"])
+        fault = RunFault(failed, 0, "" if failed == "target" else "fails the import", 8)
+        steps: list[Step] = [self._run(), Correct(lower, 1), Run(fault), ErpFails(own), Receive(higher, 1)]
+        return [*steps, ErpWrites((higher,), 0), Run(), ErpFails(own), Run()]
 
     def _step(self) -> Step | None:
         steps: dict[t.Callable[[], Step | None], float] = {

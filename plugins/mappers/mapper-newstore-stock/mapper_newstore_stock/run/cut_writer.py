@@ -14,12 +14,10 @@ from mapper_newstore_stock.ledger.quantities import not_negative, same_key
 from mapper_newstore_stock.ledger.tables import completed_unit, cut, cut_item, on_hand
 from mapper_newstore_stock.ledger.temporary_tables import moved, pending, planned, without_row
 from mapper_newstore_stock.run.claims import Claims
-from mapper_newstore_stock.run.cuts import Cut, TimestampRange, split_along_timestamps
+from mapper_newstore_stock.run.cuts import Cut, TimestampRange, sent_completions, split_along_timestamps
 from mapper_newstore_stock.run.held_keys import needs_no_row
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from mapper_newstore_stock.ledger.store import Ledger
     from mapper_newstore_stock.state import Acknowledged
 
@@ -77,6 +75,7 @@ class CutWriter:
             cuts = self._fill_split(carried, first, end, mark)
         self._fill_with_rest(rest, cuts, first, cuts[-1].end if cuts else end, mark)
         self._remember(cuts)
+        self._forget_numbers_not_sent(first)
         self._assign(carried, cuts)
         return cuts
 
@@ -148,7 +147,7 @@ class CutWriter:
         is_sent = sa.exists().where(same_key(planned.c, unit)).label("is_sent")
         query = sa.select(unit.logical_timestamp, unit.fulfillment_node_id, unit.product_id, is_sent)
         rows = self._connection.execute(query.order_by(unit.logical_timestamp), execution_options=STREAMED)
-        return split_along_timestamps(_completions(rows), self._max_items, self._claims.ranges)
+        return split_along_timestamps(sent_completions(rows), self._max_items, self._claims.ranges)
 
     def _fill_with_touched(self, number: int, part: TimestampRange | None) -> int:
         """Put every key with a completion in the range into a cut (None: every touched key); return how many."""
@@ -245,6 +244,13 @@ class CutWriter:
         is_other = sa.tuple_(on_hand.c.fulfillment_node_id, on_hand.c.product_id).in_(others)
         self._connection.execute(on_hand.update().where(is_other).values(sent_quantity=quantity))
 
+    def _forget_numbers_not_sent(self, first: int) -> None:
+        """Take rows without a number today out of cuts NewStore lacks: with this run's it would seem to have them."""
+        row, sent = on_hand.c, self._acknowledged.cut
+        if sent + 1 < first:
+            left = sa.and_(row.sent_cut > sent, row.sent_cut < first)
+            self._connection.execute(on_hand.update().where(left).values(sent_quantity=None, sent_cut=None))
+
     def _assign(self, carried: sa.ColumnElement[bool], cuts: list[Cut]) -> None:
         """Note which cut carries each unit; the ranges of one run do not overlap.
 
@@ -259,21 +265,3 @@ class CutWriter:
         carries = unit.logical_timestamp.between(cut.c.logical_timestamp_start, cut.c.logical_timestamp_end)
         is_new = sa.and_(cut.c.cut >= ranged[0].number, unit.cut.is_distinct_from(cut.c.cut))
         self._connection.execute(completed_unit.update().where(carried, carries, is_new).values(cut=cut.c.cut))
-
-
-def _completions(rows: Iterable[sa.Row[tuple[int, str, str, bool]]]) -> Iterator[tuple[int, int]]:
-    """Yield (timestamp, key) in timestamp order, a key as its hash: half a million must fit in memory.
-
-    A key that is not sent, because it needs no row, goes along with the one beside it.
-    """
-    waiting: list[int] = []
-    key: int | None = None
-    for timestamp, node, product, is_sent in rows:
-        if is_sent:
-            key = hash((node, product))
-        if key is None:
-            waiting.append(timestamp)
-            continue
-        yield from ((earlier, key) for earlier in waiting)
-        waiting.clear()
-        yield timestamp, key

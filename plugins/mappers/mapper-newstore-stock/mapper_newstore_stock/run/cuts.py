@@ -6,7 +6,7 @@ import dataclasses
 import typing as t
 
 if t.TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 
 class TimestampRange(t.NamedTuple):
@@ -33,6 +33,27 @@ class Cut:
     size: int
     end: int | None
     mark: int | None
+
+
+def sent_completions(completions: Iterable[Sequence[t.Any]]) -> Iterator[tuple[int, int]]:
+    """Yield (logical timestamp, key) in the order given, a key as its hash: half a million must fit in memory.
+
+    A key that is not sent, because it needs no row, goes along with the one beside it.
+
+    Args:
+        completions: (logical timestamp, node, product, whether the key is sent), ordered by timestamp.
+    """
+    waiting: list[int] = []
+    key: int | None = None
+    for timestamp, node, product, is_sent in completions:
+        if is_sent:
+            key = hash((node, product))
+        if key is None:
+            waiting.append(timestamp)
+            continue
+        yield from ((earlier, key) for earlier in waiting)
+        waiting.clear()
+        yield timestamp, key
 
 
 def split_along_timestamps(

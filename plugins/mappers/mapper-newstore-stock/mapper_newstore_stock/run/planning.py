@@ -106,7 +106,6 @@ class Planner:
         writer = CutWriter(self._ledger, self._acknowledged, most, from_the_beginning_to, unplanned)
         cuts = writer.write(found.carried(), found.claims, mark, first_number)
         found.forget_cuts_of_others()
-        self._forget_numbers_not_sent(first_number)
         self.counts.update(note_keys(self._connection, self._rules, self._ledger.started_at))
         for table in (moved, planned, without_row, uncovered_unit):
             self._connection.execute(table.delete())
@@ -191,13 +190,6 @@ class Planner:
             by_units = from_units.select_from(moved.join(on_hand, same_key(row, moved.c)))
             self._plan_from(by_units.where(*usable_rows))
         return unplanned
-
-    def _forget_numbers_not_sent(self, first_number: int) -> None:
-        """Take rows without a number today out of cuts NewStore lacks: with this run's it would seem to have them."""
-        row, sent = on_hand.c, self._acknowledged.cut
-        if sent + 1 < first_number and self._usable_rows():
-            left = sa.and_(row.sent_cut > sent, row.sent_cut < first_number)
-            self._connection.execute(on_hand.update().where(left).values(sent_quantity=None, sent_cut=None))
 
     def _usable_rows(self) -> list[sa.ColumnElement[bool]]:
         """Return the conditions for rows that give their keys a number; of a usual list all do."""
