@@ -237,6 +237,19 @@ def test_refused_bodies_are_kept_once_however_often_they_come_for_audits(auditor
     assert auditor.execute("SELECT was_known FROM audited_event") == [(0,)]
 
 
+def test_what_comes_for_an_audit_that_has_ended_counts_among_what_it_found(auditor: Auditor) -> None:
+    """It was called off, or NewStore was slow to deliver; nobody else can tell that this had been lost."""
+    auditor.execute(
+        "INSERT INTO audit (integration_id, starts_at, ends_at, position, beat_at, ended_at, is_whole, lost)"
+        " VALUES ('one', 0, 1, 0, 0, 1, 1, 2), ('other', 0, 1, 0, 0, 1, 1, 5)"
+    )
+    assert auditor.receiver.post(an_event(6)).status_code == 200
+    for body, status in ((an_event(6), 200), (an_event(7), 200), (an_event(8, items=None), 400)) * 2:
+        assert auditor.receiver.post(body, path="/events?audit=one").status_code == status
+    assert auditor.execute("SELECT lost FROM audit ORDER BY lost") == [(4,), (5,)]
+    assert auditor.execute("SELECT count(*) FROM audited_event") == [(0,)]
+
+
 def test_deliveries_for_an_audit_nobody_knows_are_ordinary_ones(auditor: Auditor) -> None:
     assert auditor.receiver.post(an_event(7), path="/events?audit=nobody").status_code == 200
     assert auditor.receiver.post(an_event(8), path="/events?audit=Not%20an%20id").status_code == 200

@@ -7,6 +7,7 @@ nothing: of two that bring an event, one finds it unknown.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import hashlib
 import itertools
@@ -110,14 +111,13 @@ class Audits:
         """Note the end of an audit, and forget its single events."""
         note = audited_event.c
         lost = sa.select(sa.func.count()).where(note.integration_id == integration_id, note.was_known == 0)
+        this = sa.and_(audit.c.integration_id == integration_id, audit.c.ended_at.is_(None))
         with self._database.writing() as connection:
-            values = {
-                "ended_at": self._database.now(connection),
-                "is_whole": int(is_whole),
-                "lost": connection.scalar(lost),
-            }
-            this = sa.and_(audit.c.integration_id == integration_id, audit.c.ended_at.is_(None))
+            values = {"ended_at": self._database.now(connection), "is_whole": int(is_whole)}
             connection.execute(audit.update().where(this).values(values))
+            # What is being noted for it is committed by now, and nothing more will be.
+            this_one = audit.update().where(audit.c.integration_id == integration_id, audit.c.lost.is_(None))
+            connection.execute(this_one.values(lost=connection.scalar(lost)))
             connection.execute(audited_event.delete().where(note.integration_id == integration_id))
 
     def audited_through(self) -> int | None:
@@ -222,12 +222,17 @@ class Audits:
             return [row.event_id for row in rows if _published_ms(row.body) in within]
 
     def _insert(self, connection: sa.Connection, rows: Sequence[dict[str, t.Any]]) -> None:
-        """Note events for audits that run, each event once."""
+        """Note events for audits that run, each event once; what was lost counts for one that has ended, too."""
         ids = {row["integration_id"] for row in rows}
         running = sa.select(audit.c.integration_id).where(audit.c.integration_id.in_(ids), audit.c.ended_at.is_(None))
-        known = set(connection.scalars(running))
+        # None of them ends before this is committed.
+        known = set(connection.scalars(running.with_for_update(read=True)))
         if kept := [row for row in rows if row["integration_id"] in known]:
             connection.execute(self._database.insert(audited_event).on_conflict_do_nothing(), kept)
+        lost = {(row["integration_id"], row["event_id"]) for row in rows if not row["was_known"]}
+        for name, count in collections.Counter(name for name, _ in lost if name not in known).items():
+            ended = audit.update().where(audit.c.integration_id == name, audit.c.ended_at.is_not(None))
+            connection.execute(ended.values(lost=audit.c.lost + count))
 
 
 def _not_delivered(connection: sa.Connection, this: sa.Row[t.Any]) -> sa.Select[t.Any]:
