@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import typing as t
 
 import pytest
@@ -18,6 +19,10 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
     from tests.shop.mariadb import MariaDb
+
+
+# As pytest is told in pyproject.toml: from some day on the SDK says of the oldest Python that it comes to its end.
+os.environ.setdefault("PYTHONWARNINGS", "ignore:Python 3:FutureWarning")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: t.Any) -> InParts | None:

@@ -52,8 +52,26 @@ def refusal(server: ScriptedHttp) -> str:
 
 def test_export_files_are_read_from_a_server(server: ScriptedHttp) -> None:
     assert read(server) == [EXPORT]
-    server.answers[FILE] = answer(404)
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_file_that_is_gone_is_none(server: ScriptedHttp, status: int) -> None:
+    server.answers[FILE] = answer(status)
     assert read(server) == [None]
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+@pytest.mark.parametrize("path", [PAGE, FILE])
+def test_what_the_server_only_does_not_give_is_not_taken_for_gone(server: ScriptedHttp, path: str, status: int) -> None:
+    """What such a file holds is not known, and must not be claimed."""
+    server.answers[path] = answer(status)
+    assert f": {status}" in refusal(server)
+
+
+@pytest.mark.parametrize("path", [PAGE, FILE])
+def test_a_server_that_hangs_up_is_not_one_without_the_file(server: ScriptedHttp, path: str) -> None:
+    server.answers[path] = b""
+    assert "cannot" in refusal(server)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -17,6 +17,8 @@ CALL_SECONDS, READ_SECONDS = 300, 60
 #: Bytes of an answer that is taken at once: a range of a file, or a page with links.
 LONGEST_ANSWER = 64 * 2**20
 PART_BYTES = 2**16
+#: HTTP's statuses that say that there is no such file.
+GONE = (404, 410)
 _NO_TEXT = re.compile(r"[^\x20-\x7e]|(?<=.{200}).")
 
 
@@ -32,9 +34,14 @@ def options(url: str) -> dict[str, t.Any]:
 def cause(error: Exception) -> Exception:
     """Return what fsspec has made a FileNotFoundError of, if the file may be there all the same, or else the error."""
     found: BaseException | None = error
-    while found is not None and not isinstance(found, (WebFileError, TimeoutError)):
+    while found is not None and not (isinstance(found, (WebFileError, TimeoutError)) or _is_no_answer(found)):
         found = found.__cause__ or found.__context__
-    return found or error
+    return t.cast("Exception | None", found) or error
+
+
+def _is_no_answer(error: BaseException) -> bool:
+    """Return whether this is aiohttp's error of another kind than that nothing is there."""
+    return type(error).__module__.startswith("aiohttp.") and getattr(error, "status", None) not in GONE
 
 
 async def _client(**settings: t.Any) -> aiohttp.ClientSession:
