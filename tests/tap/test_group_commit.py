@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import typing as t
 
@@ -109,6 +110,26 @@ def test_a_failed_commit_fails_its_whole_group_and_the_next_one_goes_on() -> Non
     assert store.groups == [[3]]
 
 
+@pytest.mark.parametrize("error", [None, StoreUnavailableError("down")])
+def test_what_needs_no_commit_goes_on_with_the_group_under_way_whatever_becomes_of_it(error: Exception | None) -> None:
+    async def add_one(store: Store) -> None:
+        commits: GroupCommit[int] = GroupCommit(store.commit, largest_group=10, most_waiting=2)
+        async with commits.running():
+            store.error = error
+            added = asyncio.create_task(commits.add(0))
+            await first_is_committing(store)
+            beside = [asyncio.create_task(commits.beside()) for _ in range(3)]
+            await asyncio.sleep(0)
+            # No more wait than entries may.
+            assert [task.done() for task in beside] == [False, False, True]
+            store.may_commit.set()
+            await asyncio.gather(*beside)
+            with contextlib.suppress(StoreUnavailableError):
+                await added
+
+    asyncio.run(add_one(Store()))
+
+
 def test_everything_accepted_is_committed_on_shutdown() -> None:
     async def stop(store: Store) -> None:
         commits: GroupCommit[int] = GroupCommit(store.commit, largest_group=1, most_waiting=10)
@@ -200,6 +221,34 @@ def test_what_the_loop_cannot_do_a_thread_does_and_the_loop_goes_on() -> None:
     store, loop = Store(), InLoop()
     asyncio.run(add_two())
     assert (loop.groups, store.groups) == ([[0], [1]], [[2]])
+
+
+def test_what_needs_no_commit_does_not_wait_where_no_group_is_under_way() -> None:
+    def is_held_up(commits: GroupCommit[int]) -> bool:
+        come = commits.beside()
+        try:
+            come.send(None)
+        except StopIteration:
+            return False
+        come.close()
+        return True
+
+    async def come_when_it_has_ended() -> None:
+        commits = in_loop(Store(), loop)
+        async with commits.running():
+            assert not is_held_up(commits)
+            added = asyncio.create_task(commits.add(0))
+            await asyncio.sleep(0.01)
+            assert is_held_up(commits)
+            loop.ended(None)
+            # Its entries have not heard of it yet.
+            assert not added.done()
+            assert not is_held_up(commits)
+            await added
+
+    loop = InLoop()
+    asyncio.run(come_when_it_has_ended())
+    assert loop.groups == [[0]]
 
 
 def test_a_group_under_way_in_the_loop_is_waited_for_on_shutdown() -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import select
+import socket
+import sqlite3
 import time
 import typing as t
 
@@ -16,6 +19,7 @@ from tap_newstore_fulfillment.landing.store import LandingStore
 from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT
 
 from tests.shop.plugin import Finished, run_plugin
+from tests.shop.raw_http import post_request, read_answer
 from tests.shop.receiver import Receiver
 from tests.tap.events import an_event, an_older_event
 from tests.tap.export_files import ExportDirectory, ExportTap, timestamps
@@ -78,6 +82,24 @@ def test_events_of_other_entities_are_answered_200_counted_by_name_and_nowhere_k
         assert "SECRET" not in receiver.process.output
     with contextlib.closing(LandingStore(database_url)) as store:
         assert (released(store), store.quarantine.count()) == ([10], 0)
+
+
+def test_an_event_of_another_entity_is_answered_with_the_group_under_way(tmp_path: Path) -> None:
+    with Receiver(tmp_path) as receiver, contextlib.closing(sqlite3.connect(tmp_path / "landing.db")) as other:
+        host, port = receiver.url.removeprefix("http://").split(":")
+        with contextlib.ExitStack() as resources:
+            connections = [
+                resources.enter_context(socket.create_connection((host, int(port)), CALL_SECONDS)) for _ in range(2)
+            ]
+            other.execute("BEGIN IMMEDIATE")
+            for connection, body in zip(connections, (an_event(10), AN_ORDER), strict=True):
+                connection.sendall(post_request(json.dumps(body).encode()))
+                # Asked later, answered later.
+                ignored = metrics(receiver, "newstore_events_ignored_total")
+            assert ignored == {"order.created": 1}
+            assert not select.select(connections, [], [], 0)[0]
+            other.rollback()
+            assert [read_answer(connection)[0] for connection in connections] == [200, 200]
 
 
 def test_no_sender_can_make_metrics_grow_without_end(tmp_path: Path) -> None:

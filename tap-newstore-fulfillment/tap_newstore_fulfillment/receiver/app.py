@@ -184,6 +184,8 @@ class _Receiver:
             await (self._deliveries.add((audit, event)) if audit else self._events.add(event))
         except OtherEntityError as other:
             self._metrics.count_ignored(other.event_name)
+            # Not sooner than events of ours: see there.
+            await self._events.beside()
         except EventRejectedError as reason:
             return await self._quarantine(request, body, str(reason))
         except StoreUnavailableError:

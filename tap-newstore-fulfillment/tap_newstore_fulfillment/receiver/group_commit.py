@@ -50,6 +50,9 @@ class GroupCommit(t.Generic[Entry]):
         self._most_waiting = most_waiting
         self._waiting: collections.deque[tuple[Entry, asyncio.Future[None]]] = collections.deque()
         self._is_told = False
+        #: How many entries have been added whose group has not ended, and who waits beside them.
+        self._under_way = 0
+        self._beside: list[asyncio.Future[None]] = []
         #: The event loop waits for no group.
         self._is_idle = asyncio.Event()
         self._is_idle.set()
@@ -71,7 +74,19 @@ class GroupCommit(t.Generic[Entry]):
             # Once a turn: what arrives in one turn of the loop goes together.
             self._is_told = True
             loop.call_soon(self._tell)
+        self._under_way += 1
         await done
+
+    async def beside(self) -> None:
+        """Return with the next group that ends, whatever becomes of it, or at once if none is under way.
+
+        Senders wait for each answer. One that gets its answer before all others sends again before all others, and
+        its next entry would have a transaction to itself.
+        """
+        if self._under_way and len(self._beside) < self._most_waiting:
+            done = asyncio.get_running_loop().create_future()
+            self._beside.append(done)
+            await done
 
     @contextlib.asynccontextmanager
     async def running(self) -> t.AsyncIterator[None]:
@@ -116,7 +131,7 @@ class GroupCommit(t.Generic[Entry]):
         # First the next group: the database need not wait for the answers.
         self._go_on()
         if work is None:
-            _settle(group, None)
+            self._settle(group, None)
 
     def _take(self) -> Group[Entry]:
         group: Group[Entry] = []
@@ -130,14 +145,33 @@ class GroupCommit(t.Generic[Entry]):
         while turn := self._turns.get():
             group, work = turn
             if group:
-                _tell_loop(loop, group, _error_of(work))
+                self._tell_loop(loop, group, _error_of(work))
             self._commit_waiting(loop)
         self._commit_waiting(loop)
 
     def _commit_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
         while group := self._take():
             entries = [entry for entry, _ in group]
-            _tell_loop(loop, group, _error_of(functools.partial(self._commit, entries)))
+            self._tell_loop(loop, group, _error_of(functools.partial(self._commit, entries)))
+
+    def _tell_loop(self, loop: asyncio.AbstractEventLoop, group: Group[Entry], error: Exception | None) -> None:
+        # A commit may end when the loop has: then nobody waits for it.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._settle, group, error)
+
+    def _settle(self, group: Group[Entry], error: Exception | None) -> None:
+        self._under_way -= len(group)
+        for _, done in group:
+            if done.done():
+                continue
+            if error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(error)
+        beside, self._beside = self._beside, []
+        for done in beside:
+            if not done.done():
+                done.set_result(None)
 
 
 def _nothing() -> None:
@@ -150,19 +184,3 @@ def _error_of(work: Callable[[], object]) -> Exception | None:
     except Exception as error:  # noqa: BLE001 - every waiting request gets the error
         return error
     return None
-
-
-def _tell_loop(loop: asyncio.AbstractEventLoop, group: Group[t.Any], error: Exception | None) -> None:
-    # A commit may end when the loop has: then nobody waits for it.
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(_settle, group, error)
-
-
-def _settle(group: Group[Entry], error: Exception | None) -> None:
-    for _, done in group:
-        if done.done():
-            continue
-        if error is None:
-            done.set_result(None)
-        else:
-            done.set_exception(error)
