@@ -15,6 +15,7 @@ import typing as t
 
 import sqlalchemy as sa
 
+from mapper_newstore_stock.ledger.database import has_any
 from mapper_newstore_stock.ledger.hidden import CLOCK_SKEW, HELD, IMPORT_WAIT, SETTLING, UNPROVEN
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import cut, cut_item, held_key, hidden_unit, lowered_key, on_hand, run, source
@@ -57,9 +58,11 @@ def account(ledger: Ledger, proofs: Proofs) -> dict[str, float]:
     if before is None:
         return {}
     found = list(_waiting(connection, before))
-    least, most = connection.execute(sa.select(sa.func.min(planned.c.gained), sa.func.max(planned.c.gained))).one()
-    if (most or 0) > 0:
-        found += _raised(connection, proofs)
+    gained = planned.c.gained
+    sums = (sa.func.coalesce(sa.func.sum(sa.case((gained > 0, part), else_=0)), 0) for part in (1, gained))
+    raised, units, least = connection.execute(sa.select(*sums, sa.func.min(gained))).one()
+    if raised:
+        found += _raised(connection, proofs, int(raised), int(units))
     if (least or 0) < 0:
         key = planned.c
         fallen = sa.select(*_key(key), sa.literal(ledger.run), -key.gained, key.vanished).where(key.gained < 0)
@@ -77,19 +80,20 @@ def _waiting(connection: sa.Connection, before: dt.datetime) -> Iterator[Found]:
         yield Found(before, IMPORT_WAIT, int(units), is_new=False)
 
 
-def _raised(connection: sa.Connection, proofs: Proofs) -> Iterator[Found]:
-    """Yield the units that this run's numbers bring back."""
-    _date(connection)
-    yield from _goods(connection)
+def _raised(connection: sa.Connection, proofs: Proofs, keys: int, units: int) -> Iterator[Found]:
+    """Yield the units that this run's numbers bring back: how many, of how many keys."""
+    if has_any(connection, sa.select(lowered_key.c.run)):
+        _date(connection, keys)
+    yield from _goods(connection, units)
     yield from _evidence(connection, proofs)
     connection.execute(dated.delete())
 
 
-def _goods(connection: sa.Connection) -> Iterator[Found]:
+def _goods(connection: sa.Connection, gained: int) -> Iterator[Found]:
     """Yield what no earlier run had taken out of its numbers, since the rows were read before."""
     read = {name: _started(connection, sa.literal(last)) for name, last in connection.execute(_last_reads())}
     newest = max(moment for moment in read.values() if moment)
-    rest = _goods_by_source(connection, several=len(read) > 1)
+    rest = _goods_by_source(connection, gained, several=len(read) > 1)
     key = planned.c
     back = sa.select(sa.func.coalesce(sa.func.sum(dated.c.units), 0)).where(same_key(dated.c, key)).scalar_subquery()
     rows = held_key.join(planned, same_key(held_key.c, key)).join(on_hand, same_key(on_hand.c, key))
@@ -102,17 +106,20 @@ def _goods(connection: sa.Connection) -> Iterator[Found]:
         yield Found(since_read, IMPORT_WAIT if since_read == newest else HELD, units)
 
 
-def _goods_by_source(connection: sa.Connection, *, several: bool) -> collections.Counter[str]:
+def _goods_by_source(connection: sa.Connection, gained: int, *, several: bool) -> collections.Counter[str]:
     """Return the units of goods by the source of their rows; of one source under ""."""
     goods: collections.Counter[str] = collections.Counter()
+    of_dated = sa.select(sa.func.coalesce(sa.func.sum(dated.c.units), 0))
+    if not several:
+        goods[""] = gained - int(connection.scalar(of_dated) or 0)
+        return goods
     for table, units, is_goods, sign in (
         (planned, planned.c.gained, planned.c.gained > 0, 1),
         (dated, dated.c.units, sa.true(), -1),
     ):
-        of_source: sa.ColumnElement[str] = on_hand.c.source if several else sa.literal("")
-        rows = table.join(on_hand, same_key(on_hand.c, table.c)) if several else table
-        sums = sa.select(of_source.label("source"), sa.func.sum(units)).select_from(rows).where(is_goods)
-        for name, count in connection.execute(sums.group_by(sa.text("source"))):
+        rows = table.join(on_hand, same_key(on_hand.c, table.c))
+        sums = sa.select(on_hand.c.source, sa.func.sum(units)).select_from(rows).where(is_goods)
+        for name, count in connection.execute(sums.group_by(on_hand.c.source)):
             goods[name] += sign * int(count)
     return goods
 
@@ -121,10 +128,14 @@ def _last_reads() -> sa.Select[tuple[str, int]]:
     return sa.select(source.c.name, source.c.read_run).where(source.c.read_run.is_not(None))
 
 
-def _date(connection: sa.Connection) -> None:
+def _date(connection: sa.Connection, keys: int) -> None:
     """Fill `dated` with the runs that lowered numbers by what evidence brings back now, and take it off `lowered_key`.
 
     The newest are taken first: older ones may be goods that were lost.
+
+    Args:
+        connection: The ledger's.
+        keys: How many are raised.
     """
     key, item, low = planned.c, cut_item.c, lowered_key.c
     grown = key.on_hand - item.on_hand
@@ -139,8 +150,7 @@ def _date(connection: sa.Connection) -> None:
             sa.func.coalesce(before, 0).label("before"),
         )
         .select_from(planned.join(lowered_key, same_key(key, low)).join(cut_item, last, isouter=True))
-        # Looked up one by one: the past of all keys grows with every run, those raised in one are few.
-        .where(key.gained > 0, sa.tuple_(*_key(low)).in_(sa.select(*_key(key)).where(key.gained > 0)))
+        .where(key.gained > 0, *_looked_up(connection, keys))
         .subquery()
     )
     each = fallen.c
@@ -153,6 +163,18 @@ def _date(connection: sa.Connection) -> None:
     connection.execute(lowered_key.delete().where(sa.tuple_(*_key(low), low.run).in_(used_up)))
     same = sa.and_(same_key(dated.c, low), dated.c.run == low.run, dated.c.rest > 0)
     connection.execute(lowered_key.update().where(same).values(units=dated.c.rest))
+
+
+def _looked_up(connection: sa.Connection, keys: int) -> list[sa.ColumnElement[bool]]:
+    """Return a condition by which the past of raised keys is looked up, unless there is less past than such keys.
+
+    The past of all keys grows with every run, and SQLite would go through it.
+    """
+    some = sa.select(lowered_key.c.run).limit(keys).subquery()
+    if (connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0) < keys:
+        return []
+    raised = sa.select(*_key(planned.c)).where(planned.c.gained > 0)
+    return [sa.tuple_(*_key(lowered_key.c)).in_(raised)]
 
 
 def _evidence(connection: sa.Connection, proofs: Proofs) -> Iterator[Found]:
