@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing as t
 
+import pytest
 from mapper_newstore_stock.run.erp_rows import INDEXED_ROWS
 
 from tests.mapper.shop_day import ShopDay, completed
@@ -40,6 +41,22 @@ def test_a_full_last_range_takes_no_more_keys(tmp_path: Path, database_url: str)
     day = a_day(tmp_path, database_url, keys=4, max_cut_items=1)
     cuts = day.run(completed(10, "SKU-0003", "SKU-0001"))
     assert [[*cut.quantities] for cut in cuts] == [[key(1), key(3)], [key(0)], [key(2)]]
+    assert day.run() == []
+
+
+@pytest.mark.parametrize("acknowledged", range(4))
+def test_a_first_run_fills_one_cut_after_the_other_and_only_those_newstore_lacks_go_out_again(
+    tmp_path: Path, database_url: str, acknowledged: int
+) -> None:
+    day = ShopDay(tmp_path, ledger_url=database_url, max_cut_items=3, negative_on_hand="zero")
+    keys = [(node, f"SKU-{number}") for node in ("DC01", "DC02") for number in range(4)]
+    day.erp.replace({key: (number - 1, None) for number, key in enumerate(reversed(keys))})
+    said = {key: max(len(keys) - number - 2, 0) for number, key in enumerate(keys)}
+    cuts = day.run(acknowledge=acknowledged)
+    assert [[*cut.quantities] for cut in cuts] == [keys[:3], keys[3:6], keys[6:]]
+    assert {key: quantity for cut in cuts for key, quantity in cut.quantities.items()} == said
+    again = [key for cut in day.run() for key in cut.quantities]
+    assert again == keys[acknowledged * 3 :]
     assert day.run() == []
 
 

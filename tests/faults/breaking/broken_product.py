@@ -13,7 +13,7 @@ from mapper_newstore_stock.ledger import quantities, tables
 from mapper_newstore_stock.ledger.proof import Proof, Proofs
 from mapper_newstore_stock.ledger.store import Ledger
 from mapper_newstore_stock.ledger.temporary_tables import planned
-from mapper_newstore_stock.run import planning, records, stock_run
+from mapper_newstore_stock.run import cut_writer, planning, records, stock_run
 from mapper_newstore_stock.run.candidates import Candidates
 from mapper_newstore_stock.run.cut_writer import CutWriter
 from mapper_newstore_stock.run.cuts import TimestampRange
@@ -194,7 +194,7 @@ def what_was_planned_counts_as_imported(patch: pytest.MonkeyPatch) -> None:
 
 
 def what_newstore_never_got_seems_imported(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(CutWriter, "_forget_numbers_not_sent", lambda *_: None)
+    patch.setattr(cut_writer, "forget_numbers_not_sent", lambda *_: None)
 
 
 def state_goes_out_before_the_import_ends(patch: pytest.MonkeyPatch) -> None:

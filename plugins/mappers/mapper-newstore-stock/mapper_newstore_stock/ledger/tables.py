@@ -180,7 +180,7 @@ held_key = sa.Table(
 #: in which the row may have changed since rows were last read. `sent_quantity`, `sent_cut`: NULL until the
 #: key is first sent; a number without a cut goes out again with the next run. `source`: whose row it is. `absence`:
 #: why the last list read has no usable row of the key ("": it has one).
-#: Written by: erp_rows (rows as read), absent_rows (absence), standing_rows (taken_at), cut_writer (sent_quantity,
+#: Written by: erp_rows (rows as read), absent_rows (absence), standing_rows (taken_at), sent_numbers (sent_quantity,
 #: sent_cut), repair (takes sent_cut away)
 on_hand = sa.Table(
     "on_hand",

@@ -11,14 +11,16 @@ import sqlalchemy as sa
 
 from mapper_newstore_stock.ledger.database import STREAMED, analyze, has_any, is_postgresql, temporary_index
 from mapper_newstore_stock.ledger.quantities import not_negative, same_key
-from mapper_newstore_stock.ledger.tables import completed_unit, cut, cut_item, on_hand
+from mapper_newstore_stock.ledger.tables import completed_unit, cut, cut_item
 from mapper_newstore_stock.ledger.temporary_tables import moved, pending, planned, without_row
 from mapper_newstore_stock.run.claims import Claims
 from mapper_newstore_stock.run.cuts import Cut, TimestampRange, sent_completions, split_along_timestamps
 from mapper_newstore_stock.run.held_keys import needs_no_row
+from mapper_newstore_stock.run.sent_numbers import forget_numbers_not_sent, note_sent, within
 
 if t.TYPE_CHECKING:
     from mapper_newstore_stock.ledger.store import Ledger
+    from mapper_newstore_stock.run.sent_numbers import Key
     from mapper_newstore_stock.state import Acknowledged
 
 logger = logging.getLogger("mapper-newstore-stock.planning")
@@ -75,7 +77,8 @@ class CutWriter:
             cuts = self._fill_split(carried, first, end, mark)
         self._fill_with_rest(rest, cuts, first, cuts[-1].end if cuts else end, mark)
         self._remember(cuts)
-        self._forget_numbers_not_sent(first)
+        note_sent(self._connection, cuts)
+        forget_numbers_not_sent(self._connection, self._acknowledged.cut, first)
         self._assign(carried, cuts)
         return cuts
 
@@ -174,16 +177,37 @@ class CutWriter:
             return
         if not cuts or cuts[-1].size >= self._max_items:
             cuts.append(Cut(first + len(cuts), None, 0, end, mark))
-        number: sa.ColumnElement[int] = sa.literal(cuts[-1].number)
-        taken = cuts[-1].size
+        number, taken = cuts[-1].number, cuts[-1].size
         total = taken + count
-        if total > self._max_items:
+        if total <= self._max_items:
+            self._insert_items(sa.literal(number), sa.select(rest), rest.c)
+        elif is_postgresql(self._connection):
             place = sa.func.row_number().over(order_by=[rest.c.fulfillment_node_id, rest.c.product_id]) - 1
-            number += (place + taken) // self._max_items
-        self._insert_items(number, sa.select(rest), rest.c)
+            self._insert_items(number + (place + taken) // self._max_items, sa.select(rest), rest.c)
+        else:
+            self._insert_one_by_one(rest, number, self._max_items - taken)
         cuts[-1] = dataclasses.replace(cuts[-1], size=min(total, self._max_items))
         for begun in range(self._max_items, total, self._max_items):
             cuts.append(Cut(first + len(cuts), None, min(total - begun, self._max_items), end, mark))
+
+    def _insert_one_by_one(self, rest: sa.Subquery, number: int, room: int) -> None:
+        """Fill cuts with the rest one after the other; SQLite takes three times as long to number all rows.
+
+        Args:
+            rest: The keys.
+            number: The first cut's.
+            room: How many keys it takes; all others take as many as a cut may have.
+        """
+        begin: Key | None = None
+        key = (rest.c.fulfillment_node_id, rest.c.product_id)
+        while True:
+            from_here = sa.select(rest).where(*within(rest.c, begin, None))
+            self._insert_items(sa.literal(number), from_here.limit(room), rest.c)
+            following = from_here.with_only_columns(*key).order_by(*key).offset(room).limit(1)
+            begin = self._connection.execute(following).one_or_none()
+            if begin is None:
+                return
+            number, room = number + 1, self._max_items
 
     def _insert_items(self, number: sa.ColumnElement[int], keys: sa.Select[t.Any], key: t.Any) -> int:
         query = keys.with_only_columns(
@@ -206,50 +230,12 @@ class CutWriter:
         return max((value for value in known if value is not None), default=None)
 
     def _remember(self, cuts: list[Cut]) -> None:
-        """Record the cuts and, in their order, what they say of each key: the last one counts."""
-        analyze(self._connection, cut_item, on_hand)
+        """Record the cuts."""
         for part in cuts:
             start, end = part.range or (None, None)
             values = {"run": self._ledger.run, "mark": part.mark, "size": part.size}
             values |= {"logical_timestamp_start": start, "logical_timestamp_end": end}
             self._connection.execute(cut.insert().values(cut=part.number, **values))
-            if part.range:
-                self._note_as_sent(cut_item.c.cut == part.number)
-        if not is_postgresql(self._connection) and self._has_each_row(cuts):
-            self._note_all_as_sent(cuts[0].number)
-            return
-        # No key is in two of the rest.
-        if rest := [part.number for part in cuts if not part.range]:
-            self._note_as_sent(cut_item.c.cut >= rest[0])
-
-    def _note_as_sent(self, items: sa.ColumnElement[bool]) -> None:
-        sent = {"sent_quantity": cut_item.c.quantity, "sent_cut": cut_item.c.cut}
-        self._connection.execute(on_hand.update().where(items, same_key(cut_item.c, on_hand.c)).values(sent))
-
-    def _has_each_row(self, cuts: list[Cut]) -> bool:
-        """Return whether there is one cut, of each row of the ERP, as on a first run; no cut has a key without one."""
-        if len(cuts) != 1 or cuts[0].range:
-            return False
-        return cuts[0].size == self._connection.scalar(sa.select(sa.func.count()).select_from(on_hand))
-
-    def _note_all_as_sent(self, number: int) -> None:
-        """Note a cut that has each row; SQLite needs a third of the time where it need not look for each item."""
-        item, by_row = cut_item.c, not_negative(on_hand.c.quantity)
-        self._connection.execute(on_hand.update().values(sent_quantity=by_row, sent_cut=number))
-        # Most items say what the ERP's row says.
-        others = sa.select(item.fulfillment_node_id, item.product_id).where(
-            item.cut == number, item.quantity != not_negative(item.on_hand)
-        )
-        quantity = sa.select(item.quantity).where(item.cut == number, same_key(item, on_hand.c)).scalar_subquery()
-        is_other = sa.tuple_(on_hand.c.fulfillment_node_id, on_hand.c.product_id).in_(others)
-        self._connection.execute(on_hand.update().where(is_other).values(sent_quantity=quantity))
-
-    def _forget_numbers_not_sent(self, first: int) -> None:
-        """Take rows without a number today out of cuts NewStore lacks: with this run's it would seem to have them."""
-        row, sent = on_hand.c, self._acknowledged.cut
-        if sent + 1 < first:
-            left = sa.and_(row.sent_cut > sent, row.sent_cut < first)
-            self._connection.execute(on_hand.update().where(left).values(sent_quantity=None, sent_cut=None))
 
     def _assign(self, carried: sa.ColumnElement[bool], cuts: list[Cut]) -> None:
         """Note which cut carries each unit; the ranges of one run do not overlap.
