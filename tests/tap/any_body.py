@@ -19,7 +19,23 @@ OLDER = {
 }
 MOVING = {*OLDER.values()}
 INT64 = st.integers(-(2**63) + 1, 2**63 - 1)
-TEXTS = ["", "\x00", "\ud800", "x" * 300, "ﷺ", "2025-03-04T09:15:02Z", "0001-01-01T00:00:00", "demo", "SKU-1", ASSIGNED]
+#: What no id has: control characters, and what ends a line for some readers.
+CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+TEXTS = [
+    "",
+    "\x00",
+    "a\x7f",
+    "a\x85b",
+    "a\u2028b",
+    "\ud800",
+    "x" * 300,
+    "ﷺ",
+    "2025-03-04T09:15:02Z",
+    "0001-01-01T00:00:00",
+    "demo",
+    "SKU-1",
+    ASSIGNED,
+]
 SCALARS = (
     st.none()
     | st.booleans()
@@ -146,7 +162,7 @@ def readable_timestamp(payload: dict[str, t.Any]) -> int | None:
 def has_all_stock_needs(body: bytes) -> bool:
     """Return whether a body is an event of ours with the four things stock needs, and with a tenant if it says one."""
     found = named(body)
-    if not found or not is_ours(found[0]) or len(found[0]) > 255 or re.search(r"[\x00-\x1f]", found[0]):
+    if not found or not is_ours(found[0]) or len(found[0]) > 255 or re.search(f"[{CONTROL}]", found[0]):
         return False
     name, payload = found
     tenant = json.loads(body).get("tenant")
@@ -168,5 +184,5 @@ def _names(value: t.Any) -> bool:
     """Return whether a value names a location, a product or a tenant."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return (isinstance(value, int) or math.isfinite(value)) and len(str(value)) <= 255
-    is_plain = isinstance(value, str) and re.fullmatch(r"[^\x00-\x1f\ud800-\udfff]{1,255}", value) is not None
+    is_plain = isinstance(value, str) and re.fullmatch(rf"[^{CONTROL}\ud800-\udfff]{{1,255}}", value) is not None
     return is_plain and len(value.encode()) <= 3 * 255
