@@ -52,10 +52,12 @@ class AcceptFailures:
 
 
 class ReceiverServer(uvicorn.Server):
-    """uvicorn, with a loop that fails quietly."""
+    """uvicorn, with a loop that fails quietly; it may be told to end before it has begun."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen."""
+        """Begin to listen, unless it has been told to end."""
+        if self.should_exit:
+            return
         asyncio.get_running_loop().set_exception_handler(AcceptFailures())
         await super().startup(sockets)
 
@@ -87,7 +89,13 @@ def serve(app: Starlette, listeners: Sequence[socket.socket]) -> None:
     # Imported code stays: a garbage collection that scans it all would delay answers by 50 ms.
     gc.collect()
     gc.freeze()
-    ReceiverServer(config).run(sockets=list(listeners))
+    server = ReceiverServer(config)
+    # Ended in the middle of making its loop, a process would leave a traceback.
+    before = signal.signal(signal.SIGTERM, server.handle_exit)
+    try:
+        server.run(sockets=list(listeners))
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _end(_number: int, _frame: object) -> t.NoReturn:
