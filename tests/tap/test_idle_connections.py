@@ -15,6 +15,7 @@ import typing as t
 import urllib.parse
 
 import pytest
+import requests
 from tap_newstore_fulfillment.receiver.serving import AcceptFailures
 
 from tests.shop.raw_http import post_request, read_answer, send
@@ -183,8 +184,8 @@ def test_a_locked_store_holds_up_no_shutdown(tmp_path: Path) -> None:
         senders = [opened.enter_context(connect(receiver.url)) for _ in range(2)]
         for sender in senders:
             sender.sendall(WHOLE)
-            # Each in a transaction of its own.
-            time.sleep(0.5)
+            # Each in a transaction of its own: what is asked later is answered later.
+            assert requests.get(f"{receiver.url}/metrics", timeout=CALL_SECONDS).ok
         begun = time.monotonic()
         assert receiver.process.stop() == 0
         assert time.monotonic() - begun < 8

@@ -181,7 +181,8 @@ class CutWriter:
         total = taken + count
         if total <= self._max_items:
             self._insert_items(sa.literal(number), sa.select(rest), rest.c)
-        elif is_postgresql(self._connection):
+        elif is_postgresql(self._connection) or isinstance(rest.element, sa.CompoundSelect):
+            # No index has these keys in order: they are sorted once, not for each cut.
             place = sa.func.row_number().over(order_by=[rest.c.fulfillment_node_id, rest.c.product_id]) - 1
             self._insert_items(number + (place + taken) // self._max_items, sa.select(rest), rest.c)
         else:

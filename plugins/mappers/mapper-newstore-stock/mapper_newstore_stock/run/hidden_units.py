@@ -109,9 +109,8 @@ def _goods(connection: sa.Connection, gained: int) -> Iterator[Found]:
 def _goods_by_source(connection: sa.Connection, gained: int, *, several: bool) -> collections.Counter[str]:
     """Return the units of goods by the source of their rows; of one source under ""."""
     goods: collections.Counter[str] = collections.Counter()
-    of_dated = sa.select(sa.func.coalesce(sa.func.sum(dated.c.units), 0))
     if not several:
-        goods[""] = gained - int(connection.scalar(of_dated) or 0)
+        goods[""] = gained - int(connection.scalar(sa.select(sa.func.sum(dated.c.units))) or 0)
         return goods
     for table, units, is_goods, sign in (
         (planned, planned.c.gained, planned.c.gained > 0, 1),
