@@ -12,7 +12,7 @@ from tap_newstore_fulfillment.errors import StoreUnavailableError
 from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing import loop_adds
 from tap_newstore_fulfillment.landing.database import WRITER_LOCK
-from tap_newstore_fulfillment.landing.loop_adds import LOCK_NOT_AVAILABLE
+from tap_newstore_fulfillment.landing.loop_writes import LOCK_NOT_AVAILABLE, LoopConnection
 from tap_newstore_fulfillment.landing.store import LandingStore
 from tap_newstore_fulfillment.landing.tables import FAR_AHEAD
 
@@ -21,6 +21,7 @@ from tests.tap.events import an_event
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from tap_newstore_fulfillment.events import FulfillmentEvent
     from tap_newstore_fulfillment.landing.loop_adds import Outcome
@@ -42,6 +43,21 @@ def store(url: str) -> Iterator[LandingStore]:
     store = open_for_loop(url)
     yield store
     store.close()
+
+
+@pytest.fixture
+def any_store(database_url: str) -> Iterator[LandingStore]:
+    store = open_for_loop(database_url)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def other_url(database_url: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return another new database of the same kind."""
+    if database_url.startswith("sqlite"):
+        return f"sqlite:///{tmp_path / 'other.db'}"
+    return t.cast("PostgreSql", request.getfixturevalue("postgresql")).new_database()
 
 
 @pytest.fixture(autouse=True)
@@ -74,10 +90,35 @@ def outcomes(store: LandingStore, *groups: Sequence[FulfillmentEvent]) -> list[O
     return asyncio.run(store_them())
 
 
+def lose_while_idle(store: LandingStore, lose: Callable[[], object]) -> None:
+    """Let an event loop store an event, lose what it stored it with, and wait until it has seen that."""
+
+    async def store_and_lose() -> None:
+        begin = store.in_loop()
+        assert begin
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        begin([event(2)], outcome.set_result)
+        assert not callable(await outcome)
+        await asyncio.to_thread(lose)
+        for _ in range(1000):
+            if store.in_loop() is None:
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("nobody has seen that it is gone")
+
+    asyncio.run(store_and_lose())
+
+
 def by_thread(outcome: Outcome) -> int:
     """Do what is left to a thread; return how many events it calls new."""
     assert callable(outcome)
     return outcome().total()
+
+
+def loops_connection(store: LandingStore) -> LoopConnection:
+    connection = store._loop_adds._connection
+    assert isinstance(connection, LoopConnection)
+    return connection
 
 
 def kept(url: str) -> list[tuple[int, str]]:
@@ -89,14 +130,15 @@ def kept(url: str) -> list[tuple[int, str]]:
     return found
 
 
-def test_both_ways_store_and_count_the_same(store: LandingStore, postgresql: PostgreSql, url: str) -> None:
-    groups = [[event(2, product="Bär")], [event(2, product="Bär"), event(3)], [event(3)]]
-    found = outcomes(store, *groups)
-    other = open_for_loop(other_url := postgresql.new_database())
+def test_both_ways_store_and_count_the_same(any_store: LandingStore, database_url: str, other_url: str) -> None:
+    assigned = check_event(json.dumps(an_event(4, name="fulfillment_request.assigned")).encode())
+    groups = [[event(2, product="Bär")], [event(2, product="Bär"), event(3), assigned], [event(3)]]
+    found = outcomes(any_store, *groups)
+    other = open_for_loop(other_url)
     assert found == [other.add(group) for group in groups]
     other.close()
-    assert kept(url) == kept(other_url)
-    assert [at for at, _ in kept(url)] == [1, 2, 3]
+    assert kept(database_url) == kept(other_url)
+    assert [at for at, _ in kept(database_url)] == [1, 2, 3, 4]
 
 
 def test_a_group_larger_than_the_socket_takes_at_once_is_stored_whole(store: LandingStore, url: str) -> None:
@@ -108,20 +150,20 @@ def test_a_group_larger_than_the_socket_takes_at_once_is_stored_whole(store: Lan
     assert kept(url)[1:] == [(one.logical_timestamp, one.body) for one in group]
 
 
-def test_what_takes_more_than_one_statement_is_left_to_a_thread(store: LandingStore, url: str) -> None:
-    far, others = outcomes(store, [event(10**15)], [event(2), event(3, tenant="other")])
+def test_what_takes_more_than_one_statement_is_left_to_a_thread(any_store: LandingStore, database_url: str) -> None:
+    far, others = outcomes(any_store, [event(10**15)], [event(2), event(3, tenant="other")])
     # It is stored, and said to be far ahead.
     assert by_thread(far) == 1
-    assert [entry.kind for entry in store.quarantine.list()] == [FAR_AHEAD]
+    assert [entry.kind for entry in any_store.quarantine.list()] == [FAR_AHEAD]
     assert by_thread(others) == 1
-    assert [at for at, _ in kept(url)] == [1, 10**15, 2]
+    assert [at for at, _ in kept(database_url)] == [1, 10**15, 2]
 
 
-def test_a_tenant_set_elsewhere_is_heeded(store: LandingStore, url: str) -> None:
-    LandingStore(url, tenant="other").close()
-    (outcome,) = outcomes(store, [event(2, tenant="demo")])
+def test_a_tenant_set_elsewhere_is_heeded(any_store: LandingStore, database_url: str) -> None:
+    LandingStore(database_url, tenant="other").close()
+    (outcome,) = outcomes(any_store, [event(2, tenant="demo")])
     by_thread(outcome)
-    assert {at for at, _ in kept(url) if at > 0} == set()
+    assert {at for at, _ in kept(database_url) if at > 0} == set()
 
 
 def test_after_a_lost_connection_a_thread_stores_the_group_and_the_loop_the_next(store: LandingStore, url: str) -> None:
@@ -150,21 +192,7 @@ def test_after_a_lost_connection_a_thread_stores_the_group_and_the_loop_the_next
 def test_a_connection_that_is_lost_while_idle_costs_no_event(own_postgresql: PostgreSql) -> None:
     url = own_postgresql.new_database()
     other = open_for_loop(url)
-
-    async def lose_it_while_idle() -> None:
-        begin = other.in_loop()
-        assert begin
-        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        begin([event(2)], outcome.set_result)
-        assert not callable(await outcome)
-        await asyncio.to_thread(own_postgresql.restart)
-        for _ in range(1000):
-            if other.in_loop() is None:
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError("nobody has seen that the connection is gone")
-
-    asyncio.run(lose_it_while_idle())
+    lose_while_idle(other, own_postgresql.restart)
     other.add([event(3)])
     assert not callable(outcomes(other, [event(4)])[0])
     other.close()
@@ -175,9 +203,7 @@ def test_a_lock_that_is_not_to_be_had_is_waited_for_once(store: LandingStore, ur
     engine = sa.create_engine(url)
     hold = sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": WRITER_LOCK}
     # What the store's connection asks of a lock is 10 s; a test need not wait as long.
-    connection = store._loop_adds._connection
-    assert connection
-    connection._libpq.exec_(b"SET lock_timeout = '100ms'")
+    loops_connection(store)._libpq.exec_(b"SET lock_timeout = '100ms'")
     with engine.begin() as other:
         other.execute(*hold)
         (outcome,) = outcomes(store, [event(2)])
@@ -190,9 +216,7 @@ def test_a_lock_that_is_not_to_be_had_is_waited_for_once(store: LandingStore, ur
 
 
 def test_a_server_that_takes_no_writes_any_more_is_left(store: LandingStore, url: str) -> None:
-    connection = store._loop_adds._connection
-    assert connection
-    connection._libpq.exec_(b"SET default_transaction_read_only = on")
+    loops_connection(store)._libpq.exec_(b"SET default_transaction_read_only = on")
     (outcome,) = outcomes(store, [event(2)])
     assert store.in_loop() is None
     assert by_thread(outcome) == 1
@@ -213,23 +237,23 @@ def test_what_the_database_cannot_hold_is_left_to_a_thread(
 
 
 def test_what_nobody_foresaw_after_storing_is_left_to_a_thread(
-    store: LandingStore, url: str, monkeypatch: pytest.MonkeyPatch
+    any_store: LandingStore, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_arguments: object) -> None:
         raise KeyError("nobody foresaw it")
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "look_after", fail)
-        (outcome,) = outcomes(store, [event(2)])
+        patch.setattr(any_store, "look_after", fail)
+        (outcome,) = outcomes(any_store, [event(2)])
     assert by_thread(outcome) == 0
-    assert [at for at, _ in kept(url)] == [1, 2]
+    assert [at for at, _ in kept(database_url)] == [1, 2]
 
 
-def test_a_connection_that_was_closed_stores_nothing(store: LandingStore) -> None:
-    begin = store.in_loop()
+def test_a_way_that_was_closed_stores_nothing(any_store: LandingStore) -> None:
+    begin = any_store.in_loop()
     assert begin
     found: list[Outcome] = []
-    store._loop_adds.close()
+    any_store._loop_adds.close()
     begin([event(2)], found.append)
     assert by_thread(found[0]) == 1
 

@@ -14,6 +14,7 @@ import zlib
 
 import pytest
 import requests
+from tap_newstore_fulfillment.landing.tables import FAR_AHEAD
 
 from tests.shop.raw_http import H2C, post_request, read_answer, send
 from tests.shop.receiver import Receiver
@@ -59,7 +60,8 @@ def kept(landed: t.Callable[[str], list[t.Any]], at: int) -> bool:
 
 
 def quarantined(landed: t.Callable[[str], list[t.Any]]) -> int:
-    return int(landed("SELECT count(*) FROM quarantine")[0][0])
+    # Which event is far ahead depends on which tests were here before.
+    return int(landed(f"SELECT count(*) FROM quarantine WHERE kind <> '{FAR_AHEAD}'")[0][0])
 
 
 def answers(receiver: Receiver) -> dict[str, int]:

@@ -20,6 +20,12 @@ CONNECT_SECONDS = 5
 PRESENCE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 SESSION = "target_session_attrs"
 READ_ONLY = "25006"
+#: SQLite: readers work beside the writer, and a commit returns only when it is on disk.
+SQLITE_SESSION = (
+    f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+)
 #: What libpq says of a server that target_session_attrs leaves out.
 NOT_THE_PRIMARY = ("session is read-only", "server is in hot standby mode")
 STANDBY = "no server there takes writes: what answers is a standby, or read-only"
@@ -82,11 +88,9 @@ def short(error: Exception) -> str:
 
 
 def _make_durable(connection: t.Any, _record: object) -> None:
-    """Let readers work beside the writer, and return from a commit only when it is on disk."""
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
+    for statement in SQLITE_SESSION:
+        cursor.execute(statement)
     cursor.close()
 
 

@@ -33,6 +33,7 @@ from tap_newstore_fulfillment.landing.connections import (
     short,
 )
 from tap_newstore_fulfillment.landing.driver_writes import execute_alone
+from tap_newstore_fulfillment.landing.inserts import COUNT_NEW_ON_SQLITE, INSERT_ON_POSTGRESQL, INSERT_ON_SQLITE
 from tap_newstore_fulfillment.landing.loop_writes import LoopConnection
 from tap_newstore_fulfillment.landing.moved import REFUSES
 from tap_newstore_fulfillment.landing.opening import existing_version, looking, open_schema
@@ -40,9 +41,11 @@ from tap_newstore_fulfillment.landing.tables import SCHEMA_VERSION, landing_stor
 from tap_newstore_fulfillment.landing.upgrade import brought_from, is_older
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from sqlalchemy.dialects import postgresql, sqlite
+
+    from tap_newstore_fulfillment.landing.loop_process import LoopProcess
 
 #: An arbitrary number: writers on PostgreSQL queue on this advisory lock.
 WRITER_LOCK = 0x6E657773746F7265
@@ -149,14 +152,16 @@ class LandingDatabase:
         with self._unavailable("did not take it"):
             return execute_alone(self._alone, statement, parameters)
 
-    def connect_loop(self, statements: Sequence[str]) -> LoopConnection | None:
-        """Return a connection for an event loop that executes these statements; None: this database has none now."""
-        if self._alone.dialect.driver != "psycopg":
-            return None
-        try:
-            return LoopConnection(self._alone, statements)
-        except (sa.exc.SQLAlchemyError, self._driver.Error, ConnectionError):
-            return None
+    def connect_loop(self) -> LoopConnection | LoopProcess | None:
+        """Return what stores groups of events for an event loop; None: there is no way to do so now."""
+        with contextlib.suppress(sa.exc.SQLAlchemyError, self._driver.Error, OSError):
+            if self._alone.dialect.driver == "psycopg":
+                return LoopConnection(self._alone, (INSERT_ON_POSTGRESQL, WAIT_FOR_STANDBY))
+            if self._file is not None:
+                from tap_newstore_fulfillment.landing.loop_process import LoopProcess  # noqa: PLC0415 - not for a tap
+
+                return LoopProcess(self._alone, {INSERT_ON_SQLITE: COUNT_NEW_ON_SQLITE})
+        return None
 
     @contextlib.contextmanager
     def reading(self, *, aside: bool = False) -> Iterator[sa.Connection]:
@@ -227,13 +232,11 @@ class LandingDatabase:
 
     def _identity(self) -> tuple[int, int] | None:
         """Return which file on disk a SQLite store is; None: it is no file, or not there."""
-        if self.is_postgresql or not self._engine.url.database:
-            return None
-        try:
-            found = pathlib.Path(self._engine.url.database).stat()
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
+        with contextlib.suppress(OSError):
+            if self._engine.url.database and not self.is_postgresql:
+                found = pathlib.Path(self._engine.url.database).stat()
+                return found.st_dev, found.st_ino
+        return None
 
     @contextlib.contextmanager
     def _unavailable(self, what: str) -> Iterator[None]:

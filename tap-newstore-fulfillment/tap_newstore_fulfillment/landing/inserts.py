@@ -29,6 +29,11 @@ NEWEST_ON_SQLITE = """
 SELECT event_name FROM fulfillment_event WHERE event_id IN (SELECT json_extract(value, '$[0]') FROM json_each(?))
 ORDER BY position DESC LIMIT ?
 """
+# Right after INSERT_ON_SQLITE, in its transaction: what was new has the highest positions.
+COUNT_NEW_ON_SQLITE = """
+SELECT event_name, count(*), (SELECT tenant FROM landing_store)
+FROM (SELECT event_name FROM fulfillment_event ORDER BY position DESC LIMIT changes()) GROUP BY event_name
+"""
 # The sort needs all of its input, and so the lock, before the first position is assigned.
 INSERT_ON_POSTGRESQL = """
 WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(%s::bigint)), added AS (

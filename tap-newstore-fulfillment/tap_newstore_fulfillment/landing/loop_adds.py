@@ -1,4 +1,4 @@
-"""Stores events for an event loop, which waits for PostgreSQL itself where one statement does it all."""
+"""Stores events for an event loop, which waits for the database itself where one statement does it all."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import typing as t
 from tap_newstore_fulfillment.errors import StoreUnavailableError
 from tap_newstore_fulfillment.landing.added import Added
 from tap_newstore_fulfillment.landing.database import WAIT_FOR_STANDBY, WRITER_LOCK
-from tap_newstore_fulfillment.landing.inserts import INSERT_ON_POSTGRESQL, as_json
-from tap_newstore_fulfillment.landing.loop_writes import Failed, LoopConnection
+from tap_newstore_fulfillment.landing.inserts import INSERT_ON_POSTGRESQL, INSERT_ON_SQLITE, as_json
+from tap_newstore_fulfillment.landing.loop_writes import Failed
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +18,8 @@ if t.TYPE_CHECKING:
     from tap_newstore_fulfillment.events import FulfillmentEvent
     from tap_newstore_fulfillment.landing.database import LandingDatabase
     from tap_newstore_fulfillment.landing.far_ahead import FarAhead
-    from tap_newstore_fulfillment.landing.loop_writes import Rows
+    from tap_newstore_fulfillment.landing.loop_process import LoopProcess
+    from tap_newstore_fulfillment.landing.loop_writes import LoopConnection, Rows
     from tap_newstore_fulfillment.landing.tenancy import Tenancy
 
     #: What was new; or what a thread has to do yet, or instead, and returns that.
@@ -27,10 +28,6 @@ if t.TYPE_CHECKING:
 
 #: After a connection was lost, or could not be had.
 SECONDS_BETWEEN_TRIES = 5.0
-#: PostgreSQL's code for a lock that was not to be had in time; a thread would wait as long again.
-LOCK_NOT_AVAILABLE = "55P03"
-#: Classes of codes that speak of the data; all others, of the connection or the server it leads to.
-OF_DATA = ("22", "23")
 
 
 class AnyStore(t.Protocol):
@@ -58,7 +55,7 @@ class LoopAdds:
         self._tenancy = tenancy
         self._far_ahead = far_ahead
         self._store = store
-        self._connection: LoopConnection | None = None
+        self._connection: LoopConnection | LoopProcess | None = None
         self._is_wanted = False
         self._tried_at = -SECONDS_BETWEEN_TRIES
 
@@ -72,7 +69,7 @@ class LoopAdds:
         if not self._is_wanted or self.is_ready() or time.monotonic() - self._tried_at < SECONDS_BETWEEN_TRIES:
             return
         self._tried_at = time.monotonic()
-        self._connection = self._database.connect_loop((INSERT_ON_POSTGRESQL, WAIT_FOR_STANDBY))
+        self._connection = self._database.connect_loop()
 
     def close(self) -> None:
         """Close the connection."""
@@ -84,15 +81,18 @@ class LoopAdds:
         if self._connection is None or not self._is_plain(events):
             ended(functools.partial(self._store.add, events))
             return
-        parameters = (WRITER_LOCK, None, as_json(events))
-        self._connection.begin(INSERT_ON_POSTGRESQL, parameters, functools.partial(self._stored, events, ended))
+        stored = functools.partial(self._stored, events, ended)
+        if self._database.is_postgresql:
+            self._connection.begin(INSERT_ON_POSTGRESQL, (WRITER_LOCK, None, as_json(events)), stored)
+        else:
+            self._connection.begin(INSERT_ON_SQLITE, (None, as_json(events)), stored)
 
     def _stored(self, events: Sequence[FulfillmentEvent], ended: OnOutcome, answer: Rows | Failed) -> None:
         if isinstance(answer, Failed):
             ended(self._instead(events, answer))
             return
         added = Added({str(name): int(count or 0) for name, count, _ in answer})
-        if added.total() == len(events) or self._connection is None:
+        if added.total() == len(events) or self._connection is None or not self._database.is_postgresql:
             ended(self._outcome(events, added, answer))
             return
 
@@ -128,8 +128,8 @@ class LoopAdds:
         return added
 
     def _instead(self, events: Sequence[FulfillmentEvent], failed: Failed) -> Callable[[], Added]:
-        if failed.sqlstate != LOCK_NOT_AVAILABLE:
-            if not failed.sqlstate.startswith(OF_DATA):
+        if not failed.is_locked:
+            if failed.is_lost:
                 self.close()
             return functools.partial(self._store.add, events)
 

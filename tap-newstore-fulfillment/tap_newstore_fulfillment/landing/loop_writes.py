@@ -22,18 +22,24 @@ if t.TYPE_CHECKING:
 COMMAND_OK, TUPLES_OK = 1, 2
 #: libpq's PG_DIAG_SQLSTATE.
 SQLSTATE = ord("C")
+#: PostgreSQL's code for a lock that was not to be had in time.
+LOCK_NOT_AVAILABLE = "55P03"
+#: Classes of codes that speak of the data; all others, of the connection or the server it leads to.
+OF_DATA = ("22", "23")
 
 
 class Failed(t.NamedTuple):
-    """A statement that was not executed, as far as is known.
+    """What was not executed, as far as is known.
 
     Attributes:
-        sqlstate: PostgreSQL's code; empty: the connection was lost, or no standby may have the commit.
-        reason: The server's words.
+        reason: The database's words.
+        is_locked: A lock was not to be had in time; a thread would wait as long again.
+        is_lost: The way there is lost, or leads to a server that takes no writes: the next would fare no better.
     """
 
-    sqlstate: str
     reason: str
+    is_locked: bool = False
+    is_lost: bool = False
 
 
 class LoopConnection:
@@ -80,7 +86,7 @@ class LoopConnection:
             ended: Called once.
         """
         if not self.is_open:
-            ended(Failed("", "the connection is closed"))
+            ended(Failed("the connection is closed", is_lost=True))
             return
         self._ended, self._result = ended, None
         loop = asyncio.get_running_loop()
@@ -131,16 +137,17 @@ class LoopConnection:
     def _answer(self) -> Rows | Failed:
         result = self._result
         if self._connection.info.pop(NOT_REPLICATED, False):
-            return Failed("", "a standby may not have it")
+            return Failed("a standby may not have it", is_lost=True)
         if result is None or result.status not in (COMMAND_OK, TUPLES_OK):
-            state = result and result.error_field(SQLSTATE)
-            return Failed(_text(state) or "", str(result and result.get_error_message()).strip())
+            state = _text(result and result.error_field(SQLSTATE)) or ""
+            reason = str(result and result.get_error_message()).strip()
+            return Failed(reason, is_locked=state == LOCK_NOT_AVAILABLE, is_lost=not state.startswith(OF_DATA))
         columns = range(result.nfields)
         return [tuple(_text(result.get_value(row, column)) for column in columns) for row in range(result.ntuples)]
 
     def _fail(self, error: Exception) -> None:
         self.close()
-        self._end(Failed("", str(error).strip()))
+        self._end(Failed(str(error).strip(), is_lost=True))
 
     def _end(self, answer: Rows | Failed) -> None:
         ended, self._ended = self._ended, None

@@ -21,6 +21,8 @@ class JoinedWrites:
         self._transport = transport
         self._loop = loop
         self._written: list[bytes] = []
+        # Asked for with every request; what is looked up below costs an exception.
+        self.is_closing = transport.is_closing
 
     def __getattr__(self, name: str) -> t.Any:
         return getattr(self._transport, name)

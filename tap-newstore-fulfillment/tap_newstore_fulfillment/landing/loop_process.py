@@ -1,0 +1,133 @@
+"""Writes to SQLite that an event loop waits for itself: a process of its own makes them.
+
+A thread would wait several times for its turn at the GIL, which the busy loop holds: longer than SQLite needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import subprocess
+import sys
+import typing as t
+
+import sqlalchemy as sa
+
+from tap_newstore_fulfillment.landing import sqlite_process
+from tap_newstore_fulfillment.landing.connections import CONNECT_SECONDS, SQLITE_SESSION
+from tap_newstore_fulfillment.landing.loop_writes import Failed
+from tap_newstore_fulfillment.landing.sqlite_process import Opening, Request
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tap_newstore_fulfillment.landing.loop_writes import Rows
+    from tap_newstore_fulfillment.landing.sqlite_process import Answer
+
+#: Characters of a transaction's parameters: what a socket takes at once, so that the event loop never waits for that.
+LARGEST = 2**15
+#: SQLAlchemy's event.
+DISPOSED = "engine_disposed"
+#: How long the process may take to end when nothing is asked of it any more.
+END_SECONDS = 1.0
+
+
+class LoopProcess:
+    """A process that runs a transaction at a time, and what calls back in the event loop when one has ended.
+
+    Made in any thread; all the rest is for the event loop's.
+
+    Args:
+        engine: Of a SQLite file. When it is disposed of, which any thread may do, the process ends: the file is closed.
+        questions: What will be executed, and what is asked about it in the same transaction.
+
+    Attributes:
+        is_open: It can be used.
+
+    Raises:
+        OSError: the process cannot be started, or does not open the database.
+    """
+
+    def __init__(self, engine: sa.Engine, questions: Mapping[str, str]) -> None:
+        self._questions = questions
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended: Callable[[Rows | Failed], None] | None = None
+        self._pipe, theirs = multiprocessing.Pipe()
+        with theirs:
+            descriptor = theirs.fileno()
+            # It sees nothing of this package's environment, and starts in a fraction of the time.
+            program = [sys.executable, "-I", "-S", sqlite_process.__file__, str(descriptor)]
+            quiet = subprocess.DEVNULL
+            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, and a file of this package
+                program, pass_fds=[descriptor], stdin=quiet, stdout=quiet, stderr=quiet
+            )
+        self.is_open = True
+        self._engine = engine
+        sa.event.listen(engine, DISPOSED, self._kill)
+        arguments, options = engine.dialect.create_connect_args(engine.url)
+        try:
+            self._pipe.send(Opening(arguments=arguments, options=options, session=SQLITE_SESSION))
+            if not self._pipe.poll(CONNECT_SECONDS):
+                raise TimeoutError("the process does not open the database")
+            self._pipe.recv()
+        except (OSError, EOFError) as error:
+            self.close()
+            raise OSError("the process does not open the database") from error
+
+    def begin(self, statement: str, parameters: Sequence[object], ended: Callable[[Rows | Failed], None]) -> None:
+        """Begin a transaction, as `LoopConnection.begin` does; its rows are those of the statement's question."""
+        if not self.is_open:
+            ended(Failed("the process has ended", is_lost=True))
+            return
+        if sum(len(value) for value in parameters if isinstance(value, str)) > LARGEST:
+            ended(Failed("it is too large for this way"))
+            return
+        self._ended = ended
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._loop = loop
+            loop.add_reader(self._pipe.fileno(), self._read)
+        try:
+            self._pipe.send(Request(statement=statement, parameters=parameters, question=self._questions[statement]))
+        except OSError:
+            self._fail()
+
+    def close(self) -> None:
+        """End the process; nothing is called any more for what is under way."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        sa.event.remove(self._engine, DISPOSED, self._kill)
+        if self._loop and not self._loop.is_closed():
+            self._loop.remove_reader(self._pipe.fileno())
+        self._loop = None
+        self._pipe.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_SECONDS)
+            return
+        self._process.kill()
+        self._process.wait()
+
+    def _kill(self, _engine: sa.Engine) -> None:
+        self._process.kill()
+
+    def _read(self) -> None:
+        try:
+            answer: Answer = self._pipe.recv()
+        except (OSError, EOFError):
+            self._fail()
+            return
+        if answer["error"] is None:
+            self._end(answer["rows"])
+        else:
+            self._end(Failed(answer["error"], is_locked=answer["is_locked"], is_lost=answer["is_lost"]))
+
+    def _fail(self) -> None:
+        self.close()
+        self._end(Failed("the process has ended", is_lost=True))
+
+    def _end(self, answer: Rows | Failed) -> None:
+        ended, self._ended = self._ended, None
+        if ended:
+            ended(answer)

@@ -1,0 +1,92 @@
+"""The process that writes to SQLite for an event loop (see `loop_process`): a program that needs no package.
+
+Its one argument is a connection of `multiprocessing`. What comes first says how to open the database; then each message
+is a transaction. When the other side has gone, it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sqlite3
+import sys
+import typing as t
+from multiprocessing.connection import Connection
+
+Row = tuple[str | None, ...]
+
+
+class Opening(t.TypedDict):
+    """How to open the database: what `sqlite3.connect` takes, and what every session begins with."""
+
+    arguments: t.Sequence[t.Any]
+    options: t.Mapping[str, t.Any]
+    session: t.Sequence[str]
+
+
+class Request(t.TypedDict):
+    """A transaction: a statement with its parameters, and a question about what it has done."""
+
+    statement: str
+    parameters: t.Sequence[object]
+    question: str
+
+
+class Answer(t.TypedDict):
+    """The answer's rows, all values as text; or why there are none.
+
+    Attributes:
+        error: The database's words; None: the transaction is durable.
+        is_locked: Another one held the lock for too long.
+        is_lost: It is not about the data: the next transaction would fare no better.
+    """
+
+    rows: list[Row]
+    error: str | None
+    is_locked: bool
+    is_lost: bool
+
+
+def answer(database: sqlite3.Connection, request: Request) -> Answer:
+    """Execute a transaction; nothing of it is kept if it fails."""
+    try:
+        # Lock now: what counts the new rows must not see those of others.
+        database.execute("BEGIN IMMEDIATE")
+        database.execute(request["statement"], tuple(request["parameters"]))
+        rows = [
+            tuple(None if value is None else str(value) for value in row)
+            for row in database.execute(request["question"])
+        ]
+        database.execute("COMMIT")
+    except sqlite3.Error as error:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        # Extended codes have the plain one in their last byte.
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        is_of_data = isinstance(error, sqlite3.DataError | sqlite3.IntegrityError)
+        return Answer(rows=[], error=str(error), is_locked=code == sqlite3.SQLITE_BUSY, is_lost=not is_of_data)
+    return Answer(rows=rows, error=None, is_locked=False, is_lost=False)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def main(descriptor: int) -> None:
+    """Answer requests until there is nobody to answer."""
+    # Who starts the receiver ends it, and what is under way is answered before; this process ends after it.
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.SIG_IGN)
+    with Connection(descriptor) as other, contextlib.suppress(EOFError, OSError):
+        opening: Opening = other.recv()
+        database = sqlite3.connect(*opening["arguments"], **{**opening["options"], "isolation_level": None})
+        with contextlib.closing(database):
+            for statement in opening["session"]:
+                database.execute(statement)
+            other.send(None)
+            while True:
+                other.send(answer(database, other.recv()))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
