@@ -16,6 +16,7 @@ from tap_newstore_fulfillment.errors import StoreUnavailableError
 from tap_newstore_fulfillment.landing import loop_adds, loop_process
 from tap_newstore_fulfillment.landing.connections import SQLITE_SESSION
 from tap_newstore_fulfillment.landing.loop_process import LoopProcess
+from tap_newstore_fulfillment.landing.loop_writes import Failed
 
 from tests.shop.process import wait_until
 from tests.shop.receiver import Receiver
@@ -135,6 +136,47 @@ def test_what_the_database_refuses_is_left_to_a_thread_and_the_process_goes_on(
     assert process_of(store) is process
     # Nothing is kept of a group that failed.
     assert [at for at, _ in kept(url)] == [1, 2, 3]
+
+
+def answers(store: LandingStore, questions: dict[str, str]) -> list[object]:
+    """Let a process of its own execute statements, and ask about each in the same transaction."""
+
+    async def execute() -> list[object]:
+        process = LoopProcess(store._database._alone, questions)
+        found = []
+        for statement in questions:
+            answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+            process.begin(statement, (), answer.set_result)
+            found.append(await asyncio.wait_for(answer, 30))
+        process.close()
+        return found
+
+    return asyncio.run(execute())
+
+
+def test_nothing_is_kept_where_the_question_fails(store: LandingStore, url: str) -> None:
+    (failed,) = answers(store, {"UPDATE fulfillment_event SET logical_timestamp = 2": "SELECT nothing_there"})
+    assert isinstance(failed, Failed)
+    assert [at for at, _ in kept(url)] == [1]
+
+
+def test_its_commits_are_on_disk_as_all_others_are(store: LandingStore) -> None:
+    assert answers(store, {"SELECT 1": "PRAGMA synchronous", "SELECT 2": "PRAGMA journal_mode"}) == [
+        [("2",)],
+        [("wal",)],
+    ]
+    with store._database.reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
+def test_a_group_that_a_socket_might_not_take_at_once_is_left_to_a_thread(store: LandingStore, url: str) -> None:
+    process = process_of(store)
+    groups = [[event(2, product="A" * 200) for _ in range(200)], [event(3)]]
+    large, small = outcomes(store, *groups)
+    assert by_thread(large) == 1
+    assert not callable(small)
+    assert process_of(store) is process
+    assert [at for at, _ in kept(url)] == [1, 3, 2]
 
 
 def test_a_file_that_was_replaced_is_let_go(store: LandingStore, url: str, tmp_path: Path) -> None:
