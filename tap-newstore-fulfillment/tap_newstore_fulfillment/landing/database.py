@@ -64,6 +64,7 @@ class LandingDatabase:
     Attributes:
         store_id: Identity of the store; a copy restored from a backup keeps it.
         was_empty: The schema did not exist before.
+        file: Which file a SQLite store is; None: it is none.
         executes_alone: Connections of their own lead to the same store; not in memory.
 
     Raises:
@@ -90,8 +91,8 @@ class LandingDatabase:
             with self._begin() as connection:
                 self._refuse_stubs()
                 self.store_id = open_schema(connection)
-            self._file = self._identity()
-            self.executes_alone = self.is_postgresql or self._file is not None
+            self.file = self._identity()
+            self.executes_alone = self.is_postgresql or self.file is not None
         except sa.exc.SQLAlchemyError as error:
             self.close()
             raise self._cannot_open(error) from error
@@ -123,9 +124,9 @@ class LandingDatabase:
     def reopen_if_replaced(self) -> bool:
         """Let go of a SQLite file that another one has taken the place of, and return whether that is so."""
         found = self._identity()
-        if found is None or found == self._file:
+        if found is None or found == self.file:
             return False
-        self._file = found
+        self.file = found
         self.close()
         return True
 
@@ -157,7 +158,7 @@ class LandingDatabase:
         with contextlib.suppress(sa.exc.SQLAlchemyError, self._driver.Error, OSError):
             if self._alone.dialect.driver == "psycopg":
                 return LoopConnection(self._alone, (INSERT_ON_POSTGRESQL, WAIT_FOR_STANDBY))
-            if self._file is not None:
+            if self.file is not None:
                 from tap_newstore_fulfillment.landing.loop_process import LoopProcess  # noqa: PLC0415 - not for a tap
 
                 return LoopProcess(self._alone, {INSERT_ON_SQLITE: COUNT_NEW_ON_SQLITE})

@@ -56,25 +56,34 @@ class LoopAdds:
         self._far_ahead = far_ahead
         self._store = store
         self._connection: LoopConnection | LoopProcess | None = None
+        #: Where it leads to.
+        self._file = database.file
         self._is_wanted = False
         self._tried_at = -SECONDS_BETWEEN_TRIES
 
     def is_ready(self) -> bool:
         """Return whether `begin` can be called; if not, `open_if_wanted` makes it ready, in a thread."""
         self._is_wanted = True
-        return self._connection is not None and self._connection.is_open
+        if self._file != self._database.file:
+            # Another file has taken its place.
+            self.close()
+        return self._is_open()
 
     def open_if_wanted(self) -> None:
         """Connect, if the event loop has asked, and there is a way for it; called when the store has taken events."""
-        if not self._is_wanted or self.is_ready() or time.monotonic() - self._tried_at < SECONDS_BETWEEN_TRIES:
+        if not self._is_wanted or self._is_open() or time.monotonic() - self._tried_at < SECONDS_BETWEEN_TRIES:
             return
         self._tried_at = time.monotonic()
+        self._file = self._database.file
         self._connection = self._database.connect_loop()
 
     def close(self) -> None:
         """Close the connection."""
         if self._connection:
             self._connection.close()
+
+    def _is_open(self) -> bool:
+        return self._connection is not None and self._connection.is_open
 
     def begin(self, events: Sequence[FulfillmentEvent], ended: OnOutcome) -> None:
         """Begin to store events as one group, and call `ended`, in the event loop; only while no other is under way."""

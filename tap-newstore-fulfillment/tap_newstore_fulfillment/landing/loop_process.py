@@ -12,8 +12,6 @@ import subprocess
 import sys
 import typing as t
 
-import sqlalchemy as sa
-
 from tap_newstore_fulfillment.landing import sqlite_process
 from tap_newstore_fulfillment.landing.connections import CONNECT_SECONDS, SQLITE_SESSION
 from tap_newstore_fulfillment.landing.loop_writes import Failed
@@ -22,13 +20,13 @@ from tap_newstore_fulfillment.landing.sqlite_process import Opening, Request
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    import sqlalchemy as sa
+
     from tap_newstore_fulfillment.landing.loop_writes import Rows
     from tap_newstore_fulfillment.landing.sqlite_process import Answer
 
 #: Characters of a transaction's parameters: what a socket takes at once, so that the event loop never waits for that.
 LARGEST = 2**15
-#: SQLAlchemy's event.
-DISPOSED = "engine_disposed"
 #: How long the process may take to end when nothing is asked of it any more.
 END_SECONDS = 1.0
 
@@ -39,7 +37,7 @@ class LoopProcess:
     Made in any thread; all the rest is for the event loop's.
 
     Args:
-        engine: Of a SQLite file. When it is disposed of, which any thread may do, the process ends: the file is closed.
+        engine: Of a SQLite file.
         questions: What will be executed, and what is asked about it in the same transaction.
 
     Attributes:
@@ -63,8 +61,6 @@ class LoopProcess:
                 program, pass_fds=[descriptor], stdin=quiet, stdout=quiet, stderr=quiet
             )
         self.is_open = True
-        self._engine = engine
-        sa.event.listen(engine, DISPOSED, self._kill)
         arguments, options = engine.dialect.create_connect_args(engine.url)
         try:
             self._pipe.send(Opening(arguments=arguments, options=options, session=SQLITE_SESSION))
@@ -98,7 +94,6 @@ class LoopProcess:
         if not self.is_open:
             return
         self.is_open = False
-        sa.event.remove(self._engine, DISPOSED, self._kill)
         if self._loop and not self._loop.is_closed():
             self._loop.remove_reader(self._pipe.fileno())
         self._loop = None
@@ -108,9 +103,6 @@ class LoopProcess:
             return
         self._process.kill()
         self._process.wait()
-
-    def _kill(self, _engine: sa.Engine) -> None:
-        self._process.kill()
 
     def _read(self) -> None:
         try:

@@ -53,10 +53,7 @@ def answer(database: sqlite3.Connection, request: Request) -> Answer:
         # Lock now: what counts the new rows must not see those of others.
         database.execute("BEGIN IMMEDIATE")
         database.execute(request["statement"], tuple(request["parameters"]))
-        rows = [
-            tuple(None if value is None else str(value) for value in row)
-            for row in database.execute(request["question"])
-        ]
+        rows = [tuple(map(_text, row)) for row in database.execute(request["question"])]
         database.execute("COMMIT")
     except sqlite3.Error as error:
         if database.in_transaction:
