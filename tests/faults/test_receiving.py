@@ -21,7 +21,7 @@ from tap_newstore_fulfillment.landing.store import LandingStore
 
 from tests.faults.players.sender import Sender
 from tests.shop.plugin import run_plugin
-from tests.shop.process import wait_until
+from tests.shop.process import children, wait_until
 from tests.shop.receiver import Receiver
 from tests.tap.events import an_event
 
@@ -93,8 +93,9 @@ def test_f2_a_full_disk_is_answered_503_and_recovers_by_itself(tmp_path: Path) -
 
 
 def limit_file_size(receiver: Receiver, size: int) -> None:
-    """Limit the size of the receiver's files, which acts like a full disk."""
-    resource.prlimit(receiver.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+    """Limit the size of the receiver's files, which acts like a full disk; one of its processes writes them."""
+    for pid in (receiver.process.pid, *children(receiver.process.pid)):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
 @pytest.mark.fault("F2")

@@ -6,16 +6,16 @@ import re
 import signal
 import threading
 import typing as t
+from pathlib import Path
 
 from tests.shop.warm_start import command, environment, starter
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from tests.shop.warm_start import Forks, Fresh
 
-__all__ = ["Process", "command", "environment", "wait_until"]
+__all__ = ["Process", "children", "command", "environment", "wait_until"]
 
 START_SECONDS = 60
 STOP_SECONDS = 30
@@ -92,6 +92,12 @@ class Process:
 
 
 Found = t.TypeVar("Found")
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that the threads of a process have started."""
+    found = [task.joinpath("children").read_text(encoding="utf-8") for task in Path(f"/proc/{pid}/task").iterdir()]
+    return [int(child) for text in found for child in text.split()]
 
 
 def wait_until(condition: t.Callable[[], Found | None], what: str, seconds: float = START_SECONDS) -> Found:

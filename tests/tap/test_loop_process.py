@@ -18,7 +18,7 @@ from tap_newstore_fulfillment.landing.connections import SQLITE_SESSION
 from tap_newstore_fulfillment.landing.loop_process import LoopProcess
 from tap_newstore_fulfillment.landing.loop_writes import Failed
 
-from tests.shop.process import wait_until
+from tests.shop.process import children, wait_until
 from tests.shop.receiver import Receiver
 from tests.tap.events import an_event
 from tests.tap.test_loop_adds import by_thread, event, kept, lose_while_idle, open_for_loop, outcomes
@@ -217,12 +217,6 @@ def test_closing_the_store_ends_it(store: LandingStore) -> None:
     store.close()
     # It was told by nothing but the end of its connection.
     assert process.returncode == 0
-
-
-def children(pid: int) -> list[int]:
-    """Return the processes that the threads of a process have started."""
-    found = [task.joinpath("children").read_text(encoding="utf-8") for task in Path(f"/proc/{pid}/task").iterdir()]
-    return [int(child) for text in found for child in text.split()]
 
 
 def ended(pid: int) -> bool:
