@@ -120,3 +120,19 @@ def test_switching_to_a_current_erp_computes_every_number_anew(tmp_path: Path, d
     day.settings["on_hand_as_of"] = "current"
     (cut,) = day.run()
     assert cut.quantities == {SKU: 10}
+
+
+@pytest.mark.fault("F16")
+def test_a_unit_that_comes_as_not_released_when_the_tap_goes_back_was_known_before(
+    tmp_path: Path, database_url: str
+) -> None:
+    stands = {"vanished_rows": "keep", "max_vanished_percent": 100}
+    day = ShopDay(tmp_path, ledger_url=database_url, on_hand_as_of="current", **stands)
+    day.erp.count("DC01", "OTHER", 5)
+    day.erp.count(*SKU, 9)
+    day.run(completed(10), acknowledge=0)
+    day.run(completed(10), completed(11), acknowledge=0)
+    day.erp.remove(*SKU)
+    # The row was read when both were known.
+    (cut,) = day.run(completed(10), ahead(11))
+    assert cut.quantities[SKU] == 9

@@ -77,6 +77,18 @@ class TestBooked:
         erp.unbook()
         assert day.run() == []
 
+    @pytest.mark.fault("F16")
+    def test_a_booking_stays_proven_when_the_tap_goes_back_before_the_unit(self, day: ShopDay, erp: SqlErp) -> None:
+        event = a_completion(11)
+        (cut,) = day.run(a_completion(10), event, acknowledge=0)
+        erp.book(event["event_id"], "fr-11", "order-11")
+        erp.count(*SKU, 9)
+        (cut,) = day.run(a_completion(10), event, acknowledge=0)
+        assert cut.quantities == {SKU: 8}
+        erp.unbook()
+        (cut,) = day.run(a_completion(10), {**event, "released": False})
+        assert cut.quantities == {SKU: 8}
+
     @pytest.mark.fault("F23")
     def test_a_booking_that_is_taken_back_is_missing_again(self, day: ShopDay, erp: SqlErp) -> None:
         day.settings["booked_reversible"] = True

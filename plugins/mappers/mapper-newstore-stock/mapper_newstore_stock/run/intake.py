@@ -189,15 +189,19 @@ class Intake:
         came = self._with_references(taken_ahead_unit).add_columns(sa.literal(self._ledger.run).label("run"))
         statement = insert(self._connection, ahead_unit).from_select(came.selected_columns.keys(), came)
         self._connection.execute(statement.on_conflict_do_nothing())
+        self._keep_first_runs()
         released = sa.exists().where(_same_unit(completed_unit.c, ahead_unit.c))
-        self._keep_run_of(released)
         self._connection.execute(ahead_unit.delete().where(released))
 
-    def _keep_run_of(self, released: sa.ColumnElement[bool]) -> None:
-        """Date units that are released by now back to the run that first knew them, with what was proven since."""
+    def _keep_first_runs(self) -> None:
+        """Date units that are released by now back to the run that first knew them, with what was proven since.
+
+        A tap that was told to go back may send units as not released that were.
+        """
         ahead = ahead_unit.c
         columns = [ahead[name].label(f"of_{name}") for name in (*UNIT[:4], "run", "booked")]
-        if rows := self._connection.execute(sa.select(*columns).where(released)).mappings().all():
+        was_known = sa.exists().where(_same_unit(completed_unit.c, ahead), ahead.run < completed_unit.c.run)
+        if rows := self._connection.execute(sa.select(*columns).where(was_known)).mappings().all():
             same = (completed_unit.c[name] == sa.bindparam(f"of_{name}") for name in UNIT[:4])
             dated = completed_unit.update().where(*same)
             dated = dated.values(run=sa.bindparam("of_run"), booked=sa.bindparam("of_booked"))
