@@ -126,7 +126,7 @@ def test_switching_to_a_current_erp_computes_every_number_anew(tmp_path: Path, d
 def test_a_unit_that_comes_as_not_released_when_the_tap_goes_back_was_known_before(
     tmp_path: Path, database_url: str
 ) -> None:
-    stands = {"vanished_rows": "keep", "max_vanished_percent": 100}
+    stands: dict[str, t.Any] = {"vanished_rows": "keep", "max_vanished_percent": 100}
     day = ShopDay(tmp_path, ledger_url=database_url, on_hand_as_of="current", **stands)
     day.erp.count("DC01", "OTHER", 5)
     day.erp.count(*SKU, 9)
