@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import threading
@@ -95,9 +96,15 @@ Found = t.TypeVar("Found")
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that the threads of a process have started."""
-    found = [task.joinpath("children").read_text(encoding="utf-8") for task in Path(f"/proc/{pid}/task").iterdir()]
-    return [int(child) for text in found for child in text.split()]
+    """Return the processes that a process has started."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        # Others end meanwhile.
+        with contextlib.suppress(OSError):
+            state, parent = stat.read_text(encoding="utf-8").rpartition(")")[2].split()[:2]
+            if parent == str(pid) and state != "Z":
+                found.append(int(stat.parent.name))
+    return found
 
 
 def wait_until(condition: t.Callable[[], Found | None], what: str, seconds: float = START_SECONDS) -> Found:
