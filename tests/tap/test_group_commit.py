@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 import typing as t
 
@@ -111,23 +110,28 @@ def test_a_failed_commit_fails_its_whole_group_and_the_next_one_goes_on() -> Non
 
 
 @pytest.mark.parametrize("error", [None, StoreUnavailableError("down")])
-def test_what_needs_no_commit_goes_on_with_the_group_under_way_whatever_becomes_of_it(error: Exception | None) -> None:
-    async def add_one(store: Store) -> None:
-        commits: GroupCommit[int] = GroupCommit(store.commit, largest_group=10, most_waiting=2)
+def test_what_needs_no_commit_goes_on_with_the_group_it_would_be_in_whatever_becomes_of_it(
+    error: Exception | None,
+) -> None:
+    async def add_two(store: Store) -> None:
+        commits: GroupCommit[int] = GroupCommit(store.commit, largest_group=10, most_waiting=3)
         async with commits.running():
             store.error = error
-            added = asyncio.create_task(commits.add(0))
+            added = [asyncio.create_task(commits.add(0))]
             await first_is_committing(store)
+            added.append(asyncio.create_task(commits.add(1)))
             beside = [asyncio.create_task(commits.beside()) for _ in range(3)]
             await asyncio.sleep(0)
-            # No more wait than entries may.
+            # No more wait than may.
             assert [task.done() for task in beside] == [False, False, True]
             store.may_commit.set()
             await asyncio.gather(*beside)
-            with contextlib.suppress(StoreUnavailableError):
-                await added
+            said = await asyncio.gather(*added, return_exceptions=True)
+        assert said == [error, error]
 
-    asyncio.run(add_one(Store()))
+    store = Store()
+    asyncio.run(add_two(store))
+    assert store.groups == ([] if error else [[0], [1]])
 
 
 def test_everything_accepted_is_committed_on_shutdown() -> None:
@@ -223,34 +227,45 @@ def test_what_the_loop_cannot_do_a_thread_does_and_the_loop_goes_on() -> None:
     assert (loop.groups, store.groups) == ([[0], [1]], [[2]])
 
 
-def test_what_needs_no_commit_does_not_wait_where_no_group_is_under_way() -> None:
-    def is_held_up(commits: GroupCommit[int]) -> bool:
-        come = commits.beside()
-        try:
-            come.send(None)
-        except StopIteration:
-            return False
-        come.close()
-        return True
-
-    async def come_when_it_has_ended() -> None:
+def test_what_needs_no_commit_waits_for_the_next_group_of_the_loop_and_needs_none_of_its_own() -> None:
+    async def come_before_between_and_after() -> None:
         commits = in_loop(Store(), loop)
         async with commits.running():
-            assert not is_held_up(commits)
-            added = asyncio.create_task(commits.add(0))
-            # One turn of the event loop adds it, the next one begins its group.
-            for _ in range(2):
-                await asyncio.sleep(0)
-            assert is_held_up(commits)
+            await commits.beside()
+            first = asyncio.create_task(commits.add(0))
+            await asyncio.sleep(0.01)
+            second, beside = asyncio.create_task(commits.add(1)), asyncio.create_task(commits.beside())
+            await asyncio.sleep(0.01)
             loop.ended(None)
-            # Its entries have not heard of it yet.
-            assert not added.done()
-            assert not is_held_up(commits)
-            await added
+            await first
+            assert not beside.done()
+            alone = asyncio.create_task(commits.beside())
+            await asyncio.sleep(0.01)
+            loop.ended(None)
+            await asyncio.gather(second, beside, alone)
 
     loop = InLoop()
-    asyncio.run(come_when_it_has_ended())
-    assert loop.groups == [[0]]
+    asyncio.run(come_before_between_and_after())
+    assert loop.groups == [[0], [1]]
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_entries_are_taken_behind_a_group_that_needs_no_commit(*, is_there: bool) -> None:
+    async def come_first() -> None:
+        commits = in_loop(store, loop, largest_group=2)
+        async with commits.running():
+            beside = [asyncio.create_task(commits.beside()) for _ in range(4)]
+            added = asyncio.create_task(commits.add(0))
+            await asyncio.gather(*beside)
+            store.may_commit.set()
+            if is_there:
+                loop.ended(None)
+            await added
+
+    store, loop = Store(), InLoop()
+    loop.is_there = is_there
+    asyncio.run(come_first())
+    assert (loop.groups if is_there else store.groups) == [[0]]
 
 
 def test_a_group_under_way_in_the_loop_is_waited_for_on_shutdown() -> None:

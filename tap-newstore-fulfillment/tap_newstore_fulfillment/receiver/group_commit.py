@@ -18,7 +18,8 @@ Entry = t.TypeVar("Entry")
 Ended = Callable[[Callable[[], object] | None], None]
 #: Begins to make a group durable, without waiting.
 Begin = Callable[[Sequence[Entry], Ended], None]
-Group = list[tuple[Entry, asyncio.Future[None]]]
+#: Entries, or None for who only waits, and whom to tell.
+Group = list[tuple[Entry | None, asyncio.Future[None]]]
 #: How long the end waits for commits: who waited longer has been told to send again.
 LAST_COMMIT_SECONDS = 1.0
 
@@ -48,11 +49,8 @@ class GroupCommit(t.Generic[Entry]):
         self._in_loop = in_loop
         self._largest_group = largest_group
         self._most_waiting = most_waiting
-        self._waiting: collections.deque[tuple[Entry, asyncio.Future[None]]] = collections.deque()
+        self._waiting: collections.deque[tuple[Entry | None, asyncio.Future[None]]] = collections.deque()
         self._is_told = False
-        #: How many entries have been added whose group has not ended, and who waits beside them.
-        self._under_way = 0
-        self._beside: list[asyncio.Future[None]] = []
         #: The event loop waits for no group.
         self._is_idle = asyncio.Event()
         self._is_idle.set()
@@ -67,6 +65,18 @@ class GroupCommit(t.Generic[Entry]):
         """
         if len(self._waiting) >= self._most_waiting:
             raise StoreUnavailableError("too many events are waiting to be stored")
+        await self._wait(entry)
+
+    async def beside(self) -> None:
+        """Return when an entry added now would be durable or refused; at once if too many are waiting.
+
+        Senders wait for each answer. One that gets its answer before all others sends again before all others, and
+        its next entry would have a transaction to itself.
+        """
+        if len(self._waiting) < self._most_waiting:
+            await self._wait(None)
+
+    async def _wait(self, entry: Entry | None) -> None:
         loop = asyncio.get_running_loop()
         done = loop.create_future()
         self._waiting.append((entry, done))
@@ -74,19 +84,7 @@ class GroupCommit(t.Generic[Entry]):
             # Once a turn: what arrives in one turn of the loop goes together.
             self._is_told = True
             loop.call_soon(self._tell)
-        self._under_way += 1
         await done
-
-    async def beside(self) -> None:
-        """Return with the next group that ends, whatever becomes of it, or at once if none is under way.
-
-        Senders wait for each answer. One that gets its answer before all others sends again before all others, and
-        its next entry would have a transaction to itself.
-        """
-        if self._under_way and len(self._beside) < self._most_waiting:
-            done = asyncio.get_running_loop().create_future()
-            self._beside.append(done)
-            await done
 
     @contextlib.asynccontextmanager
     async def running(self) -> t.AsyncIterator[None]:
@@ -117,8 +115,12 @@ class GroupCommit(t.Generic[Entry]):
         if begin is None:
             self._turns.put(([], _nothing))
         elif group := self._take():
+            entries = _entries(group)
+            if not entries:
+                self._settle(group, None)
+                self._go_on()
+                return
             self._is_idle.clear()
-            entries = [entry for entry, _ in group]
             try:
                 begin(entries, functools.partial(self._ended, group))
             except Exception:  # noqa: BLE001 - whatever it is, the thread meets it again, and each request gets it
@@ -151,8 +153,9 @@ class GroupCommit(t.Generic[Entry]):
 
     def _commit_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
         while group := self._take():
-            entries = [entry for entry, _ in group]
-            self._tell_loop(loop, group, _error_of(functools.partial(self._commit, entries)))
+            entries = _entries(group)
+            error = _error_of(functools.partial(self._commit, entries)) if entries else None
+            self._tell_loop(loop, group, error)
 
     def _tell_loop(self, loop: asyncio.AbstractEventLoop, group: Group[Entry], error: Exception | None) -> None:
         # A commit may end when the loop has: then nobody waits for it.
@@ -160,18 +163,17 @@ class GroupCommit(t.Generic[Entry]):
             loop.call_soon_threadsafe(self._settle, group, error)
 
     def _settle(self, group: Group[Entry], error: Exception | None) -> None:
-        self._under_way -= len(group)
-        for _, done in group:
+        for entry, done in group:
             if done.done():
                 continue
-            if error is None:
+            if error is None or entry is None:
                 done.set_result(None)
             else:
                 done.set_exception(error)
-        beside, self._beside = self._beside, []
-        for done in beside:
-            if not done.done():
-                done.set_result(None)
+
+
+def _entries(group: Group[Entry]) -> list[Entry]:
+    return [entry for entry, _ in group if entry is not None]
 
 
 def _nothing() -> None:
