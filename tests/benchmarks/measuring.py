@@ -193,7 +193,7 @@ class Report:
             part: What was measured.
             size: How many records each variant moved.
             measured: The result of `in_turns`.
-            required: The wanted ratio of rates, by (variant, its baseline).
+            required: The wanted ratio of rates, by (variant, its baseline); of several rounds, the median of theirs.
             beside: The same for baselines measured with fewer records: their rate, and the wanted ratio.
         """
         rates = {name: size / statistics.median(run.seconds for run in runs) for name, runs in measured.items()}
@@ -201,7 +201,8 @@ class Report:
             peak = max(run.peak_mb for run in runs) or None
             self.figures.append(Figure(part, name, size, rates[name], peak))
         for (name, other), ratio in required.items():
-            self.figures.append(Figure(part, name, size, rates[name], None, other, rates[name] / rates[other], ratio))
+            found = _ratio(measured[name], measured[other])
+            self.figures.append(Figure(part, name, size, rates[name], None, other, found, ratio))
         for (name, other), (rate, ratio) in (beside or {}).items():
             self.figures.append(Figure(part, name, size, rates[name], None, other, rates[name] / rate, ratio))
 
@@ -262,3 +263,10 @@ class Report:
         figures = [dataclasses.asdict(figure) for figure in self.figures]
         growth = [dataclasses.asdict(row) for row in self.growth()]
         path.write_text(json.dumps({"figures": figures, "growth": growth}, indent=1) + "\n", encoding="utf-8")
+
+
+def _ratio(runs: Sequence[Measured], beside: Sequence[Measured]) -> float:
+    """Return the ratio of rates: of those of each round, as the machine may be slower in the next one."""
+    if len(runs) == len(beside):
+        return statistics.median(other.seconds / run.seconds for run, other in zip(runs, beside, strict=True))
+    return statistics.median(run.seconds for run in beside) / statistics.median(run.seconds for run in runs)

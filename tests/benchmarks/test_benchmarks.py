@@ -9,7 +9,7 @@ import typing as t
 import xml.etree.ElementTree as ET
 
 from tests.benchmarks.drawing import draw
-from tests.benchmarks.measuring import Figure, Report, run_chain, run_process
+from tests.benchmarks.measuring import Figure, Measured, Report, run_chain, run_process
 from tests.shop.process import environment
 
 if t.TYPE_CHECKING:
@@ -43,6 +43,15 @@ def test_growth_compares_the_largest_size_with_the_smallest() -> None:
     report.figures = [Figure("tap", "ours", 100, 1000.0, 80.0), Figure("tap", "ours", 1000, 500.0, 88.0)]
     (growth,) = report.growth()
     assert (growth.least, growth.most, growth.cost, growth.memory) == (100, 1000, 2.0, 1.1)
+
+
+def test_a_ratio_is_the_median_of_the_rounds() -> None:
+    report = Report()
+    # The machine was twice as slow in two of three rounds, and did not wait for their end.
+    ours, theirs = [Measured(seconds, 0) for seconds in (1, 2, 2)], [Measured(seconds, 0) for seconds in (2, 2, 4)]
+    report.add("tap", 10, {"ours": ours, "theirs": theirs, "allowed": [Measured(3, 0)]}, {("ours", "theirs"): 1})
+    report.add("tap", 10, {"ours": ours, "allowed": [Measured(3, 0)]}, {("ours", "allowed"): 1})
+    assert [figure.ratio for figure in report.figures if figure.beside] == [2, 1.5]
 
 
 def test_the_peak_memory_is_the_commands_and_not_ours() -> None:
