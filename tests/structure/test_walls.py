@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -34,6 +36,12 @@ def test_no_package_imports_another(package: str) -> None:
     assert not [
         (module.name, name) for module in modules(package) for name in imports(module) if name.startswith(others)
     ]
+
+
+@pytest.mark.parametrize("module", ["tap_newstore_fulfillment.tap", "mapper_newstore_stock.mapper"])
+def test_a_start_on_sqlite_imports_no_other_database(module: str) -> None:
+    code = f"import sys, {module}; print('sqlalchemy.dialects.postgresql' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from mapper_newstore_stock.ledger.past_tables import folded, folded_booking, fol
 from mapper_newstore_stock.ledger.proof import Proof
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import (
+    INDEX_OF_ABSENT,
     SCHEMA_VERSION,
     ahead_unit,
     completed_unit,
@@ -101,8 +102,7 @@ def _from_3(connection: sa.Connection) -> None:
             connection.exec_driver_sql(f'ALTER TABLE "{table.name}" ADD COLUMN {definition}')
     for table in (folded_booking, folded_unit, source, late_unit, standing_unit, unclaimed, held_key):
         connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
-    for index in on_hand.indexes:
-        connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
+    connection.exec_driver_sql(INDEX_OF_ABSENT)
     kept = connection.exec_driver_sql("SELECT erp_is_current, on_hand_cursor FROM ledger").one()
     was_current, cursor = kept
     if was_current is not None:
