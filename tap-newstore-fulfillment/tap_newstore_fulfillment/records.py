@@ -18,6 +18,8 @@ if t.TYPE_CHECKING:
     from tap_newstore_fulfillment.landing.store import Arrival
 
 
+AnyValue = t.TypeVar("AnyValue")
+
 NO_ITEMS = msgspec.Raw(b"[]")
 NULL = msgspec.Raw(b"null")
 #: A body of so many characters may hold a reference that is too long for an index: those of earlier versions do.
@@ -94,15 +96,15 @@ class _Body(msgspec.Struct, gc=False):
     published_at: str | None = None
 
 
-_decode = msgspec.json.Decoder(_Body).decode
-_decode_units = msgspec.json.Decoder(list[_Unit]).decode
+_bodies = msgspec.json.Decoder(_Body)
+_unit_lists = msgspec.json.Decoder(list[_Unit])
 
 
 def read_record(arrival: Arrival, *, released: bool) -> EventRecord:
     """Turn a stored event into a record."""
     # Unpacking a database row is much faster than reading its fields by name.
     event_id, event_name, logical_timestamp, received_at, text = arrival
-    body = _decode(text if NUL not in text else _without_nul(text))
+    body = _read(_bodies, text if NUL not in text else _without_nul(text))
     payload = t.cast("_Payload", body.event.payload if body.event else body.payload)
     if len(text) > LONGEST_UNSEEN:
         _bound(payload)
@@ -121,6 +123,15 @@ def read_record(arrival: Arrival, *, released: bool) -> EventRecord:
         released,
         NO_ITEMS if payload.items == NULL else payload.items,
     )
+
+
+def _read(decoder: msgspec.json.Decoder[AnyValue], text: str | msgspec.Raw) -> AnyValue:
+    """Decode what was checked when it arrived."""
+    try:
+        return decoder.decode(text)
+    except msgspec.ValidationError:
+        # A name stands there twice. The last value counts, and was checked; the decoder refuses the first.
+        return decoder.decode(msgspec.json.encode(msgspec.json.decode(text)))
 
 
 def _bound(payload: _Payload) -> None:
@@ -148,6 +159,7 @@ def _clean(value: t.Any) -> t.Any:
 
 def item_records(event: EventRecord) -> list[ItemRecord]:
     """Return one record per unit of an event."""
+    units = _read(_unit_lists, event.items)
     return [
         ItemRecord(
             event.event_id,
@@ -163,7 +175,7 @@ def item_records(event: EventRecord) -> list[ItemRecord]:
             unit.id,
             unit.product_id,
         )
-        for number, unit in enumerate(_decode_units(event.items))
+        for number, unit in enumerate(units)
     ]
 
 

@@ -90,6 +90,10 @@ def changed_events(draw: st.DrawFn) -> bytes:
     raw = json.dumps(body)
     if draw(st.integers(0, 9)) == 0:
         raw = raw.replace('"STANDARD"', draw(st.sampled_from(ODD_TEXTS)))
+    if draw(st.integers(0, 9)) == 0:
+        # A name that stands there twice: the last value counts.
+        name = json.dumps(next(part for part in reversed(draw(st.sampled_from(PATHS))) if isinstance(part, str)))
+        raw = raw.replace(f"{name}: ", f"{name}: {json.dumps(draw(JSON))}, {name}: ")
     return raw.encode(draw(st.sampled_from(ENCODINGS)))
 
 

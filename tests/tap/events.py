@@ -47,12 +47,12 @@ def an_older_event(at: int, *products: str, name: str = "fulfillment_request_com
     }
 
 
-def as_kept(body: dict[str, t.Any], received_at: int = 0) -> Arrival:
+def as_kept(body: dict[str, t.Any] | bytes, received_at: int = 0) -> Arrival:
     """Return an event as read back from the landing store."""
-    event = check_event(json.dumps(body).encode())
+    event = check_event(body if isinstance(body, bytes) else json.dumps(body).encode())
     return Arrival(event.event_id, event.event_name, event.logical_timestamp, received_at, event.body)
 
 
-def a_record(body: dict[str, t.Any], received_at: int = 0) -> dict[str, t.Any]:
+def a_record(body: dict[str, t.Any] | bytes, received_at: int = 0) -> dict[str, t.Any]:
     """Return the record an event becomes."""
     return to_dict(read_record(as_kept(body, received_at), released=True))

@@ -8,8 +8,9 @@ import typing as t
 import pytest
 from tap_newstore_fulfillment.errors import EventRejectedError
 from tap_newstore_fulfillment.events import check_event
+from tap_newstore_fulfillment.records import item_records, read_record
 
-from tests.tap.events import ASSIGNED, a_record, an_event, an_older_event
+from tests.tap.events import ASSIGNED, a_record, an_event, an_older_event, as_kept
 
 if t.TYPE_CHECKING:
     from tap_newstore_fulfillment.events import FulfillmentEvent
@@ -126,6 +127,17 @@ def test_json_that_no_reader_agrees_on_is_brought_into_json_every_reader_underst
     item = '{"id":"1","product_id":"A","more":' + odd + "}"
     body = json.dumps(an_event(12, items=["ITEM"])).replace('"ITEM"', item)
     assert check_event(body.encode()).logical_timestamp == 12
+
+
+@pytest.mark.parametrize("first", ["5", "null", "[]", "{}", '"x"'])
+@pytest.mark.parametrize(
+    "name", ["tenant", "published_at", "payload", "id", "order_id", "fulfillment_location_id", "items", "product_id"]
+)
+def test_of_a_name_that_stands_there_twice_the_last_value_counts(name: str, first: str) -> None:
+    twice = json.dumps(an_event(12)).replace(f'"{name}": ', f'"{name}": {first}, "{name}": ').encode()
+    assert a_record(twice) == a_record(an_event(12))
+    once, again = (item_records(read_record(as_kept(body), released=True)) for body in (an_event(12), twice))
+    assert again == once
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
