@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import typing as t
+import zlib
 
 import fsspec
 import pytest
@@ -29,6 +30,12 @@ def exports(tmp_path: Path) -> ExportDirectory:
 @pytest.fixture
 def tap(tmp_path: Path, exports: ExportDirectory) -> ExportTap:
     return ExportTap(tmp_path, exports.path)
+
+
+def holes(tap: ExportTap) -> list[list[int]]:
+    """Return what no range may cover, as the last bookmark says."""
+    found: list[list[int]] = tap.state["bookmarks"][STREAM].get("holes", [])
+    return found
 
 
 def test_events_of_all_files_come_out_once_in_timestamp_order(exports: ExportDirectory, tap: ExportTap) -> None:
@@ -167,6 +174,54 @@ def test_a_truncated_gzip_yields_what_it_has_until_it_is_whole(exports: ExportDi
     assert tap.rejected()[-1]["reason"].startswith("gzip: ")
     file.write_bytes(whole)
     assert before + timestamps(tap.run()) == list(range(10, 3_010))
+
+
+@pytest.mark.fault("F19")
+def test_of_a_truncated_gzip_every_whole_line_is_taken_and_the_half_one_is_a_hole(
+    exports: ExportDirectory, tap: ExportTap
+) -> None:
+    noise = [an_event(at, request=f"fr-{at * 7919 % 10007}") for at in range(10, 1_010)]
+    whole = an_export(*noise, packed=True)
+    for cut in range(len(whole) // 2, len(whole)):
+        *lines, half = zlib.decompressobj(31).decompress(whole[:cut]).split(b"\n")
+        if b'"items"' in half:
+            break
+    exports.put("1-data-a.export").write_bytes(whole[:cut])
+    exports.put("2-data-b.export", an_event(1_011))
+    assert timestamps(tap.run()) == [*range(10, 10 + len(lines)), 1_011]
+    assert holes(tap) == [[10 + len(lines), 10 + len(lines)]]
+
+
+def test_what_stands_behind_a_gzip_takes_no_line_of_it_away(exports: ExportDirectory, tap: ExportTap) -> None:
+    exports.put("1-data-a.export").write_bytes(an_export(an_event(10), an_event(11), packed=True) + b"garbage")
+    assert timestamps(tap.run()) == [10, 11]
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_refused_line_is_a_hole_until_its_file_has_been_read_again(
+    exports: ExportDirectory, tap: ExportTap, *, is_gone: bool
+) -> None:
+    file = exports.put("1-data-a.export", an_event(10), an_event(11, items=5), an_event(12))
+    tap.run()
+    assert holes(tap) == [[11, 11]]
+    file.unlink()
+    if is_gone:
+        # Listed, with another date, and gone when it is opened.
+        file.symlink_to("nowhere")
+    else:
+        exports.put("1-data-a.export", an_event(10), an_event(11), an_event(12))
+    tap.run()
+    assert holes(tap) == ([[11, 11]] if is_gone else [])
+
+
+def test_a_line_over_the_limit_is_a_hole_at_a_timestamp_far_from_its_beginning(
+    exports: ExportDirectory, tap: ExportTap
+) -> None:
+    line = json.dumps(an_event(11, more="x" * 11 * 2**20)).replace('"payload"', f'"more": "{"x" * 5_000}", "payload"')
+    exports.put("1-data-a.export", an_event(10), line.encode(), an_event(12))
+    assert timestamps(tap.run()) == [10, 12]
+    assert holes(tap) == [[11, 11]]
+    assert len(tap.rejected()[0]["raw"]) == 1_000
 
 
 def test_a_line_over_the_limit_is_rejected_and_its_beginning_kept(exports: ExportDirectory, tap: ExportTap) -> None:

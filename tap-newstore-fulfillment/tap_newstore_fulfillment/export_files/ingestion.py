@@ -144,8 +144,6 @@ class Ingestion:
 
     def _read(self, file: ExportFile, raw: io.RawIOBase | None, at: int) -> None:
         number = 0
-        if file.has_changed:
-            self._refused.forget(file.name)
         try:
             if raw is None:
                 raise FileNotFoundError
@@ -162,6 +160,8 @@ class Ingestion:
             return
         except (OSError, EOFError, zlib.error) as error:
             self._refused.add(file.name, number + 1, f"gzip: {error}; read again when the file changes", b"")
+        if file.has_changed:
+            self._refused.forget(file.name)
         self._read_count += 1
         self._done.append(file)
         if len(self._done) >= LARGEST_GROUP:

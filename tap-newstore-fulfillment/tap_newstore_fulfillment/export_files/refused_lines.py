@@ -1,6 +1,6 @@
 """Lines of export files that are no events: in the landing store's quarantine, where they make holes (design rule 18).
 
-They are noted in the reject file as well, whole. When a file changes and is read again, its new lines take the place of
+They are noted in the reject file as well. When a file changes and is read again, its new lines take the place of
 its old ones.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from tap_newstore_fulfillment.landing.quarantine import new_row
+from tap_newstore_fulfillment.landing.quarantine import KEPT_OF_A_LONG_BODY, LONGEST_BODY, new_row
 
 if t.TYPE_CHECKING:
     from tap_newstore_fulfillment.export_files.reject_file import RejectFile
@@ -50,7 +50,7 @@ class RefusedLines:
         Raises:
             StoreUnavailableError: lines could not be kept; the file must not count as read.
         """
-        self._rejects.add(file, line, reason, raw)
+        self._rejects.add(file, line, reason, raw if len(raw) <= LONGEST_BODY else raw[:KEPT_OF_A_LONG_BODY])
         # A tap that was killed may have left the same lines behind.
         self.forget(file)
         path = f"{self._address}/{file}"
