@@ -123,10 +123,23 @@ def test_what_is_not_http_is_answered_503_and_counted(receiver: Receiver, landed
     assert answers(receiver)["503"] - before == 3
 
 
-def test_a_post_without_any_body_is_sent_again(receiver: Receiver, landed: t.Any) -> None:
+WITHOUT_A_LENGTH = f"POST /events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        WITHOUT_A_LENGTH,
+        post_request(b"", key=KEY),
+        post_request(b"", chunk=9, key=KEY),
+        post_request(b" \r\n", key=KEY),
+        post_request(gzip.compress(b""), "Content-Encoding: gzip", key=KEY),
+    ],
+    ids=["no length", "length 0", "no chunk", "blank", "packed"],
+)
+def test_a_post_without_any_body_is_sent_again(receiver: Receiver, landed: t.Any, request_: bytes) -> None:
     before = quarantined(landed)
-    request = f"POST /events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\r\n".encode()
-    assert send(receiver.url, request).status == 503
+    assert send(receiver.url, request_).status == 503
     assert quarantined(landed) == before
 
 
@@ -145,6 +158,33 @@ def test_a_content_encoding_is_decoded(receiver: Receiver, landed: t.Any, encodi
     at = 4000 + list(ENCODED).index(encoding)
     request = post_request(ENCODED[encoding](raw(at)), f"Content-Encoding: {encoding}", key=KEY)
     assert (send(receiver.url, request).status, kept(landed, at)) == (200, True)
+
+
+TWICE = (gzip.compress(gzip.compress(raw(4200))), ("Content-Encoding: gzip", "Content-Encoding: gzip"))
+BEHIND_NONE = (gzip.compress(raw(4201)), ("Content-Encoding: identity", "Content-Encoding: gzip"))
+BEFORE_NONE = (gzip.compress(raw(4202)), ("Content-Encoding: gzip", "Content-Encoding:"))
+HEADER_TAKEN_AWAY = (gzip.compress(raw(4203)), ())
+
+
+@pytest.mark.parametrize("chunk", [None, 7])
+@pytest.mark.parametrize("sent", [TWICE, BEHIND_NONE, BEFORE_NONE, HEADER_TAKEN_AWAY], ids=range(4200, 4204))
+def test_codings_may_come_in_several_fields_or_in_none(
+    receiver: Receiver, landed: t.Any, request: t.Any, sent: tuple[bytes, tuple[str, ...]], chunk: int | None
+) -> None:
+    at = int(request.node.callspec.id.split("-")[0])
+    assert send(receiver.url, post_request(sent[0], *sent[1], chunk=chunk, key=KEY)).status == 200
+    assert kept(landed, at)
+
+
+@pytest.mark.parametrize("fields", [("gzip, chunked",), ("gzip", "chunked")], ids=["one field", "two fields"])
+def test_a_transfer_coding_that_is_not_understood_is_sent_again(
+    receiver: Receiver, landed: t.Any, fields: tuple[str, ...]
+) -> None:
+    before = quarantined(landed)
+    request = post_request(gzip.compress(raw(4300)), chunk=50, key=KEY)
+    codings = "".join(f"Transfer-Encoding: {field}\r\n" for field in fields).encode()
+    answer = send(receiver.url, request.replace(b"Transfer-Encoding: chunked\r\n", codings))
+    assert (answer.status, kept(landed, 4300), quarantined(landed)) == (503, False, before)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,12 @@ from starlette.requests import ClientDisconnect
 from tap_newstore_fulfillment.landing.quarantine import LONGEST_BODY
 
 if t.TYPE_CHECKING:
+    from starlette.datastructures import Headers
     from starlette.requests import Request
 
 #: What zlib calls the container of each coding.
 CODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+GZIP_MAGIC = b"\x1f\x8b"
 #: A packed body may have several parts; each costs a copy of all that follow.
 MOST_PARTS = 64
 
@@ -35,12 +37,24 @@ async def read_whole_body(request: Request) -> bytes:
     headers = request.headers
     if "content-length" not in headers and "transfer-encoding" not in headers:
         raise NotWholeError("no body: neither Content-Length nor Transfer-Encoding")
+    if any(coding != "chunked" for coding in _codings(headers, "transfer-encoding")):
+        raise NotWholeError("Transfer-Encoding: only chunked is understood; send it without another")
     body = await _read(request)
     # Applied in this order, so undone in the other (RFC 9110, section 8.4).
-    for coding in reversed(headers.get("content-encoding", "").lower().split(",")):
-        if coding.strip() not in ("", "identity"):
-            body = _decoded(body, coding.strip())
+    for coding in reversed(_codings(headers, "content-encoding")):
+        body = _decoded(body, coding)
+    if body.startswith(GZIP_MAGIC):
+        # No JSON begins like this: something on the way has taken the header away.
+        body = _decoded(body, "gzip")
+    if len(body) <= LONGEST_BODY and not body.strip():
+        raise NotWholeError("no body: it is empty")
     return body
+
+
+def _codings(headers: Headers, name: str) -> list[str]:
+    """Return the codings a header names, which may come in several fields (RFC 9110, section 5.3)."""
+    codings = [coding.strip() for coding in ",".join(headers.getlist(name)).lower().split(",")]
+    return [coding for coding in codings if coding not in ("", "identity")]
 
 
 async def _read(request: Request) -> bytes:
