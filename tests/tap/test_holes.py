@@ -29,6 +29,14 @@ INT64 = st.integers(-(2**63), 2**63 - 1)
         (b'{"logical_timestamp": 12.0}', [12]),
         (b'{"logical_timestamp":-9223372036854775808}', [-(2**63)]),
         (b'\xff {"logical_timestamp" :\n 7 }', [7]),
+        (b'{"logical_timestamp": 1.2345678E7}', [12345678]),
+        (b'{"logical_timestamp": "1.2e1", "logical_timestamp":4.50e1}', [12, 45]),
+        (b'{"payload": [{"logical\\u005ftimestamp": 13}]}', [13]),
+        (b'{"logical_timestamp": "\\u0031\\u0034"}', [14]),
+        (b"\0\0\0\0" + json.dumps(an_event(11)).encode(), [11]),
+        (b'{\0"logical_timestamp": 11}', [11]),
+        (b'{"logical_timestamp": 11}\0', [11]),
+        (json.dumps(an_event(11)).encode("utf-16-le") + b"\0", [11]),
     ],
 )
 def test_a_timestamp_is_read_however_little_of_the_body_can_be(raw: bytes, timestamps: list[int]) -> None:
@@ -46,6 +54,12 @@ def test_a_timestamp_is_read_however_little_of_the_body_can_be(raw: bytes, times
         b'{"logical_timestamp": null}',
         b'{"logical_timestamp": [12]}',
         b'{"logical_timestamp_end": 12}',
+        b'{"logical_timestamp": "1,204"}',
+        b'{"logical_timestamp": "12',
+        b'{"logical_timestamp": "12, "x": 1}',
+        b'{"logical_timestamp": true}',
+        b'{"logical_timestamp": 1.25E1}',
+        b'{"logical_timestamp": 1e99}',
     ],
 )
 def test_a_number_that_may_be_cut_or_is_none_is_not_a_timestamp(raw: bytes) -> None:
