@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import typing as t
 import uuid
 
@@ -24,8 +25,13 @@ if t.TYPE_CHECKING:
     from tap_newstore_fulfillment.landing.store import Arrival, LandingStore
     from tap_newstore_fulfillment.records import EventRecord, ItemRecord
 
+logger = logging.getLogger("tap-newstore-fulfillment.landing")
 
 MS_PER_MINUTE = 60_000
+OF_ANOTHER_STORE = (
+    "The state is of another landing store, not of this one: what that one had and no run had taken may be gone. If a "
+    "receiver takes the events, let newstore-event-receiver audit find it"
+)
 
 
 class ReleaseRun:
@@ -108,6 +114,8 @@ class ReleaseRun:
         if self._is_incremental:
             bookmark = Bookmark.from_state(self._state, new_reader=str(uuid.uuid4()))
             self._store.retention.note(bookmark)
+            if bookmark.store_id not in (None, self._store.store_id):
+                logger.warning(OF_ANOTHER_STORE)
         settle_ms = waiting_time(self._settings)
         return self._store.plan_release(
             bookmark,

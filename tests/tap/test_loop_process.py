@@ -71,16 +71,21 @@ def test_signals_to_the_whole_group_do_not_end_it(store: LandingStore, url: str)
     assert [at for at, _ in kept(url)] == [1, 2]
 
 
+@pytest.mark.parametrize("stands_still", [False, True])
 def test_what_it_was_killed_with_is_left_to_a_thread_and_the_next_has_another_process(
-    store: LandingStore, url: str
+    store: LandingStore, url: str, monkeypatch: pytest.MonkeyPatch, *, stands_still: bool
 ) -> None:
+    if stands_still:
+        monkeypatch.setattr(loop_process, "TRANSACTION_SECONDS", 0.3)
+
     async def kill_it_under_way() -> Outcome:
         begin = store.in_loop()
         assert begin
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         os.kill(pid_of(store), signal.SIGSTOP)
         begin([event(2)], outcome.set_result)
-        os.kill(pid_of(store), signal.SIGKILL)
+        if not stands_still:
+            os.kill(pid_of(store), signal.SIGKILL)
         return await asyncio.wait_for(outcome, 30)
 
     first = pid_of(store)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import shutil
 import typing as t
 from pathlib import Path
 
 import pytest
+import requests
 import sqlalchemy as sa
 from tap_newstore_fulfillment.landing.release import Bookmark
 from tap_newstore_fulfillment.landing.store import LandingStore
 
 from tests.shop.auditor import Auditor
+from tests.shop.plugin import run_plugin
 from tests.shop.process import wait_until
 from tests.shop.receiver import Receiver
 from tests.shop.warm_start import Forks
@@ -25,6 +29,7 @@ if t.TYPE_CHECKING:
     from tests.shop.newstore import NewStore
     from tests.shop.postgresql import PostgreSql
 
+CALL_SECONDS = 30
 WENT_BACK = r'"The landing store went back: (\S+) and what was published after (\S+) may be gone'
 #: Two days before the events of `an_event` were published, and before this test.
 EARLIER = 1_700_000_000_000
@@ -147,6 +152,47 @@ def test_a_file_put_in_place_of_the_store_is_used_and_its_losses_are_said(tmp_pa
     plan = store.plan_release(Bookmark(), now=2**42)
     assert [row.logical_timestamp for part in store.released(plan) for row in part] == [10, 12]
     store.close()
+
+
+@pytest.mark.parametrize("comes_back", ["the same", "an older copy"])
+def test_events_are_answered_503_while_the_file_of_the_store_is_gone(
+    tmp_path: Path, forks: Forks, comes_back: str
+) -> None:
+    files = [tmp_path / f"landing.db{end}" for end in ("", "-wal", "-shm")]
+    with Receiver(tmp_path, forks=forks) as receiver:
+        receiver.post(an_event(10))
+    shutil.copy(files[0], tmp_path / "backup.db")
+    with Receiver(tmp_path, forks=forks) as receiver:
+        receiver.post(an_event(11))
+        (tmp_path / "elsewhere").mkdir()
+        for file in files:
+            file.rename(tmp_path / "elsewhere" / file.name)
+        wait_until(lambda: receiver.post(an_event(12)).status_code == 503, "an answer 503")
+        assert requests.get(f"{receiver.url}/healthz", timeout=CALL_SECONDS).status_code == 503
+        assert receiver.process.output.count("The file of the landing store is gone") == 1
+        assert not files[0].exists()
+        if comes_back == "the same":
+            for file in files:
+                (tmp_path / "elsewhere" / file.name).rename(file)
+        else:
+            (tmp_path / "backup.db").rename(files[0])
+        wait_until(lambda: receiver.post(an_event(13)).status_code == 200, "an answer 200")
+        if comes_back == "an older copy":
+            assert receiver.process.wait_for(WENT_BACK)
+        assert requests.get(f"{receiver.url}/healthz", timeout=CALL_SECONDS).status_code == 200
+
+
+def test_a_state_of_another_store_is_said(tmp_path: Path) -> None:
+    said, state = [], tmp_path / "state.json"
+    state.write_text("{}", encoding="utf-8")
+    for name in ("one.db", "one.db", "another.db"):
+        url = f"sqlite:///{tmp_path / name}"
+        with contextlib.closing(LandingStore(url)) as store:
+            keep(store, 10)
+        done = run_plugin("tap-newstore-fulfillment", tmp_path, {"landing_url": url}, "--state", str(state))
+        state.write_text(json.dumps(done.states[-1]), encoding="utf-8")
+        said.append("The state is of another landing store" in done.log)
+    assert said == [False, False, True]
 
 
 def test_a_standby_that_lagged_is_healed_without_anybody(

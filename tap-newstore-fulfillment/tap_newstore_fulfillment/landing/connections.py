@@ -6,6 +6,8 @@ takes writes is used; connections to one that no longer does are dropped.
 
 from __future__ import annotations
 
+import contextlib
+import pathlib
 import typing as t
 
 import sqlalchemy as sa
@@ -40,6 +42,15 @@ def is_cluster(url: sa.URL) -> bool:
     """Return whether a URL speaks of several servers, of which one takes writes."""
     hosts = url.query.get("host", "")
     return SESSION in url.query or not isinstance(hosts, str) or "," in hosts
+
+
+def file_of(url: sa.URL) -> tuple[int, int] | None:
+    """Return which file on disk a SQLite store is, its device and inode; None: it is no file, or not there."""
+    with contextlib.suppress(OSError):
+        if url.database and url.get_backend_name() != "postgresql":
+            found = pathlib.Path(url.database).stat()
+            return found.st_dev, found.st_ino
+    return None
 
 
 def create_engine(url: str, **options: t.Any) -> sa.Engine:

@@ -8,7 +8,6 @@ commit after a higher one.
 from __future__ import annotations
 
 import contextlib
-import pathlib
 import time
 import typing as t
 
@@ -28,6 +27,7 @@ from tap_newstore_fulfillment.landing.connections import (
     UNREPLICATED,
     cannot_open,
     create_engine,
+    file_of,
     is_cluster,
     is_read_only,
     short,
@@ -65,6 +65,7 @@ class LandingDatabase:
         store_id: Identity of the store; a copy restored from a backup keeps it.
         was_empty: The schema did not exist before.
         file: Which file a SQLite store is; None: it is none.
+        is_gone: The file was not there at the last look: what is written to it would go with it.
         executes_alone: Connections of their own lead to the same store; not in memory.
 
     Raises:
@@ -74,6 +75,7 @@ class LandingDatabase:
     """
 
     def __init__(self, url: str) -> None:
+        self.is_gone = False
         try:
             self._engine = create_engine(url)
             # One round trip per statement, and nothing left to undo; the other engine needs five.
@@ -91,7 +93,7 @@ class LandingDatabase:
             with self._begin() as connection:
                 self._refuse_stubs()
                 self.store_id = open_schema(connection)
-            self.file = self._identity()
+            self.file = file_of(self._engine.url)
             self.executes_alone = self.is_postgresql or self.file is not None
         except sa.exc.SQLAlchemyError as error:
             self.close()
@@ -122,13 +124,14 @@ class LandingDatabase:
         self._aside.dispose()
 
     def reopen_if_replaced(self) -> bool:
-        """Let go of a SQLite file that another one has taken the place of, and return whether that is so."""
-        found = self._identity()
-        if found is None or found == self.file:
+        """Let go of a SQLite file that is gone, and return whether another one has taken its place."""
+        found = file_of(self._engine.url)
+        self.is_gone = found is None and self.file is not None
+        if found == self.file:
             return False
-        self.file = found
         self.close()
-        return True
+        self.file = found or self.file
+        return not self.is_gone
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sa.Connection]:
@@ -231,17 +234,11 @@ class LandingDatabase:
                     "order. Use PostgreSQL itself"
                 )
 
-    def _identity(self) -> tuple[int, int] | None:
-        """Return which file on disk a SQLite store is; None: it is no file, or not there."""
-        with contextlib.suppress(OSError):
-            if self._engine.url.database and not self.is_postgresql:
-                found = pathlib.Path(self._engine.url.database).stat()
-                return found.st_dev, found.st_ino
-        return None
-
     @contextlib.contextmanager
     def _unavailable(self, what: str) -> Iterator[None]:
         """Turn errors of the database into errors of this package."""
+        if self.is_gone:
+            raise StoreUnavailableError("the file of the landing store is gone", "Put it back, or restart the receiver")
         refused = (sa.exc.DataError, sa.exc.IntegrityError, self._driver.DataError, self._driver.IntegrityError)
         try:
             yield

@@ -64,8 +64,8 @@ class LoopAdds:
     def is_ready(self) -> bool:
         """Return whether `begin` can be called; if not, `open_if_wanted` makes it ready, in a thread."""
         self._is_wanted = True
-        if self._file != self._database.file:
-            # Another file has taken its place.
+        if self._file != self._database.file or self._database.is_gone:
+            # Another file has taken its place, or none.
             self.close()
         return self._is_open()
 

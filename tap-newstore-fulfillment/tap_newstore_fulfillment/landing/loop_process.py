@@ -13,7 +13,7 @@ import sys
 import typing as t
 
 from tap_newstore_fulfillment.landing import sqlite_process
-from tap_newstore_fulfillment.landing.connections import CONNECT_SECONDS, SQLITE_SESSION
+from tap_newstore_fulfillment.landing.connections import CONNECT_SECONDS, LOCK_SECONDS, SQLITE_SESSION
 from tap_newstore_fulfillment.landing.loop_writes import Failed
 from tap_newstore_fulfillment.landing.sqlite_process import Opening, Request
 
@@ -27,6 +27,8 @@ if t.TYPE_CHECKING:
 
 #: Characters of a transaction's parameters: what a socket takes at once, so that the event loop never waits for that.
 LARGEST = 2**15
+#: How long a transaction may take. Then the process stands still: it has waited for its lock by now.
+TRANSACTION_SECONDS = LOCK_SECONDS + 10
 #: How long the process may take to end when nothing is asked of it any more.
 END_SECONDS = 1.0
 
@@ -51,6 +53,7 @@ class LoopProcess:
         self._questions = questions
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: Callable[[Rows | Failed], None] | None = None
+        self._limit: asyncio.TimerHandle | None = None
         self._pipe, theirs = multiprocessing.Pipe()
         with theirs:
             descriptor = theirs.fileno()
@@ -84,6 +87,7 @@ class LoopProcess:
         if loop is not self._loop:
             self._loop = loop
             loop.add_reader(self._pipe.fileno(), self._read)
+        self._limit = loop.call_later(TRANSACTION_SECONDS, self._kill)
         try:
             self._pipe.send(Request(statement=statement, parameters=parameters, question=self._questions[statement]))
         except OSError:
@@ -97,6 +101,8 @@ class LoopProcess:
         if self._loop and not self._loop.is_closed():
             self._loop.remove_reader(self._pipe.fileno())
         self._loop = None
+        if self._limit:
+            self._limit.cancel()
         self._pipe.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(END_SECONDS)
@@ -115,11 +121,18 @@ class LoopProcess:
         else:
             self._end(Failed(answer["error"], is_locked=answer["is_locked"], is_lost=answer["is_lost"]))
 
+    def _kill(self) -> None:
+        self._process.kill()
+        self._fail()
+
     def _fail(self) -> None:
         self.close()
         self._end(Failed("the process has ended", is_lost=True))
 
     def _end(self, answer: Rows | Failed) -> None:
         ended, self._ended = self._ended, None
+        if self._limit:
+            self._limit.cancel()
+            self._limit = None
         if ended:
             ended(answer)

@@ -98,8 +98,11 @@ class Losses:
         if not remembered:
             return
         try:
+            was_gone = self._database.is_gone
             if self._database.reopen_if_replaced():
                 logger.warning("The file of the landing store was replaced by another one, which is used from now on")
+            elif self._database.is_gone and not was_gone:
+                logger.error("The file of the landing store is gone: answering 503 until it, or another one, is there")
             gone = self._gone(remembered)
             if gone:
                 published = [row.published_at for row in gone if row.published_at is not None]
