@@ -55,6 +55,19 @@ class TestTakenAt:
         (cut,) = day.run(a_completion(11))
         assert (cut.quantities, cut.range) == ({SKU: 8}, (11, 11))
 
+    def test_a_unit_that_learns_later_when_it_was_published_is_proven_then(self, day: ShopDay, erp: SqlErp) -> None:
+        erp.count(*SKU, 9, at(30))
+        dated = {name: day.settings[name] for name in ("on_hand_as_of", "on_hand_columns")}
+        day.settings.update(on_hand_as_of="current", on_hand_columns={})
+        (cut,) = day.run(a_completion(11))
+        assert cut.quantities == {SKU: 9}
+        day.settings.update(dated)
+        (cut,) = day.run()
+        assert cut.quantities == {SKU: 8}
+        # The tap was told to go back: now its times are kept.
+        (cut,) = day.run(a_completion(11))
+        assert cut.quantities == {SKU: 9}
+
     @pytest.mark.parametrize("published", [None, "0001-01-01T00:00:00", "yesterday"])
     def test_an_event_without_a_time_is_never_proven(self, day: ShopDay, erp: SqlErp, published: str | None) -> None:
         erp.count(*SKU, 9, at(30))

@@ -68,6 +68,20 @@ def test_a_row_that_comes_back_counts_again(day: ShopDay) -> None:
     assert held(day) == []
 
 
+@pytest.mark.parametrize("policy", ["zero", "keep"])
+def test_a_vanished_key_is_not_back_before_its_row_can_be_read(day: ShopDay, policy: str) -> None:
+    day.settings["vanished_rows"] = policy
+    day.erp.remove(*B)
+    day.run()
+    day.erp.count(*B, "many")
+    assert day.run() == []
+    (cut,) = day.run(completed(10, "B"))
+    assert cut.quantities == {B: 0 if policy == "zero" else 19}
+    day.erp.count(*B, 7, 10)
+    (cut,) = day.run()
+    assert cut.quantities == {B: 7}
+
+
 def test_a_row_that_is_kept_stands_and_completions_go_on_being_subtracted(day: ShopDay) -> None:
     day.settings["vanished_rows"] = "keep"
     day.erp.remove(*B)

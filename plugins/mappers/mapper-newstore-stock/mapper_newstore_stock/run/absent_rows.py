@@ -170,7 +170,9 @@ def _not_read() -> sa.ColumnElement[bool]:
 def _why(rules: ListRules) -> sa.ColumnElement[str]:
     """Return why the list has no usable row of a key."""
     is_unusable = sa.exists().where(same_key(unusable_row.c, on_hand.c))
-    return sa.case((is_unusable, UNUSABLE), (rules.is_ignored(), IGNORED), else_=VANISHED)
+    # What had vanished is not back before it can be read: the ERP's last word was that there is none.
+    has_become_so = sa.and_(is_unusable, on_hand.c.absence != VANISHED)
+    return sa.case((has_become_so, UNUSABLE), (rules.is_ignored(), IGNORED), else_=VANISHED)
 
 
 def _mark(connection: sa.Connection, rules: ListRules, rows: sa.ColumnElement[bool], run: int) -> None:

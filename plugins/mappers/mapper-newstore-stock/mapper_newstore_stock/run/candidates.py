@@ -57,11 +57,12 @@ class Candidates:
         self._last_proofs = last_proofs
         self._first_number = 0
 
-    def fill(self, first_number: int) -> None:
+    def fill(self, first_number: int, *, has_referred: bool) -> None:
         """Find the keys whose units say something new, and what the ranges may cover of them.
 
         Args:
             first_number: Number of the run's first cut: units of this and no cut are new.
+            has_referred: Units that were known before have been told what they can be proven by.
 
         Raises:
             QuantityError: too many keys have no on-hand row.
@@ -73,7 +74,7 @@ class Candidates:
         self._claim(held)
         ahead = ahead_unit.c
         self._add_untouched(sa.select(ahead.fulfillment_node_id, ahead.product_id).distinct())
-        for proven in self._newly_proven():
+        for proven in self._newly_proven(has_referred=has_referred):
             self._add_untouched(proven)
 
     def _fill_touched(self) -> None:
@@ -145,16 +146,19 @@ class Candidates:
         """Return the conditions that a key is managed here."""
         return matches_none(key, self._rules.ignored_nodes, self._rules.ignored_products)
 
-    def _newly_proven(self) -> Iterator[sa.Select[t.Any]]:
+    def _newly_proven(self, *, has_referred: bool) -> Iterator[sa.Select[t.Any]]:
         """Select the keys whose rows prove another number of units than in the last plan, though no row has changed."""
         proofs = self._rules.proofs.by_source.items()
         if any(proof.form == "booked" for _, proof in proofs):
             yield newly_booked_keys()
+        unit = completed_unit.c
+        dated = sa.select(unit.fulfillment_node_id, unit.product_id).distinct()
+        if has_referred and any(proof.form == "taken_at" for _, proof in proofs):
+            yield dated.where(unit.published_at.is_not(None))
+            return
         for name, proof in proofs:
             if span := proof.newly_taken(self._last_proofs.get(name)):
-                unit = completed_unit.c
-                published = unit.published_at.between(*span)
-                yield sa.select(unit.fulfillment_node_id, unit.product_id).distinct().where(published)
+                yield dated.where(unit.published_at.between(*span))
 
     def forget_cuts_of_others(self) -> None:
         """Take units that no range covers out of their cuts: none carries them until one does."""

@@ -90,10 +90,10 @@ class Planner:
         """
         note_rows(self._connection)
         found = self._candidates
-        found.fill(first_number)
+        found.fill(first_number, has_referred=intake.has_referred)
         mark = self._mark()
         if mark is not None and self._release_up_to(intake, mark, first_number):
-            found.fill(first_number)
+            found.fill(first_number, has_referred=intake.has_referred)
             mark = self._mark()
         refuse_rows_below_folded(self._connection, self._rules.proofs)
         last = _or_none_yet(self._declared())
