@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import pathlib
 import typing as t
 
 import click
 
 from target_newstore_stock.check_newstore import look_at_newstore
 from target_newstore_stock.check_staging import look_at_staging
-from target_newstore_stock.command import report_errors, run_command
+from target_newstore_stock.command import CORRECT_FILE, read_object, report_errors, run_command
 from target_newstore_stock.command_log import log_to_stderr
 from target_newstore_stock.errors import ConfigurationError
 from target_newstore_stock.findings import Findings, format_option
@@ -73,25 +71,13 @@ def _settings(files: tuple[str, ...]) -> Settings:
     """
     merged: dict[str, t.Any] = {}
     for file in files:
-        if file != "ENV":
-            merged |= _content(file)
+        if file == "ENV":
+            continue
+        try:
+            merged |= read_object(file)
+        except OSError as error:
+            raise ConfigurationError(f"--config {file}: {error.strerror}", to_do=CORRECT_FILE) from error
     return TargetNewStoreStock(config=merged, parse_env_config=True).settings
-
-
-def _content(file: str) -> dict[str, t.Any]:
-    try:
-        content = json.loads(pathlib.Path(file).read_bytes())
-    except OSError as error:
-        raise ConfigurationError(
-            f"--config {file}: {error.strerror}", to_do="Correct the path, or write the file as JSON"
-        ) from error
-    except ValueError as error:
-        raise ConfigurationError(
-            f"--config {file}: not JSON: {error}", to_do="Correct the path, or write the file as JSON"
-        ) from error
-    if not isinstance(content, dict):
-        raise ConfigurationError(f"--config {file}: expected a JSON object, with one entry a setting")
-    return content
 
 
 def _look_at_lock(findings: Findings, settings: Settings) -> None:

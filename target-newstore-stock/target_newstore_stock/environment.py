@@ -14,7 +14,14 @@ TRUE = ("true", "1", "yes", "on")
 
 
 def _read_list(text: str) -> object:
-    return json.loads(text) if text.startswith("[") else text.split(",")
+    return _read_json(text) if text.startswith("[") else text.split(",")
+
+
+def _read_json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 #: How the text for a kind of setting is read, as the SDK does it and a number too, and what a user has to write.
@@ -23,7 +30,7 @@ READERS: dict[str, tuple[Callable[[str], object], str]] = {
     "number": (float, "a number"),
     "boolean": (lambda text: text.lower() in TRUE, "true or false"),
     "array": (_read_list, "a JSON array"),
-    "object": (json.loads, "a JSON object"),
+    "object": (_read_json, "a JSON object"),
     "text": (str, "text"),
 }
 #: What may stand in the configuration as text, too: Meltano hands on its variables as they are.

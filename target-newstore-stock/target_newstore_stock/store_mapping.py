@@ -56,8 +56,9 @@ def creates_stores(value: object) -> bool:
 def _object(text: str) -> Iterator[tuple[str, str]]:
     try:
         content = json.loads(text)
-    except ValueError as error:
-        raise ConfigurationError(f"store_mapping: not JSON: {error}. {EXPECTED.capitalize()}") from error
+    except (ValueError, RecursionError) as error:
+        reason = error if isinstance(error, ValueError) else "nested too deeply"
+        raise ConfigurationError(f"store_mapping: not JSON: {reason}. {EXPECTED.capitalize()}") from error
     return _flat(content)
 
 

@@ -234,6 +234,7 @@ def test_the_ledger_is_the_one_of_the_mappers_configuration(day: ShopDay, tmp_pa
     [
         (None, "--config cannot be read: [Errno 2] No such file or directory"),
         ("{", "config.json is not JSON: Expecting property name"),
+        ("[" * 200_000, "config.json is not JSON: nested too deeply"),
         ("[]", "config.json is not a JSON object"),
         ("{}", "ledger_url: set --ledger-url, --config or MAPPER_NEWSTORE_STOCK_LEDGER_URL"),
     ],

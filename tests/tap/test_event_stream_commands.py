@@ -265,3 +265,23 @@ def test_a_file_after_a_command_overrides_one_before_it(tmp_path: Path, newstore
     files = ("--config", str(wrong), "rejected", "--config", str(right), "list")
     done = run_plugin("newstore-event-receiver", tmp_path, None, *files, "--id", "x")
     assert "resource_not_found" in done.log
+
+
+@pytest.mark.parametrize("command", [("status",), ("backlog",), ("check",)])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "not JSON: Expecting property name"),
+        ("[" * 200_000, "not JSON: nested too deeply"),
+        ("[]", "expected a JSON object"),
+    ],
+)
+def test_a_configuration_file_that_cannot_be_read_ends_with_2_and_is_named(
+    tmp_path: Path, command: tuple[str, ...], text: str, said: str
+) -> None:
+    config = tmp_path / "odd.json"
+    config.write_text(text, encoding="utf-8")
+    done = run_plugin("newstore-event-receiver", tmp_path, None, *command, "--config", str(config))
+    assert done.code == 2, done.log
+    assert f"--config {config}: {said}" in done.log + done.output
+    assert "Traceback" not in done.log

@@ -277,17 +277,19 @@ def test_a_store_that_cannot_be_opened_exits_with_1_and_reveals_no_secret(tmp_pa
     ("config", "message"),
     [
         ("broken.json", "broken.json: not JSON: Expecting property name"),
+        ("deep.json", "deep.json: not JSON: nested too deeply"),
         ("nowhere.json", "nowhere.json' was not found"),
         ("ENV", "invalid literal for int() with base 10: 'soon'"),
     ],
 )
 def test_configuration_that_cannot_be_read_ends_with_2_and_one_line(tmp_path: Path, config: str, message: str) -> None:
     (tmp_path / "broken.json").write_text("{", encoding="utf-8")
+    (tmp_path / "deep.json").write_text("[" * 200_000, encoding="utf-8")
     path = config if config == "ENV" else str(tmp_path / config)
     done = run_plugin(
         "tap-newstore-fulfillment", tmp_path, None, "--config", path, TAP_NEWSTORE_FULFILLMENT_SETTLE_SECONDS="soon"
     )
     assert done.code == 2, done.log
-    assert config == "broken.json" or "cannot be read" in done.log
+    assert config in ("broken.json", "deep.json") or "cannot be read" in done.log
     assert message in done.log
     assert "Traceback" not in done.log

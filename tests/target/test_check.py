@@ -205,3 +205,15 @@ def test_the_run_that_holds_the_lock_is_named_and_not_hindered(newstore: NewStor
         run.stdin.close()
         assert run.wait(60) == 0
     assert check(tmp_path, newstore.target_settings).result == "green"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("{", "not JSON: Expecting property name"), ("[" * 200_000, "not JSON: nested too deeply")]
+)
+def test_a_configuration_file_that_cannot_be_read_is_named(tmp_path: Path, text: str, said: str) -> None:
+    config = tmp_path / "odd.json"
+    config.write_text(text, encoding="utf-8")
+    done = run_plugin("newstore-stock-import", tmp_path, None, "check", f"--config={config}")
+    assert done.code == 2
+    assert f"--config {config}: {said}" in done.output
+    assert "Traceback" not in done.log + done.output

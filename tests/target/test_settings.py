@@ -50,6 +50,7 @@ def test_an_empty_store_mapping_is_none(value: object) -> None:
         ("DC01=,=NYC1", "'=NYC1': expected node=store"),
         ("DC01=,", "'': expected node=store"),
         ('{"DC01": ', "not JSON"),
+        ('{"DC01": ' * 100_000, "not JSON: nested too deeply"),
         ('{"DC01": 1}', "DC01 has 1, expected the text of a store id"),
         ({"DC": {"01": 1}}, "DC.01 has 1"),
         ("DC01=,DC01=X", "DC01 is named twice, with '' and 'X'"),
@@ -128,3 +129,22 @@ def test_a_variable_that_is_no_object_is_named(tmp_path: Path) -> None:
     done = run_plugin("mapper-newstore-stock", tmp_path, None, "--config=ENV", **variables)
     assert done.code == 2
     assert "MAPPER_NEWSTORE_STOCK_ON_HAND_COLUMNS is 'quantity=amount', expected a JSON object" in done.log
+
+
+@pytest.mark.parametrize(
+    ("plugin", "setting", "said"),
+    [
+        (TARGET, "future_inventory_nodes", "expected a JSON array"),
+        ("mapper-newstore-stock", "ignored_nodes", "expected a JSON array"),
+        ("mapper-newstore-stock", "booked_columns", "expected a JSON object"),
+    ],
+)
+def test_a_variable_whose_json_is_nested_too_deeply_is_named(
+    tmp_path: Path, plugin: str, setting: str, said: str
+) -> None:
+    variable = f"{plugin}_{setting}".upper().replace("-", "_")
+    done = run_plugin(plugin, tmp_path, None, "--config=ENV", **{variable: "[" * 100_000})
+    assert (done.code, done.output) == (2, "")
+    assert variable in done.log
+    assert said in done.log
+    assert "Traceback" not in done.log

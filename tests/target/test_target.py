@@ -306,17 +306,19 @@ def test_two_imports_of_one_run_keep_their_distance(newstore: NewStore, tmp_path
     ("config", "said"),
     [
         ("broken.json", "broken.json: not JSON: Expecting property name"),
+        ("deep.json", "deep.json: not JSON: nested too deeply"),
         ("nowhere.json", "nowhere.json' was not found"),
         ("ENV", "invalid literal for int() with base 10: 'soon'"),
     ],
 )
 def test_configuration_that_cannot_be_read_ends_with_2_and_one_line(tmp_path: Path, config: str, said: str) -> None:
     (tmp_path / "broken.json").write_text("{", encoding="utf-8")
+    (tmp_path / "deep.json").write_text("[" * 200_000, encoding="utf-8")
     path = config if config == "ENV" else str(tmp_path / config)
     done = run_plugin(
         "target-newstore-stock", tmp_path, None, "--config", path, TARGET_NEWSTORE_STOCK_POLL_SECONDS="soon"
     )
     assert done.code == 2, done.log
-    assert config == "broken.json" or "cannot be read" in done.log
+    assert config in ("broken.json", "deep.json") or "cannot be read" in done.log
     assert said in done.log
     assert "Traceback" not in done.log

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-import json
-import pathlib
 import typing as t
 
 import click
 
+from tap_newstore_fulfillment.command import CORRECT_FILE, read_object
 from tap_newstore_fulfillment.errors import ConfigurationError
 from tap_newstore_fulfillment.receiver.integrations import check_key
 from tap_newstore_fulfillment.settings import REQUIRED_BY_SOURCE, SETTINGS
@@ -87,18 +86,9 @@ def _merged(files: tuple[str, ...]) -> dict[str, t.Any]:
         if file == "ENV":
             continue
         try:
-            content = json.loads(pathlib.Path(file).read_text(encoding="utf-8"))
+            merged |= read_object(file)
         except OSError as error:
-            raise ConfigurationError(
-                f"--config {file}: {error.strerror}", "Correct the path, or write the file as JSON"
-            ) from error
-        except ValueError as error:
-            raise ConfigurationError(
-                f"--config {file}: not JSON: {error}", "Correct the path, or write the file as JSON"
-            ) from error
-        if not isinstance(content, dict):
-            raise ConfigurationError(f"--config {file}: expected a JSON object", "Write one entry a setting")
-        merged |= content
+            raise ConfigurationError(f"--config {file}: {error.strerror}", CORRECT_FILE) from error
     return merged
 
 

@@ -83,18 +83,27 @@ def _reading_objects(callback: Callable[..., t.Any]) -> Callable[..., t.Any]:
         for file in files or ():
             # A file that is not there is reported by the callback, and ENV is none.
             with contextlib.suppress(OSError):
-                if not isinstance(_json(file), dict):
-                    raise ConfigurationError(f"--config {file}: expected a JSON object, with one entry a setting")
+                read_object(file)
         return callback(context, option, files)
 
     return wrapper
 
 
-def _json(file: str) -> object:
+def read_object(file: str) -> dict[str, t.Any]:
+    """Return the settings a configuration file holds.
+
+    Raises:
+        OSError: it cannot be opened.
+        ConfigurationError: it holds no JSON object.
+    """
     try:
-        return json.loads(pathlib.Path(file).read_bytes())
-    except ValueError as error:
-        raise ConfigurationError(f"--config {file}: not JSON: {error}", to_do=CORRECT_FILE) from error
+        content = json.loads(pathlib.Path(file).read_bytes())
+    except (ValueError, RecursionError) as error:
+        reason = error if isinstance(error, ValueError) else "nested too deeply"
+        raise ConfigurationError(f"--config {file}: not JSON: {reason}", to_do=CORRECT_FILE) from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"--config {file}: expected a JSON object, with one entry a setting")
+    return content
 
 
 def run_command(command: click.Command, logger: logging.Logger) -> None:

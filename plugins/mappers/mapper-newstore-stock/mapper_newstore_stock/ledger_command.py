@@ -49,8 +49,9 @@ def _read_config(_context: click.Context, _option: click.Parameter, path: str | 
     with click.open_file(path, encoding="utf-8") as file:
         try:
             config = json.load(file)
-        except ValueError as error:
-            raise ValueError(f"{path} is not JSON: {error}") from error
+        except (ValueError, RecursionError) as error:
+            reason = error if isinstance(error, ValueError) else "nested too deeply"
+            raise ValueError(f"{path} is not JSON: {reason}") from error
     if not isinstance(config, dict):
         raise ValueError(f"{path} is not a JSON object")  # noqa: TRY004 - reported like JSON that cannot be parsed
     return config
