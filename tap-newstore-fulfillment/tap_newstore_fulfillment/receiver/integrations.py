@@ -8,6 +8,7 @@ import typing as t
 import urllib.parse
 
 from tap_newstore_fulfillment.errors import ConfigurationError
+from tap_newstore_fulfillment.receiver.callback_url import is_local
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +16,6 @@ if t.TYPE_CHECKING:
 DEFAULT_ID = "newstore-stock-sync"
 ENTITIES = ("fulfillment_request",)
 SECRET = re.compile(r"secret|password|token|api_key|access_key", re.IGNORECASE)
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 #: NewStore's limits.
 ID = re.compile(r"[a-z0-9-]{1,50}")
 EVENT_ID = re.compile(r"[A-Za-z0-9-]{36}")
@@ -37,13 +37,9 @@ def webhook_parameters(url: str, api_key: str | None) -> Body:
         api_key: Sent as bearer token; may be missing only if the URL is on this machine.
 
     Raises:
-        ConfigurationError: the URL is not valid, or anybody could post to it.
+        ConfigurationError: NewStore could not call the URL, or anybody could post to it.
     """
-    parts = urllib.parse.urlsplit(url)
-    is_local = parts.hostname in LOOPBACK
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_local):
-        raise ConfigurationError(f"--callback-url {url}: expected https://")
-    if not api_key and not is_local:
+    if not is_local(url) and not api_key:
         raise ConfigurationError(
             "receiver_api_key: required to register a webhook, or anybody could post to it",
             "Set TAP_NEWSTORE_FULFILLMENT_RECEIVER_API_KEY",
