@@ -15,7 +15,6 @@ if t.TYPE_CHECKING:
 
 DEFAULT_ID = "newstore-stock-sync"
 ENTITIES = ("fulfillment_request",)
-SECRET = re.compile(r"secret|password|token|api_key|access_key", re.IGNORECASE)
 #: NewStore's limits.
 ID = re.compile(r"[a-z0-9-]{1,50}")
 EVENT_ID = re.compile(r"[A-Za-z0-9-]{36}")
@@ -170,13 +169,6 @@ def parse_time(text: str) -> dt.datetime:
     if time.tzinfo is None:
         raise ValueError(f"{text}: a time zone is missing, such as Z")
     return time.astimezone(dt.UTC)
-
-
-def without_secrets(value: t.Any) -> t.Any:
-    """Return a JSON value with every key and secret replaced by `***`."""
-    if isinstance(value, dict):
-        return {name: "***" if item and SECRET.search(name) else without_secrets(item) for name, item in value.items()}
-    return [without_secrets(item) for item in value] if isinstance(value, list) else value
 
 
 def _registration(integration_id: str, kind: str, sink: Mapping[str, t.Any]) -> Body:

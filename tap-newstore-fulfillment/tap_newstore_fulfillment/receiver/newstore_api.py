@@ -21,8 +21,8 @@ from tap_newstore_fulfillment.receiver.http_session import (
     in_one_line,
     read_json,
     retry_after,
-    said,
 )
+from tap_newstore_fulfillment.receiver.shown import secrets_in, secrets_of, without
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,6 +39,8 @@ SHORTEST_TOKEN_SECONDS, LONGEST_TOKEN_SECONDS = 60, 10**9
 #: What to do when nobody answers.
 REACH = "Correct api_url or auth_url, or see why it cannot be reached from here"
 REQUIRED_SETTINGS = ("tenant", "client_id", "client_secret")
+#: Bytes of an error without such fields that are read.
+LONGEST_ERROR = 2**16
 #: Fields of an error body that are shown.
 ERROR_FIELDS = ("error_code", "message", "request_id", "type", "title", "detail", "error_description", "error")
 
@@ -74,6 +76,7 @@ class NewStoreApi:
             "client_id": settings["client_id"],
             "client_secret": settings["client_secret"],
         }
+        self._secrets = secrets_of(settings)
         self._sleep = sleep
         self._clock = clock
         self._token: str | None = None
@@ -110,7 +113,7 @@ class NewStoreApi:
             self._sleep(seconds)
             answer = self._call_once(method, path, body)
         if not answer.ok:
-            text = f"{method} {path}: NewStore answered {answer.status_code}: {_message(answer)}"
+            text = f"{method} {path}: NewStore answered {answer.status_code}: {self._message(answer, body)}"
             raise NewStoreCallError(text, answer.status_code, _to_do(answer.status_code))
         return _json(answer)
 
@@ -125,7 +128,7 @@ class NewStoreApi:
             if not (isinstance(token, str) and TOKEN.fullmatch(token)):
                 raise NewStoreError(
                     f"NewStore gives no token for this client_id and client_secret ({masked(self._auth_url)}, status "
-                    f"{answer.status_code}): {'what came is none' if answer.ok else _message(answer)}",
+                    f"{answer.status_code}): {'what came is none' if answer.ok else self._message(answer)}",
                     "Correct tenant, client_id, client_secret or auth_url",
                 )
             self._token = token
@@ -139,9 +142,25 @@ class NewStoreApi:
             with HttpSession() as session:
                 return session.request(method, url, timeout=CALL_SECONDS, **kwargs)
         except RedirectError as error:
-            raise NewStoreCallError(f"{method} {masked(url)} {error}", error.status) from error
+            text = without(str(error), self._secrets)
+            raise NewStoreCallError(f"{method} {masked(url)} {text}", error.status) from error
         except requests.RequestException as error:
             raise NewStoreError(f"{method} {masked(url)}: no answer: {type(error).__name__}", REACH) from error
+
+    def _message(self, answer: requests.Response, told: object = None) -> str:
+        """Return NewStore's own words: `{error_code, message, request_id}`, problem+json or OAuth's.
+
+        Args:
+            answer: Of NewStore.
+            told: The body it answers: what of it is secret is not repeated.
+        """
+        body = _json(answer)
+        if answer.status_code == 403 and not body:
+            return "this IP address has made too many calls; wait 5 minutes"
+        fields = ", ".join(f"{name}: {body[name]}" for name in ERROR_FIELDS if body.get(name))
+        secrets = [*self._secrets, *secrets_in(told), *([self._token] if self._token else [])]
+        text = fields or answer.content[:LONGEST_ERROR].decode(errors="replace")
+        return in_one_line(without(text, secrets)) or "no message"
 
 
 def _to_do(status: int) -> str:
@@ -162,12 +181,3 @@ def _json(answer: requests.Response) -> dict[str, t.Any]:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
-
-
-def _message(answer: requests.Response) -> str:
-    """Return NewStore's own words: `{error_code, message, request_id}`, problem+json or OAuth's."""
-    body = _json(answer)
-    if answer.status_code == 403 and not body:
-        return "this IP address has made too many calls; wait 5 minutes"
-    fields = ", ".join(f"{name}: {body[name]}" for name in ERROR_FIELDS if body.get(name))
-    return in_one_line(fields) or said(answer)

@@ -22,6 +22,7 @@ from tap_newstore_fulfillment.receiver.registration_options import (
     registration_settings,
     sink_options,
 )
+from tap_newstore_fulfillment.receiver.shown import secrets_of, shown
 
 if t.TYPE_CHECKING:
     from tap_newstore_fulfillment.receiver.event_stream import Body
@@ -72,7 +73,8 @@ def update(
 @format_option
 def list_integrations(config_files: tuple[str, ...], output_format: str) -> None:
     """List all integrations of the tenant, at most 25; those others made too."""
-    found = integrations.without_secrets(event_stream(registration_settings(config_files)).integrations())
+    settings = registration_settings(config_files)
+    found = shown(event_stream(settings).integrations(), secrets_of(settings))
     if output_format == "json":
         click.echo(json.dumps({"integrations": found}, indent=2, ensure_ascii=False))
         return
@@ -95,7 +97,8 @@ def list_integrations(config_files: tuple[str, ...], output_format: str) -> None
 @format_option
 def status(config_files: tuple[str, ...], integration_id: str, output_format: str) -> None:
     """Show what NewStore says of an integration. Exits with 1 if it is stopped."""
-    found = integrations.without_secrets(event_stream(registration_settings(config_files)).get(integration_id))
+    settings = registration_settings(config_files)
+    found = shown(event_stream(settings).get(integration_id), secrets_of(settings))
     if output_format == "json":
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
     else:
@@ -113,7 +116,8 @@ def status(config_files: tuple[str, ...], integration_id: str, output_format: st
 @format_option
 def logs(config_files: tuple[str, ...], integration_id: str, output_format: str) -> None:
     """Show what became of an integration: NewStore keeps the last 50 entries."""
-    entries = event_stream(registration_settings(config_files)).logs(integration_id)
+    settings = registration_settings(config_files)
+    entries = shown(event_stream(settings).logs(integration_id), secrets_of(settings))
     if output_format == "json":
         click.echo(json.dumps({"entries": entries}, indent=2, ensure_ascii=False))
         return

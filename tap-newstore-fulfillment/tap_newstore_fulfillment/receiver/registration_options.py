@@ -9,6 +9,7 @@ import typing as t
 import click
 
 from tap_newstore_fulfillment.errors import ConfigurationError
+from tap_newstore_fulfillment.masking import masked
 from tap_newstore_fulfillment.receiver import integrations
 from tap_newstore_fulfillment.receiver.configuration import Command, read_settings
 from tap_newstore_fulfillment.receiver.event_stream import EventStream
@@ -115,7 +116,7 @@ def needed_sink(settings: Settings, arguments: Mapping[str, str | None]) -> Sett
 def described(sink: Settings) -> str:
     """Return where a sink leads, for people; works on registrations and on what NewStore shows."""
     if callback := sink.get("callback_parameters"):
-        return f"webhook {callback.get('callback_url')}"
+        return f"webhook {masked(str(callback.get('callback_url')))}"
     if s3 := sink.get("s3_parameters"):
         return f"export files below s3://{'/'.join(filter(None, (s3.get('bucket'), s3.get('key_prefix'))))}"
     return "an unknown sink"

@@ -17,6 +17,7 @@ from tap_newstore_fulfillment.receiver.registration_options import (
     reading,
     registration_settings,
 )
+from tap_newstore_fulfillment.receiver.shown import secrets_of, shown
 
 if t.TYPE_CHECKING:
     from tap_newstore_fulfillment.receiver.event_stream import EventStream
@@ -43,7 +44,8 @@ def event_ids(command: Command) -> Command:
 @format_option
 def list_events(config_files: tuple[str, ...], integration_id: str, output_format: str) -> None:
     """List the events, oldest first."""
-    rows = _stream(config_files).rejected(integration_id)
+    settings = registration_settings(config_files)
+    rows = shown(event_stream(settings).rejected(integration_id), secrets_of(settings))
     if output_format == "json":
         click.echo(json.dumps({"rejected_events": rows}, indent=2))
         return
