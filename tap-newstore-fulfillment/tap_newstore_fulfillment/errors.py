@@ -132,7 +132,7 @@ class StateError(TapError):
 
 
 class NewStoreError(TapError):
-    """NewStore did not answer, or gave no token.
+    """NewStore did not answer, answered what is none of its answers, or gave no token.
 
     Check `api_url`, `auth_url` and the credentials, then run the command again.
     """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typing as t
 
+from tap_newstore_fulfillment.receiver import answers
+
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -27,21 +29,21 @@ class EventStream:
 
     def integrations(self) -> list[Body]:
         """Return all integrations of the tenant."""
-        return _rows(self._api.get(PATH), "integrations")
+        return self._rows(PATH, "integrations", answers.Integrations)
 
     def register(self, registration: Mapping[str, t.Any]) -> Body:
         """Create an integration, which starts it, and return it as NewStore shows it."""
         answer: Body = self._api.create(PATH, registration)
-        return answer if "status" in answer else self.get(registration["id"])
+        return answer if _is_integration(answer) else self.get(registration["id"])
 
     def update(self, integration_id: str, changes: Mapping[str, t.Any]) -> Body:
         """Change sink or filter, and return the integration."""
         answer: Body = self._api.patch(f"{PATH}/{integration_id}", changes)
-        return answer if "status" in answer else self.get(integration_id)
+        return answer if _is_integration(answer) else self.get(integration_id)
 
     def get(self, integration_id: str) -> Body:
         """Return an integration."""
-        return t.cast("Body", self._api.get(f"{PATH}/{integration_id}"))
+        return t.cast("Body", self._api.get(f"{PATH}/{integration_id}", answers.Integration))
 
     def delete(self, integration_id: str) -> None:
         """Delete an integration, with its log and its rejected events."""
@@ -57,15 +59,15 @@ class EventStream:
 
     def logs(self, integration_id: str) -> list[Body]:
         """Return what became of an integration: the last 50 entries."""
-        return _rows(self._api.get(f"{PATH}/{integration_id}/logs"), "entries")
+        return self._rows(f"{PATH}/{integration_id}/logs", "entries", answers.Logs)
 
     def rejected(self, integration_id: str) -> list[Body]:
         """Return when and under which id the last events were rejected: 30 at most."""
-        return _rows(self._api.get(f"{PATH}/{integration_id}/rejected_events"), "rejected_events")
+        return self._rows(f"{PATH}/{integration_id}/rejected_events", "rejected_events", answers.RejectedEvents)
 
     def rejected_event(self, integration_id: str, event_id: str) -> Body:
         """Return a rejected event's envelope."""
-        return t.cast("Body", self._api.get(f"{PATH}/{integration_id}/rejected_events/{event_id}"))
+        return t.cast("Body", self._api.get(f"{PATH}/{integration_id}/rejected_events/{event_id}", Body))
 
     def retry(self, integration_id: str, event_id: str) -> None:
         """Have NewStore deliver a rejected event again.
@@ -79,6 +81,14 @@ class EventStream:
         """Delete a rejected event."""
         self._api.delete(f"{PATH}/{integration_id}/rejected_events/{event_id}")
 
+    def _rows(self, path: str, name: str, shape: t.Any) -> list[Body]:
+        return self._api.get(path, shape)[name] or []
 
-def _rows(answer: Body, name: str) -> list[Body]:
-    return [row for row in answer.get(name) or () if isinstance(row, dict)]
+
+def _is_integration(answer: Body) -> bool:
+    """Return whether a change was answered with the integration; if not, it has to be asked for."""
+    try:
+        answers.check(answer, answers.Integration)
+    except ValueError:
+        return False
+    return "status" in answer

@@ -10,10 +10,12 @@ import logging
 import time
 import typing as t
 
+import msgspec
 import requests
 
 from tap_newstore_fulfillment.errors import ConfigurationError, NewStoreCallError, NewStoreError
 from tap_newstore_fulfillment.masking import masked
+from tap_newstore_fulfillment.receiver import answers
 from tap_newstore_fulfillment.receiver.http_session import (
     TOKEN,
     HttpSession,
@@ -26,6 +28,8 @@ from tap_newstore_fulfillment.receiver.shown import secrets_in, secrets_of, with
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+Body = dict[str, t.Any]
 
 logger = logging.getLogger("newstore-event-receiver")
 
@@ -82,27 +86,43 @@ class NewStoreApi:
         self._token: str | None = None
         self._renew_at = 0.0
 
-    def get(self, path: str) -> t.Any:
-        """GET; retried on transient errors."""
-        return self._call("GET", path, None, is_repeatable=True)
+    def get(self, path: str, shape: t.Any = Body) -> t.Any:
+        """GET; retried on transient errors.
+
+        Args:
+            path: Of the call.
+            shape: What it is answered with (`answers`).
+
+        Raises:
+            NewStoreError: what came is none of that, or nothing did.
+        """
+        answer = self._call("GET", path, None, is_repeatable=True)
+        try:
+            body = read_json(answer)
+            answers.check(body, shape)
+        except msgspec.ValidationError as error:
+            raise _not_as_expected(path, answer, str(error)) from error
+        except ValueError as error:
+            raise _not_as_expected(path, answer, "no JSON") from error
+        return body
 
     def post(self, path: str) -> t.Any:
         """POST a call that is safe to repeat; retried on transient errors."""
-        return self._call("POST", path, None, is_repeatable=True)
+        return _json(self._call("POST", path, None, is_repeatable=True))
 
     def patch(self, path: str, body: Mapping[str, t.Any]) -> t.Any:
         """PATCH; retried on transient errors, because the same change twice is one."""
-        return self._call("PATCH", path, body, is_repeatable=True)
+        return _json(self._call("PATCH", path, body, is_repeatable=True))
 
     def delete(self, path: str) -> t.Any:
         """DELETE; retried on transient errors."""
-        return self._call("DELETE", path, None, is_repeatable=True)
+        return _json(self._call("DELETE", path, None, is_repeatable=True))
 
     def create(self, path: str, body: Mapping[str, t.Any] | None) -> t.Any:
         """POST what must not happen twice; retried only when NewStore certainly did not do it."""
-        return self._call("POST", path, body, is_repeatable=False)
+        return _json(self._call("POST", path, body, is_repeatable=False))
 
-    def _call(self, method: str, path: str, body: object, *, is_repeatable: bool) -> t.Any:
+    def _call(self, method: str, path: str, body: object, *, is_repeatable: bool) -> requests.Response:
         answer = self._call_once(method, path, body)
         for pause in PAUSES:
             is_transient = answer.status_code == 429 or (is_repeatable and answer.status_code >= 500)
@@ -115,7 +135,7 @@ class NewStoreApi:
         if not answer.ok:
             text = f"{method} {path}: NewStore answered {answer.status_code}: {self._message(answer, body)}"
             raise NewStoreCallError(text, answer.status_code, _to_do(answer.status_code))
-        return _json(answer)
+        return answer
 
     def _call_once(self, method: str, path: str, body: object) -> requests.Response:
         return self._send(method, self._api_url + path, json=body, headers={"Authorization": self._bearer()})
@@ -172,6 +192,11 @@ def _to_do(status: int) -> str:
     if status == 429 or status >= 500:
         return "Run again in some minutes; if it stays, ask NewStore"
     return "Correct what NewStore's words name, or ask NewStore"
+
+
+def _not_as_expected(path: str, answer: requests.Response, why: str) -> NewStoreError:
+    text = f"GET {path}: NewStore answered {answer.status_code}, but not as expected: {why}"
+    return NewStoreError(text, "Correct api_url, or ask NewStore what it answers")
 
 
 def _json(answer: requests.Response) -> dict[str, t.Any]:
