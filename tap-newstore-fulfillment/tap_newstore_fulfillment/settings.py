@@ -10,6 +10,11 @@ from singer_sdk import typing as th
 LANDING = "landing"
 EXPORT_FILES = "export_files"
 
+#: What a database's whole numbers hold.
+INT64 = range(-(2**63), 2**63)
+#: The most seconds, minutes, days or megabytes anybody may ask for: a store holds the milliseconds and bytes of it.
+MOST = 10**9
+
 #: Which settings each source requires; commands that use no source leave this out.
 REQUIRED_BY_SOURCE: dict[str, t.Any] = {
     "if": {"properties": {"source": {"const": EXPORT_FILES}}, "required": ["source"]},
@@ -60,14 +65,14 @@ SETTINGS: dict[str, t.Any] = {
         ),
         th.Property(
             "settle_seconds",
-            th.IntegerType(minimum=0),
+            th.IntegerType(minimum=0, maximum=MOST),
             default=900,
             title="Settle time (seconds)",
             description="How long a timestamp waits for lower ones; NewStore promises 15 minutes",
         ),
         th.Property(
             "hole_wait_minutes",
-            th.IntegerType(minimum=0),
+            th.IntegerType(minimum=0, maximum=MOST),
             default=0,
             title="Wait at a hole (minutes)",
             description="Where logical timestamps have proven dense, how much longer than `settle_seconds` the release "
@@ -75,7 +80,7 @@ SETTINGS: dict[str, t.Any] = {
         ),
         th.Property(
             "start_logical_timestamp",
-            th.IntegerType,
+            th.IntegerType(minimum=INT64[0], maximum=INT64[-1]),
             title="Oldest logical timestamp",
             description="Events with a lower logical timestamp are ignored",
         ),
@@ -88,7 +93,7 @@ SETTINGS: dict[str, t.Any] = {
         ),
         th.Property(
             "quarantine_max_mb",
-            th.IntegerType(minimum=1),
+            th.IntegerType(minimum=1, maximum=MOST),
             default=200,
             title="Largest quarantine (MB)",
             description="The most that bodies set aside may take in the landing store; beyond it the oldest are "

@@ -15,6 +15,7 @@ from tap_newstore_fulfillment.receiver import integrations
 from tap_newstore_fulfillment.receiver.audit import Audit, period_to_audit
 from tap_newstore_fulfillment.receiver.audit_report import AuditReport
 from tap_newstore_fulfillment.receiver.configuration import config_option, read_settings
+from tap_newstore_fulfillment.receiver.numbers import Finite
 from tap_newstore_fulfillment.receiver.output import format_option
 from tap_newstore_fulfillment.receiver.registration_options import event_stream
 from tap_newstore_fulfillment.sources import open_store, waiting_time
@@ -37,7 +38,7 @@ WHERE = (
 @config_option
 @click.option(
     "--hours",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Finite(min=0, min_open=True),
     default=24.0,
     show_default=True,
     help="Compare at least so many hours; more, back to the last whole audit or to what is known to be gone.",
@@ -47,14 +48,14 @@ WHERE = (
 )
 @click.option(
     "--wait-minutes",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Finite(min=0, min_open=True),
     default=60.0,
     show_default=True,
     help="How long all of it may take.",
 )
 @click.option(
     "--quiet-seconds",
-    type=click.FloatRange(min=0),
+    type=Finite(min=0),
     default=QUIET_SECONDS,
     show_default=True,
     help="How long nothing may come before a replay counts as delivered.",

@@ -11,6 +11,7 @@ from tap_newstore_fulfillment.errors import FoundError
 from tap_newstore_fulfillment.landing.backlog import backlog
 from tap_newstore_fulfillment.landing.database import LandingDatabase
 from tap_newstore_fulfillment.receiver.configuration import config_option, read_settings
+from tap_newstore_fulfillment.receiver.numbers import whole
 from tap_newstore_fulfillment.receiver.output import format_option, print_table
 
 if t.TYPE_CHECKING:
@@ -21,8 +22,8 @@ MS_PER_MINUTE = 60_000
 
 @click.command("backlog")
 @config_option
-@click.option("--max-silence-minutes", type=click.IntRange(min=1), help="Fail if no event has come for longer.")
-@click.option("--max-wait-minutes", type=click.IntRange(min=1), help="Fail if an event has waited for longer.")
+@click.option("--max-silence-minutes", type=whole(1), help="Fail if no event has come for longer.")
+@click.option("--max-wait-minutes", type=whole(1), help="Fail if an event has waited for longer.")
 @format_option
 def backlog_command(
     config_files: tuple[str, ...], max_silence_minutes: int | None, max_wait_minutes: int | None, output_format: str

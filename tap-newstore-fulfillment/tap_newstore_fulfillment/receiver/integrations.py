@@ -163,12 +163,15 @@ def parse_time(text: str) -> dt.datetime:
     """Parse an RFC 3339 time.
 
     Raises:
-        ValueError: not a time, or without a zone.
+        ValueError: not a time, without a zone, or beyond the calendar in UTC.
     """
     time = dt.datetime.fromisoformat(text)
     if time.tzinfo is None:
         raise ValueError(f"{text}: a time zone is missing, such as Z")
-    return time.astimezone(dt.UTC)
+    try:
+        return time.astimezone(dt.UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text}: in UTC it lies outside the years 1 to 9999") from error
 
 
 def _registration(integration_id: str, kind: str, sink: Mapping[str, t.Any]) -> Body:

@@ -8,6 +8,7 @@ import click
 
 from tap_newstore_fulfillment.errors import NotKnownError
 from tap_newstore_fulfillment.receiver.configuration import config_option
+from tap_newstore_fulfillment.receiver.numbers import whole
 from tap_newstore_fulfillment.receiver.output import format_option, iso, print_table
 from tap_newstore_fulfillment.receiver.store_in_use import store_in_use
 
@@ -16,7 +17,7 @@ MS_PER_DAY = 24 * 3600 * 1000
 
 @click.command()
 @config_option
-@click.option("--keep-days", type=click.IntRange(min=0), required=True, help="Leave younger events whole.")
+@click.option("--keep-days", type=whole(0), required=True, help="Leave younger events whole.")
 @click.option("--forget-reader", metavar="ID", help="Stop keeping events for a pipeline that will not come back.")
 @format_option
 def prune(config_files: tuple[str, ...], keep_days: int, forget_reader: str | None, output_format: str) -> None:

@@ -12,6 +12,7 @@ from tap_newstore_fulfillment.errors import EventRejectedError, NotKnownError, O
 from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, FAR_AHEAD
 from tap_newstore_fulfillment.receiver.configuration import config_option
+from tap_newstore_fulfillment.receiver.numbers import IN_A_STORE
 from tap_newstore_fulfillment.receiver.output import format_option, iso, print_table
 from tap_newstore_fulfillment.receiver.store_in_use import store_in_use
 
@@ -25,7 +26,7 @@ ROWS_AT_ONCE = 500
 COLUMNS = ("id", "received_at", "kind", "holes", "path", "bytes", "reason")
 PRUNED = "its body has been pruned: let NewStore send the event again (replay), or discard it"
 
-ids_argument = click.argument("entry_ids", type=int, metavar="ID...", nargs=-1, required=True)
+ids_argument = click.argument("entry_ids", type=IN_A_STORE, metavar="ID...", nargs=-1, required=True)
 
 
 @click.group()
@@ -39,9 +40,7 @@ def quarantine() -> None:
 
 @quarantine.command("list")
 @config_option
-@click.option(
-    "--limit", default=100, show_default=True, type=click.IntRange(min=1), help="Show at most this many rows."
-)
+@click.option("--limit", default=100, show_default=True, type=IN_A_STORE, help="Show at most this many rows.")
 @format_option
 def list_entries(config_files: tuple[str, ...], limit: int, output_format: str) -> None:
     """List what was set aside, oldest first."""
@@ -57,7 +56,7 @@ def list_entries(config_files: tuple[str, ...], limit: int, output_format: str) 
 
 @quarantine.command("show")
 @config_option
-@click.argument("entry_id", type=int, metavar="ID")
+@click.argument("entry_id", type=IN_A_STORE, metavar="ID")
 def show_body(config_files: tuple[str, ...], entry_id: int) -> None:
     """Write one body to stdout, byte for byte; the reason goes to stderr. Runs no longer warn of it."""
     with store_in_use(config_files) as store:
@@ -71,7 +70,7 @@ def show_body(config_files: tuple[str, ...], entry_id: int) -> None:
 
 @quarantine.command("retry")
 @config_option
-@click.argument("entry_ids", type=int, metavar="[ID]...", nargs=-1)
+@click.argument("entry_ids", type=IN_A_STORE, metavar="[ID]...", nargs=-1)
 def retry_bodies(config_files: tuple[str, ...], entry_ids: tuple[int, ...]) -> None:
     """Check bodies again, all of them or some; those that are events now leave the quarantine, and their holes close.
 

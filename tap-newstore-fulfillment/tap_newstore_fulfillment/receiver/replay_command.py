@@ -11,6 +11,7 @@ from tap_newstore_fulfillment.errors import IntegrationError
 from tap_newstore_fulfillment.receiver import integrations
 from tap_newstore_fulfillment.receiver.configuration import config_option
 from tap_newstore_fulfillment.receiver.event_stream import STOPPED
+from tap_newstore_fulfillment.receiver.numbers import whole
 from tap_newstore_fulfillment.receiver.registration_options import (
     an_id,
     described,
@@ -38,7 +39,7 @@ LOOK_GROWTH = 1.5
 @an_id(help="The temporary integration's id; made from the period by default.")
 @click.option(
     "--wait-minutes",
-    type=click.IntRange(min=0),
+    type=whole(0),
     default=60,
     show_default=True,
     help="How long to wait for the end; 0 returns at once and leaves the integration to be deleted.",
