@@ -7,6 +7,7 @@ import sysconfig
 import typing as t
 
 import pytest
+from tap_newstore_fulfillment.landing.store import LandingStore
 
 from tests.end_to_end.own_project import OwnProject
 from tests.mapper.shop_day import ShopDay, completed
@@ -80,9 +81,11 @@ def test_the_receivers_commands_take_the_store_the_user_names(
     def opened() -> set[str]:
         return {name for name, path in stores.items() if path.exists()}
 
+    LandingStore(sqlite(stores["variable"])).close()
     done = run("newstore-event-receiver", *arguments, **variables)
     assert (done.returncode, opened()) == (0, {"variable"}), done.stderr
     stores["variable"].unlink()
+    LandingStore(sqlite(stores["config"])).close()
     done = run("newstore-event-receiver", "--config", config, *arguments, **variables)
     assert (done.returncode, opened()) == (0, {"config"}), done.stderr
 
@@ -104,6 +107,7 @@ def test_of_two_tenants_of_a_project_each_has_its_own_store(tmp_path: Path, inst
     for place in (project.directory, tmp_path):
         (place / ".env").write_text("\n".join(lines), encoding="utf-8")
     for name, own, other in ((f"{TAP}--uk", uk, us), (TAP, us, uk)):
+        LandingStore(sqlite(own)).close()
         done = project.meltano("invoke", f"{name}:receive", "backlog", **installed)
         assert done.returncode == 0, done.stderr
         assert own.exists()

@@ -7,6 +7,7 @@ import re
 import typing as t
 
 import pytest
+from tap_newstore_fulfillment.landing.store import LandingStore
 
 from tests.shop.plugin import run_plugin
 from tests.shop.process import wait_until
@@ -251,7 +252,7 @@ def test_a_configuration_file_may_come_before_every_command(
     config = tmp_path / "before.json"
     landing_url = f"sqlite:///{tmp_path / 'landing.db'}"
     config.write_text(json.dumps({**registered.settings, "landing_url": landing_url}), encoding="utf-8")
-    run_plugin("newstore-event-receiver", tmp_path, None, "--config", str(config), "quarantine", "list")
+    LandingStore(landing_url).close()
     done = run_plugin("newstore-event-receiver", tmp_path, None, "--config", str(config), *command)
     assert done.code == 0, done.log
 

@@ -6,6 +6,8 @@ import json
 import typing as t
 
 import pytest
+import sqlalchemy as sa
+from tap_newstore_fulfillment.address import address
 from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.release import Bookmark
 from tap_newstore_fulfillment.landing.store import LandingStore
@@ -124,3 +126,32 @@ def test_a_body_is_shown_byte_for_byte(store: LandingStore) -> None:
     found = store.quarantine.find(1)
     assert found is not None
     assert found[1] == b"\x00\xff"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("quarantine", "list"),
+        ("quarantine", "show", "1"),
+        ("quarantine", "retry"),
+        ("quarantine", "accept", "1"),
+        ("quarantine", "discard", "1"),
+        ("backlog",),
+        ("metrics",),
+        ("prune", "--keep-days=30"),
+        ("audit", "--callback-url", "http://127.0.0.1:9/events"),
+    ],
+)
+def test_where_there_is_no_store_none_is_made_and_nothing_is_said_of_it(
+    tmp_path: Path, database_url: str, command: tuple[str, ...]
+) -> None:
+    newstore = {f"TAP_NEWSTORE_FULFILLMENT_{name}": "x" for name in ("TENANT", "CLIENT_ID", "CLIENT_SECRET")}
+    variables = {**newstore, "TAP_NEWSTORE_FULFILLMENT_LANDING_URL": database_url}
+    done = run_plugin("newstore-event-receiver", tmp_path, None, *command, **variables)
+    assert (done.code, done.output) == (3 if command[0] == "audit" else 1, "")
+    assert done.log.count("\n") == 1
+    assert "landing_url: there is no " in done.log
+    assert not list(tmp_path.glob("*.db*"))
+    engine = sa.create_engine(address(database_url))
+    assert not sa.inspect(engine).get_table_names()
+    engine.dispose()

@@ -104,6 +104,16 @@ def looking(url: str) -> Iterator[sa.Connection]:
         raise StoreError(cannot_open(error, url), OPEN) from error
 
 
+def check_is_there(url: str) -> None:
+    """Refuse a database without a landing store: opening it would make one.
+
+    Raises:
+        TapError: there is none, or none this program can use.
+    """
+    with looking(url) as connection:
+        existing_version(connection)
+
+
 def check_file(url: str) -> None:
     """Refuse a SQLite file that is not there: opening would create it.
 
@@ -113,7 +123,8 @@ def check_file(url: str) -> None:
     """
     parsed = address(url)
     path = parsed.database if parsed.get_backend_name() == "sqlite" else None
-    if path and not pathlib.Path(path).exists():
+    # A URI of SQLite's own says in its own way where its file is.
+    if path and not path.startswith("file:") and not pathlib.Path(path).exists():
         raise StoreError(
             f"landing_url: there is no file {path}", "Correct it; the receiver or the first run makes the file"
         )

@@ -18,7 +18,8 @@ from tap_newstore_fulfillment.receiver.configuration import config_option, read_
 from tap_newstore_fulfillment.receiver.numbers import Finite
 from tap_newstore_fulfillment.receiver.output import format_option
 from tap_newstore_fulfillment.receiver.registration_options import event_stream
-from tap_newstore_fulfillment.sources import open_store, waiting_time
+from tap_newstore_fulfillment.receiver.store_in_use import existing_store
+from tap_newstore_fulfillment.sources import waiting_time
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -73,7 +74,7 @@ def audit(
     settings = read_settings(config_files)
     stream = event_stream(settings)
     _end_cleanly()
-    with _could_not_audit(), contextlib.closing(open_store(settings)) as store:
+    with _could_not_audit(), contextlib.closing(existing_store(settings)) as store:
         period = period_to_audit(store, hours, waiting_time(settings), time.time_ns() // 1_000_000)
         report = AuditReport(period)
         this = make_audit(store, stream, settings, callback_url, limits["quiet_seconds"])

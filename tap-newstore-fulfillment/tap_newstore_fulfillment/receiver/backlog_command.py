@@ -10,6 +10,7 @@ import click
 from tap_newstore_fulfillment.errors import FoundError
 from tap_newstore_fulfillment.landing.backlog import backlog
 from tap_newstore_fulfillment.landing.database import LandingDatabase
+from tap_newstore_fulfillment.landing.opening import check_is_there
 from tap_newstore_fulfillment.receiver.configuration import config_option, read_settings
 from tap_newstore_fulfillment.receiver.numbers import whole
 from tap_newstore_fulfillment.receiver.output import format_option, print_table
@@ -34,7 +35,9 @@ def backlog_command(
 
     Exits with 1 if a limit is exceeded. A pipeline has confirmed what its last run started from.
     """
-    database = LandingDatabase(read_settings(config_files)["landing_url"])
+    url = read_settings(config_files)["landing_url"]
+    check_is_there(url)
+    database = LandingDatabase(url)
     try:
         found = backlog(database)
     finally:
