@@ -14,13 +14,13 @@ import re
 import typing as t
 
 from tap_newstore_fulfillment.any_json import read_json
+from tap_newstore_fulfillment.settings import INT64
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 #: The most pairs a bookmark carries; beyond it the nearest ones are joined.
 MOST_HOLES = 100
-INT64 = range(-(2**63), 2**63)
 #: As any writer of JSON writes a whole number: 12, 12.0, 1.2E1.
 NUMBER = r"-?[0-9]{1,19}(?:\.[0-9]{1,19})?(?:[eE]\+?[0-9]{1,2})?"
 # What follows the number shows that it is whole. Backslashes: the body may be JSON within a JSON string.
