@@ -45,6 +45,23 @@ def open_store(settings: Mapping[str, t.Any]) -> LandingStore:
     )
 
 
+def open_kept_store(settings: Mapping[str, t.Any]) -> LandingStore:
+    """Return the landing store of the settings, open, for a command; whose it is only a receiver or a tap changes.
+
+    Raises:
+        TapError: it cannot be opened, or is another tenant's.
+    """
+    store = LandingStore(settings["landing_url"], quarantine_max_mb=settings["quarantine_max_mb"])
+    tenant = settings.get("tenant")
+    if tenant and store.tenant not in (None, tenant):
+        store.close()
+        raise ConfigurationError(
+            f"tenant: the landing store is {store.tenant}'s, not {tenant}'s",
+            "Correct tenant or landing_url. Only a receiver or a run that starts with another tenant changes a store's",
+        )
+    return store
+
+
 def make_ready(settings: Mapping[str, t.Any]) -> int | None:
     """Bring the landing store up to date with the source.
 

@@ -169,6 +169,23 @@ def test_a_receiver_that_runs_on_heeds_a_tenant_set_elsewhere(store: LandingStor
     assert len(set_aside(store)) == 3
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["metrics"], ["quarantine", "list"], ["quarantine", "retry"], ["prune", "--keep-days=0"], ["audit"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_command_never_makes_a_store_another_tenants(
+    tmp_path: Path, store: LandingStore, database_url: str, arguments: list[str]
+) -> None:
+    settings = {"landing_url": database_url, "tenant": "other", "client_id": "c", "client_secret": "s"}
+    assert run_plugin("newstore-event-receiver", tmp_path, settings, "metrics").code == 0
+    store.add([event(10), event(11, "other")], 0)
+    done = run_plugin("newstore-event-receiver", tmp_path, settings, *arguments)
+    assert (done.code, "tenant: the landing store is demo's, not other's" in done.log) == (2, True), done.log
+    store.add([event(12)], 0)
+    assert (released(store), len(set_aside(store))) == ([10, 12], 1)
+
+
 def test_positions_are_not_given_out_again_when_events_are_taken_out(store: LandingStore, database_url: str) -> None:
     store.add([event(10), event(11)], 0)
     bookmark = store.plan_release(Bookmark(reader_id="r"), now=2**42).end

@@ -73,6 +73,11 @@ class LandingStore(Releases):
         self._tenancy = Tenancy(self._database, tenant)
         self._loop_adds = LoopAdds(self._database, self._tenancy, self.far_ahead, self)
 
+    @property
+    def tenant(self) -> str | None:
+        """Whose events it keeps, as far as this process knows; None: no event has named one yet."""
+        return self._tenancy.known
+
     def close(self) -> None:
         """Close all connections."""
         self._loop_adds.close()

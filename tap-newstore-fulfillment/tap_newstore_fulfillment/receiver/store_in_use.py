@@ -7,7 +7,7 @@ import typing as t
 
 from tap_newstore_fulfillment.landing.opening import check_is_there
 from tap_newstore_fulfillment.receiver.configuration import read_settings
-from tap_newstore_fulfillment.sources import open_store
+from tap_newstore_fulfillment.sources import open_kept_store
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ def existing_store(settings: Mapping[str, t.Any]) -> LandingStore:
     """Return the landing store of the settings, open; the caller closes it.
 
     Raises:
-        TapError: there is none, or it cannot be opened.
+        TapError: there is none, it cannot be opened, or it is another tenant's.
     """
     check_is_there(settings["landing_url"])
-    return open_store(settings)
+    return open_kept_store(settings)
