@@ -160,6 +160,36 @@ def test_with_another_tenant_set_events_change_places(store: LandingStore, datab
             assert len(set_aside(changed)) == 1
 
 
+def refuse_much(store: LandingStore) -> None:
+    """Refuse bodies beyond a limit of 1 MB."""
+    for _ in range(3):
+        store.add_rejected(b"x" * 700_000, path="/events", reason="no event", received_at=2**42)
+
+
+def test_what_a_wrong_tenant_took_out_is_kept_whatever_its_age_and_size_until_it_comes_back(
+    store: LandingStore, database_url: str
+) -> None:
+    store.add([event(10), event(11)], 0)
+    store.add([event(12, "other")], 0)
+    with contextlib.closing(LandingStore(database_url, tenant="mistyped", quarantine_max_mb=1)) as wrong:
+        refuse_much(wrong)
+        wrong.quarantine.prune(0)
+        # What came as another tenant's is gone.
+        assert len(set_aside(wrong)) == 2
+    with contextlib.closing(LandingStore(database_url, tenant="demo")) as right:
+        assert released(right) == [10, 11]
+
+
+def test_what_was_confirmed_before_it_was_taken_out_may_go_by_age(store: LandingStore, database_url: str) -> None:
+    store.add([event(10), event(11)], 0)
+    store.retention.note(store.plan_release(Bookmark(reader_id="r"), now=2**42).end)
+    store.add([event(12)], 0)
+    with contextlib.closing(LandingStore(database_url, tenant="mistyped")) as wrong:
+        assert wrong.quarantine.prune(0) == 2
+    with contextlib.closing(LandingStore(database_url, tenant="demo")) as right:
+        assert released(right) == [12]
+
+
 def test_a_receiver_that_runs_on_heeds_a_tenant_set_elsewhere(store: LandingStore, database_url: str) -> None:
     store.add([event(10)], 0)
     LandingStore(database_url, tenant="other").close()

@@ -15,14 +15,8 @@ import sqlalchemy as sa
 from tap_newstore_fulfillment.errors import EventRejectedError
 from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.holes import joined, timestamps_in
-from tap_newstore_fulfillment.landing.tables import (
-    ACCEPTED,
-    ANOTHER_TENANT,
-    REFUSED,
-    TAKEN_OUT,
-    fulfillment_event,
-    quarantine,
-)
+from tap_newstore_fulfillment.landing.kept_bodies import empty_oldest, is_open, prune
+from tap_newstore_fulfillment.landing.tables import ACCEPTED, ANOTHER_TENANT, REFUSED, quarantine
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +118,7 @@ class Quarantine:
     def list(self, *, after: int = 0, limit: int = 100) -> Sequence[Entry]:
         """Return the oldest entries whose id is greater than `after`; what was accepted is none any more."""
         entry = quarantine.c
-        holes = sa.case((_is_open(), entry.holes)).label("holes")
+        holes = sa.case((is_open(), entry.holes)).label("holes")
         size = entry.bytes.label("size")
         query = (
             sa.select(entry.id, entry.received_at, entry.path, entry.line, entry.reason, size, entry.kind, holes)
@@ -179,7 +173,7 @@ class Quarantine:
             oldest: Leave out holes below this logical timestamp (None: leave out none).
         """
         entry = quarantine.c
-        query = sa.select(entry.received_at, entry.holes, entry.looked_at).where(_is_open())
+        query = sa.select(entry.received_at, entry.holes, entry.looked_at).where(is_open())
         pairs: list[list[int]] = []
         since: list[int] = []
         unread: list[int] = []
@@ -200,27 +194,12 @@ class Quarantine:
         Returns:
             The number of bodies emptied or dropped.
         """
-        entry = quarantine.c
         with self._database.writing() as connection:
-            is_old = entry.received_at <= self._database.now(connection) - keep_ms
-            is_seen = sa.and_(entry.holes.is_(None), entry.looked_at.is_not(None))
-            is_done = sa.and_(entry.kind == REFUSED, sa.or_(is_seen, ~_is_open()))
-            done = sa.or_(entry.kind == ANOTHER_TENANT, is_done)
-            dropped = connection.execute(quarantine.delete().where(is_old, done)).rowcount
-            old = sa.and_(is_old, entry.kind == REFUSED, sa.func.length(entry.body) > 0)
-            emptied = connection.execute(quarantine.update().where(old).values(body=b"")).rowcount
-            return dropped + emptied + self._empty_oldest(connection)
+            count = prune(connection, self._database.now(connection) - keep_ms)
+            return count + self._empty_oldest(connection)
 
     def _empty_oldest(self, connection: sa.Connection) -> int:
-        """Empty the oldest bodies beyond the limit of size."""
-        if self._max_bytes is None:
-            return 0
-        entry = quarantine.c
-        size = sa.func.length(entry.body)
-        newer = sa.func.sum(size).over(order_by=entry.id.desc()).label("newer")
-        kept = sa.select(entry.id, newer).where(size > 0).subquery()
-        beyond = sa.select(kept.c.id).where(kept.c.newer > self._max_bytes)
-        return connection.execute(quarantine.update().where(entry.id.in_(beyond)).values(body=b"")).rowcount
+        return 0 if self._max_bytes is None else empty_oldest(connection, self._max_bytes)
 
 
 def new_row(
@@ -266,13 +245,6 @@ def refused_event(body: bytes) -> str | None:
         return error.event_id
     except Exception:  # noqa: BLE001 - what nobody foresaw must not keep a body out of quarantine
         return None
-
-
-def _is_open() -> sa.ColumnElement[bool]:
-    """Return the condition that an entry was refused, and its event has not come since."""
-    event = fulfillment_event.c
-    has_come = sa.exists().where(event.event_id == quarantine.c.event_id, event.logical_timestamp > TAKEN_OUT)
-    return sa.and_(quarantine.c.kind == REFUSED, ~has_come)
 
 
 def _storable(text: str) -> str:

@@ -90,14 +90,11 @@ class Retention:
             The number of events pruned; 0 as long as nobody has read the store.
         """
         event = fulfillment_event.c
-        behind = sa.select(sa.func.min(reader.c.through), sa.func.min(reader.c.position))
         with self._database.writing() as connection:
-            through, position = connection.execute(behind).one()
-            if through is None:
+            if connection.scalar(sa.select(reader.c.reader_id).limit(1)) is None:
                 return 0
             old = fulfillment_event.update().where(
-                event.logical_timestamp <= through,
-                event.position <= position,
+                is_confirmed(),
                 event.received_at <= self._database.now(connection) - keep_ms,
                 event.body.is_not(None),
             )
@@ -126,3 +123,12 @@ class Retention:
         row = {"id": 1, "completed_through": through, "completed_position": position}
         connection.execute(pruning.insert(), row)
         return None if through is None else Pruned(through, position)
+
+
+def is_confirmed() -> sa.ColumnElement[bool]:
+    """Return the condition that every reader has confirmed an event; never met if nobody has read the store."""
+    event = fulfillment_event.c
+    through, position = (
+        sa.select(sa.func.min(column)).scalar_subquery() for column in (reader.c.through, reader.c.position)
+    )
+    return sa.and_(event.logical_timestamp <= through, event.position <= position)

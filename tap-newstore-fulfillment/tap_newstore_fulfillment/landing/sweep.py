@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import logging
+import typing as t
 
 import sqlalchemy as sa
 
 from tap_newstore_fulfillment.errors import EventRejectedError, OtherEntityError
 from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.quarantine import new_row
-from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, REFUSED, TAKEN_OUT, fulfillment_event, quarantine
+from tap_newstore_fulfillment.landing.retention import is_confirmed
+from tap_newstore_fulfillment.landing.tables import (
+    ANOTHER_TENANT,
+    NO_HOLES,
+    REFUSED,
+    TAKEN_OUT,
+    fulfillment_event,
+    quarantine,
+)
 
 logger = logging.getLogger("tap-newstore-fulfillment.landing")
 
@@ -36,10 +45,11 @@ def sweep(connection: sa.Connection, ours: str | None, *where: sa.ColumnElement[
         where: Which events; without conditions, all whose bodies are kept.
     """
     event, last, moved = fulfillment_event.c, 0, 0
-    kept = sa.select(event.position, event.received_at, event.body).where(event.body.is_not(None), *where)
+    confirmed = sa.case((is_confirmed(), 1), else_=0).label("confirmed")
+    kept = sa.select(event.position, event.received_at, event.body, confirmed).where(event.body.is_not(None), *where)
     kept = kept.order_by(event.position).limit(ROWS_AT_ONCE)
     while rows := connection.execute(kept.where(event.position > last)).all():
-        moved += sum(_judge(connection, ours, *row) for row in rows)
+        moved += sum(_judge(connection, ours, row) for row in rows)
         last = rows[-1].position
     if moved:
         logger.warning(MOVED, moved)
@@ -50,9 +60,9 @@ def take_out(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> None:
     connection.execute(fulfillment_event.update().where(*where).values(body=None, logical_timestamp=TAKEN_OUT))
 
 
-def _judge(connection: sa.Connection, ours: str | None, position: int, received_at: int, body: str) -> bool:
+def _judge(connection: sa.Connection, ours: str | None, kept: sa.Row[t.Any]) -> bool:
     """Look at one kept event; return whether it was taken out."""
-    raw, this = body.encode("utf-8", "surrogatepass"), fulfillment_event.c.position == position
+    raw, this = kept.body.encode("utf-8", "surrogatepass"), fulfillment_event.c.position == kept.position
     kind, reason, event_id = REFUSED, "", None
     try:
         event = check_event(raw)
@@ -63,11 +73,13 @@ def _judge(connection: sa.Connection, ours: str | None, position: int, received_
         reason = str(error)
     else:
         if ours is None or event.tenant in (None, ours):
-            if event.body != body:
+            if event.body != kept.body:
                 connection.execute(fulfillment_event.update().where(this).values(body=event.body))
             return False
         kind, reason, event_id = ANOTHER_TENANT, other_tenant(event.tenant, ours), event.event_id
-    row = new_row(raw, path="", reason=reason, received_at=received_at, kind=kind, event_id=event_id)
+    row = new_row(raw, path="", reason=reason, received_at=kept.received_at, kind=kind, event_id=event_id)
+    if kind == ANOTHER_TENANT and kept.confirmed:
+        row["holes"] = NO_HOLES
     connection.execute(quarantine.insert(), row)
     take_out(connection, this)
     return True

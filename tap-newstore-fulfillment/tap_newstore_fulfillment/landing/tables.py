@@ -14,6 +14,9 @@ TAKEN_OUT = -(2**63)
 #: ahead of all others (it is also kept as an event), and one of those that somebody has accepted.
 REFUSED, ANOTHER_TENANT, FAR_AHEAD, ACCEPTED = "refused", "another tenant", "far ahead", "accepted"
 
+#: The holes of an event that was taken out after every pipeline had confirmed it: without it nothing is missing.
+NO_HOLES = "[]"
+
 metadata = sa.MetaData()
 position_type = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 

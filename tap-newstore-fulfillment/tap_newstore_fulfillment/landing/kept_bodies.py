@@ -1,0 +1,54 @@
+"""How long quarantine keeps bodies: within an age and a size, but for events that are nowhere else."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, REFUSED, TAKEN_OUT, fulfillment_event, quarantine
+
+
+def is_open() -> sa.ColumnElement[bool]:
+    """Return the condition that an entry was refused, and its event has not come since."""
+    event = fulfillment_event.c
+    has_come = sa.exists().where(event.event_id == quarantine.c.event_id, event.logical_timestamp > TAKEN_OUT)
+    return sa.and_(quarantine.c.kind == REFUSED, ~has_come)
+
+
+def prune(connection: sa.Connection, received_by: int) -> int:
+    """Empty old bodies, and drop the entries that say nothing more; the caller commits.
+
+    Args:
+        connection: The store's, in a transaction.
+        received_by: Epoch milliseconds; what came later stays.
+
+    Returns:
+        The number of bodies emptied or dropped.
+    """
+    entry = quarantine.c
+    is_old = entry.received_at <= received_by
+    is_seen = sa.and_(entry.holes.is_(None), entry.looked_at.is_not(None))
+    is_done = sa.and_(entry.kind == REFUSED, sa.or_(is_seen, ~is_open()))
+    done = sa.or_(sa.and_(entry.kind == ANOTHER_TENANT, ~_is_nowhere_else()), is_done)
+    dropped = connection.execute(quarantine.delete().where(is_old, done)).rowcount
+    old = sa.and_(is_old, entry.kind == REFUSED, sa.func.length(entry.body) > 0)
+    return dropped + connection.execute(quarantine.update().where(old).values(body=b"")).rowcount
+
+
+def empty_oldest(connection: sa.Connection, max_bytes: int) -> int:
+    """Empty the oldest bodies beyond a limit of size, and return their number; the caller commits."""
+    entry = quarantine.c
+    size = sa.func.length(entry.body)
+    newer = sa.func.sum(size).over(order_by=entry.id.desc()).label("newer")
+    kept = sa.select(entry.id, newer).where(size > 0, ~_is_nowhere_else()).subquery()
+    beyond = sa.select(kept.c.id).where(kept.c.newer > max_bytes)
+    return connection.execute(quarantine.update().where(entry.id.in_(beyond)).values(body=b"")).rowcount
+
+
+def _is_nowhere_else() -> sa.ColumnElement[bool]:
+    """Return the condition that an entry is an event that was taken out before every pipeline had confirmed it.
+
+    It was answered 200 and stored, so nobody sends it again by himself; it comes back when the tenant is set right.
+    """
+    entry, event = quarantine.c, fulfillment_event.c
+    was_taken_out = sa.exists().where(event.event_id == entry.event_id, event.logical_timestamp == TAKEN_OUT)
+    return sa.and_(entry.kind == ANOTHER_TENANT, entry.holes.is_(None), was_taken_out)
