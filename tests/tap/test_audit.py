@@ -9,6 +9,9 @@ import signal
 import typing as t
 
 import pytest
+from tap_newstore_fulfillment.landing.audits import Period
+from tap_newstore_fulfillment.landing.releases import Arrival
+from tap_newstore_fulfillment.receiver.audit_report import AuditReport
 
 from tests.shop.auditor import Auditor
 from tests.shop.forgetful_proxy import ForgetfulProxy
@@ -235,6 +238,29 @@ def test_refused_bodies_are_kept_once_however_often_they_come_for_audits(auditor
     assert auditor.execute("SELECT holes FROM quarantine") == [("[[7, 7]]",)]
     # It was not known when it first came.
     assert auditor.execute("SELECT was_known FROM audited_event") == [(0,)]
+
+
+def test_a_refused_body_that_somebody_discarded_is_known_to_the_next_audit(auditor: Auditor) -> None:
+    auditor.execute(
+        "INSERT INTO audit (integration_id, starts_at, ends_at, position, beat_at)"
+        " VALUES ('one', 0, 1, 0, 0), ('two', 0, 1, 0, 0)"
+    )
+    for audit in ("one", "two"):
+        for body in (an_event(7, items=None), b"no event"):
+            assert auditor.receiver.post(body, path=f"/events?audit={audit}").status_code == 400
+        assert auditor.call("quarantine", "list").output.count("refused") == 2 * (audit == "one")
+        auditor.call("quarantine", "discard", "1", "2")
+    assert auditor.execute("SELECT was_known FROM audited_event ORDER BY number") == [(0,), (0,), (1,), (1,)]
+
+
+def test_what_an_audit_found_and_set_aside_was_not_taken() -> None:
+    report = AuditReport(Period(0, 1))
+    report.add([Arrival("refused:1", "", 0, 0, ""), Arrival("an-event", "", 8, 0, "{}")], 0.0)
+    assert (report.to_dict()["lost"], report.to_dict()["set_aside"]) == (2, 1)
+    assert report.lines()[1:3] == [
+        "Lost, and taken now: 1, logical timestamps 8 to 8",
+        "Lost, and set aside now: 1; newstore-event-receiver quarantine list shows them",
+    ]
 
 
 def test_what_comes_for_an_audit_that_has_ended_counts_among_what_it_found(auditor: Auditor) -> None:

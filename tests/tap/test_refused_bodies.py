@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from tap_newstore_fulfillment.errors import StoreRefusedError
 from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.holes import MOST_HOLES
+from tap_newstore_fulfillment.landing.release import Bookmark
 from tap_newstore_fulfillment.landing.store import LandingStore
 
 from tests.shop.plugin import Finished, run_plugin
@@ -98,6 +99,19 @@ def test_a_refused_completion_is_a_hole_until_it_is_retried_or_discarded(
     assert shop.holes() == [[14, 14]]
     assert shop.quarantine("discard", str(second["id"])).code == 0
     assert shop.holes() is None
+
+
+@pytest.mark.parametrize("body", [refused(11), b'{"logical_timestamp": 11}'], ids=["event", "body without identity"])
+def test_what_was_discarded_stays_discarded_however_often_it_comes(store: LandingStore, body: bytes) -> None:
+    refuse(store, body, refused(12))
+    store.quarantine.prune(0)
+    store.quarantine.remove(1)
+    refuse(store, body)
+    store.quarantine.prune(0)
+    assert (store.quarantine.holes().pairs, store.quarantine.count()) == ([[12, 12]], 1)
+    assert store.quarantine.find(1) is None
+    add(store, 11)
+    assert [arrival.logical_timestamp for part in store.released(store.plan_release(Bookmark())) for arrival in part]
 
 
 def test_a_body_that_is_an_event_today_closes_its_hole_when_it_is_retried(store: LandingStore, shop: Shop) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import hashlib
 import itertools
 import typing as t
 
@@ -174,15 +173,12 @@ class Audits:
         self._insert(connection, rows)
 
     def add_refused(self, integration_id: str, body: bytes, *, path: str, reason: str, received_at: int) -> bool:
-        """Keep a refused body in quarantine unless it is there; return whether it was new."""
+        """Keep a refused body in quarantine unless it is there, or was discarded; return whether it was new."""
         row = new_row(body, path=path, reason=reason, received_at=received_at)
         entry = quarantine.c
-        same = entry.body == row["body"] if row["event_id"] is None else entry.event_id == row["event_id"]
-        note = {
-            "integration_id": integration_id,
-            "event_id": row["event_id"] or f"refused:{hashlib.sha256(body).hexdigest()}",
-            "logical_timestamp": None,
-        }
+        # An earlier version gave a body that names no event no identity.
+        same = sa.or_(entry.event_id == row["event_id"], sa.and_(entry.event_id.is_(None), entry.body == row["body"]))
+        note = {"integration_id": integration_id, "event_id": row["event_id"], "logical_timestamp": None}
         with self._database.writing() as connection:
             is_known = connection.scalar(sa.select(entry.id).where(same).limit(1)) is not None
             if not is_known:

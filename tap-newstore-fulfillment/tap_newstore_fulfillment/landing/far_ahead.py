@@ -11,6 +11,7 @@ import typing as t
 
 import sqlalchemy as sa
 
+from tap_newstore_fulfillment.landing.discards import discard
 from tap_newstore_fulfillment.landing.level import LOOKED_AT, NEAR, Arrived, far_ahead
 from tap_newstore_fulfillment.landing.quarantine import new_row
 from tap_newstore_fulfillment.landing.sweep import take_out
@@ -110,7 +111,7 @@ class FarAhead:
         with self._database.writing() as connection:
             event_id = connection.scalar(sa.select(entry.event_id).where(entry.id == entry_id))
             take_out(connection, fulfillment_event.c.event_id == event_id)
-            connection.execute(quarantine.delete().where(entry.id == entry_id))
+            discard(connection, entry_id)
 
 
 def warn_of(logical_timestamp: int) -> None:

@@ -7,6 +7,7 @@ holes that no declared range may cover, until somebody has dealt with it or the 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import typing as t
 
@@ -14,9 +15,10 @@ import sqlalchemy as sa
 
 from tap_newstore_fulfillment.errors import EventRejectedError
 from tap_newstore_fulfillment.events import check_event
+from tap_newstore_fulfillment.landing.discards import discard, without_discarded
 from tap_newstore_fulfillment.landing.holes import joined, timestamps_in
 from tap_newstore_fulfillment.landing.kept_bodies import empty_oldest, is_open, prune
-from tap_newstore_fulfillment.landing.tables import ACCEPTED, ANOTHER_TENANT, REFUSED, quarantine
+from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, DEALT_WITH, DISCARDED, REFUSED, quarantine
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,32 +99,34 @@ class Quarantine:
         self.add_rows([new_row(body, path=path, reason=reason, received_at=received_at)])
 
     def add_rows(self, rows: Sequence[dict[str, t.Any]]) -> None:
-        """Keep rows made by `new_row`, in one transaction.
+        """Keep rows made by `new_row`, in one transaction, except what somebody has discarded.
 
         Raises:
             StoreUnavailableError: none of them was kept.
         """
         self._added += sum(len(row["body"]) for row in rows)
         with self._database.writing() as connection:
-            connection.execute(quarantine.insert(), rows)
+            if new := without_discarded(connection, rows):
+                connection.execute(quarantine.insert(), new)
             if self._added > MB_BETWEEN_LOOKS * BYTES_PER_MB:
                 self._added = 0
                 self._empty_oldest(connection)
 
     def forget_lines(self, path: str) -> None:
         """Drop the refused lines of an export file, which is read again."""
-        lines = sa.and_(quarantine.c.path == path, quarantine.c.line.is_not(None))
+        entry = quarantine.c
+        lines = sa.and_(entry.path == path, entry.line.is_not(None), entry.kind != DISCARDED)
         with self._database.writing() as connection:
             connection.execute(quarantine.delete().where(lines))
 
     def list(self, *, after: int = 0, limit: int = 100) -> Sequence[Entry]:
-        """Return the oldest entries whose id is greater than `after`; what was accepted is none any more."""
+        """Return the oldest entries whose id is greater than `after`, of what nobody has accepted or discarded."""
         entry = quarantine.c
         holes = sa.case((is_open(), entry.holes)).label("holes")
         size = entry.bytes.label("size")
         query = (
             sa.select(entry.id, entry.received_at, entry.path, entry.line, entry.reason, size, entry.kind, holes)
-            .where(entry.id > after, entry.kind != ACCEPTED)
+            .where(entry.id > after, entry.kind.not_in(DEALT_WITH))
             .order_by(entry.id)
             .limit(limit)
         )
@@ -147,18 +151,18 @@ class Quarantine:
         """Return the number of entries of each kind there is."""
         query = sa.select(quarantine.c.kind, sa.func.count()).group_by(quarantine.c.kind)
         with self._database.reading() as connection:
-            return {kind: count for kind, count in connection.execute(query) if kind != ACCEPTED}
+            return {kind: count for kind, count in connection.execute(query) if kind not in DEALT_WITH}
 
     def oldest_at(self) -> float | None:
         """Return when the oldest entry that waits for somebody came, epoch seconds; None: there is none."""
-        query = sa.select(sa.func.min(quarantine.c.received_at)).where(quarantine.c.kind != ACCEPTED)
+        query = sa.select(sa.func.min(quarantine.c.received_at)).where(quarantine.c.kind.not_in(DEALT_WITH))
         with self._database.reading() as connection:
             return None if (oldest := connection.scalar(query)) is None else oldest / 1000
 
     def remove(self, entry_id: int) -> None:
-        """Drop an entry, and with it its holes."""
+        """Drop an entry, and with it its holes; it does not come again, but for its event."""
         with self._database.writing() as connection:
-            connection.execute(quarantine.delete().where(quarantine.c.id == entry_id))
+            discard(connection, entry_id)
 
     def note_look(self, entry_id: int) -> None:
         """Note that somebody has looked at an entry: runs no longer warn of it."""
@@ -216,7 +220,7 @@ def new_row(
     holes: list[list[int]] = []
     if kind == REFUSED:
         holes = joined([at, at] for at in timestamps_in(body))
-        event_id = event_id or refused_event(body)
+        event_id = event_id or refused_event(body) or f"refused:{hashlib.sha256(body).hexdigest()}"
     kept = body if len(body) <= LONGEST_BODY else body[:KEPT_OF_A_LONG_BODY]
     return {
         "received_at": received_at,

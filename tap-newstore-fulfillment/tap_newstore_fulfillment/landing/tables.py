@@ -11,8 +11,12 @@ SCHEMA_VERSION = 3
 TAKEN_OUT = -(2**63)
 
 #: Kinds of rows in quarantine: a body that is no event (its holes stay open), an event of another tenant, an event far
-#: ahead of all others (it is also kept as an event), and one of those that somebody has accepted.
+#: ahead of all others (it is also kept as an event), one of those that somebody has accepted, and what somebody has
+#: discarded.
 REFUSED, ANOTHER_TENANT, FAR_AHEAD, ACCEPTED = "refused", "another tenant", "far ahead", "accepted"
+DISCARDED = "discarded"
+#: What no longer waits for anybody. The row stays, without its body, so that what comes again is known.
+DEALT_WITH = ACCEPTED, DISCARDED
 
 #: The holes of an event that was taken out after every pipeline had confirmed it: without it nothing is missing.
 NO_HOLES = "[]"
@@ -55,7 +59,7 @@ quarantine = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False, comment="empty: pruned"),
     sa.Column("kind", sa.Text, nullable=False, server_default=REFUSED),
-    sa.Column("event_id", sa.Text, comment="of the event it is, or would have been; NULL: cannot be read"),
+    sa.Column("event_id", sa.Text, comment="of the event it is, or would have been; of a body that names none, a hash"),
     sa.Column("holes", sa.Text, comment="JSON: pairs of logical timestamps no range may cover; NULL: none is known"),
     sa.Column("bytes", sa.BigInteger, nullable=False, server_default="0", comment="of the body as it was received"),
     sa.Column("line", sa.BigInteger, comment="its number in the export file, from 1; NULL: it was posted"),

@@ -26,7 +26,8 @@ class AuditReport:
         period: Which publications were compared.
         delivered: How many events the last replay brought.
         missing: Ids of known events of the period that it did not bring.
-        lost: How many events were not known; they are stored now.
+        lost: How many events were not known.
+        set_aside: How many of those are in quarantine now, refused or not ours; all others are stored.
         lowest: Lowest logical timestamp of those.
         highest: Highest logical timestamp of those.
         events: Ids of the first of those.
@@ -39,6 +40,7 @@ class AuditReport:
     delivered: int = 0
     missing: list[str] = dataclasses.field(default_factory=list)
     lost: int = 0
+    set_aside: int = 0
     lowest: int | None = None
     highest: int | None = None
     events: list[str] = dataclasses.field(default_factory=list)
@@ -53,6 +55,7 @@ class AuditReport:
             if len(self.events) < MOST_NAMED:
                 self.events.append(arrival.event_id)
             if not arrival.body:
+                self.set_aside += 1
                 continue
             at = arrival.logical_timestamp
             self.lowest = at if self.lowest is None else min(self.lowest, at)
@@ -74,6 +77,7 @@ class AuditReport:
             "delivered": self.delivered,
             "missing": len(self.missing),
             "lost": self.lost,
+            "set_aside": self.set_aside,
             "lowest_logical_timestamp": self.lowest,
             "highest_logical_timestamp": self.highest,
             "events": self.events,
@@ -86,8 +90,13 @@ class AuditReport:
         """Return the findings as sentences."""
         period = f"{_iso(self.period.starts_at)} to {_iso(self.period.ends_at)}"
         said = [f"Events of {period} that NewStore delivered again: {self.delivered}"]
+        if taken := self.lost - self.set_aside:
+            said.append(f"Lost, and taken now: {taken}, logical timestamps {self.lowest} to {self.highest}")
+        if self.set_aside:
+            said.append(
+                f"Lost, and set aside now: {self.set_aside}; newstore-event-receiver quarantine list shows them"
+            )
         if self.lost:
-            said.append(f"Lost, and taken now: {self.lost}, logical timestamps {self.lowest} to {self.highest}")
             said.append(f"The first of them: {', '.join(self.events)}")
         if self.units:
             said.append(
