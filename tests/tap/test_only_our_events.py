@@ -13,22 +13,20 @@ import typing as t
 
 import pytest
 import requests
-from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.release import Bookmark
 from tap_newstore_fulfillment.landing.store import LandingStore
-from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT
 
 from tests.shop.plugin import Finished, run_plugin
 from tests.shop.raw_http import post_request, read_answer
 from tests.shop.receiver import Receiver
 from tests.tap.events import an_event, an_older_event
 from tests.tap.export_files import ExportDirectory, ExportTap, timestamps
+from tests.tap.tenants import event, released, set_aside
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tap_newstore_fulfillment.events import FulfillmentEvent
 
 CALL_SECONDS = 30
 AN_ORDER = {
@@ -44,19 +42,6 @@ def store(database_url: str) -> Iterator[LandingStore]:
     store = LandingStore(database_url)
     yield store
     store.close()
-
-
-def event(at: int, tenant: str | None = "demo") -> FulfillmentEvent:
-    return check_event(json.dumps(an_event(at, request=f"fr-{tenant}-{at}") | {"tenant": tenant}).encode())
-
-
-def released(store: LandingStore, start: Bookmark | None = None) -> list[int]:
-    plan = store.plan_release(start or Bookmark(), now=2**42)
-    return [arrival.logical_timestamp for part in store.released(plan) for arrival in part]
-
-
-def set_aside(store: LandingStore) -> list[str]:
-    return [str(entry.reason) for entry in store.quarantine.list() if entry.kind == ANOTHER_TENANT]
 
 
 def metrics(receiver: Receiver, name: str) -> dict[str, float]:
@@ -160,36 +145,6 @@ def test_with_another_tenant_set_events_change_places(store: LandingStore, datab
             assert len(set_aside(changed)) == 1
 
 
-def refuse_much(store: LandingStore) -> None:
-    """Refuse bodies beyond a limit of 1 MB."""
-    for _ in range(3):
-        store.add_rejected(b"x" * 700_000, path="/events", reason="no event", received_at=2**42)
-
-
-def test_what_a_wrong_tenant_took_out_is_kept_whatever_its_age_and_size_until_it_comes_back(
-    store: LandingStore, database_url: str
-) -> None:
-    store.add([event(10), event(11)], 0)
-    store.add([event(12, "other")], 0)
-    with contextlib.closing(LandingStore(database_url, tenant="mistyped", quarantine_max_mb=1)) as wrong:
-        refuse_much(wrong)
-        wrong.quarantine.prune(0)
-        # What came as another tenant's is gone.
-        assert len(set_aside(wrong)) == 2
-    with contextlib.closing(LandingStore(database_url, tenant="demo")) as right:
-        assert released(right) == [10, 11]
-
-
-def test_what_was_confirmed_before_it_was_taken_out_may_go_by_age(store: LandingStore, database_url: str) -> None:
-    store.add([event(10), event(11)], 0)
-    store.retention.note(store.plan_release(Bookmark(reader_id="r"), now=2**42).end)
-    store.add([event(12)], 0)
-    with contextlib.closing(LandingStore(database_url, tenant="mistyped")) as wrong:
-        assert wrong.quarantine.prune(0) == 2
-    with contextlib.closing(LandingStore(database_url, tenant="demo")) as right:
-        assert released(right) == [12]
-
-
 def test_a_receiver_that_runs_on_heeds_a_tenant_set_elsewhere(store: LandingStore, database_url: str) -> None:
     store.add([event(10)], 0)
     LandingStore(database_url, tenant="other").close()
@@ -197,23 +152,6 @@ def test_a_receiver_that_runs_on_heeds_a_tenant_set_elsewhere(store: LandingStor
     store.add([event(12), event(13, "other")], 0)
     assert released(store) == [13]
     assert len(set_aside(store)) == 3
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [["metrics"], ["quarantine", "list"], ["quarantine", "retry"], ["prune", "--keep-days=0"], ["audit"]],
-    ids=lambda arguments: arguments[0],
-)
-def test_a_command_never_makes_a_store_another_tenants(
-    tmp_path: Path, store: LandingStore, database_url: str, arguments: list[str]
-) -> None:
-    settings = {"landing_url": database_url, "tenant": "other", "client_id": "c", "client_secret": "s"}
-    assert run_plugin("newstore-event-receiver", tmp_path, settings, "metrics").code == 0
-    store.add([event(10), event(11, "other")], 0)
-    done = run_plugin("newstore-event-receiver", tmp_path, settings, *arguments)
-    assert (done.code, "tenant: the landing store is demo's, not other's" in done.log) == (2, True), done.log
-    store.add([event(12)], 0)
-    assert (released(store), len(set_aside(store))) == ([10, 12], 1)
 
 
 def test_positions_are_not_given_out_again_when_events_are_taken_out(store: LandingStore, database_url: str) -> None:

@@ -18,7 +18,15 @@ from tap_newstore_fulfillment.errors import NotKnownError, TapError
 from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.quarantine import new_row
 from tap_newstore_fulfillment.landing.releases import Arrival
-from tap_newstore_fulfillment.landing.tables import TAKEN_OUT, audit, audited_event, fulfillment_event, quarantine
+from tap_newstore_fulfillment.landing.tables import (
+    ANOTHER_TENANT,
+    DISCARDED,
+    TAKEN_OUT,
+    audit,
+    audited_event,
+    fulfillment_event,
+    quarantine,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -147,11 +155,20 @@ class Audits:
         return AuditFigures(int(lost or 0), ended_at, went_back)
 
     def known(self, connection: sa.Connection, events: Sequence[FulfillmentEvent]) -> set[str]:
-        """Return the ids of those events that are stored, or were set aside or refused."""
+        """Return the ids of those of our events that are stored or were refused.
+
+        What was set aside as another tenant's is not known: it is stored only now.
+        """
+        stored, entry = fulfillment_event.c.event_id, quarantine.c
         ids = [event.event_id for event in events]
-        kept, aside = fulfillment_event.c.event_id, quarantine.c.event_id
-        rows = sa.union(sa.select(kept).where(kept.in_(ids)), sa.select(aside).where(aside.in_(ids)))
+        aside = entry.event_id.in_(ids), entry.kind.not_in((ANOTHER_TENANT, DISCARDED))
+        rows = sa.union(sa.select(stored).where(stored.in_(ids)), sa.select(entry.event_id).where(*aside))
         return set(connection.scalars(rows))
+
+    def known_of_others(self, connection: sa.Connection, events: Sequence[FulfillmentEvent]) -> set[str]:
+        """Return the ids of those events of other tenants that were set aside."""
+        aside = quarantine.c.event_id
+        return set(connection.scalars(sa.select(aside).where(aside.in_([event.event_id for event in events]))))
 
     def note(self, connection: sa.Connection, deliveries: Sequence[Delivery], known: set[str]) -> None:
         """Note what came for audits that run; the caller commits.

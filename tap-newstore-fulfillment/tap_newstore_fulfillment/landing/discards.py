@@ -6,7 +6,14 @@ import typing as t
 
 import sqlalchemy as sa
 
-from tap_newstore_fulfillment.landing.tables import DISCARDED, TAKEN_OUT, fulfillment_event, quarantine
+from tap_newstore_fulfillment.landing.tables import (
+    ANOTHER_TENANT,
+    DISCARDED,
+    TAKEN_OUT,
+    fulfillment_event,
+    quarantine,
+)
+from tap_newstore_fulfillment.landing.taken_out import give_id_back
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +25,8 @@ def discard(connection: sa.Connection, entry_id: int) -> None:
     this = entry.id == entry_id
     has_come = sa.exists().where(event.event_id == entry.event_id, event.logical_timestamp > TAKEN_OUT)
     connection.execute(quarantine.delete().where(this, sa.or_(entry.event_id.is_(None), has_come)))
+    # It was discarded as another tenant's: it may yet be ours, if that tenant was set by mistake.
+    give_id_back(connection, event.event_id.in_(sa.select(entry.event_id).where(this, entry.kind == ANOTHER_TENANT)))
     connection.execute(quarantine.update().where(this).values(kind=DISCARDED, body=b"", holes=None))
 
 

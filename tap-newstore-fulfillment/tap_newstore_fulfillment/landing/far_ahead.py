@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from tap_newstore_fulfillment.landing.discards import discard
 from tap_newstore_fulfillment.landing.level import LOOKED_AT, NEAR, Arrived, far_ahead
 from tap_newstore_fulfillment.landing.quarantine import new_row
-from tap_newstore_fulfillment.landing.sweep import take_out
 from tap_newstore_fulfillment.landing.tables import ACCEPTED, FAR_AHEAD, TAKEN_OUT, fulfillment_event, quarantine
+from tap_newstore_fulfillment.landing.taken_out import take_out
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence

@@ -128,7 +128,8 @@ class LandingStore(Releases):
         events = [event for _, event in deliveries]
         try:
             with self._database.writing() as connection:
-                known = self.audits.known(connection, events)
+                ours, others = self._tenancy.split(connection, events)
+                known = self.audits.known(connection, ours) | self.audits.known_of_others(connection, others)
                 added = self._store(connection, events, self._database.now(connection))
                 self.audits.note(connection, deliveries, known)
         except StoreRefusedError:

@@ -15,10 +15,10 @@ from tap_newstore_fulfillment.landing.tables import (
     ANOTHER_TENANT,
     NO_HOLES,
     REFUSED,
-    TAKEN_OUT,
     fulfillment_event,
     quarantine,
 )
+from tap_newstore_fulfillment.landing.taken_out import take_out
 
 logger = logging.getLogger("tap-newstore-fulfillment.landing")
 
@@ -53,11 +53,6 @@ def sweep(connection: sa.Connection, ours: str | None, *where: sa.ColumnElement[
         last = rows[-1].position
     if moved:
         logger.warning(MOVED, moved)
-
-
-def take_out(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> None:
-    """Take events out of the store; a redelivery of them is still a duplicate."""
-    connection.execute(fulfillment_event.update().where(*where).values(body=None, logical_timestamp=TAKEN_OUT))
 
 
 def _judge(connection: sa.Connection, ours: str | None, kept: sa.Row[t.Any]) -> bool:

@@ -12,11 +12,13 @@ from tap_newstore_fulfillment.landing.quarantine import set_aside_row
 from tap_newstore_fulfillment.landing.sweep import other_tenant, sweep
 from tap_newstore_fulfillment.landing.tables import (
     ANOTHER_TENANT,
+    DISCARDED,
     TAKEN_OUT,
     fulfillment_event,
     landing_store,
     quarantine,
 )
+from tap_newstore_fulfillment.landing.taken_out import give_id_back
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +74,9 @@ class Tenancy:
         """Keep events of another tenant in quarantine, each once. The caller commits."""
         new = {event.event_id: event for event in events}
         entry = quarantine.c
-        known = sa.select(entry.event_id).where(entry.event_id.in_(list(new)), entry.kind == ANOTHER_TENANT)
+        known = sa.select(entry.event_id).where(
+            entry.event_id.in_(list(new)), entry.kind.in_((ANOTHER_TENANT, DISCARDED))
+        )
         for event_id in connection.scalars(known):
             new.pop(event_id, None)
         if new:
@@ -108,7 +112,10 @@ class Tenancy:
             connection.execute(landing_store.update().values(tenant=named))
 
     def _change(self, connection: sa.Connection, setting: str) -> None:
-        """Make the store another tenant's: set aside all others' events, and take back those of this one."""
+        """Make the store another tenant's: set aside all others' events, and take back those of this one.
+
+        Those of this one whose bodies are gone are stored when they come again.
+        """
         if self.known is not None:
             logger.warning("This landing store was %s's; from now on it is %s's (setting tenant)", self.known, setting)
         connection.execute(landing_store.update().values(tenant=setting))
@@ -121,6 +128,8 @@ class Tenancy:
             if event.tenant == setting:
                 put_back(connection, event, self._database.now(connection))
                 connection.execute(quarantine.delete().where(entry.id == row.id))
+        is_kept = sa.or_(sa.func.length(entry.body) > 0, entry.kind == DISCARDED)
+        give_id_back(connection, ~sa.exists().where(entry.event_id == fulfillment_event.c.event_id, is_kept))
 
 
 def put_back(connection: sa.Connection, event: FulfillmentEvent, received_at: int) -> None:

@@ -1,0 +1,117 @@
+"""A landing store and a `tenant` that was set by mistake: nothing of what was acknowledged is lost (design rule 15)."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import typing as t
+
+import pytest
+from tap_newstore_fulfillment.landing.audits import Period
+from tap_newstore_fulfillment.landing.release import Bookmark
+from tap_newstore_fulfillment.landing.store import LandingStore
+
+from tests.shop.plugin import run_plugin
+from tests.tap.tenants import event, released, set_aside
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tap_newstore_fulfillment.events import FulfillmentEvent
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[LandingStore]:
+    store = LandingStore(database_url)
+    yield store
+    store.close()
+
+
+def refuse_much(store: LandingStore) -> None:
+    """Refuse bodies beyond a limit of 1 MB."""
+    for _ in range(3):
+        store.add_rejected(b"x" * 700_000, path="/events", reason="no event", received_at=2**42)
+
+
+def test_what_a_wrong_tenant_took_out_is_kept_whatever_its_age_and_size_until_it_comes_back(
+    store: LandingStore, database_url: str
+) -> None:
+    store.add([event(10), event(11)], 0)
+    store.add([event(12, "other")], 0)
+    with contextlib.closing(LandingStore(database_url, tenant="mistyped", quarantine_max_mb=1)) as wrong:
+        refuse_much(wrong)
+        wrong.quarantine.prune(0)
+        # What came as another tenant's is gone.
+        assert len(set_aside(wrong)) == 2
+    with contextlib.closing(LandingStore(database_url, tenant="demo")) as right:
+        assert released(right) == [10, 11]
+
+
+def test_what_was_confirmed_before_it_was_taken_out_may_go_by_age(store: LandingStore, database_url: str) -> None:
+    store.add([event(10), event(11)], 0)
+    store.retention.note(store.plan_release(Bookmark(reader_id="r"), now=2**42).end)
+    store.add([event(12)], 0)
+    with contextlib.closing(LandingStore(database_url, tenant="mistyped")) as wrong:
+        assert wrong.quarantine.prune(0) == 2
+    with contextlib.closing(LandingStore(database_url, tenant="demo")) as right:
+        assert released(right) == [12]
+
+
+@pytest.mark.parametrize("is_discarded", [False, True], ids=["pruned", "discarded"])
+def test_an_event_of_which_nothing_is_left_is_stored_again_once_the_tenant_is_right(
+    store: LandingStore, database_url: str, is_discarded: bool
+) -> None:
+    store.add([event(10), event(11)], 0)
+    bookmark = store.plan_release(Bookmark(reader_id="r"), now=2**42).end
+    store.retention.note(bookmark)
+    with contextlib.closing(LandingStore(database_url, tenant="mistyped")) as wrong:
+        if is_discarded:
+            wrong.quarantine.remove(1)
+            wrong.quarantine.remove(2)
+            assert wrong.add([event(10)]).set_aside.total() == 1
+        else:
+            wrong.quarantine.prune(0)
+        assert set_aside(wrong) == []
+    with contextlib.closing(LandingStore(database_url, tenant="demo")) as right:
+        assert right.add([event(10)]).total() == 1
+        assert found_by_audit(right, event(10), event(11)) == [11]
+        assert released(right, bookmark) == [10, 11]
+
+
+def test_an_event_whose_body_was_set_aside_and_emptied_is_new_to_an_audit_once_it_is_ours(
+    store: LandingStore, database_url: str
+) -> None:
+    store.add([event(10)], 0)
+    store.add([event(11, "other")], 0)
+    with contextlib.closing(LandingStore(database_url, quarantine_max_mb=1)) as full:
+        refuse_much(full)
+        assert found_by_audit(full, event(10), event(11, "other")) == []
+    with contextlib.closing(LandingStore(database_url, tenant="other")) as changed:
+        assert found_by_audit(changed, event(10), event(11, "other")) == [11]
+        assert released(changed) == [11]
+
+
+def found_by_audit(store: LandingStore, *events: FulfillmentEvent) -> list[int]:
+    """Return the logical timestamps that an audit to which NewStore delivers these finds lost."""
+    audit = str(time.monotonic_ns())
+    store.audits.begin(audit, Period(0, 1))
+    store.add_audited([(audit, event) for event in events])
+    return [arrival.logical_timestamp for part in store.audits.lost(audit) for arrival in part]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["metrics"], ["quarantine", "list"], ["quarantine", "retry"], ["prune", "--keep-days=0"], ["audit"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_command_never_makes_a_store_another_tenants(
+    tmp_path: Path, store: LandingStore, database_url: str, arguments: list[str]
+) -> None:
+    settings = {"landing_url": database_url, "tenant": "other", "client_id": "c", "client_secret": "s"}
+    assert run_plugin("newstore-event-receiver", tmp_path, settings, "metrics").code == 0
+    store.add([event(10), event(11, "other")], 0)
+    done = run_plugin("newstore-event-receiver", tmp_path, settings, *arguments)
+    assert (done.code, "tenant: the landing store is demo's, not other's" in done.log) == (2, True), done.log
+    store.add([event(12)], 0)
+    assert (released(store), len(set_aside(store))) == ([10, 12], 1)
