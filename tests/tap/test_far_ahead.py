@@ -142,6 +142,30 @@ def test_the_receiver_and_every_run_raise_an_alarm(tmp_path: Path, database_url:
     assert [record["logical_timestamp"] for record in done.records] == [10, 11, 12, FAR]
 
 
+def test_an_alarm_is_raised_whatever_was_set_aside_or_discarded_before(
+    store: LandingStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    keep(store, 10, 11)
+    others = an_event(10 * FAR) | {"tenant": "other"}
+    store.add([check_event(json.dumps(others).encode())], 0)
+    keep(store, FAR)
+    assert [record.args for record in caplog.records if "is far ahead" in record.msg] == [(FAR,)]
+    _, (entry, _) = listed(store)
+    store.far_ahead.discard(entry)
+    keep(store, FAR)
+    keep(store, FAR // 2)
+    assert [record.args for record in caplog.records if "is far ahead" in record.msg] == [(FAR,), (FAR // 2,)]
+
+
+def test_near_events_need_no_look_while_one_is_far_ahead(store: LandingStore) -> None:
+    keep(store, 10, 11)
+    keep(store, FAR)
+    keep(store, 12)
+    assert (store.far_ahead.is_near(13), store.far_ahead.is_near(FAR + 1)) == (True, False)
+    keep(store, FAR + 1)
+    assert store.far_ahead.is_near(FAR + 2)
+
+
 def far_ahead_metric(receiver: Receiver) -> float:
     text = requests.get(f"{receiver.url}/metrics", timeout=CALL_SECONDS).text
     found = re.search(r'^newstore_set_aside\{kind="far ahead"\} (\S+)$', text, re.MULTILINE)

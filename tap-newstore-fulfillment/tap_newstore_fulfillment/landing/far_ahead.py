@@ -88,12 +88,23 @@ class FarAhead:
         """Look whether new arrivals are far ahead, and say so.
 
         Args:
-            highest: Their highest logical timestamp.
+            highest: The highest logical timestamp of those that are ours.
         """
-        if not self.is_near(highest):
-            for logical_timestamp in self.note():
-                warn_of(logical_timestamp)
-        self._highest = max(highest, self._highest or highest)
+        if self.is_near(highest):
+            self._highest = max(highest, self._highest or highest)
+            return
+        ahead = self.note()
+        for logical_timestamp in ahead:
+            warn_of(logical_timestamp)
+        # What is far ahead, or was discarded, shows no later event to be near.
+        self._highest = self._highest_near(min(ahead, default=None))
+
+    def _highest_near(self, far: int | None) -> int | None:
+        """Return the highest stored logical timestamp, of those below what is far ahead."""
+        at = fulfillment_event.c.logical_timestamp
+        near = [at > TAKEN_OUT, *([] if far is None else [at < far])]
+        with self._database.reading() as connection:
+            return t.cast("int | None", connection.scalar(sa.select(sa.func.max(at)).where(*near)))
 
     def is_near(self, highest: int) -> bool:
         """Return whether `watch` need not look."""

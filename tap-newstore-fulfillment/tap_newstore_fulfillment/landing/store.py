@@ -196,7 +196,8 @@ class LandingStore(Releases):
         if not added.set_aside:
             self.losses.remember(events, all_are_new=added.total() == len(events))
         with contextlib.suppress(StoreUnavailableError):
-            self.far_ahead.watch(max(event.logical_timestamp for event in events))
+            if ours := [event.logical_timestamp for event in events if self.is_ours(event)]:
+                self.far_ahead.watch(max(ours))
 
     def _insert(self, connection: sa.Connection, events: Sequence[FulfillmentEvent], moment: int) -> Mapping[str, int]:
         """Return how many events were new, by event name."""
