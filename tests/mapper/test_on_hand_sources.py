@@ -14,7 +14,7 @@ from mapper_newstore_stock.ledger.database import open_engine
 from tests.mapper.shop_day import ShopDay
 from tests.mapper.sql_erp import SqlErp, a_completion, at, booked_by
 from tests.mapper.test_held_keys import held
-from tests.shop.erp import Erp
+from tests.shop.erp import HEADER, Erp
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -136,6 +136,13 @@ def test_a_run_that_can_read_none_fails(shop: TwoSources) -> None:
     shop.path.unlink()
     with pytest.raises(OnHandError, match=r"wms\.csv"):
         shop.run(a_completion(10))
+
+
+def test_no_row_of_a_refused_first_list_is_taken(shop: TwoSources) -> None:
+    shop.path.write_text(",".join(HEADER) + "\nDC01,OLD,3,\nDC01,SKU-1,10,\nDC01,SKU-1,12,\n", encoding="utf-8")
+    assert shop.run() == [({STORE: 20}, None)]
+    shop.wms.count(*DC, 10)
+    assert shop.run() == [({DC: 10}, None)]
 
 
 def test_a_key_in_two_lists_is_an_error_that_names_both(shop: TwoSources) -> None:

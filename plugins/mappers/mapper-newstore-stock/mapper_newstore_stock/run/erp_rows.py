@@ -134,6 +134,8 @@ def add_first_rows(connection: sa.Connection, name: str, form: Form, run: int, p
     count = connection.scalar(sa.select(sa.func.count()).select_from(read_row))
     added = _rows_added(connection, _says(form), name, run).on_conflict_do_nothing()
     if connection.execute(added, execution_options={"preserve_rowcount": True}).rowcount != count:
+        # The run may go on without this list, and SQLite undoes nothing by itself.
+        connection.execute(on_hand.delete())
         refuse_duplicates(connection, None, place)
 
 
