@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from mapper_newstore_stock.errors import ConfigurationError, OnHandError
 from mapper_newstore_stock.ledger.database import open_engine
+from mapper_newstore_stock.run import erp_rows
 
 from tests.mapper.shop_day import ShopDay
 from tests.mapper.sql_erp import SqlErp, a_completion, at, booked_by
@@ -48,6 +49,11 @@ class TwoSources:
 
     def mend_erp(self) -> None:
         self.of_erp["on_hand_url"] = self.erp.url
+
+    def refuse_wms(self, *lines: str) -> None:
+        """Let the WMS write a list that is refused: it has lost the key that it had, and its other rows are these."""
+        self.of_wms["vanished_rows"] = "fail"
+        self.path.write_text("\n".join([",".join(HEADER), "DC01,SKU-2,1,", *lines, ""]), encoding="utf-8")
 
     def pass_hours(self, hours: int) -> None:
         """Let all that the ledger has read be older."""
@@ -136,6 +142,14 @@ def test_a_run_that_can_read_none_fails(shop: TwoSources) -> None:
     shop.path.unlink()
     with pytest.raises(OnHandError, match=r"wms\.csv"):
         shop.run(a_completion(10))
+
+
+def test_a_refused_list_is_in_nobodys_way(shop: TwoSources, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erp_rows, "INDEXED_ROWS", 0)
+    shop.run()
+    shop.refuse_wms()
+    shop.erp.count(*STORE, 21, at(1))
+    assert shop.run() == [({STORE: 21}, None)]
 
 
 def test_no_row_of_a_refused_first_list_is_taken(shop: TwoSources) -> None:

@@ -142,9 +142,10 @@ def has_any(connection: sa.Connection, query: sa.Select[t.Any]) -> bool:
 def temporary_index(connection: sa.Connection, name: str, *columns: sa.Column[t.Any]) -> Iterator[None]:
     """Index columns of one temporary table for the length of a block.
 
-    A block that fails leaves the index behind: the run ends, and the table goes with its connection.
+    A block that fails leaves it behind, until the next one of its name or the end of the connection.
     """
     names = ", ".join(f'"{column.name}"' for column in columns)
+    connection.exec_driver_sql(f'DROP INDEX IF EXISTS "{name}"')
     connection.exec_driver_sql(f'CREATE INDEX "{name}" ON "{columns[0].table.description}" ({names})')
     yield
     connection.exec_driver_sql(f'DROP INDEX "{name}"')
