@@ -314,3 +314,20 @@ def test_each_of_several_sources_has_its_lines(tmp_path: Path) -> None:
     found = check(tmp_path, {"ledger_url": f"sqlite:///{tmp_path / 'ledger.db'}", "on_hand_sources": sources})
     assert found.only("on-hand list of shops")["color"] == "green"
     assert found.only("on-hand list of centre")["color"] == "red"
+
+
+def test_a_row_of_a_node_its_source_does_not_own_is_named_and_no_bad_row(tmp_path: Path, database_url: str) -> None:
+    sources = []
+    for name, nodes, lines in (("wms", "DC*", "DC01,A,10,\n" + "NYC1,A,n/a,\n" * 30), ("erp", "NYC*", "NYC1,A,7,\n")):
+        path = tmp_path / f"{name}.csv"
+        path.write_text(HEADER + lines, encoding="utf-8")
+        sources.append({"name": name, "nodes": [nodes], "on_hand_url": str(path)})
+    day = ShopDay(tmp_path, ledger_url=database_url, on_hand_sources=sources)
+    day.run()
+    checked = check(tmp_path, day.settings)
+    said = [(line["color"], line["said"]) for line in checked.lines["on-hand list of wms"]]
+    assert said == [
+        ("green", f"1 rows of 1 fulfillment nodes in {tmp_path / 'wms.csv'}"),
+        ("yellow", "it has rows of fulfillment nodes that it does not own (nodes): NYC1"),
+    ]
+    assert "bad rows" not in checked.lines

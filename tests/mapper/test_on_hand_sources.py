@@ -179,6 +179,24 @@ def test_rows_of_nodes_a_source_does_not_own_are_left_out_and_named(
     assert "erp lists 1 rows of fulfillment nodes it does not own (nodes): PAR1" in caplog.text
 
 
+@pytest.mark.parametrize("order", ["its owner is read before", "its owner is read after"])
+def test_a_row_of_a_node_a_source_does_not_own_stops_nothing_though_it_cannot_be_used(
+    shop: TwoSources, caplog: pytest.LogCaptureFixture, order: str
+) -> None:
+    if order == "its owner is read before":
+        shop.day.settings["on_hand_sources"] = [shop.of_erp, shop.of_wms]
+    for product in range(30):
+        shop.wms.count_later("NYC1", f"SKU-{product}", "n/a")
+    shop.wms.count("DC01", "SKU-2", "n/a")
+    shop.erp.count("NYC1", "SKU-3", "n/a", at(0))
+    assert shop.run() == [({DC: 10, STORE: 20}, None)]
+    assert "wms lists 30 rows of fulfillment nodes it does not own (nodes): NYC1" in caplog.text
+    assert [product for product, *_ in held(shop.day)] == ["SKU-2", "SKU-3"]
+    shop.erp.remove(*STORE)
+    assert shop.run() == [({STORE: 0}, None)]
+    assert "its last row stands" not in caplog.text
+
+
 def test_a_node_no_source_owns_is_held(shop: TwoSources) -> None:
     assert shop.run(a_completion(10), a_completion(11, node="PAR1")) == [({DC: 9, STORE: 20}, (10, 10))]
 

@@ -20,7 +20,7 @@ from mapper_newstore_stock.run.held_keys import most_held
 from mapper_newstore_stock.run.row_problems import NAMED_ROWS, joined
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mapper_newstore_stock.findings import Findings
     from mapper_newstore_stock.run.on_hand import UnusableRow
@@ -50,7 +50,10 @@ def look_at_list(findings: Findings, connection: sa.Connection, sources: Sources
             findings.red(f"on-hand list{of}", str(error), TOO_OLD, error.code)
             return Counted()
         with rows_by_key(connection, count):
-            _say_rows(findings, connection, sources, source, unusable)
+            nodes = nodes_read(connection).union(row.fulfillment_node_id for row in unusable)
+            unusable = [row for row in unusable if sources.owner(row.fulfillment_node_id) == source.name]
+            _say_rows(findings, connection, source, unusable)
+            _say_foreign(findings, sources, source, nodes)
             refuse_duplicates(connection, None, source.inputs.on_hand.place.name)
             refuse_short_list(connection, source.rules, count + load_unusable(connection, unusable), None)
             refuse_vanished(connection, source.rules, has_all=True)
@@ -91,9 +94,7 @@ def _read(
         return load(connection, read_row, inputs.on_hand.rows(erp, changed, unusable.append))
 
 
-def _say_rows(
-    findings: Findings, connection: sa.Connection, sources: Sources, source: Source, unusable: list[UnusableRow]
-) -> None:
+def _say_rows(findings: Findings, connection: sa.Connection, source: Source, unusable: list[UnusableRow]) -> None:
     of = f" of {source.name}" if source.name else ""
     place, nodes = source.inputs.on_hand.place, nodes_read(connection)
     count = connection.scalar(sa.select(sa.func.count()).select_from(read_row))
@@ -108,9 +109,12 @@ def _say_rows(
         )
     else:
         findings.green(f"on-hand list{of}", said)
+
+
+def _say_foreign(findings: Findings, sources: Sources, source: Source, nodes: Iterable[str]) -> None:
     if foreign := sorted(node for node in nodes if sources.owner(node) != source.name):
         findings.yellow(
-            f"on-hand list{of}",
+            f"on-hand list of {source.name}",
             f"it has rows of fulfillment nodes that it does not own (nodes): {', '.join(foreign[:NAMED_ROWS])}",
             "Name them in its nodes, or leave them out: a run leaves them out",
         )

@@ -94,6 +94,7 @@ unusable_row = sa.Table(
     temporary,
     *key_columns(primary_key=False),
     sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("source", text, nullable=False, comment="'': of the list that is being read, or of the only source"),
     prefixes=["TEMPORARY"],
 )
 

@@ -60,7 +60,7 @@ def load_unusable(connection: sa.Connection, rows: Sequence[UnusableRow]) -> int
     """
     if len(rows) > MOST_UNUSABLE:
         raise UnusableRowsError(f"{len(rows)} rows cannot be used, the first: {rows[0].reason}")
-    return load(connection, unusable_row, rows)
+    return load(connection, unusable_row, ((*row, "") for row in rows))
 
 
 def refuse_duplicates(connection: sa.Connection, others_of: str | None, place: str) -> None:
@@ -109,13 +109,32 @@ def refuse_keys_of_two(connection: sa.Connection, live: Sequence[str]) -> None:
         )
 
 
-def set_foreign_rows_aside(connection: sa.Connection, name: str, foreign_nodes: Sequence[str]) -> int:
-    """Move the rows of nodes a source does not own to `foreign_row`, and return how many there were."""
-    row = read_row.c
+def listed_nodes(connection: sa.Connection) -> set[str]:
+    """Return the fulfillment nodes of a list that was just read, those of rows that cannot be used among them."""
+    read, bad = read_row.c.fulfillment_node_id, unusable_row.c
+    nodes = sa.union(sa.select(read), sa.select(bad.fulfillment_node_id).where(bad.source == ""))
+    return set(connection.scalars(nodes))
+
+
+def set_foreign_rows_aside(connection: sa.Connection, name: str, foreign_nodes: Sequence[str]) -> tuple[int, int]:
+    """Move the rows of nodes a source does not own to `foreign_row`; forget those of them that cannot be used.
+
+    Args:
+        connection: The ledger's; `read_row` is filled, and `unusable_row` is with what is not yet of any source.
+        name: The source.
+        foreign_nodes: All nodes in its list that it does not own.
+
+    Returns:
+        How many rows there were, and how many that cannot be used.
+    """
+    row, bad = read_row.c, unusable_row.c
     there = row.fulfillment_node_id.in_(foreign_nodes)
     keys = sa.select(row.fulfillment_node_id, row.product_id, sa.literal(name)).where(there)
     connection.execute(foreign_row.insert().from_select(foreign_row.c.keys(), keys))
-    return connection.execute(read_row.delete().where(there)).rowcount
+    is_nobodys = sa.and_(bad.source == "", bad.fulfillment_node_id.in_(foreign_nodes))
+    unusable = connection.execute(unusable_row.delete().where(is_nobodys)).rowcount
+    connection.execute(unusable_row.update().where(bad.source == "").values(source=name))
+    return connection.execute(read_row.delete().where(there)).rowcount, unusable
 
 
 def add_first_rows(connection: sa.Connection, name: str, form: Form, run: int, place: str) -> None:

@@ -19,8 +19,8 @@ if t.TYPE_CHECKING:
     from mapper_newstore_stock.ledger.proof import Proof, Proofs
 
 
-def set_rows_below_folded_aside(connection: sa.Connection, proof: Proof) -> int:
-    """Move rows of a list that contain fewer completions than were folded to `unusable_row`, and return how many.
+def set_rows_below_folded_aside(connection: sa.Connection, name: str, proof: Proof) -> int:
+    """Move rows of a source's list with fewer completions than were folded to `unusable_row`, and return how many.
 
     The last row of such a key stands.
     """
@@ -38,7 +38,7 @@ def set_rows_below_folded_aside(connection: sa.Connection, proof: Proof) -> int:
     went_back = sa.exists().where(same_key(gone, read), ~contains)
     key = (read.fulfillment_node_id, read.product_id)
     reason = key[0] + "/" + key[1] + ": the row contains fewer completions than before, some of them folded away"
-    keys = sa.select(*key, reason + " (ledger_keep_days)").where(went_back)
+    keys = sa.select(*key, reason + " (ledger_keep_days)", sa.literal(name)).where(went_back)
     connection.execute(unusable_row.insert().from_select(unusable_row.c.keys(), keys))
     return connection.execute(read_row.delete().where(went_back)).rowcount
 

@@ -28,6 +28,7 @@ from mapper_newstore_stock.run.changed_rows import ChangedRows, Kept, LastReadin
 from mapper_newstore_stock.run.erp_rows import (
     add_first_rows,
     apply_rows,
+    listed_nodes,
     refuse_duplicates,
     refuse_keys_of_two,
     rows_by_key,
@@ -152,11 +153,12 @@ class SourceReader:
         # Rows that none are compared with are sorted only once, on their way to their places.
         are_first = not has_any(connection, sa.select(on_hand.c.product_id))
         with rows_by_key(connection, 0 if are_first else read.changed):
-            count = read.count - self._set_foreign_aside(source)
+            foreign, unusable = self._set_foreign_aside(source)
+            count = read.count - foreign
             if not are_first:
                 refuse_duplicates(connection, None if has_all else source.name, place)
-            below = set_rows_below_folded_aside(connection, proof)
-            count, unusable = count - below, read.unusable + below
+            below = set_rows_below_folded_aside(connection, source.name, proof)
+            count, unusable = count - below, read.unusable - unusable + below
             if is_whole:
                 refuse_short_list(connection, source.rules, count + unusable, read.before)
                 refuse_vanished(connection, source.rules, has_all=has_all)
@@ -210,22 +212,25 @@ class SourceReader:
         is_of_these_rows = kept.fingerprint == source.inputs.on_hand.fingerprint
         return LastReading(kept if is_of_these_rows else None, self._cursors.get(source.name), found.full_read_at)
 
-    def _set_foreign_aside(self, source: Source) -> int:
-        """Take the rows of nodes the source does not own out of the list, and return how many there were."""
+    def _set_foreign_aside(self, source: Source) -> tuple[int, int]:
+        """Take the rows of nodes the source does not own out of the list.
+
+        Returns:
+            How many rows there were, and how many that cannot be used.
+        """
         if len(self._sources) == 1 and not source.name:
-            return 0
-        nodes = self._connection.scalars(sa.select(read_row.c.fulfillment_node_id).distinct())
-        foreign = [node for node in nodes.all() if self._sources.owner(node) != source.name]
-        if not foreign:
-            return 0
-        count = set_foreign_rows_aside(self._connection, source.name, foreign)
-        logger.warning(
-            "%s lists %d rows of fulfillment nodes it does not own (nodes): %s; they are left out",
-            source.name,
-            count,
-            ", ".join(foreign[:20]),
-        )
-        return count
+            return 0, 0
+        nodes = sorted(listed_nodes(self._connection))
+        foreign = [node for node in nodes if self._sources.owner(node) != source.name]
+        count, unusable = set_foreign_rows_aside(self._connection, source.name, foreign)
+        if foreign:
+            logger.warning(
+                "%s lists %d rows of fulfillment nodes it does not own (nodes): %s; they are left out",
+                source.name,
+                count + unusable,
+                ", ".join(foreign[:20]),
+            )
+        return count, unusable
 
     def _prove(self, source: Source, proof: Proof, read: ReadBookings) -> Unproven:
         bookings = t.cast("BookingSource", source.inputs.bookings)
