@@ -152,6 +152,16 @@ def test_a_refused_list_is_in_nobodys_way(shop: TwoSources, monkeypatch: pytest.
     assert shop.run() == [({STORE: 21}, None)]
 
 
+@pytest.mark.parametrize("lines", [["NYC1,SKU-1,9,"], [f"DC01,SKU-{n},x," for n in range(3, 33)]])
+def test_nothing_a_refused_list_says_counts(shop: TwoSources, lines: list[str]) -> None:
+    shop.run()
+    shop.refuse_wms(*lines)
+    shop.erp.count(*STORE, 21, at(1))
+    shop.erp.count("NYC1", "SKU-2", "x", at(1))
+    assert shop.run() == [({STORE: 21}, None)]
+    assert [key for key, *_ in held(shop.day)] == ["SKU-2"]
+
+
 def test_no_row_of_a_refused_first_list_is_taken(shop: TwoSources) -> None:
     shop.path.write_text(",".join(HEADER) + "\nDC01,OLD,3,\nDC01,SKU-1,10,\nDC01,SKU-1,12,\n", encoding="utf-8")
     assert shop.run() == [({STORE: 20}, None)]

@@ -137,6 +137,15 @@ def set_foreign_rows_aside(connection: sa.Connection, name: str, foreign_nodes: 
     return connection.execute(read_row.delete().where(there)).rowcount, unusable
 
 
+def forget_refused(connection: sa.Connection, name: str) -> None:
+    """Take away what the refused list of a source says in tables that all sources share.
+
+    PostgreSQL has undone that already; the other temporary tables are emptied before each list.
+    """
+    for table in (foreign_row, unusable_row):
+        connection.execute(table.delete().where(table.c.source == name))
+
+
 def add_first_rows(connection: sa.Connection, name: str, form: Form, run: int, place: str) -> None:
     """Write what is in `read_row` into `on_hand`, which has no row yet.
 

@@ -28,6 +28,7 @@ from mapper_newstore_stock.run.changed_rows import ChangedRows, Kept, LastReadin
 from mapper_newstore_stock.run.erp_rows import (
     add_first_rows,
     apply_rows,
+    forget_refused,
     listed_nodes,
     refuse_duplicates,
     refuse_keys_of_two,
@@ -108,6 +109,7 @@ class SourceReader:
             with undone_if_it_fails(self._connection):
                 return self._read_live(source, now_ms)
         except OnHandError as error:
+            forget_refused(self._connection, source.name)
             return self._stand(source, now_ms, error)
 
     def _read_live(self, source: Source, now_ms: int) -> SourceRead:
