@@ -245,6 +245,78 @@ def test_a_flat_configuration_becomes_two_sources_without_another_number(tmp_pat
     assert shop.run(a_completion(12)) == [({DC: 8}, (12, 12))]
 
 
+NAMES = [("wms", "erp"), ("", "erp"), ("wms", "")]
+
+
+def renamed(day: ShopDay, name: str) -> None:
+    """Let the one source of a day have a name; "": none, in a flat configuration."""
+    for setting in ("on_hand_sources", "on_hand_url"):
+        day.settings.pop(setting, None)
+    source = {"name": name, "nodes": ["*"], **day.erp.settings}
+    day.settings |= {"on_hand_sources": [source]} if name else day.erp.settings
+
+
+@pytest.fixture
+def named_day(tmp_path: Path, database_url: str) -> ShopDay:
+    day = ShopDay(tmp_path, ledger_url=database_url)
+    for product in range(100):
+        day.erp.count_later("DC01", f"SKU-{product:02}", 10)
+    day.erp.count(*DC, 10)
+    return day
+
+
+@pytest.mark.parametrize(("before", "after"), NAMES)
+def test_a_key_that_vanishes_while_its_source_gets_another_name_is_missed(
+    named_day: ShopDay, caplog: pytest.LogCaptureFixture, before: str, after: str
+) -> None:
+    renamed(named_day, before)
+    named_day.run()
+    renamed(named_day, after)
+    named_day.erp.remove(*DC)
+    (cut,) = named_day.run()
+    assert cut.quantities == {DC: 0}
+    assert "101 on-hand rows of " in caplog.text
+    assert named_day.run() == []
+    assert caplog.text.count("no longer in the settings") == 1
+
+
+@pytest.mark.parametrize(("before", "after"), NAMES)
+def test_a_list_is_measured_by_that_of_its_source_by_another_name(named_day: ShopDay, before: str, after: str) -> None:
+    renamed(named_day, before)
+    named_day.run()
+    renamed(named_day, after)
+    named_day.erp.replace({DC: (10, None)})
+    for _ in range(2):
+        with pytest.raises(OnHandError, match="has 1 rows, the last one had 101: more than max_vanished_percent"):
+            named_day.run()
+
+
+@pytest.mark.usefixtures("short_lists_are_kept")
+def test_a_source_that_gets_its_name_back_is_compared_with_no_list_of_that_time(named_day: ShopDay) -> None:
+    renamed(named_day, "wms")
+    named_day.run()
+    for name, quantity in (("erp", 12), ("wms", 10)):
+        renamed(named_day, name)
+        named_day.erp.count(*DC, quantity)
+        (cut,) = named_day.run()
+        assert cut.quantities == {DC: quantity}
+
+
+def test_rows_prove_no_more_with_the_source_they_are_given_to(shop: TwoSources, tmp_path: Path) -> None:
+    """The ERP ships itself: what was known when it was read is in its own numbers alone."""
+    assert shop.run(a_completion(10)) == [({DC: 9, STORE: 20}, (10, 10))]
+    shop.of_erp |= {"nodes": ["DC*", "NYC*"], "vanished_rows": "keep"}
+    london = Erp(tmp_path / "london.csv")
+    london.count("LON1", "SKU-1", 3)
+    of_london = {"name": "london", "nodes": ["LON*"], "on_hand_url": str(london.path)}
+    shop.day.settings["on_hand_sources"] = [shop.of_erp, of_london]
+    shop.break_erp()
+    assert shop.run() == [({("LON1", "SKU-1"): 3}, None)]
+    shop.mend_erp()
+    assert shop.run() == []
+    assert shop.run(a_completion(11)) == [({DC: 8}, (11, 11))]
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [

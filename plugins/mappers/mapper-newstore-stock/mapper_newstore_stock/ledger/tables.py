@@ -70,7 +70,7 @@ ledger = sa.Table(
 #: `proof`: how its rows prove what they contain; when that changes, every number is computed anew. `read_run`: the
 #: run that read them. `taken_at`: when its numbers were taken, as far as that is known, else when they were read.
 #: `cursor`: how far its changes had been read then (changed_rows.Kept). `full_read_at`: when all its rows were read.
-#: Written by: source_reads (a row per source), upgrade (the row of earlier versions)
+#: Written by: source_reads (a row per source), given_rows (forgets), upgrade (the row of earlier versions)
 source = sa.Table(
     "source",
     metadata,
@@ -180,8 +180,8 @@ held_key = sa.Table(
 #: in which the row may have changed since rows were last read. `sent_quantity`, `sent_cut`: NULL until the
 #: key is first sent; a number without a cut goes out again with the next run. `source`: whose row it is. `absence`:
 #: why the last list read has no usable row of the key ("": it has one).
-#: Written by: erp_rows (rows as read), absent_rows (absence), standing_rows (taken_at), sent_numbers (sent_quantity,
-#: sent_cut), repair (takes sent_cut away)
+#: Written by: erp_rows (rows as read), absent_rows (absence), standing_rows (taken_at), given_rows (source,
+#: taken_at), sent_numbers (sent_quantity, sent_cut), repair (takes sent_cut away)
 on_hand = sa.Table(
     "on_hand",
     metadata,

@@ -20,7 +20,7 @@ from mapper_newstore_stock.ledger.temporary_tables import (
     read_booking,
 )
 from mapper_newstore_stock.run.booked_groups import GROUP, compare_groups, group_of, is_listed_as
-from mapper_newstore_stock.run.globs import matches
+from mapper_newstore_stock.run.globs import at_nodes
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,17 +74,12 @@ def prove_units(
     if unproven.unknown:
         logger.info("%d bookings are of no completion the ledger knows; they prove nothing yet", unproven.unknown)
     asked = [folded_booking.c.reference.in_(sa.select(asked_reference.c.reference))] if read.asked else []
-    note_unlisted(connection, *_at(folded_booking.c, nodes), *asked)
+    note_unlisted(connection, *at_nodes(folded_booking.c, nodes), *asked)
     for units in (completed_unit, ahead_unit):
         same_unit = sa.and_(*(units.c[name] == newly_booked.c[name] for name in UNIT))
         connection.execute(units.update().where(same_unit).values(booked=newly_booked.c.units))
     connection.execute(read_booking.delete())
     return unproven
-
-
-def _at(key: t.Any, nodes: Sequence[str] | None) -> list[sa.ColumnElement[bool]]:
-    """Return the condition that a key is at one of the nodes."""
-    return [] if nodes is None else [sa.or_(sa.false(), *matches(key.fulfillment_node_id, nodes))]
 
 
 def _note_changes(
@@ -97,12 +92,12 @@ def _note_changes(
         unit = table.c
         key = [unit[name] for name in UNIT]
         wholly = sa.select(*key, unit.units).select_from(_of_changed_groups(source, table))
-        own = wholly.where(group.booked == group.units, unit.booked != unit.units, *_at(unit, nodes))
+        own = wholly.where(group.booked == group.units, unit.booked != unit.units, *at_nodes(unit, nodes))
         connection.execute(note(own))
         if not keeps:
             # Proven by something that it is no longer known by.
             unnamed = sa.select(*key, sa.literal(0)).where(unit.booked > 0, group_of(source, table)[0].is_(None))
-            connection.execute(note(unnamed.where(*_at(unit, nodes))))
+            connection.execute(note(unnamed.where(*at_nodes(unit, nodes))))
     in_part = sa.select(sa.literal(1)).where(group.booked < group.units).limit(1)
     if connection.execute(in_part).first():
         connection.execute(note(_shared(source, nodes)))
@@ -122,9 +117,8 @@ def _shared(source: BookingSource, nodes: Sequence[str] | None) -> sa.Select[t.A
         columns = [*(table.c[name] for name in UNIT), table.c.units, table.c.booked, group.booked.label("proven")]
         of_group = (group[name].label(label) for name, label in zip(GROUP, names, strict=True))
         joined = _of_changed_groups(source, table)
-        parts.append(
-            sa.select(*columns, *of_group).select_from(joined).where(group.booked < group.units, *_at(table.c, nodes))
-        )
+        in_part = sa.select(*columns, *of_group).select_from(joined).where(group.booked < group.units)
+        parts.append(in_part.where(*at_nodes(table.c, nodes)))
     unit = sa.union_all(*parts).subquery("unit").c
     order = [unit.logical_timestamp, unit.event_id, unit.product_id]
     up_to_here = sa.func.sum(unit.units).over(partition_by=[unit[name] for name in names], order_by=order)

@@ -6,10 +6,10 @@ import fnmatch
 import re
 import typing as t
 
+import sqlalchemy as sa
+
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    import sqlalchemy as sa
 
 
 def matcher(globs: Sequence[str]) -> Callable[[str], object] | None:
@@ -28,6 +28,11 @@ def matches_none(key: t.Any, nodes: Sequence[str], products: Sequence[str]) -> l
     """Return the conditions that no glob matches a key."""
     found = [*matches(key.fulfillment_node_id, nodes), *matches(key.product_id, products)]
     return [~match for match in found]
+
+
+def at_nodes(key: t.Any, nodes: Sequence[str] | None) -> list[sa.ColumnElement[bool]]:
+    """Return the condition that a key is at one of the nodes (globs); none where `nodes` is None: they are all."""
+    return [] if nodes is None else [sa.or_(sa.false(), *matches(key.fulfillment_node_id, nodes))]
 
 
 def _like(glob: str) -> str:

@@ -37,6 +37,7 @@ from mapper_newstore_stock.run.erp_rows import (
 )
 from mapper_newstore_stock.run.erp_tables import ErpTables
 from mapper_newstore_stock.run.folded_rows import set_rows_below_folded_aside
+from mapper_newstore_stock.run.given_rows import give_rows, no_longer_named
 from mapper_newstore_stock.run.kept_lists import KeptLists, KeptPlace, kept_lists
 from mapper_newstore_stock.run.list_reading import ListReader
 from mapper_newstore_stock.run.source_reads import SourceRead
@@ -94,6 +95,9 @@ class SourceReader:
         """
         for table in (newly_booked, foreign_row, unusable_row):
             self._connection.execute(table.delete())
+        if gone := no_longer_named(self._connection, self._sources):
+            self._begin_writing()
+            give_rows(self._connection, gone, self._sources, self._ledger.unread_since)
         found = {source.name: self._read(source) for source in self._sources}
         self._begin_writing()
         refuse_keys_of_two(self._connection, [name for name, read in found.items() if read.is_live])
@@ -246,7 +250,7 @@ class SourceReader:
             OnHandError: there are none.
         """
         row = source_table.c
-        query = sa.select(row.read_run, row.taken_at).where(row.name == source.name)
+        query = sa.select(row.read_run, row.taken_at).where(row.name == source.name, row.read_run.is_not(None))
         kept, last = self._connection.execute(query).first(), self._last_proofs.get(source.name)
         if kept is None or last is None:
             if source.name:
