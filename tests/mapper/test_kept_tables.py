@@ -14,6 +14,8 @@ import typing as t
 import psycopg
 import pytest
 import sqlalchemy as sa
+from mapper_newstore_stock.run.line_diff import CannotCompareError
+from mapper_newstore_stock.run.sql_rows import rows_of
 
 from tests.mapper.both_ways import BothWays
 from tests.mapper.shop_day import Ledgers, completed
@@ -154,3 +156,11 @@ def settings(table: Table, seed: int) -> dict[str, t.Any]:
         "negative_on_hand": "zero",
         **({"on_hand_query": query} if seed % 2 else {"on_hand_table": "stock"}),
     }
+
+
+@pytest.mark.parametrize(
+    "line", ["DC01,A,5,", "5", '["DC01",["grams","5"]]', '["DC01",["decimal","x"]]', '["DC01",[5]]']
+)
+def test_a_line_that_no_row_was_written_as_is_not_read(line: str) -> None:
+    with pytest.raises(CannotCompareError):
+        list(rows_of([(1, line.encode() + b"\n")]))

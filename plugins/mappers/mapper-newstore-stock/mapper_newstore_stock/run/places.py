@@ -51,7 +51,12 @@ class Place(t.NamedTuple):
     @property
     def is_csv(self) -> bool:
         """Whether it is made of lines of text; other rows have values of their own types."""
-        return not (self.is_sql or is_parquet(self.url))
+        return self.kind == "csv"
+
+    @property
+    def kind(self) -> t.Literal["sql", "csv", "parquet"]:
+        """What it is made of."""
+        return "sql" if self.is_sql else "parquet" if is_parquet(self.url) else "csv"
 
     @property
     def name(self) -> str:

@@ -134,7 +134,7 @@ class SourceReader:
             count = self._take(source, proof, read, is_whole=since is None)
             kept_list = reader.keep(count) if count == read.count else None
             if bookings and booked:
-                kept_bookings = bookings.keep(self._prove(source, proof, booked))
+                kept_bookings = bookings.keep(self._prove(source, booked))
                 logger.info("%d bookings read%s", booked.count, _of(source))
         logger.info("%d on-hand rows read%s%s", count, _of(source), which and f", {which}")
         return SourceRead(
@@ -193,13 +193,18 @@ class SourceReader:
     def _kept_place(self, source: Source, said: KeptLists) -> KeptPlace:
         if self._folder is None or source.inputs.on_hand.updated_column:
             return KeptPlace()
-        return KeptPlace(self._folder.file(source.name), said.on_hand, source.fingerprint)
+        return KeptPlace(self._folder.file(source.name), said.on_hand, source.fingerprint(source.inputs.on_hand))
 
     def _booking_reader(self, source: Source, said: KeptLists) -> BookingReader:
-        last = None if self._has_referred else said.bookings
+        bookings = t.cast("BookingSource", source.inputs.bookings)
+        last = None if self._has_referred or self._is_proven_anew(source, bookings) else said.bookings
         file = self._folder.file(source.name, "bookings") if self._folder else None
-        kept = KeptBookingsPlace.of(self._ledger, file, last, source.fingerprint)
-        return BookingReader(self._connection, t.cast("BookingSource", source.inputs.bookings), kept)
+        kept = KeptBookingsPlace.of(self._ledger, file, last, source.fingerprint(bookings))
+        return BookingReader(self._connection, bookings, kept)
+
+    def _is_proven_anew(self, source: Source, bookings: BookingSource) -> bool:
+        """Return whether units were proven by something else in the last run, so that all bookings are asked for."""
+        return self._last_proofs.get(source.name, Proof()).known_by != bookings.fingerprint
 
     def _last_read(self, source: Source) -> LastRead | None:
         query = sa.select(source_table.c.read_run).where(source_table.c.name == source.name)
@@ -238,9 +243,9 @@ class SourceReader:
             )
         return count, unusable
 
-    def _prove(self, source: Source, proof: Proof, read: ReadBookings) -> Unproven:
+    def _prove(self, source: Source, read: ReadBookings) -> Unproven:
         bookings = t.cast("BookingSource", source.inputs.bookings)
-        anew = self._last_proofs.get(source.name, Proof()).known_by != proof.known_by
+        anew = self._is_proven_anew(source, bookings)
         return prove_units(self._connection, bookings, read, anew=anew, nodes=source.nodes)
 
     def _stand(self, source: Source, now_ms: int, error: OnHandError) -> SourceRead:

@@ -19,6 +19,9 @@ from mapper_newstore_stock.run.globs import matcher
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from mapper_newstore_stock.run.bookings import BookingSource
+    from mapper_newstore_stock.run.on_hand import OnHandSource
+
 #: The settings that say where rows are: in the one source of a flat configuration, or in each of several.
 PLACES = ("on_hand_url", "on_hand_table", "on_hand_query", "booked_url", "booked_table", "booked_query")
 MAX_AGE = "max_on_hand_age_minutes"
@@ -57,11 +60,12 @@ class Source:
         #: How old its numbers may be, milliseconds; None: any age, but each run must read them.
         self.max_age_ms = None if minutes is None else int(minutes * MS_PER_MINUTE)
 
-    @property
-    def fingerprint(self) -> str:
-        """Tells whether the same settings read its list, and the same code."""
+    def fingerprint(self, read: OnHandSource | BookingSource) -> str:
+        """Tell whether a line of one of its lists means the same: by settings, code, columns and kind of list."""
         version = importlib.metadata.version("mapper-newstore-stock")
-        said = msgspec.json.encode([version, dict(self._config)], order="deterministic")
+        # Settings need not name the columns that are read, and a pattern may match lists of several kinds.
+        found = [read.place.kind, read.names]
+        said = msgspec.json.encode([version, dict(self._config), found], order="deterministic")
         return hashlib.sha256(said).hexdigest()[:16]
 
     def is_too_old(self, taken_at: int | None, now_ms: int) -> bool:

@@ -73,12 +73,20 @@ def lines_of(rows: Sequence[Row]) -> bytes:
 
 
 def rows_of(lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, Row]]:
-    """Yield the rows of lines, each with the line's number."""
+    """Yield the rows of lines, each with the line's number.
+
+    Raises:
+        CannotCompareError: a line is not one that `lines_of` writes.
+    """
     decode = msgspec.json.Decoder(list).decode
     for number, line in lines:
-        values = decode(line)
-        # A value of another kind than JSON's is a list in the list.
-        yield number, tuple(values if line.find(b"[", 1) < 0 else map(_read, values))
+        try:
+            values = decode(line)
+            # A value of another kind than JSON's is a list in the list.
+            row = tuple(values if line.find(b"[", 1) < 0 else map(_read, values))
+        except (msgspec.MsgspecError, LookupError, TypeError, ValueError, ArithmeticError) as error:
+            raise CannotCompareError("the last one was of another kind") from error
+        yield number, row
 
 
 def _finite(value: float) -> float:
