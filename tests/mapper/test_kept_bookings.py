@@ -279,3 +279,16 @@ def test_a_list_that_cannot_be_kept_is_read_whole(
     erp.count(*SKU, 9)
     (cut,) = day.run(a_completion(11))
     assert (cut.quantities, looked_again(caplog)) == ({SKU: 9}, False)
+
+
+def test_a_carriage_return_alone_ends_a_line_of_bookings(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, ledgers: tuple[Ledgers, Ledgers]
+) -> None:
+    erp, file = SqlErp(tmp_path / "erp.db"), tmp_path / "booked.csv"
+    erp.count(*SKU, 9)
+    settings: dict[str, t.Any] = {"on_hand_table": "stock", "on_hand_as_of": "booked", "booked_url": str(file)}
+    ways = BothWays(tmp_path / "ledgers", caplog, ledgers, on_hand_url=erp.url, **settings)
+    for lines in ("order-12,SKU-1,blue\n", 'order-11,SKU-1,"blue,\rorder-12,SKU-1,green"\n'):
+        file.write_bytes(f"order_id,product_id,text\n{lines}".encode())
+        ways.run(a_completion(11), a_completion(12))
+    assert ways.bookings_compared == 0

@@ -5,10 +5,13 @@ LISTS says how many random lists are read both ways (`make fuzz`: ten thousand).
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import random
+import tempfile
 import typing as t
+import unittest.mock
 
 import pytest
 
@@ -171,3 +174,38 @@ def test_a_list_that_lost_all_its_rows_is_refused_in_the_same_words(
         file.write_text(f"{HEADER}\n{lines}", encoding="utf-8")
         sent = ways.run()[0]
     assert "there is no row in it" in sent
+
+
+@pytest.fixture
+def ways(tmp_path: Path, caplog: pytest.LogCaptureFixture, ledgers: tuple[Ledgers, Ledgers]) -> BothWays:
+    url = str(tmp_path / "erp.csv")
+    return BothWays(tmp_path, caplog, ledgers, on_hand_url=url, max_vanished_percent=100, max_held_percent=100)
+
+
+WITH_TEXT = HEADER.replace("quantity", "text,quantity")
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ('DC01,A,"blue,3,\rDC01,B,green",5,', "DC01,C,red,1,"),
+        ('DC01,A,"bl\rue",3,', "DC01,B,green,x,", "DC01,C,red,1,"),
+        ("DC01,A,blue,3,\r\r", "DC01,B,green,x,", "DC01,C,red,1,"),
+        ("DC01,A,blue,3,", "DC01,B,green,x,", 'DC01,C,"red\r",1,'),
+        ("DC01,A,blue,3,", "DC01,B,green,x,", "DC01,C,red,1,\rDC01,D,red,1,"),
+    ],
+)
+def test_a_carriage_return_alone_ends_a_line_within_quotes_too(
+    lines: tuple[str, ...], is_kept: bool, ways: BothWays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "erp.csv"
+    before = (WITH_TEXT, "DC01,A,blue,3,", "DC01,B,green,5,", "DC01,C,red,1,")
+    file.write_text("".join(f"{line}\n" for line in before), encoding="utf-8")
+    ways.run()
+    if not is_kept:
+        full = OSError(errno.ENOSPC, "No space left on device")
+        monkeypatch.setattr(tempfile, "NamedTemporaryFile", unittest.mock.Mock(side_effect=full))
+    file.write_bytes("".join(f"{line}\n" for line in (WITH_TEXT, *lines)).encode())
+    ways.run()
+    assert ways.compared == 0

@@ -58,20 +58,26 @@ class ListWriter:
         return self._file is not None
 
     @property
+    def has_lone_returns(self) -> bool:
+        """Whether a carriage return stands alone in it: it ends a line for who reads all, and here it does not."""
+        return self._returns > 0
+
+    @property
     def ends_with_a_line(self) -> bool:
         """Whether the last line has its end."""
         return self._last.endswith(LINE_END)
 
     def take(self, block: bytes) -> None:
         """Take the next bytes of the list."""
-        if self._file is None or not block:
+        if not block:
             return
-        self.size += len(block)
-        self._digest.update(block)
-        # A carriage return alone ends a line for csv, and here it does not.
         self._returns += block.count(b"\r") - block.count(b"\r\n")
         self._returns -= self._last.endswith(b"\r") and block.startswith(LINE_END)
         self._last = block[-1:]
+        if self._file is None:
+            return
+        self.size += len(block)
+        self._digest.update(block)
         self._begin.append(block)
         if self.size >= LEAST_BYTES:
             with self._unless_it_fails():
@@ -122,7 +128,7 @@ class ListWriter:
             fingerprint: Tells whether the same settings read it.
             rows: How many of its lines are rows of keys managed here.
         """
-        if self._file is None or self._written is None or self._returns or not self.ends_with_a_line:
+        if self._file is None or self._written is None or self.has_lone_returns or not self.ends_with_a_line:
             return None
         with self._unless_it_fails():
             if self._left_out:
