@@ -17,7 +17,9 @@ import pytest
 
 from tests.mapper.both_ways import BothWays, meddle
 from tests.mapper.on_hand_lists import HEADER
+from tests.mapper.parquet_files import a_parquet
 from tests.mapper.shop_day import Ledgers, completed
+from tests.mapper.sql_erp import SKU, SqlErp
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -208,4 +210,29 @@ def test_a_carriage_return_alone_ends_a_line_within_quotes_too(
         monkeypatch.setattr(tempfile, "NamedTemporaryFile", unittest.mock.Mock(side_effect=full))
     file.write_bytes("".join(f"{line}\n" for line in (WITH_TEXT, *lines)).encode())
     ways.run()
+    assert ways.compared == 0
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "sql"])
+def test_a_kept_list_that_cannot_be_read_is_none(
+    kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, ledgers: tuple[Ledgers, Ledgers]
+) -> None:
+    erp, file = SqlErp(tmp_path / "erp.db"), tmp_path / f"erp.{kind}"
+    query = "SELECT *, NULL AS as_of_logical_timestamp FROM stock"
+    ways = BothWays(
+        tmp_path,
+        caplog,
+        ledgers,
+        on_hand_url=erp.url if kind == "sql" else str(file),
+        on_hand_query=query if kind == "sql" else None,
+    )
+    for quantity in (5, 4, 3):
+        erp.count(*SKU, quantity)
+        a_parquet(tmp_path / "erp.parquet", (*SKU, quantity, None))
+        (tmp_path / "erp.csv").write_text(f"{HEADER}\n{SKU[0]},{SKU[1]},{quantity},\n", encoding="utf-8")
+        assert ways.run()[0][0][1] == {SKU: quantity}
+        kept = t.cast("Path", ways.file)
+        kept.unlink()
+        # Reading it gives EIO, as from a dying disk.
+        kept.symlink_to("/proc/self/mem")
     assert ways.compared == 0

@@ -6,6 +6,7 @@ a file that is missing, damaged, older, or another ledger's is not what the ledg
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import logging
@@ -130,12 +131,12 @@ def difference_from_last(place: KeptPlace, lines: Lines, writer: ListWriter) -> 
     if last is None or file is None:
         raise CannotCompareError("the last one was not kept")
     with _opened(file) as kept:
-        header = kept.readline() if lines.header else b""
+        header = _header(kept) if lines.header else b""
         digest.update(header)
         if lines.header != header:
             raise CannotCompareError("its columns are others than before")
         writer.take(header)
-        before, now = handed_on(blocks(kept), digest.update), handed_on(lines.blocks, writer.take)
+        before, now = handed_on(_blocks_of_last(kept), digest.update), handed_on(lines.blocks, writer.take)
         found = difference(before, now, MOST_LINES)
     if digest.hexdigest() != last.digest:
         raise CannotCompareError(f"{file} is not what this ledger kept there")
@@ -145,11 +146,27 @@ def difference_from_last(place: KeptPlace, lines: Lines, writer: ListWriter) -> 
     return found
 
 
-def _opened(file: Path) -> t.BinaryIO:
+@contextlib.contextmanager
+def _reading_last() -> Iterator[None]:
     try:
-        return file.open("rb")
+        yield
     except OSError as error:
         raise CannotCompareError(f"the last one cannot be read ({error})") from error
+
+
+def _opened(file: Path) -> t.BinaryIO:
+    with _reading_last():
+        return file.open("rb")
+
+
+def _header(kept: t.BinaryIO) -> bytes:
+    with _reading_last():
+        return kept.readline()
+
+
+def _blocks_of_last(kept: t.BinaryIO) -> Iterator[bytes]:
+    with _reading_last():
+        yield from blocks(kept)
 
 
 def blocks(stream: t.BinaryIO) -> Iterator[bytes]:
