@@ -236,3 +236,14 @@ def test_a_kept_list_that_cannot_be_read_is_none(
         # Reading it gives EIO, as from a dying disk.
         kept.symlink_to("/proc/self/mem")
     assert ways.compared == 0
+
+
+def test_a_list_is_compared_again_after_a_run_that_failed_with_another(ways: BothWays, tmp_path: Path) -> None:
+    file = tmp_path / "erp.csv"
+    for day, _ in ways.days:
+        day.settings["negative_on_hand"] = "fail"
+    for quantity in (6, -6, 6, 6, 6):
+        file.write_text(f"{HEADER}\nDC01,A,5,\nDC01,B,{quantity},\n", encoding="utf-8")
+        ways.run()
+    # With the list that failed, and with the last two.
+    assert ways.compared == 3

@@ -129,7 +129,7 @@ class BookingReader:
         # Who has booked too much is named in every run.
         if unproven.is_too_much:
             return None
-        kept = self._writer.keep(self._kept.last, self._kept.fingerprint, self._count)
+        kept = self._writer.keep(self._kept.fingerprint, self._count)
         return None if kept is None else KeptBookings(kept, self._kept.run, unproven.unknown)
 
     def _begin(self) -> None:

@@ -140,6 +140,7 @@ def difference_from_last(place: KeptPlace, lines: Lines, writer: ListWriter) -> 
         found = difference(before, now, MOST_LINES)
     if digest.hexdigest() != last.digest:
         raise CannotCompareError(f"{file} is not what this ledger kept there")
+    writer.found = last.digest
     if writer.has_lone_returns:
         raise CannotCompareError("a carriage return stands alone in it")
     logger.debug("%d lines have come since the last list, and %d are gone", len(found.come), len(found.gone))

@@ -98,7 +98,7 @@ class ListReader:
 
     def keep(self, rows: int) -> KeptList | None:
         """Keep the list for the next run; return what the ledger is to say of it."""
-        return self._writer.keep(self._kept.last, self._kept.fingerprint, rows)
+        return self._writer.keep(self._kept.fingerprint, rows)
 
     def _load_all(self, erp: ErpTables) -> ReadList:
         self._begin()

@@ -38,6 +38,8 @@ class ListWriter:
         self._left_out: set[int] = set()
         self._returns = 0
         self._last = b""
+        #: The digest of what is in the file, if this run has read it.
+        self.found = ""
         #: How many bytes it has.
         self.size = 0
 
@@ -120,11 +122,10 @@ class ListWriter:
                 Path(self._written.name).unlink()
             self._written = None
 
-    def keep(self, last: KeptList | None, fingerprint: str, rows: int) -> KeptList | None:
+    def keep(self, fingerprint: str, rows: int) -> KeptList | None:
         """Keep the list in place of the last one; return what the ledger is to say of it, None: it is not kept.
 
         Args:
-            last: What the ledger says of the last one.
             fingerprint: Tells whether the same settings read it.
             rows: How many of its lines are rows of keys managed here.
         """
@@ -135,7 +136,7 @@ class ListWriter:
                 self._write_without_them()
             kept = KeptList(fingerprint, self.digest, rows)
             self._written.close()
-            if last is None or kept.digest != last.digest or not self._file.exists():
+            if kept.digest != self.found:
                 Path(self._written.name).replace(self._file)
                 self._written = None
             return kept
