@@ -247,3 +247,18 @@ def test_a_list_is_compared_again_after_a_run_that_failed_with_another(ways: Bot
         ways.run()
     # With the list that failed, and with the last two.
     assert ways.compared == 3
+
+
+def test_what_a_killed_run_left_of_a_list_is_removed(ways: BothWays, tmp_path: Path) -> None:
+    file = tmp_path / "erp.csv"
+    file.write_text(f"{HEADER}\nDC01,A,5,\n", encoding="utf-8")
+    ways.run()
+    kept = t.cast("Path", ways.file)
+    left = [kept.with_name(f"{kept.name}-abcd_123"), kept.with_name(f"{kept.name}-9876wxyz")]
+    of_another_ledger = kept.with_name(f"newstore-stock-{'0' * 32}.list-{kept.name[-8:]}-abcd_123")
+    others = [of_another_ledger, kept.with_name(f"{kept.name}.bak"), kept.with_name(f"{kept.name}-backup.old")]
+    for path in (*left, *others):
+        path.write_bytes(b"DC01,A,5,\n")
+    ways.run()
+    assert sorted(kept.parent.iterdir()) == sorted([kept, *others])
+    assert ways.compared == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import io
 import logging
 import tempfile
@@ -21,6 +22,8 @@ logger = logging.getLogger("mapper-newstore-stock.on-hand")
 LEAST_BYTES = 1 << 20
 #: Lines that are looked at in every run; with more of them little is gained.
 MOST_LEFT_OUT = 10_000
+#: What `tempfile` adds to a name.
+RANDOM = "[a-z0-9_]" * 8
 
 
 class ListWriter:
@@ -44,6 +47,7 @@ class ListWriter:
         self.size = 0
 
     def __enter__(self) -> t.Self:
+        self._remove_left()
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -162,6 +166,14 @@ class ListWriter:
                 if number not in self._left_out:
                     self._written.write(line)
                     self._digest.update(line)
+
+    def _remove_left(self) -> None:
+        """Remove what runs that were killed had written: whoever holds the ledger is the only one who writes here."""
+        if self._file is None:
+            return
+        with contextlib.suppress(OSError):
+            for left in self._file.parent.glob(f"{glob.escape(self._file.name)}-{RANDOM}"):
+                left.unlink()
 
     @staticmethod
     def _new_file(beside: Path) -> t.IO[bytes]:
