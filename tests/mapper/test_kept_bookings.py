@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import errno
+import io
 import os
 import random
 import sqlite3
+import tempfile
 import typing as t
 
 import pytest
@@ -279,6 +282,27 @@ def test_a_list_that_cannot_be_kept_is_read_whole(
     erp.count(*SKU, 9)
     (cut,) = day.run(a_completion(11))
     assert (cut.quantities, looked_again(caplog)) == ({SKU: 9}, False)
+
+
+class FullDisk(io.FileIO):
+    """A file on a disk that is full."""
+
+    def write(self, _bytes: object) -> t.NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_disk_that_is_full_at_the_last_bytes_means_that_all_is_read(
+    day: ShopDay, erp: SqlErp, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erp.book(request="fr-11")
+    day.run()
+    erp.count(*SKU, 9)
+    monkeypatch.setattr(
+        tempfile, "NamedTemporaryFile", lambda **_: io.BufferedRandom(FullDisk(tmp_path / "full", "w+b"))
+    )
+    (cut,) = day.run(a_completion(11))
+    assert cut.quantities == {SKU: 9}
+    assert any("All bookings are read" in text for text in messages(caplog))
 
 
 def test_a_carriage_return_alone_ends_a_line_of_bookings(

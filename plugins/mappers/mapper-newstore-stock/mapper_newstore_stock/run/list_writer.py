@@ -107,14 +107,16 @@ class ListWriter:
         Raises:
             CannotCompareError: they were not kept.
         """
+        with self._unless_it_fails():
+            if self._written:
+                self._spill()
+                self._written.seek(0)
         if self._file is None:
             raise CannotCompareError("it cannot be kept")
-        if self._written:
-            self._spill()
-            self._written.seek(0)
-            yield from self._written
-        else:
-            yield from io.BytesIO(b"".join(self._begin))
+        try:
+            yield from self._written or io.BytesIO(b"".join(self._begin))
+        except OSError as error:
+            raise CannotCompareError(f"it cannot be read where it is kept ({error})") from error
 
     def drop(self) -> None:
         """Keep nothing."""
