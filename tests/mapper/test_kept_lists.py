@@ -5,7 +5,9 @@ LISTS says how many random lists are read both ways (`make fuzz`: ten thousand).
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
+import functools
 import gzip
 import os
 import random
@@ -14,12 +16,14 @@ import typing as t
 import unittest.mock
 
 import pytest
+from mapper_newstore_stock.run import stock_run
+from mapper_newstore_stock.run.sources import Sources
 
 from tests.mapper.both_ways import BothWays, meddle
 from tests.mapper.on_hand_lists import HEADER
 from tests.mapper.parquet_files import a_parquet
 from tests.mapper.shop_day import Ledgers, completed
-from tests.mapper.sql_erp import SKU, SqlErp
+from tests.mapper.sql_erp import NOON, SKU, SqlErp, at
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -184,7 +188,16 @@ def ways(tmp_path: Path, caplog: pytest.LogCaptureFixture, ledgers: tuple[Ledger
     return BothWays(tmp_path, caplog, ledgers, on_hand_url=url, max_vanished_percent=100, max_held_percent=100)
 
 
+@pytest.fixture
+def dated(ways: BothWays) -> BothWays:
+    """Return both ways of a list whose rows say when they were taken."""
+    for day, _ in ways.days:
+        day.settings["on_hand_as_of"] = "taken_at"
+    return ways
+
+
 WITH_TEXT = HEADER.replace("quantity", "text,quantity")
+WITH_TIME = HEADER.replace("as_of_logical_timestamp", "taken_at")
 
 
 @pytest.mark.parametrize("is_kept", [True, False])
@@ -262,3 +275,17 @@ def test_what_a_killed_run_left_of_a_list_is_removed(ways: BothWays, tmp_path: P
     ways.run()
     assert sorted(kept.parent.iterdir()) == sorted([kept, *others])
     assert ways.compared == 1
+
+
+@pytest.mark.parametrize("ahead", [3600, -3600])
+def test_a_clock_that_is_set_right_may_have_rows_in_the_future(
+    ahead: int, dated: BothWays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = NOON + dt.timedelta(seconds=ahead)
+    for now, quantity, minutes in ((wrong, 4, -70), (NOON + dt.timedelta(minutes=10), 3, 9)):
+        monkeypatch.setattr(stock_run, "Sources", functools.partial(Sources, now=now.timestamp))
+        lines = (WITH_TIME, f"DC01,A,10,{wrong.isoformat()}", f"DC01,B,{quantity},{at(minutes)}")
+        (tmp_path / "erp.csv").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        said = dated.run()[0]
+    assert ("in the future" in said) == (ahead > 0)
+    assert dated.compared == (ahead < 0)

@@ -41,11 +41,13 @@ class KeptList(msgspec.Struct, frozen=True, array_like=True):
         fingerprint: Tells whether the same settings read it.
         digest: Of its bytes.
         rows: How many of its lines are rows of keys managed here.
+        latest: Epoch milliseconds; none of its rows says that it was taken later. 0: they do not say when.
     """
 
     fingerprint: str
     digest: str
     rows: int
+    latest: int = 0
 
 
 class KeptBookings(msgspec.Struct, frozen=True, array_like=True):

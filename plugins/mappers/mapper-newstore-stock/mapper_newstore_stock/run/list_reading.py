@@ -98,7 +98,12 @@ class ListReader:
 
     def keep(self, rows: int) -> KeptList | None:
         """Keep the list for the next run; return what the ledger is to say of it."""
-        return self._writer.keep(self._kept.fingerprint, rows)
+        return self._writer.keep(self._kept.fingerprint, rows, self._latest)
+
+    @property
+    def _latest(self) -> int:
+        """No row can have been taken later, epoch milliseconds; 0: they do not say when."""
+        return self._source.latest if self._source.says_when else 0
 
     def _load_all(self, erp: ErpTables) -> ReadList:
         self._begin()
@@ -128,6 +133,9 @@ class ListReader:
 
     def _difference(self, erp: ErpTables) -> ReadList:
         source, last = self._source, t.cast("KeptList", self._kept.last)
+        if last.latest > self._latest:
+            # A row that has not changed may be in the future now.
+            raise CannotCompareError("the clock of this host was set back since the last one")
         with erp.lines(source.place, source.names) as lines:
             header = lines.header
             found = difference_from_last(self._kept, lines, self._writer)

@@ -128,19 +128,20 @@ class ListWriter:
                 Path(self._written.name).unlink()
             self._written = None
 
-    def keep(self, fingerprint: str, rows: int) -> KeptList | None:
+    def keep(self, fingerprint: str, rows: int, latest: int = 0) -> KeptList | None:
         """Keep the list in place of the last one; return what the ledger is to say of it, None: it is not kept.
 
         Args:
             fingerprint: Tells whether the same settings read it.
             rows: How many of its lines are rows of keys managed here.
+            latest: Epoch milliseconds; none of its rows says that it was taken later. 0: they do not say when.
         """
         if self._file is None or self._written is None or self.has_lone_returns or not self.ends_with_a_line:
             return None
         with self._unless_it_fails():
             if self._left_out:
                 self._write_without_them()
-            kept = KeptList(fingerprint, self.digest, rows)
+            kept = KeptList(fingerprint, self.digest, rows, latest)
             self._written.close()
             if kept.digest != self.found:
                 Path(self._written.name).replace(self._file)
