@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import errno
-import io
 import os
 import random
 import sqlite3
-import tempfile
 import typing as t
 
 import pytest
@@ -282,37 +279,3 @@ def test_a_list_that_cannot_be_kept_is_read_whole(
     erp.count(*SKU, 9)
     (cut,) = day.run(a_completion(11))
     assert (cut.quantities, looked_again(caplog)) == ({SKU: 9}, False)
-
-
-class FullDisk(io.FileIO):
-    """A file on a disk that is full."""
-
-    def write(self, _bytes: object) -> t.NoReturn:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-
-def test_a_disk_that_is_full_at_the_last_bytes_means_that_all_is_read(
-    day: ShopDay, erp: SqlErp, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    erp.book(request="fr-11")
-    day.run()
-    erp.count(*SKU, 9)
-    monkeypatch.setattr(
-        tempfile, "NamedTemporaryFile", lambda **_: io.BufferedRandom(FullDisk(tmp_path / "full", "w+b"))
-    )
-    (cut,) = day.run(a_completion(11))
-    assert cut.quantities == {SKU: 9}
-    assert any("All bookings are read" in text for text in messages(caplog))
-
-
-def test_a_carriage_return_alone_ends_a_line_of_bookings(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, ledgers: tuple[Ledgers, Ledgers]
-) -> None:
-    erp, file = SqlErp(tmp_path / "erp.db"), tmp_path / "booked.csv"
-    erp.count(*SKU, 9)
-    settings: dict[str, t.Any] = {"on_hand_table": "stock", "on_hand_as_of": "booked", "booked_url": str(file)}
-    ways = BothWays(tmp_path / "ledgers", caplog, ledgers, on_hand_url=erp.url, **settings)
-    for lines in ("order-12,SKU-1,blue\n", 'order-11,SKU-1,"blue,\rorder-12,SKU-1,green"\n'):
-        file.write_bytes(f"order_id,product_id,text\n{lines}".encode())
-        ways.run(a_completion(11), a_completion(12))
-    assert ways.bookings_compared == 0
