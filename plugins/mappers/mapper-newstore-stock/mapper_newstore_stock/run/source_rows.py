@@ -160,11 +160,10 @@ class SourceReader:
         are_first = not has_any(connection, sa.select(on_hand.c.product_id))
         with rows_by_key(connection, 0 if are_first else read.changed):
             foreign, unusable = self._set_foreign_aside(source)
-            count = read.count - foreign
             if not are_first:
                 refuse_duplicates(connection, None if has_all else source.name, place)
             below = set_rows_below_folded_aside(connection, source.name, proof)
-            count, unusable = count - below, read.unusable - unusable + below
+            count, unusable = read.count - foreign - below, read.unusable - unusable + below
             if is_whole:
                 refuse_short_list(connection, source.rules, count + unusable, read.before)
                 refuse_vanished(connection, source.rules, has_all=has_all)
@@ -224,11 +223,7 @@ class SourceReader:
         return LastReading(kept if is_of_these_rows else None, self._cursors.get(source.name), found.full_read_at)
 
     def _set_foreign_aside(self, source: Source) -> tuple[int, int]:
-        """Take the rows of nodes the source does not own out of the list.
-
-        Returns:
-            How many rows there were, and how many that cannot be used.
-        """
+        """Leave out the rows of nodes the source does not own; return how many, and how many that cannot be used."""
         if len(self._sources) == 1 and not source.name:
             return 0, 0
         nodes = sorted(listed_nodes(self._connection))
