@@ -11,6 +11,8 @@ import pytest
 import sqlalchemy as sa
 from mapper_newstore_stock.errors import ConfigurationError, OnHandError
 from mapper_newstore_stock.ledger.database import open_engine
+from mapper_newstore_stock.run.clocks import Now
+from mapper_newstore_stock.run.erp_tables import ErpTables
 from mapper_newstore_stock.run.sources import Sources
 
 from tests.mapper.shop_day import ShopDay
@@ -159,6 +161,20 @@ def test_a_clock_that_was_set_back_delays_no_full_reading(
     table.write("A", 4, 1)
     hours_pass(monkeypatch, -1)
     assert quantities(day.run()) == [{"A": 4}]
+
+
+@pytest.mark.parametrize("minutes", [1, 60])
+def test_all_rows_are_read_where_the_clock_of_the_rows_was_set_back(
+    day: ShopDay, table: Table, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    there = dt.datetime(2026, 1, 1, tzinfo=dt.UTC) + dt.timedelta(minutes=minutes)
+    now = Now(int(there.timestamp() * 1000), there.replace(tzinfo=None))
+    monkeypatch.setattr(ErpTables, "now", lambda _erp, _place: now)
+    # Below what was read before.
+    table.write("A", 7, 0)
+    is_set_back = minutes == 1
+    assert [cut.quantities for cut in day.run()] == ([{("DC01", "A"): 7}] if is_set_back else [])
+    assert ("because a clock was set back" in caplog.text) is is_set_back
 
 
 def test_a_full_reading_that_was_refused_is_repeated(

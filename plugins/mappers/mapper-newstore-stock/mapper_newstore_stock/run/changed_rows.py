@@ -26,6 +26,7 @@ if t.TYPE_CHECKING:
     from mapper_newstore_stock.run.under_way import UnderWay
 
 MS_PER_HOUR = 3_600_000
+SET_BACK = "all of them, because a clock was set back: what changed since may seem older than what was read"
 
 
 class Waiting(msgspec.Struct, frozen=True, array_like=True):
@@ -131,6 +132,8 @@ class ChangedRows:
     def begin(cls, source: OnHandSource, erp: ErpTables, last: LastReading, since: Cursor | None) -> ChangedRows:
         """Ask what is under way; it must be asked before any row is read, in whatever transaction.
 
+        All rows are read, wherever it was to begin, if that time is not past any more.
+
         Raises:
             OnHandError: the database cannot be reached.
         """
@@ -140,7 +143,11 @@ class ChangedRows:
 
         # In this order: whoever begins after the list of what is open was made takes a later time.
         before, under_way = now(), erp.under_way(source.place)
-        watch = Watch(Times(source.zone, source.skew_ms), before, under_way.lowest_rowversion, since)
+        times = Times(source.zone, source.skew_ms)
+        moments = times.named(since, before)
+        if moments is not None and not times.is_past(moments, before):
+            since = None
+        watch = Watch(times, before, under_way.lowest_rowversion, since)
         return cls(source, last, since, under_way, watch, now)
 
     def watching(

@@ -24,7 +24,7 @@ from mapper_newstore_stock.ledger.temporary_tables import (
 from mapper_newstore_stock.run.absent_rows import mark_absent, mark_unusable, refuse_short_list, refuse_vanished
 from mapper_newstore_stock.run.booked_units import prove_units
 from mapper_newstore_stock.run.booking_lists import BookingReader, KeptBookingsPlace
-from mapper_newstore_stock.run.changed_rows import ChangedRows, Kept, LastReading
+from mapper_newstore_stock.run.changed_rows import SET_BACK, ChangedRows, Kept, LastReading
 from mapper_newstore_stock.run.erp_rows import (
     add_first_rows,
     apply_rows,
@@ -126,6 +126,8 @@ class SourceReader:
             bookings = inputs.bookings and lists.enter_context(self._booking_reader(source, said))
             with ErpTables() as erp:
                 changed = ChangedRows.begin(inputs.on_hand, erp, last, since) if last else None
+                if changed and changed.since != since:
+                    since, which = None, SET_BACK
                 proof = inputs.proof(erp)
                 source.refuse_old_list(now_ms)
                 # Bookings that are read after the numbers would prove units that are not in them.
