@@ -74,8 +74,9 @@ class LandingDatabase:
         ConfigurationError: the database's locks are none.
     """
 
+    is_gone = False
+
     def __init__(self, url: str) -> None:
-        self.is_gone = False
         try:
             self._engine = create_engine(url)
             # One round trip per statement, and nothing left to undo; the other engine needs five.
