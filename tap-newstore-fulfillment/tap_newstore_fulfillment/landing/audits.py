@@ -16,7 +16,6 @@ import sqlalchemy as sa
 
 from tap_newstore_fulfillment.errors import NotKnownError, TapError
 from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing.other_tenants import with_others_apart
 from tap_newstore_fulfillment.landing.quarantine import new_row
 from tap_newstore_fulfillment.landing.releases import Arrival
 from tap_newstore_fulfillment.landing.tables import (
@@ -200,7 +199,7 @@ class Audits:
         with self._database.writing() as connection:
             is_known = connection.scalar(sa.select(entry.id).where(same).limit(1)) is not None
             if not is_known:
-                connection.execute(quarantine.insert(), list(with_others_apart(connection, [row])))
+                connection.execute(quarantine.insert(), row)
             self._insert(connection, [{**note, "was_known": int(is_known)}])
         return not is_known
 

@@ -18,7 +18,6 @@ from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.discards import discard, without_discarded
 from tap_newstore_fulfillment.landing.holes import joined, timestamps_in
 from tap_newstore_fulfillment.landing.kept_bodies import empty_oldest, is_open, prune
-from tap_newstore_fulfillment.landing.other_tenants import with_others_apart
 from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, DEALT_WITH, DISCARDED, REFUSED, quarantine
 
 if t.TYPE_CHECKING:
@@ -107,7 +106,7 @@ class Quarantine:
         """
         self._added += sum(len(row["body"]) for row in rows)
         with self._database.writing() as connection:
-            if new := without_discarded(connection, with_others_apart(connection, rows)):
+            if new := without_discarded(connection, rows):
                 connection.execute(quarantine.insert(), new)
             if self._added > MB_BETWEEN_LOOKS * BYTES_PER_MB:
                 self._added = 0

@@ -7,11 +7,9 @@ import typing as t
 
 import sqlalchemy as sa
 
-from tap_newstore_fulfillment.errors import EventRejectedError
 from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing.other_tenants import named_tenant, other_tenant
-from tap_newstore_fulfillment.landing.quarantine import new_row, set_aside_row
-from tap_newstore_fulfillment.landing.sweep import sweep
+from tap_newstore_fulfillment.landing.quarantine import set_aside_row
+from tap_newstore_fulfillment.landing.sweep import other_tenant, sweep
 from tap_newstore_fulfillment.landing.tables import (
     ANOTHER_TENANT,
     DISCARDED,
@@ -126,25 +124,12 @@ class Tenancy:
         entry = quarantine.c
         others = sa.select(entry.id, entry.body).where(entry.kind == ANOTHER_TENANT, sa.func.length(entry.body) > 0)
         for row in connection.execute(others).all():
-            self._take_back(connection, setting, row.id, bytes(row.body))
+            event = check_event(bytes(row.body))
+            if event.tenant == setting:
+                put_back(connection, event, self._database.now(connection))
+                connection.execute(quarantine.delete().where(entry.id == row.id))
         is_kept = sa.or_(sa.func.length(entry.body) > 0, entry.kind == DISCARDED)
         give_id_back(connection, ~sa.exists().where(entry.event_id == fulfillment_event.c.event_id, is_kept))
-
-    def _take_back(self, connection: sa.Connection, setting: str, entry_id: int, body: bytes) -> None:
-        """Take what was set aside as another tenant's out of quarantine, or make it a hole, if it is this one's."""
-        this = quarantine.c.id == entry_id
-        try:
-            event = check_event(body)
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with a body, the store must open
-            if named_tenant(body) == setting:
-                reason = str(error) if isinstance(error, EventRejectedError) else type(error).__name__
-                row = new_row(body, path="", reason=reason, received_at=0)
-                changed = {name: row[name] for name in ("kind", "holes", "reason")}
-                connection.execute(quarantine.update().where(this).values(changed))
-            return
-        if event.tenant == setting:
-            put_back(connection, event, self._database.now(connection))
-            connection.execute(quarantine.delete().where(this))
 
 
 def put_back(connection: sa.Connection, event: FulfillmentEvent, received_at: int) -> None:
