@@ -73,6 +73,9 @@ def audit(
     """
     settings = read_settings(config_files)
     stream = event_stream(settings)
+    if callback_url:
+        # A wrong call is one, whatever is there.
+        integrations.webhook_parameters(callback_url, settings.get("receiver_api_key"))
     _end_cleanly()
     with _could_not_audit(), contextlib.closing(existing_store(settings)) as store:
         period = period_to_audit(store, hours, waiting_time(settings), time.time_ns() // 1_000_000)
