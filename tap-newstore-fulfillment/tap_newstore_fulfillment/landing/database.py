@@ -239,7 +239,7 @@ class LandingDatabase:
     def _unavailable(self, what: str) -> Iterator[None]:
         """Turn errors of the database into errors of this package."""
         if self.is_gone:
-            raise StoreUnavailableError("the file of the landing store is gone", "Put it back, or restart the receiver")
+            raise StoreUnavailableError("the landing store's file is gone", "Put it back: a restart begins a new one")
         refused = (sa.exc.DataError, sa.exc.IntegrityError, self._driver.DataError, self._driver.IntegrityError)
         try:
             yield
