@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
+import tempfile
 import typing as t
+from pathlib import Path
 
 import pytest
 
@@ -13,16 +16,27 @@ from tests.in_parts import InParts, takes_long
 from tests.shop import mariadb as mariadb_here
 from tests.shop.object_store import ObjectStore, serving
 from tests.shop.postgresql import PostgreSql
+from tests.shop.statements import share_compiled_statements
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.shop.mariadb import MariaDb
 
 
 # As pytest is told in pyproject.toml: from some day on the SDK says of the oldest Python that it comes to its end.
 os.environ.setdefault("PYTHONWARNINGS", "ignore:Python 3:FutureWarning")
+
+#: Where files are kept in memory, and the bytes free there that all tests at once never need. On a disk they wait for
+#: it: they write thousands of small databases, each commit through to it.
+IN_MEMORY = Path("/dev/shm")
+ROOM = 6 << 30
+if "TMPDIR" not in os.environ and IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ROOM:
+    os.environ["TMPDIR"] = str(IN_MEMORY)
+    tempfile.tempdir = None  # what has been found before
+
+
+share_compiled_statements()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: t.Any) -> InParts | None:
@@ -46,10 +60,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgreSql]:
+def postgresql_of_all() -> Iterator[PostgreSql]:
     """Yield the PostgreSQL server of this test run."""
     with PostgreSql() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def postgresql(postgresql_of_all: PostgreSql) -> Iterator[PostgreSql]:
+    """Yield the PostgreSQL server of this test run, without the databases of other files."""
+    yield postgresql_of_all
+    postgresql_of_all.drop_databases()
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ class PostgreSql:
 
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory or _new_directory()
+        self._databases: list[str] = []
         with may_make_its_user():
             self._server = _in_time(lambda: package().get_server(self._directory, cleanup_mode="stop"))
 
@@ -50,8 +51,15 @@ class PostgreSql:
         """Create an empty database and return its SQLAlchemy URL."""
         name = f"test_{uuid.uuid4().hex}"
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+            connection.execute(f'CREATE DATABASE "{name}" STRATEGY file_copy'.encode())
+        self._databases.append(name)
         return str(self._server.get_uri(database=name, driver="psycopg"))
+
+    def drop_databases(self) -> None:
+        """Remove all databases made here, whoever is connected."""
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            while self._databases:
+                connection.execute(f'DROP DATABASE IF EXISTS "{self._databases.pop()}" WITH (FORCE)'.encode())
 
     def new_standby(self) -> PostgreSql:
         """Start a server that follows this one, from a copy made while this one is stopped."""
