@@ -7,7 +7,9 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
 import sys
+import time
 import typing as t
 from pathlib import Path
 
@@ -71,12 +73,21 @@ def test_signals_to_the_whole_group_do_not_end_it(store: LandingStore, url: str)
     assert [at for at, _ in kept(url)] == [1, 2]
 
 
-@pytest.mark.parametrize("stands_still", [False, True])
+def _as_on_a_disk_that_hangs(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+    """Wait for a process that not even SIGKILL ends."""
+    time.sleep(120 if timeout is None else timeout)
+    raise subprocess.TimeoutExpired(process.args, 120)
+
+
+@pytest.mark.parametrize("end", ["at once", "when it stands still", "not even then"])
 def test_what_it_was_killed_with_is_left_to_a_thread_and_the_next_has_another_process(
-    store: LandingStore, url: str, monkeypatch: pytest.MonkeyPatch, *, stands_still: bool
+    store: LandingStore, url: str, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
+    stands_still = end != "at once"
     if stands_still:
         monkeypatch.setattr(loop_process, "TRANSACTION_SECONDS", 0.3)
+    if end == "not even then":
+        monkeypatch.setattr(subprocess.Popen, "wait", _as_on_a_disk_that_hangs)
 
     async def kill_it_under_way() -> Outcome:
         begin = store.in_loop()

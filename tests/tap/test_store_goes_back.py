@@ -154,20 +154,23 @@ def test_a_file_put_in_place_of_the_store_is_used_and_its_losses_are_said(tmp_pa
     store.close()
 
 
+@pytest.mark.parametrize("has_taken_events", [True, False])
 @pytest.mark.parametrize("comes_back", ["the same", "an older copy"])
 def test_events_are_answered_503_while_the_file_of_the_store_is_gone(
-    tmp_path: Path, forks: Forks, comes_back: str
+    tmp_path: Path, forks: Forks, comes_back: str, *, has_taken_events: bool
 ) -> None:
     files = [tmp_path / f"landing.db{end}" for end in ("", "-wal", "-shm")]
     with Receiver(tmp_path, forks=forks) as receiver:
         receiver.post(an_event(10))
     shutil.copy(files[0], tmp_path / "backup.db")
     with Receiver(tmp_path, forks=forks) as receiver:
-        receiver.post(an_event(11))
+        if has_taken_events:
+            receiver.post(an_event(11))
         (tmp_path / "elsewhere").mkdir()
         for file in files:
             file.rename(tmp_path / "elsewhere" / file.name)
         wait_until(lambda: receiver.post(an_event(12)).status_code == 503, "an answer 503")
+        receiver.process.wait_for("The file of the landing store is gone")
         assert requests.get(f"{receiver.url}/healthz", timeout=CALL_SECONDS).status_code == 503
         assert receiver.process.output.count("The file of the landing store is gone") == 1
         assert not files[0].exists()
@@ -177,9 +180,28 @@ def test_events_are_answered_503_while_the_file_of_the_store_is_gone(
         else:
             (tmp_path / "backup.db").rename(files[0])
         wait_until(lambda: receiver.post(an_event(13)).status_code == 200, "an answer 200")
-        if comes_back == "an older copy":
+        if comes_back == "an older copy" and has_taken_events:
             assert receiver.process.wait_for(WENT_BACK)
         assert requests.get(f"{receiver.url}/healthz", timeout=CALL_SECONDS).status_code == 200
+
+
+def test_what_is_refused_goes_into_the_file_that_took_the_stores_place(tmp_path: Path, forks: Forks) -> None:
+    files = [tmp_path / f"landing.db{end}" for end in ("", "-wal", "-shm")]
+    with Receiver(tmp_path, forks=forks) as receiver:
+        receiver.post(an_event(10))
+    shutil.copy(files[0], tmp_path / "backup.db")
+    with Receiver(tmp_path, forks=forks) as receiver:
+        for file in files[1:]:
+            file.unlink(missing_ok=True)
+        (tmp_path / "backup.db").replace(files[0])
+        receiver.process.wait_for("The file of the landing store was replaced")
+        without_name = an_event(11)
+        del without_name["name"]
+        assert receiver.post(without_name).status_code == 400
+        assert metric(receiver, "newstore_store_went_back") == 0
+    store = LandingStore(f"sqlite:///{files[0]}")
+    assert len(store.quarantine.list()) == 1
+    store.close()
 
 
 def test_a_state_of_another_store_is_said(tmp_path: Path) -> None:

@@ -75,6 +75,18 @@ def create_engine(url: str, **options: t.Any) -> sa.Engine:
     return engine
 
 
+def make_no_file(*engines: sa.Engine) -> None:
+    """Let engines of a SQLite file that is there refuse to connect when it is not: SQLite would make an empty one."""
+
+    def refuse(dialect: sa.Dialect, _record: object, arguments: list[t.Any], _options: object) -> None:
+        if not pathlib.Path(arguments[0]).exists():
+            raise t.cast("t.Any", dialect.loaded_dbapi).OperationalError("the file is gone")
+
+    for engine in engines:
+        if file_of(engine.url):
+            sa.event.listen(engine, "do_connect", refuse)
+
+
 def cannot_open(error: Exception, url: str | sa.URL = "") -> str:
     """Return why a landing store cannot be opened: of a file also which; a server's driver names the server."""
     is_file = isinstance(error, sa.exc.OperationalError) and str(url).startswith("sqlite")

@@ -30,6 +30,7 @@ from tap_newstore_fulfillment.landing.connections import (
     file_of,
     is_cluster,
     is_read_only,
+    make_no_file,
     short,
 )
 from tap_newstore_fulfillment.landing.driver_writes import execute_alone
@@ -95,6 +96,7 @@ class LandingDatabase:
                 self._refuse_stubs()
                 self.store_id = open_schema(connection)
             self.file = file_of(self._engine.url)
+            make_no_file(self._engine, self._alone, self._aside)
             self.executes_alone = self.is_postgresql or self.file is not None
         except sa.exc.SQLAlchemyError as error:
             self.close()

@@ -10,6 +10,7 @@ import contextlib
 import multiprocessing
 import subprocess
 import sys
+import threading
 import typing as t
 
 from tap_newstore_fulfillment.landing import sqlite_process
@@ -108,7 +109,8 @@ class LoopProcess:
             self._process.wait(END_SECONDS)
             return
         self._process.kill()
-        self._process.wait()
+        # On a disk that hangs not even that ends it.
+        threading.Thread(target=self._process.wait, name="wait for a killed process", daemon=True).start()
 
     def _read(self) -> None:
         try:

@@ -89,21 +89,17 @@ class Losses:
     def look(self) -> None:
         """Look whether everything this process has stored since it last looked is there; note a loss if not.
 
+        Whatever it has stored, nothing goes on into a file that is gone or has been replaced.
+
         Raises:
             StoreUnavailableError: the store does not answer; the next look makes up for it.
         """
         # Another thread appends meanwhile.
         new = [self._remembered.popleft() for _ in range(len(self._remembered))]
         remembered = [*self._last, *new]
-        if not remembered:
-            return
         try:
-            was_gone = self._database.is_gone
-            if self._database.reopen_if_replaced():
-                logger.warning("The file of the landing store was replaced by another one, which is used from now on")
-            elif self._database.is_gone and not was_gone:
-                logger.error("The file of the landing store is gone: answering 503 until it, or another one, is there")
-            gone = self._gone(remembered)
+            self._look_at_file()
+            gone = self._gone(remembered) if remembered else []
             if gone:
                 published = [row.published_at for row in gone if row.published_at is not None]
                 self.note(gone[0].event_id, gone[0].at - CLOCKS_MS, min(published, default=None))
@@ -145,6 +141,13 @@ class Losses:
         """Return how often the store was seen to have gone back."""
         with self._database.reading() as connection:
             return connection.scalar(sa.select(sa.func.count()).select_from(loss)) or 0
+
+    def _look_at_file(self) -> None:
+        was_gone = self._database.is_gone
+        if self._database.reopen_if_replaced():
+            logger.warning("The file of the landing store was replaced by another one, which is used from now on")
+        elif self._database.is_gone and not was_gone:
+            logger.error("The file of the landing store is gone: answering 503 until it, or another one, is there")
 
     def _gone(self, remembered: Sequence[Acknowledged]) -> list[Acknowledged]:
         ids = json.dumps([row.event_id for row in remembered])
