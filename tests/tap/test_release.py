@@ -143,3 +143,21 @@ def test_a_body_comes_out_as_it_came_in_whatever_it_contains(store: LandingStore
     store.add([event], received_at=0)
     (arrival,) = (arrival for part in store.released(store.plan_release(Bookmark(), now=1)) for arrival in part)
     assert (arrival.body, arrival.event_id, arrival.logical_timestamp) == (raw, event.event_id, 2**63 - 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("replication_key_value", "12"),
+        ("replication_key_value", 10**30),
+        ("position", 1.5),
+        ("position", True),
+        ("store_id", 7),
+        ("reader_id", ["a"]),
+        ("reader_id", "a\0b"),
+        ("arrival", 7),
+    ],
+)
+def test_a_bookmark_that_no_tap_has_written_is_refused(name: str, value: object) -> None:
+    with pytest.raises(TapError, match=f"bookmark has the {name} .*, expected (a whole number|text).* --full-refresh"):
+        Bookmark.from_state({name: value})

@@ -10,6 +10,7 @@ import dataclasses
 import typing as t
 
 from tap_newstore_fulfillment.errors import StateError
+from tap_newstore_fulfillment.settings import INT64
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,9 +58,9 @@ class Bookmark:
         return cls(
             through=_integer(state, "replication_key_value"),
             position=_integer(state, "position") or 0,
-            store_id=state.get("store_id"),
-            reader_id=state.get("reader_id") or new_reader,
-            arrival=state.get("arrival"),
+            store_id=_text(state, "store_id"),
+            reader_id=_text(state, "reader_id") or new_reader,
+            arrival=_text(state, "arrival"),
         )
 
     def to_state(self) -> dict[str, t.Any]:
@@ -196,9 +197,20 @@ class ReleasePlan:
 
 def _integer(state: Mapping[str, t.Any], name: str) -> int | None:
     value = state.get(name)
-    if value is None or type(value) is int:
+    if value is None or (type(value) is int and value in INT64):
         return value
-    raise StateError(
-        f"the Singer state's bookmark has the {name} {value!r}, expected a whole number. Restore the state, or send "
+    raise _not_written_here(name, value, "a whole number")
+
+
+def _text(state: Mapping[str, t.Any], name: str) -> str | None:
+    value = state.get(name)
+    if value is None or (isinstance(value, str) and "\0" not in value):
+        return value
+    raise _not_written_here(name, value, "text")
+
+
+def _not_written_here(name: str, value: object, expected: str) -> StateError:
+    return StateError(
+        f"the Singer state's bookmark has the {name} {value!r}, expected {expected}. Restore the state, or send "
         f"all events again: meltano run --full-refresh"
     )
