@@ -16,6 +16,7 @@ from mapper_newstore_stock.run.erp_tables import ErpTables
 from mapper_newstore_stock.run.sources import Sources
 
 from tests.mapper.shop_day import ShopDay
+from tests.mapper.sql_erp import a_completion
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,9 +42,9 @@ class Table:
     def write(self, product: str, quantity: int, second: int) -> None:
         self.write_at(product, quantity, f"2026-01-01 00:00:{second:02d}+00:00")
 
-    def write_at(self, product: str, quantity: int, moment: str) -> None:
+    def write_at(self, product: str, quantity: int, moment: str, node: str = "DC01") -> None:
         self.remove(product)
-        self._run(f"INSERT INTO erp VALUES ('DC01', '{product}', {quantity}, NULL, '{moment}')")
+        self._run(f"INSERT INTO erp VALUES ('{node}', '{product}', {quantity}, NULL, '{moment}')")
 
     def remove(self, product: str) -> None:
         self._run(f"DELETE FROM erp WHERE product_id = '{product}'")
@@ -104,6 +105,50 @@ def test_another_setting_reads_all_rows(day: ShopDay, caplog: pytest.LogCaptureF
     caplog.clear()
     day.run()
     assert "1 on-hand rows read, all of them, for the first time with these settings\n" in caplog.text
+
+
+def test_a_zone_that_is_corrected_is_that_of_rows_that_were_read_before(tmp_path: Path, table: Table) -> None:
+    in_singapore = "SELECT *, '2025-03-04 20:30:00' AS taken_at FROM erp"
+    day = ShopDay(
+        tmp_path,
+        on_hand_url=table.url,
+        on_hand_query=in_singapore,
+        on_hand_as_of="taken_at",
+        on_hand_updated_column="updated_at",
+    )
+    table.write("A", 9, 1)
+    table.write("B", 2, 2)
+    # It left the shelf ten minutes after the number was taken, at 12:30 in UTC.
+    (cut,) = day.run(a_completion(40, "A"))
+    assert quantities([cut]) == [{"A": 9, "B": 2}]
+    day.settings["taken_at_timezone"] = "Asia/Singapore"
+    assert quantities(day.run()) == [{"A": 8}]
+    assert day.run() == []
+
+
+def test_separators_that_are_corrected_are_those_of_rows_that_were_read_before(tmp_path: Path, table: Table) -> None:
+    in_text = "SELECT fulfillment_node_id, product_id, quantity || '.000' AS quantity, as_of_logical_timestamp, "
+    query = in_text + "updated_at FROM erp"
+    day = ShopDay(tmp_path, on_hand_url=table.url, on_hand_query=query, on_hand_updated_column="updated_at")
+    table.write("A", 1, 1)
+    table.write("B", 2, 2)
+    assert day.run() == []
+    day.settings["decimal_separator"] = "."
+    assert quantities(day.run()) == [{"A": 1, "B": 2}]
+    day.settings["decimal_separator"] = None
+    day.settings["thousands_separator"] = "."
+    assert quantities(day.run()) == [{"A": 1000, "B": 2000}]
+
+
+def test_a_node_that_a_source_owns_now_is_read_whole(tmp_path: Path, table: Table) -> None:
+    source = {"name": "wms", "on_hand_url": table.url, "on_hand_table": "erp", "on_hand_updated_column": "updated_at"}
+    day = ShopDay(tmp_path, on_hand_sources=[{**source, "nodes": ["NYC*"]}])
+    table.write("A", 1, 1)
+    table.write("B", 2, 2)
+    table.write_at("C", 3, "2026-01-01 00:00:03+00:00", node="NYC1")
+    assert quantities(day.run()) == [{"C": 3}]
+    day.settings["on_hand_sources"] = [{**source, "nodes": ["NYC*", "DC01"]}]
+    assert quantities(day.run()) == [{"A": 1, "B": 2}]
 
 
 def test_a_reading_that_finds_nothing_is_no_empty_list(

@@ -71,6 +71,7 @@ class ErpInputs:
             skew_ms=self._skew_ms,
             latest=self._latest,
             numbers=number_reader(config),
+            taken_by=[config.get("nodes"), self.contained_through],
         )
 
     @property

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import typing as t
 
 from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.run.fingerprints import fingerprint
 from mapper_newstore_stock.run.moments import MomentReader
 from mapper_newstore_stock.run.row_reading import RowReader, UnusableRow
 from mapper_newstore_stock.run.whole_numbers import INT64_MAX, NumberReader
@@ -54,6 +53,7 @@ class OnHandSource:
         skew_ms: How far the clocks of those who write rows may differ.
         latest: Epoch milliseconds; a number cannot have been taken later.
         numbers: Reads whole numbers.
+        taken_by: What else decides which of the rows that were read are taken.
     """
 
     place: Place
@@ -66,14 +66,14 @@ class OnHandSource:
     skew_ms: int = 0
     latest: int = INT64_MAX
     numbers: NumberReader = dataclasses.field(default_factory=NumberReader)
+    taken_by: Sequence[t.Any] = ()
 
     @property
     def fingerprint(self) -> str:
-        """Changes with every setting, so it tells whether a cursor was read from the same rows."""
-        place = [self.place.url, self.place.table, self.place.query]
-        read = [*place, dict(self.columns), self.updated_column, self.form]
-        parts = [read, list(self.ignored_nodes), list(self.ignored_products)]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+        """Changes with every setting: tells whether what lies below a cursor would be read from the same rows today."""
+        said = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        # The time of a run is no setting.
+        return fingerprint(said | {"latest": None, "numbers": self.numbers.separators})
 
     @property
     def says_when(self) -> bool:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import importlib.metadata
 import math
 import time
 import typing as t
 
-import msgspec
-
 from mapper_newstore_stock.errors import ConfigurationError, StaleListError
 from mapper_newstore_stock.run.absent_rows import ListRules
 from mapper_newstore_stock.run.erp_inputs import ErpInputs, check_source
+from mapper_newstore_stock.run.fingerprints import fingerprint
 from mapper_newstore_stock.run.globs import matcher
 
 if t.TYPE_CHECKING:
@@ -62,11 +59,8 @@ class Source:
 
     def fingerprint(self, read: OnHandSource | BookingSource) -> str:
         """Tell whether a line of one of its lists means the same: by settings, code, columns and kind of list."""
-        version = importlib.metadata.version("mapper-newstore-stock")
         # Settings need not name the columns that are read, and a pattern may match lists of several kinds.
-        found = [read.place.kind, read.names]
-        said = msgspec.json.encode([version, dict(self._config), found], order="deterministic")
-        return hashlib.sha256(said).hexdigest()[:16]
+        return fingerprint(dict(self._config), [read.place.kind, read.names])
 
     def is_too_old(self, taken_at: int | None, now_ms: int) -> bool:
         """Return whether numbers of an age may not be used any more.

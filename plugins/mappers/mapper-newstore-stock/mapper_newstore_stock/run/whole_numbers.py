@@ -35,6 +35,8 @@ class NumberReader:
 
     def __init__(self, decimal_separator: str = "", thousands_separator: str = "") -> None:
         _check(decimal_separator, thousands_separator)
+        #: Before decimals, and between thousands.
+        self.separators = (decimal_separator, thousands_separator)
         self._thousands = SPACES if thousands_separator == " " else thousands_separator
         self._is_said = bool(decimal_separator or thousands_separator)
         mark = f"[{re.escape(self._thousands)}]" if thousands_separator else "(?!)"
