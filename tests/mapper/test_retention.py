@@ -123,3 +123,22 @@ def test_an_erp_row_that_goes_back_before_what_was_folded_is_stale_and_the_last_
     day.erp.count(*SKU, 8, as_of=11)
     assert day.run() == []
     assert held(day) == []
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_units_stay_while_no_source_can_be_read_and_are_folded_when_one_is_back(
+    tmp_path: Path, database_url: str, is_named: bool
+) -> None:
+    path = tmp_path / "on_hand.csv"
+    sources = [{"name": "erp", "nodes": ["*"], "on_hand_url": str(path)}]
+    where: dict[str, t.Any] = {"on_hand_sources": sources} if is_named else {}
+    day = ShopDay(tmp_path, ledger_url=database_url, ledger_keep_days=0, max_on_hand_age_minutes=60, **where)
+    day.erp.count(*SKU, 9, as_of=10)
+    day.run(completed(10))
+    path.rename(tmp_path / "away")
+    (cut,) = day.run(completed(11))
+    assert (cut.quantities, cut.range) == ({SKU: 8}, (11, 11))
+    assert units_kept(day) == [10, 11]
+    (tmp_path / "away").rename(path)
+    assert day.run() == []
+    assert units_kept(day) == [11]

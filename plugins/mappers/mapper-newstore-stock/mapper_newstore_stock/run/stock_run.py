@@ -229,6 +229,9 @@ class StockRun:
         days = self._config["ledger_keep_days"]
         now = dt.datetime.now(tz=dt.UTC)
         proofs = Proofs({name: read.proof for name, read in found.items() if read.is_live})
+        if not proofs.by_source:
+            # Rows that stand are no reason to forget; the next run that reads a source does, as nothing is noted here.
+            return False
         bookings = {source.name: source.inputs.bookings for source in self._sources if found[source.name].is_live}
         known_by = {name: of.reference for name, of in bookings.items() if of}
         count = forget_old(self._ledger, self._acknowledged.cut, days, now, proofs=proofs, known_by=known_by)
