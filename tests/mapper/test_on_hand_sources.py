@@ -245,6 +245,31 @@ def test_a_flat_configuration_becomes_two_sources_without_another_number(tmp_pat
     assert shop.run(a_completion(12)) == [({DC: 8}, (12, 12))]
 
 
+@pytest.mark.parametrize("is_flat", [True, False])
+def test_a_vanished_key_of_a_source_that_left_the_settings_is_held_once_a_unit_of_it_is_completed(
+    shop: TwoSources, tmp_path: Path, is_flat: bool
+) -> None:
+    shop.wms.count("DC01", "SKU-2", 5)
+    everything = Erp(tmp_path / "all.csv")
+    everything.count(*DC, 10)
+    everything.count("DC01", "SKU-2", 5)
+    both, day = [shop.of_wms, shop.of_erp], shop.day
+    if is_flat:
+        day.settings |= {"on_hand_sources": None, "on_hand_url": str(everything.path)}
+    shop.run()
+    for file in (shop.wms, everything):
+        file.remove(*DC)
+    assert shop.run() == [({DC: 0}, None)]
+    day.settings |= {"on_hand_sources": [shop.of_erp], "on_hand_url": None}
+    assert all(DC not in sent for sent, _ in shop.run(a_completion(11)))
+    assert shop.run() == []
+    assert held(day) == [("SKU-1", "held", "no row in the on-hand list")]
+    day.settings["on_hand_sources"] = both
+    shop.wms.count(*DC, 9)
+    (cut,) = day.run()
+    assert (cut.quantities[DC], cut.range) == (8, (11, 11))
+
+
 NAMES = [("wms", "erp"), ("", "erp"), ("wms", "")]
 
 

@@ -82,6 +82,26 @@ def test_a_vanished_key_is_not_back_before_its_row_can_be_read(day: ShopDay, pol
     assert cut.quantities == {B: 7}
 
 
+@pytest.mark.parametrize("policy", ["zero", "keep"])
+@pytest.mark.parametrize("before", ["zero", "keep"])
+def test_a_vanished_key_whose_row_cannot_be_read_is_noticed_once(
+    day: ShopDay, caplog: pytest.LogCaptureFixture, before: str, policy: str
+) -> None:
+    day.settings["vanished_rows"] = before
+    day.erp.remove(*B)
+    day.run()
+    day.settings["vanished_rows"] = policy
+    day.erp.count(*B, "many")
+    for _ in range(2):
+        caplog.clear()
+        day.run()
+        ((product, kind, reason),) = held(day)
+        assert (product, kind) == ("B", "vanished" if policy == "zero" else "stale")
+        assert reason.endswith("quantity is 'many', expected a whole number")
+        stands = "it has vanished before, and 0 is sent for it" if policy == "zero" else "its last row stands"
+        assert f"{reason}; {stands}" in caplog.text
+
+
 def test_a_row_that_is_kept_stands_and_completions_go_on_being_subtracted(day: ShopDay) -> None:
     day.settings["vanished_rows"] = "keep"
     day.erp.remove(*B)

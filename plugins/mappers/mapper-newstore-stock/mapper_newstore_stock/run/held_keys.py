@@ -14,7 +14,7 @@ from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import completed_unit, held_key, is_absent, on_hand, run
 from mapper_newstore_stock.ledger.temporary_tables import moved, noticed, unusable_row, without_row
 from mapper_newstore_stock.run.absent_rows import UNUSABLE, VANISHED
-from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, name_keys
+from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, is_among, name_keys
 from mapper_newstore_stock.run.globs import matches
 from mapper_newstore_stock.run.row_problems import joined
 
@@ -27,6 +27,12 @@ HELD, STALE = "held", "stale"
 #: So many keys may be held whatever their share is, unless max_held_percent is set.
 ALWAYS_HELD = 20
 DEFAULT_MAX_HELD_PERCENT = 1
+#: What becomes of a key whose row cannot be used, by its kind.
+MEANINGS = {
+    HELD: "the key is held, nothing is sent for it",
+    STALE: "its last row stands",
+    VANISHED: "it has vanished before, and 0 is sent for it",
+}
 NO_ROW, UNREADABLE = "no row in the on-hand list", "its on-hand source is too old or cannot be read"
 _KEY = ("fulfillment_node_id", "product_id")
 
@@ -160,7 +166,7 @@ def note_keys(connection: sa.Connection, rules: Rules, now: dt.datetime) -> coll
 
 
 def _say_which(connection: sa.Connection) -> None:
-    """Name the keys that are held or stale because of their rows, and why."""
+    """Name the keys that are held, or whose rows cannot be used, and why."""
     if count := _count(connection, without_row, without_row.c.is_held):
         logger.warning(
             "%d keys are held, nothing is sent for them and no range covers their completions: %s. Add them to the "
@@ -169,19 +175,22 @@ def _say_which(connection: sa.Connection) -> None:
             _named(connection),
         )
     bad = unusable_row.c
-    key = (bad.fulfillment_node_id, bad.product_id)
-    has_row = sa.exists().where(same_key(on_hand.c, bad))
-    rows = connection.execute(sa.select(bad.reason, has_row.label("has_row")).order_by(*key).limit(NAMED_KEYS)).all()
-    for reason, stands in rows:
-        logger.warning("%s; %s", reason, "its last row stands" if stands else "the key is held, nothing is sent for it")
+    few = sa.select(unusable_row).order_by(bad.fulfillment_node_id, bad.product_id).limit(NAMED_KEYS).subquery().c
+    kind = sa.select(noticed.c.kind).where(same_key(noticed.c, few)).scalar_subquery()
+    query = sa.select(few.reason, kind).order_by(few.fulfillment_node_id, few.product_id)
+    rows = connection.execute(query).all()
+    for reason, of_kind in rows:
+        logger.warning("%s; %s", reason, MEANINGS[of_kind])
     if (total := _count(connection, unusable_row)) > len(rows):
         logger.warning("%d more rows cannot be used: see newstore-stock-ledger held", total - len(rows))
 
 
 def _fill_noticed(connection: sa.Connection, rules: Rules) -> None:
+    """Fill `noticed`, each key once: a key may be held or unusable that has vanished before."""
     connection.execute(noticed.delete())
     row, bad, bare = on_hand.c, unusable_row.c, without_row.c
     is_known = sa.exists().where(same_key(row, bad))
+    zeroed = sa.and_(row.absence == VANISHED, row.source.in_(list(rules.zeroed)))
     why = sa.select(sa.func.min(bad.reason)).where(same_key(bad, bare)).scalar_subquery()
     reason = sa.func.coalesce(why, sa.case((_of_unusable(rules), UNREADABLE), else_=NO_ROW))
     held = sa.select(bare.fulfillment_node_id, bare.product_id, sa.literal(HELD), reason).where(bare.is_held)
@@ -189,19 +198,18 @@ def _fill_noticed(connection: sa.Connection, rules: Rules) -> None:
         sa.select(
             bad.fulfillment_node_id,
             bad.product_id,
-            sa.case((is_known, STALE), else_=HELD),
+            sa.case((sa.exists().where(same_key(row, bad), zeroed), VANISHED), (is_known, STALE), else_=HELD),
             sa.func.min(bad.reason),
         )
         .where(~sa.exists().where(same_key(bare, bad), bare.is_held))
         .group_by(bad.fulfillment_node_id, bad.product_id)
     )
-    zeroed = row.source.in_(list(rules.zeroed))
     vanished = sa.select(
         row.fulfillment_node_id,
         row.product_id,
         sa.case((zeroed, VANISHED), else_=STALE),
         sa.literal("no longer in the on-hand list"),
-    ).where(is_absent, row.absence == VANISHED)
+    ).where(is_absent, row.absence == VANISHED, ~is_among(noticed, row))
     for found in (held, unusable, vanished):
         connection.execute(noticed.insert().from_select(noticed.c.keys(), found))
     _keep_reasons(connection)
