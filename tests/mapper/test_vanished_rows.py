@@ -111,6 +111,40 @@ def test_a_row_that_is_kept_stands_and_completions_go_on_being_subtracted(day: S
     assert held(day) == [("B", "stale", "no longer in the on-hand list")]
 
 
+@pytest.mark.parametrize(("before", "after"), [("keep", "zero"), ("zero", "keep")])
+def test_another_policy_counts_for_keys_that_have_vanished_before(
+    day: ShopDay, caplog: pytest.LogCaptureFixture, before: str, after: str
+) -> None:
+    day.settings["vanished_rows"] = before
+    day.run(completed(9, "B"))
+    day.erp.remove(*B)
+    cuts = day.run()
+    assert [cut.quantities for cut in cuts] == ([{B: 0}] if before == "zero" else [])
+    day.erp.count(*A, 11)
+    day.run()
+    assert "as vanished_rows says now" not in caplog.text
+    day.settings["vanished_rows"] = after
+    meant = {B: 0 if after == "zero" else 19}
+    assert [cut.quantities for cut in day.run(acknowledge=0)] == [meant]
+    assert "1 keys that had vanished before are sent as vanished_rows says now: DC01/B" in caplog.text
+    # The number goes out until NewStore has it, and then no more.
+    assert [cut.quantities for cut in day.run()] == [meant]
+    caplog.clear()
+    assert day.run() == []
+    assert "as vanished_rows says now" not in caplog.text
+    assert held(day) == [("B", "vanished" if after == "zero" else "stale", "no longer in the on-hand list")]
+
+
+def test_another_policy_that_leaves_the_number_sends_nothing(day: ShopDay, caplog: pytest.LogCaptureFixture) -> None:
+    day.settings["vanished_rows"] = "keep"
+    day.run(*(completed(at, "B") for at in range(10, 30)))
+    day.erp.remove(*B)
+    for policy in ("zero", "keep", "fail"):
+        day.settings["vanished_rows"] = policy
+        assert day.run() == []
+    assert "as vanished_rows says now" not in caplog.text
+
+
 def test_a_vanished_row_can_stop_the_run(day: ShopDay) -> None:
     day.settings["vanished_rows"] = "fail"
     day.erp.remove(*B)

@@ -35,7 +35,7 @@ from mapper_newstore_stock.run.claims import note_unclaimed
 from mapper_newstore_stock.run.cut_writer import BEFORE_ALL, CutWriter
 from mapper_newstore_stock.run.erp_rows import NAMED_KEYS
 from mapper_newstore_stock.run.folded_rows import refuse_rows_below_folded
-from mapper_newstore_stock.run.held_keys import note_keys, usable
+from mapper_newstore_stock.run.held_keys import meant_otherwise, name_keys_meant_otherwise, note_keys, usable
 from mapper_newstore_stock.run.hidden_units import account
 from mapper_newstore_stock.run.late_units import note_rows
 
@@ -184,6 +184,10 @@ class Planner:
             new = [row.changed_run >= self._ledger.unread_since, row.sent_cut.is_(None), row.sent_cut > sent]
             new += [row.source == name for name in self._proven_otherwise()]
             self._plan_from(by_rows.where(sa.or_(*new)))
+            if self._rules.proofs.has_absent:
+                otherwise = sa.and_(meant_otherwise(self._rules), ~sa.or_(*new))
+                self._plan_from(by_rows.where(otherwise))
+                name_keys_meant_otherwise(self._connection, otherwise)
         if has_moved:
             new_units = sa.func.coalesce(moved.c.new_units, 0).label("new_units")
             from_units = sa.select(*self._sum(mark), moved.c.touched, new_units)

@@ -23,6 +23,7 @@ class Rules:
         ignored_products: Products not managed here (`*` globs).
         proofs: How the ERP's numbers prove what they contain.
         zeroed: The sources whose vanished keys are sent as 0.
+        kept: The sources whose vanished keys keep their last rows.
         unusable: The sources whose rows are too old: their keys are held.
         unusable_nodes: The fulfillment nodes of those sources (`*` globs).
         negative_is_zero: Send 0 for a negative quantity instead of failing.
@@ -37,6 +38,7 @@ class Rules:
     ignored_products: Sequence[str] = ()
     proofs: Proofs = dataclasses.field(default_factory=Proofs)
     zeroed: Sequence[str] = ("",)
+    kept: Sequence[str] = ()
     unusable: Sequence[str] = ()
     unusable_nodes: Sequence[str] = ()
     negative_is_zero: bool = True

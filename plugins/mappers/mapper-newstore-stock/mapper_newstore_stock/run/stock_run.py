@@ -248,6 +248,7 @@ class StockRun:
             ignored_products=config["ignored_products"],
             proofs=proofs_of(self._ledger.connection, found),
             zeroed=[source.name for source in self._sources if source.rules.vanished_rows == "zero"],
+            kept=[source.name for source in self._sources if source.rules.vanished_rows == "keep"],
             unusable=[source.name for source in too_old],
             unusable_nodes=[glob for source in too_old for glob in source.nodes or ("*",)],
             negative_is_zero=config["negative_on_hand"] == "zero",
