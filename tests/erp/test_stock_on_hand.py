@@ -126,6 +126,22 @@ def test_programs_read_what_was_booked(erp: ErpDatabase, tmp_path: Path) -> None
     assert json.loads(done.stdout) == {"changes": 2, "waiting": 0, "keys_without_row": []}
 
 
+@pytest.mark.parametrize(
+    "url", ["sqlite:/x", "sqlite//x", "sqlite", "nothing", "nothing://x", "postgresql://u:hush@h:no/d"]
+)
+def test_what_is_no_url_is_named_in_one_line(url: str) -> None:
+    for setting, arguments in (
+        ("database_url", ["setup", f"--database-url={url}"]),
+        ("ledger_url", ["apply", "--database-url=postgresql://h/d", f"--ledger-url={url}"]),
+    ):
+        done = run_command("newstore-erp-postgresql", *arguments)
+        assert done.returncode == 2, done.stderr
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(f"Error: {setting}: ")
+        assert line.endswith(f"Correct {setting} [NSS-401]")
+        assert "hush" not in line
+
+
 def test_a_count_contains_what_was_loaded_before_it(erp: ErpDatabase) -> None:
     erp.count(*SKU, 10)
     erp.load(completed(10), completed(11))

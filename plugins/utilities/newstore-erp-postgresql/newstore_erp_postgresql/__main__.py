@@ -8,7 +8,7 @@ import json
 import click
 
 from newstore_erp_postgresql import stock
-from newstore_erp_postgresql.command_log import BadSettingsError, CommandError, LoggedGroup, say
+from newstore_erp_postgresql.command_log import BadSettingsError, LoggedGroup, command_error, say
 from newstore_erp_postgresql.errors import ErpError, SettingsError
 
 VARIABLES = "NEWSTORE_ERP_POSTGRESQL_"
@@ -32,7 +32,7 @@ def setup(database_url: str) -> None:
     try:
         stock.setup(database_url)
     except ErpError as error:
-        raise CommandError(error) from error
+        raise command_error(error) from error
     click.echo("The schema newstore is ready.")
 
 
@@ -57,7 +57,7 @@ def apply(database_url: str, ledger_url: str, output_format: str) -> None:
     try:
         applied = stock.apply(database_url, stock.taken_by(ledger_url))
     except ErpError as error:
-        raise CommandError(error) from error
+        raise command_error(error) from error
     is_json = output_format == "json"
     text = f"{applied.changes} changes booked, {applied.waiting} waiting."
     click.echo(json.dumps(dataclasses.asdict(applied)) if is_json else text)

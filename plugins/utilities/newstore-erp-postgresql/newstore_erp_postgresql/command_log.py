@@ -38,6 +38,17 @@ class CommandError(click.ClickException):
             super().show(file)
 
 
+class BadSettingsError(CommandError):
+    """A setting is missing, or cannot be read."""
+
+    exit_code = SettingsError.exit_code
+
+
+def command_error(error: ErpError) -> CommandError:
+    """Return an error as the command ends with it."""
+    return BadSettingsError(error) if isinstance(error, SettingsError) else CommandError(error)
+
+
 class LoggedGroup(click.Group):
     """A command with subcommands: a wrong call ends with a code; where Meltano reads levels, it is an error, too."""
 
@@ -64,12 +75,6 @@ class LoggedGroup(click.Group):
         """Read the rest, and run the subcommand."""
         with _with_code():
             return super().invoke(ctx)
-
-
-class BadSettingsError(CommandError):
-    """A setting is missing."""
-
-    exit_code = SettingsError.exit_code
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from newstore_erp_postgresql.address import address
-from newstore_erp_postgresql.errors import ErpError
+from newstore_erp_postgresql.errors import ErpError, SettingsError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +52,7 @@ def setup(database_url: str) -> None:
 
     Raises:
         ErpError: the database cannot be reached, or refuses.
+        SettingsError: `database_url` names no database.
     """
     script = importlib.resources.files(__package__).joinpath("stock_on_hand.sql").read_text(encoding="utf-8")
     with _connection(database_url, "database_url") as connection:
@@ -67,8 +68,9 @@ def taken_by(ledger_url: str) -> Taken:
 
     Raises:
         ErpError: there is no ledger, or it cannot be read.
+        SettingsError: `ledger_url` names no database.
     """
-    database = sa.make_url(ledger_url).database if ledger_url.startswith("sqlite") else None
+    database = _file(_address(ledger_url, "ledger_url"))
     if database and not Path(database).exists():
         raise ErpError(f"ledger_url: no file {database}; run newstore-stock-sync first")
     query = "SELECT max(taken_through), max(run) FROM runs WHERE taken_through IS NOT NULL"
@@ -82,6 +84,7 @@ def apply(database_url: str, taken: Taken) -> Applied:
 
     Raises:
         ErpError: the database is not set up, or cannot be reached.
+        SettingsError: `database_url` names no database.
     """
     with _connection(database_url, "database_url") as connection:
         book = sa.text("SELECT newstore.apply_stock_changes(:through, :run)")
@@ -100,19 +103,32 @@ def apply(database_url: str, taken: Taken) -> Applied:
 
 @contextlib.contextmanager
 def _connection(url: str, setting: str) -> Iterator[sa.Connection]:
+    parsed = _address(url, setting)
     try:
-        parsed = address(url)
         with contextlib.ExitStack() as stack:
             engine = sa.create_engine(parsed)
             stack.callback(engine.dispose)
             yield stack.enter_context(engine.connect())
     except (sa.exc.SQLAlchemyError, ImportError) as error:
-        text = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
-        said = text.splitlines()[0].rstrip(".")
-        raise ErpError(f"{setting}: {said}{_file(url)}. Correct {setting}, or start its database") from error
+        # A server's driver names the server.
+        file = f" ({_file(parsed)})" if _file(parsed) else ""
+        raise ErpError(f"{setting}: {_said(error)}{file}. Correct {setting}, or start its database") from error
 
 
-def _file(url: str) -> str:
-    """Return the file that a URL of SQLite names, as errors show it; a server's driver names the server."""
-    database = sa.make_url(url).database if url.startswith("sqlite") else None
-    return f" ({database})" if database else ""
+def _address(url: str, setting: str) -> sa.URL:
+    try:
+        parsed = address(url)
+        parsed.get_dialect()
+    except sa.exc.ArgumentError as error:
+        raise SettingsError(f"{setting}: {_said(error)}. Correct {setting}") from error
+    return parsed
+
+
+def _said(error: Exception) -> str:
+    text = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
+    return text.splitlines()[0].rstrip(".")
+
+
+def _file(url: sa.URL) -> str | None:
+    """Return the file that a URL of SQLite names; None: it names none, or another database."""
+    return url.database if url.drivername.startswith("sqlite") else None
