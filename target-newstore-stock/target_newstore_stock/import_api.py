@@ -130,11 +130,17 @@ class ImportApi:
         return [job.import_id for job in self.jobs("received") if (job.provider, job.name) == (self._provider, name)]
 
     def errors(self, import_id: str) -> list[JobError]:
-        """List what NewStore finds wrong with a job's items."""
+        """List what NewStore finds wrong with a job's items.
+
+        Raises:
+            ApiError: the answer is no list of it.
+        """
         answer = self._client.get(f"{_job_path(import_id)}/errors")
         if isinstance(answer, dict):
-            answer = answer.get("items") or answer.get("errors")
-        rows = [row if isinstance(row, dict) else {"reason": row} for row in answer or []]
+            named = (answer.get(name) for name in ("items", "errors"))
+            answer = next((listed for listed in named if listed not in (None, [])), None)
+        listed = [] if answer is None else _read(answer, list[t.Any])
+        rows = [row if isinstance(row, dict) else {"reason": row} for row in listed]
         return msgspec.convert(rows, list[JobError])
 
 

@@ -12,6 +12,7 @@ import pytest
 from target_newstore_stock.auth import NewStoreAuthenticator
 from target_newstore_stock.client import NewStoreClient
 from target_newstore_stock.errors import ApiError
+from target_newstore_stock.import_api import ImportApi
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -198,3 +199,29 @@ def test_a_token_endpoint_without_a_token_is_an_error(client: NewStoreClient, se
     server.token_answer = {"access_token": None}
     with pytest.raises(ApiError, match="did not answer with a token"):
         client.get("/x")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [5, 0, True, False, "text", "", {"items": 3}, {"items": ""}, {"errors": {"a": 1}}, {"items": None, "errors": 7}],
+)
+def test_errors_of_a_job_that_are_no_list_are_no_answer_of_the_import_api(
+    client: NewStoreClient, server: Server, odd: t.Any
+) -> None:
+    server.script = [Answer(200, json.dumps(odd).encode())]
+    with pytest.raises(ApiError, match=r"^/v0/d/import: not an answer of the import API: Expected `array`, got `\w+`"):
+        ImportApi(client, "p").errors("0b5cbd3e-1")
+
+
+@pytest.mark.parametrize("none", [None, [], {}, {"items": []}, {"items": None}, {"errors": []}])
+def test_a_job_may_have_no_errors(client: NewStoreClient, server: Server, none: t.Any) -> None:
+    server.script = [Answer(200, json.dumps(none).encode())]
+    assert ImportApi(client, "p").errors("0b5cbd3e-1") == []
+
+
+@pytest.mark.parametrize("name", ["", "items", "errors"])
+def test_an_error_of_a_job_may_be_of_any_shape(client: NewStoreClient, server: Server, name: str) -> None:
+    listed = ["no such unit", {"reason": "no", "entity_id": "DC01/A"}, None, 5]
+    server.script = [Answer(200, json.dumps({name: listed} if name else listed).encode())]
+    errors = ImportApi(client, "p").errors("0b5cbd3e-1")
+    assert [error.reason for error in errors] == ["no such unit", "no", None, 5]
