@@ -90,7 +90,7 @@ class BookingSource:
 
     @property
     def fingerprint(self) -> str:
-        """What changes when bookings mean something else: then every unit is proven anew."""
+        """What changes when bookings mean something else: then every unit is proven anew; `reference_of` reads it."""
         return json.dumps([self.reference, sorted(self._wanted), self.is_reversible])
 
     @property
@@ -186,6 +186,11 @@ class BookingSource:
         if units < 0:
             raise ValueError(f"is '{units}', expected a whole number, not negative")
         return units
+
+
+def reference_of(fingerprint: str) -> str:
+    """Return what a fingerprint of bookings says that they are known by."""
+    return str(json.loads(fingerprint)[0])
 
 
 def _hint(place: Place, names: Sequence[str]) -> str:

@@ -38,6 +38,7 @@ from mapper_newstore_stock.run.folded_rows import refuse_rows_below_folded
 from mapper_newstore_stock.run.held_keys import meant_otherwise, name_keys_meant_otherwise, note_keys, usable
 from mapper_newstore_stock.run.hidden_units import account
 from mapper_newstore_stock.run.late_units import note_rows
+from mapper_newstore_stock.run.unprovable_units import say_what_nothing_can_prove
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,6 +97,7 @@ class Planner:
             found.fill(first_number, has_referred=intake.has_referred)
             mark = self._mark()
         refuse_rows_below_folded(self._connection, self._rules.proofs)
+        say_what_nothing_can_prove(self._connection, self._rules.proofs, self._last_proofs)
         last = _or_none_yet(self._declared())
         note_unclaimed(self._connection, found.covered(), found.barred, last, _or_none_yet(mark))
         self._note_uncovered(_or_none_yet(mark))
