@@ -59,3 +59,27 @@ def test_it_needs_neither_a_ledger_nor_the_erps_numbers(tmp_path: Path) -> None:
 def test_records_go_out_even_if_no_state_follows_them(tmp_path: Path) -> None:
     done = run_mapper(tmp_path, ALLOCATIONS, schema(), *records(event(1, "assigned")))
     assert (done.code, len(done.records), done.states) == (0, 1, [])
+
+
+def test_an_event_that_names_no_location_changes_no_allocations_and_stops_nothing(tmp_path: Path) -> None:
+    nowhere = {"fulfillment_location_id": None}
+    events = [event(1, "assigned", "A", **nowhere), event(2, "items_failed", "A", **nowhere), event(3, "assigned", "B")]
+    done = run_mapper(tmp_path, ALLOCATIONS, schema(), *records(*events), state(3, 3))
+    assert (done.code, len(done.states)) == (0, 1)
+    assert [(record["product_id"], record["allocation_delta"]) for record in done.records] == [("B", 1)]
+    assert [f"({name}) names no fulfillment_location_id" in done.log for name in (events[0]["event_name"], "x")] == [
+        True,
+        False,
+    ]
+
+
+def test_a_completion_without_a_location_was_changed_on_its_way(tmp_path: Path) -> None:
+    done = run_mapper(
+        tmp_path,
+        ALLOCATIONS,
+        schema(),
+        *records(event(1, "items_completed", fulfillment_location_id=None)),
+        state(1, 1),
+    )
+    assert (done.code, done.states) == (1, [])
+    assert "[NSS-242]" in done.log

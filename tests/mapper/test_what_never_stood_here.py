@@ -56,6 +56,15 @@ def test_only_the_items_that_were_shipped_before_are_left_out(day: ShopDay) -> N
     assert cut.quantities == {SKU: 6}
 
 
+@pytest.mark.parametrize(
+    "shipped_at", [1556704800000, 2**70, True, ["x"], {"at": OLD}, "", "yesterday", "\0"], ids=repr
+)
+def test_a_time_of_shipping_that_is_no_moment_says_nothing(day: ShopDay, shipped_at: object) -> None:
+    odd = completed(11, items=[{"id": "1", "product_id": "SKU-1", "shipped_at": shipped_at}])
+    (cut,) = day.run(odd, completed(12))
+    assert (cut.quantities, cut.range) == ({SKU: 5}, (11, 12))
+
+
 def test_a_completion_of_today_needs_a_row(day: ShopDay) -> None:
     day.settings["held_keys"] = "fail"
     with pytest.raises(QuantityError, match="no on-hand row for keys with completed units: DC01/NEW"):

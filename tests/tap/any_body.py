@@ -65,7 +65,7 @@ PATHS: list[tuple[str | int, ...]] = [
             "more",
         )
     ),
-    *(("payload", "items", 0, field) for field in ("id", "product_id", "weight")),
+    *(("payload", "items", 0, field) for field in ("id", "product_id", "shipped_at", "weight")),
     ("payload", "items", 1),
 ]
 #: Replaced in the text, because no JSON writer would write them.

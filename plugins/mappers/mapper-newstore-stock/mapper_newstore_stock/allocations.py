@@ -6,6 +6,7 @@ It needs no ledger: each event says all there is to say, and its id keeps it fro
 
 from __future__ import annotations
 
+import logging
 import typing as t
 
 import singer_sdk.singerlib as singer
@@ -21,11 +22,18 @@ if t.TYPE_CHECKING:
 
     from mapper_newstore_stock.events import Event
 
+logger = logging.getLogger("mapper-newstore-stock.allocations")
+
 STOCK_CHANGES = "stock_changes"
 KEY_PROPERTIES = ("event_id", "fulfillment_node_id", "product_id")
 
 #: Per unit of an event: change of the stock on hand, change of the allocations.
 DELTAS = {ASSIGNED: (0, 1), FAILED: (0, -1), COMPLETED: (-1, -1)}
+
+NO_LOCATION = (
+    "event %s (%s) names no fulfillment_location_id: nobody knows which location's allocations its %d units change, "
+    "so nothing is sent for it"
+)
 
 STOCK_CHANGES_SCHEMA = th.PropertiesList(
     th.Property("event_id", th.StringType, required=True, description="The same for every redelivery"),
@@ -90,6 +98,10 @@ class AllocationsRun:
 def _changes(event: Event, ignore_before: int | None) -> Iterator[singer.RecordMessage]:
     deltas = DELTAS.get(event.event_name)
     if deltas is None or not event.released or not event.items:
+        return
+    if event.event_name != COMPLETED and not event.fulfillment_location_id:
+        # Only a completion must name one (the tap takes the others as they come): no shelf's stock changes.
+        logger.warning(NO_LOCATION, event.event_id, event.event_name, len(event.items))
         return
     node = node_of(event)
     for product, units in units_here(event.items, ignore_before).items():
