@@ -18,7 +18,7 @@ from tap_newstore_fulfillment.landing.store import LandingStore
 from tests.shop.plugin import Finished, run_plugin
 from tests.shop.receiver import Receiver
 from tests.tap.events import an_event, an_older_event
-from tests.tap.export_files import ExportDirectory, ExportTap, timestamps
+from tests.tap.export_files import ExportDirectory, ExportTap, an_export, timestamps
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,6 +112,29 @@ def test_what_was_discarded_stays_discarded_however_often_it_comes(store: Landin
     assert store.quarantine.find(1) is None
     add(store, 11)
     assert [arrival.logical_timestamp for part in store.released(store.plan_release(Bookmark())) for arrival in part]
+
+
+@pytest.mark.parametrize("length", [1, 60, 75, 150, 200])
+@pytest.mark.parametrize("pad", [b"", b"\0", b"\0" * 50], ids=len)
+def test_what_was_cut_is_never_known_as_the_same(store: LandingStore, length: int, pad: bytes) -> None:
+    cut = refused(11)[:length] + pad
+    for body in (cut, cut[::-1], cut.decode().encode("utf-16")):
+        refuse(store, body)
+        (entry,) = store.quarantine.list()
+        store.quarantine.remove(entry.id)
+        refuse(store, body)
+        (entry,) = store.quarantine.list()
+        assert store.quarantine.holes().unread + store.quarantine.holes().bodies == 1
+        store.quarantine.remove(entry.id)
+
+
+def test_what_may_have_been_cut_is_kept_each_time_it_comes_for_an_audit(store: LandingStore) -> None:
+    cut = refused(11)[:60]
+    assert [store.audits.add_refused("one", cut, path="/events", reason="", received_at=0) for _ in range(2)] == [
+        True,
+        True,
+    ]
+    assert store.quarantine.count() == 2
 
 
 def test_a_body_that_is_an_event_today_closes_its_hole_when_it_is_retried(store: LandingStore, shop: Shop) -> None:
@@ -303,3 +326,38 @@ def test_a_file_that_cannot_be_unpacked_is_a_warning_of_every_run(tmp_path: Path
     (exports.path / "demo" / "2-data-b.export").write_bytes(b"\x1f\x8b nothing that can be unpacked")
     for _ in range(2):
         assert "1 refused bodies since" in tap.run().log
+
+
+def test_a_broken_gzip_that_was_discarded_silences_no_other(tmp_path: Path) -> None:
+    exports = ExportDirectory(tmp_path / "exports")
+    tap = ExportTap(tmp_path, exports.path)
+    for number in range(2):
+        packed = an_export(
+            *(an_event(at, request=f"fr-{at}") for at in range(100 * number, 100 * number + 50)), packed=True
+        )
+        (exports.put(f"{number}-data-a.export")).write_bytes(packed[:-12])
+        assert "1 refused bodies since" in tap.run().log
+        with contextlib.closing(LandingStore(tap.settings["landing_url"])) as store:
+            gzips = [entry for entry in store.quarantine.list() if entry.reason.startswith("gzip: ")]
+            assert len(gzips) == 1
+            for entry in store.quarantine.list():
+                store.quarantine.remove(entry.id)
+
+
+@pytest.mark.parametrize("line", [b"no event", b'{"error": "no event"}', b"\0" * 99], ids=["words", "JSON", "zeros"])
+def test_a_discarded_line_silences_no_equal_line_elsewhere(tmp_path: Path, line: bytes) -> None:
+    exports = ExportDirectory(tmp_path / "exports")
+    tap = ExportTap(tmp_path, exports.path)
+    lines: list[dict[str, t.Any] | bytes] = [an_event(10), line]
+    exports.put("1-data-a.export", *lines)
+    tap.run()
+    with contextlib.closing(LandingStore(tap.settings["landing_url"])) as store:
+        store.quarantine.remove(1)
+        lines += [an_event(11), line]
+        exports.put("1-data-a.export", *lines)
+        exports.put("2-data-b.export", *lines)
+        tap.run()
+        found = [(entry.path.rpartition("/")[2], entry.line) for entry in store.quarantine.list()]
+    # Zeros are no words: nobody knows what stood there.
+    again = [("1-data-a.export", 2)] if b"\0" in line else []
+    assert found == [*again, ("1-data-a.export", 4), ("2-data-b.export", 2), ("2-data-b.export", 4)]

@@ -135,7 +135,7 @@ def test_an_answer_of_500_is_counted() -> None:
 
 
 def test_a_body_of_which_nobody_foresaw_anything_still_makes_its_hole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tap_newstore_fulfillment.landing.quarantine.check_event", failing)
+    monkeypatch.setattr("tap_newstore_fulfillment.landing.discards.check_event", failing)
     assert new_row(BODY, path="/events", reason="x", received_at=0)["holes"] == "[[11, 11]]"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import hashlib
 import itertools
 import typing as t
 
@@ -195,9 +196,11 @@ class Audits:
         entry = quarantine.c
         # An earlier version gave a body that names no event no identity.
         same = sa.or_(entry.event_id == row["event_id"], sa.and_(entry.event_id.is_(None), entry.body == row["body"]))
-        note = {"integration_id": integration_id, "event_id": row["event_id"], "logical_timestamp": None}
+        named = row["event_id"] or f"refused:{hashlib.sha256(body).hexdigest()}"
+        note = {"integration_id": integration_id, "event_id": named, "logical_timestamp": None}
         with self._database.writing() as connection:
-            is_known = connection.scalar(sa.select(entry.id).where(same).limit(1)) is not None
+            # What may have been cut has no identity, and is never known.
+            is_known = bool(row["event_id"]) and connection.scalar(sa.select(entry.id).where(same).limit(1)) is not None
             if not is_known:
                 connection.execute(quarantine.insert(), row)
             self._insert(connection, [{**note, "was_known": int(is_known)}])

@@ -7,15 +7,12 @@ holes that no declared range may cover, until somebody has dealt with it or the 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import typing as t
 
 import sqlalchemy as sa
 
-from tap_newstore_fulfillment.errors import EventRejectedError
-from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing.discards import discard, without_discarded
+from tap_newstore_fulfillment.landing.discards import discard, refused_id, without_discarded
 from tap_newstore_fulfillment.landing.holes import joined, timestamps_in
 from tap_newstore_fulfillment.landing.kept_bodies import empty_oldest, is_open, prune
 from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, DEALT_WITH, DISCARDED, REFUSED, quarantine
@@ -220,7 +217,7 @@ def new_row(
     holes: list[list[int]] = []
     if kind == REFUSED:
         holes = joined([at, at] for at in timestamps_in(body))
-        event_id = event_id or refused_event(body) or f"refused:{hashlib.sha256(body).hexdigest()}"
+        event_id = event_id or refused_id(body, path, line)
     kept = body if len(body) <= LONGEST_BODY else body[:KEPT_OF_A_LONG_BODY]
     return {
         "received_at": received_at,
@@ -239,16 +236,6 @@ def set_aside_row(event: FulfillmentEvent, reason: str, received_at: int) -> dic
     """Return the row of an event of another tenant."""
     body = event.body.encode()
     return new_row(body, path="", reason=reason, received_at=received_at, kind=ANOTHER_TENANT, event_id=event.event_id)
-
-
-def refused_event(body: bytes) -> str | None:
-    """Return the identity of the event a refused body would have been; None if it cannot be read."""
-    try:
-        return check_event(body).event_id
-    except EventRejectedError as error:
-        return error.event_id
-    except Exception:  # noqa: BLE001 - what nobody foresaw must not keep a body out of quarantine
-        return None
 
 
 def _storable(text: str) -> str:

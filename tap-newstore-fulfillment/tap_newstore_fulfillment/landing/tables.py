@@ -49,7 +49,7 @@ fulfillment_event = sa.Table(
 )
 
 #: What is set aside, byte for byte, with the reason. Pruning may empty the body; a hole stays until somebody has dealt
-#: with it, or the event itself has come.
+#: with it, or the event itself has come. Without an event_id it may have been cut, and is never known as the same.
 quarantine = sa.Table(
     "quarantine",
     metadata,

@@ -52,6 +52,7 @@ MOST_WAITING = 10_000
 #: How many wrong paths are logged; their number is counted, however many there are.
 MOST_PATHS_LOGGED = 100
 LONGEST_PATH_LOGGED = 200
+NO_EVENT = "Answered %d: the body is no event; it is in quarantine, unless somebody has discarded the same before"
 
 
 def create_app(
@@ -236,7 +237,7 @@ class _Receiver:
         self._metrics.count_quarantined()
         # A reason names fields and types, never values.
         fields = {"path": path, "bytes": len(body), "reason": reason}
-        logger.warning("Answered %d: the body is no event; it is in quarantine", status, extra={"fields": fields})
+        logger.warning(NO_EVENT, status, extra={"fields": fields})
         return _answer(status, reason)
 
     def _audit_of(self, request: Request) -> str | None:
