@@ -84,13 +84,13 @@ class ReleaseRun:
             # A reader can then tell that a run ended before its last STATE.
             self._state.update(self._plan.bookmark_at_start().to_state())
             emit_state()
-        yield from _records(self._store.released_first(self._plan))
+        yield from self._released(self._store.released_first(self._plan))
         if self._plan.late:
             # What follows this STATE lies at or below the release mark and came late.
             self.move_bookmark(self._plan.late.lowest)
             self._state[LATE_THROUGH] = self._plan.through
             emit_state()
-            yield from _records(self._store.released_last(self._plan))
+            yield from self._released(self._store.released_last(self._plan))
             del self._state[LATE_THROUGH]
         if self._is_incremental:
             self._state.update(self._plan.end.to_state())
@@ -132,6 +132,20 @@ class ReleaseRun:
             return {}
         passed = self._store.clock.settled(settle_ms + wait_ms, ready_at)
         return {"passed": passed, "refused": self._store.quarantine.holes().pairs}
+
+    def _released(self, batches: Iterable[Sequence[Arrival]]) -> Iterator[list[EventRecord]]:
+        """Yield the records of a query, and note what may have been pruned before it began.
+
+        A first run has confirmed nothing that would keep events; once a query has begun, it misses none.
+        """
+        must_note = self._is_incremental
+        for records in _records(batches):
+            if must_note:
+                self._set_pruned()
+                must_note = False
+            yield records
+        if must_note:
+            self._set_pruned()
 
     def _set_pruned(self) -> None:
         """Note in the state up to where completions are gone, if the run reads that far back."""
