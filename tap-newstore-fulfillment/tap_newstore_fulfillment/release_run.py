@@ -113,17 +113,20 @@ class ReleaseRun:
         bookmark = Bookmark()
         if self._is_incremental:
             bookmark = Bookmark.from_state(self._state, new_reader=str(uuid.uuid4()))
-            self._store.retention.note(bookmark)
             if bookmark.store_id not in (None, self._store.store_id):
                 logger.warning(OF_ANOTHER_STORE)
         settle_ms = waiting_time(self._settings)
-        return self._store.plan_release(
+        plan = self._store.plan_release(
             bookmark,
             settle_ms=settle_ms,
             oldest=self._settings.get("start_logical_timestamp"),
             settled=self._store.clock.settled(settle_ms, ready_at),
             **self._patience(settle_ms, ready_at),
         )
+        if self._is_incremental:
+            # As the plan has it: what was confirmed of a lost store, or of one before it went back, is not confirmed.
+            self._store.retention.note(plan.start)
+        return plan
 
     def _patience(self, settle_ms: int, ready_at: int | None) -> dict[str, t.Any]:
         """Return how long the release waits at holes; nothing if it does not."""

@@ -87,3 +87,16 @@ def test_what_is_pruned_while_it_is_being_sent_is_sent(store: LandingStore) -> N
     assert store.retention.prune(0) == 5_000
     assert sum(map(len, sent), len(first)) == 5_000
     assert "pruned_through" not in state
+
+
+@pytest.mark.parametrize("change", [{"store_id": "lost"}, {"position": 99}, {"arrival": "another@0"}], ids=str)
+def test_a_bookmark_of_what_this_store_never_had_confirms_nothing_in_it(store: LandingStore, change: State) -> None:
+    keep(store, 10, 11, 12)
+    confirmed: State = {}
+    run(store, confirmed)
+    state = confirmed | change
+    keep(store, 9)
+    begin(store, state)
+    # That run did not end.
+    assert store.retention.prune(0) == 0
+    assert run(store, confirmed | change) == [9, 10, 11, 12]
