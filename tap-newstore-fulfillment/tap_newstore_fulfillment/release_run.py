@@ -6,6 +6,7 @@ import logging
 import typing as t
 import uuid
 
+from tap_newstore_fulfillment.landing.open_bodies import holes_of
 from tap_newstore_fulfillment.landing.release import (
     HOLES,
     LATE_THROUGH,
@@ -21,6 +22,7 @@ from tap_newstore_fulfillment.sources import waiting_time
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from tap_newstore_fulfillment.landing.open_bodies import OpenBodies
     from tap_newstore_fulfillment.landing.release import ReleasePlan
     from tap_newstore_fulfillment.landing.store import Arrival, LandingStore
     from tap_newstore_fulfillment.records import EventRecord, ItemRecord
@@ -65,9 +67,13 @@ class ReleaseRun:
         state.pop(LATE_THROUGH, None)
         self._sent = Sent()
         state[SENT] = self._sent.to_state()
-        self._plan = self._make_plan(ready_at)
+        # Before the plan: what closes from here on may close with an event that the plan does not have.
+        before = store.quarantine.open_bodies()
+        self._plan = self._make_plan(ready_at, before)
         # After the plan: whatever was refused while its events arrived is among them.
-        self.holes = store.quarantine.holes(settings.get("start_logical_timestamp"))
+        self.holes = store.quarantine.holes(
+            settings.get("start_logical_timestamp"), position=self._plan.position, before=before
+        )
         if is_incremental:
             self._set_holes()
             self._set_pruned()
@@ -109,7 +115,7 @@ class ReleaseRun:
         if self._is_incremental:
             self._state.update(self._plan.bookmark_before(logical_timestamp).to_state())
 
-    def _make_plan(self, ready_at: int | None) -> ReleasePlan:
+    def _make_plan(self, ready_at: int | None, refused: OpenBodies) -> ReleasePlan:
         bookmark = Bookmark()
         if self._is_incremental:
             bookmark = Bookmark.from_state(self._state, new_reader=str(uuid.uuid4()))
@@ -121,20 +127,20 @@ class ReleaseRun:
             settle_ms=settle_ms,
             oldest=self._settings.get("start_logical_timestamp"),
             settled=self._store.clock.settled(settle_ms, ready_at),
-            **self._patience(settle_ms, ready_at),
+            **self._patience(settle_ms, ready_at, refused),
         )
         if self._is_incremental:
             # As the plan has it: what was confirmed of a lost store, or of one before it went back, is not confirmed.
             self._store.retention.note(plan.start)
         return plan
 
-    def _patience(self, settle_ms: int, ready_at: int | None) -> dict[str, t.Any]:
+    def _patience(self, settle_ms: int, ready_at: int | None, refused: OpenBodies) -> dict[str, t.Any]:
         """Return how long the release waits at holes; nothing if it does not."""
         wait_ms = self._settings["hole_wait_minutes"] * MS_PER_MINUTE
         if not wait_ms:
             return {}
         passed = self._store.clock.settled(settle_ms + wait_ms, ready_at)
-        return {"passed": passed, "refused": self._store.quarantine.holes().pairs}
+        return {"passed": passed, "refused": holes_of(refused).pairs}
 
     def _released(self, batches: Iterable[Sequence[Arrival]]) -> Iterator[list[EventRecord]]:
         """Yield the records of a query, and note what may have been pruned before it began.

@@ -11,7 +11,7 @@ from tap_newstore_fulfillment.landing.far_ahead import warn_of
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tap_newstore_fulfillment.landing.quarantine import Holes
+    from tap_newstore_fulfillment.landing.open_bodies import Holes
 
 logger = logging.getLogger("tap-newstore-fulfillment")
 

@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
     import click
     from singer_sdk import Stream
 
-    from tap_newstore_fulfillment.landing.quarantine import Holes
+    from tap_newstore_fulfillment.landing.open_bodies import Holes
     from tap_newstore_fulfillment.landing.store import LandingStore
 
 

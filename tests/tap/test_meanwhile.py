@@ -7,13 +7,14 @@ import typing as t
 
 import pytest
 from tap_newstore_fulfillment.events import check_event
+from tap_newstore_fulfillment.landing.late_arrivals import LateArrivals
 from tap_newstore_fulfillment.landing.store import LandingStore
 from tap_newstore_fulfillment.release_run import ReleaseRun
 
 from tests.tap.events import an_event
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SETTINGS = {"source": "landing", "settle_seconds": 0, "hole_wait_minutes": 0, "emit_unreleased": False}
 State = dict[str, t.Any]
@@ -26,8 +27,8 @@ def store(database_url: str) -> Iterator[LandingStore]:
     store.close()
 
 
-def body(at: int) -> bytes:
-    return json.dumps(an_event(at, request=f"fr-{at}")).encode()
+def body(at: int, **fields: t.Any) -> bytes:
+    return json.dumps(an_event(at, request=f"fr-{at}", **fields)).encode()
 
 
 def keep(store: LandingStore, *timestamps: int) -> None:
@@ -100,3 +101,76 @@ def test_a_bookmark_of_what_this_store_never_had_confirms_nothing_in_it(store: L
     # That run did not end.
     assert store.retention.prune(0) == 0
     assert run(store, confirmed | change) == [9, 10, 11, 12]
+
+
+def comes(store: LandingStore) -> None:
+    keep(store, 13)
+
+
+def comes_and_is_discarded(store: LandingStore) -> None:
+    keep(store, 13)
+    store.quarantine.remove(1)
+
+
+def comes_and_is_pruned(store: LandingStore) -> None:
+    keep(store, 13)
+    store.quarantine.prune(0)
+
+
+def is_retried(store: LandingStore) -> None:
+    store.put_back(check_event(body(13)))
+    store.quarantine.remove(1)
+
+
+@pytest.mark.parametrize("closes", [comes, comes_and_is_discarded, comes_and_is_pruned, is_retried])
+@pytest.mark.parametrize("hole_wait", [0, 5])
+def test_a_hole_that_closes_once_a_run_has_planned_is_open_in_that_run(
+    store: LandingStore, monkeypatch: pytest.MonkeyPatch, closes: Callable[[LandingStore], None], hole_wait: int
+) -> None:
+    monkeypatch.setitem(SETTINGS, "hole_wait_minutes", hole_wait)
+    keep(store, 11, 12, 14)
+    store.add_rejected(body(13, items=5), path="/events", reason="items", received_at=0)
+    note = LateArrivals.note
+
+    def note_late(self: LateArrivals, *arguments: t.Any) -> None:
+        note(self, *arguments)
+        closes(store)
+
+    state: State = {}
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(LateArrivals, "note", note_late)
+        assert run(store, state) == [11, 12, 14]
+    assert state["holes"] == [[13, 13]]
+    assert run(store, state) == [13]
+    assert "holes" not in state
+
+
+def test_a_hole_that_closed_before_the_run_planned_is_closed(
+    store: LandingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(store, 11, 12, 14)
+    store.add_rejected(body(13, items=5), path="/events", reason="items", received_at=0)
+    plan = LandingStore.plan_release
+
+    def plan_release(self: LandingStore, *arguments: t.Any, **options: t.Any) -> t.Any:
+        is_retried(self)
+        return plan(self, *arguments, **options)
+
+    state: State = {}
+    monkeypatch.setattr(LandingStore, "plan_release", plan_release)
+    assert run(store, state) == [11, 12, 13, 14]
+    assert "holes" not in state
+
+
+def test_a_body_refused_once_a_run_has_planned_is_a_hole_of_that_run(
+    store: LandingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(store, 11, 12, 14)
+
+    def note_late(*_: t.Any) -> None:
+        store.add_rejected(body(13, items=5), path="/events", reason="items", received_at=0)
+
+    state: State = {}
+    monkeypatch.setattr(LateArrivals, "note", note_late)
+    assert run(store, state) == [11, 12, 14]
+    assert state["holes"] == [[13, 13]]

@@ -7,10 +7,12 @@ import sqlalchemy as sa
 from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, REFUSED, TAKEN_OUT, fulfillment_event, quarantine
 
 
-def is_open() -> sa.ColumnElement[bool]:
-    """Return the condition that an entry was refused, and its event has not come since."""
+def is_open(position: int | None = None) -> sa.ColumnElement[bool]:
+    """Return the condition that an entry was refused, and its event has not come since, up to a position if given."""
     event = fulfillment_event.c
     has_come = sa.exists().where(event.event_id == quarantine.c.event_id, event.logical_timestamp > TAKEN_OUT)
+    if position is not None:
+        has_come = has_come.where(event.position <= position)
     return sa.and_(quarantine.c.kind == REFUSED, ~has_come)
 
 

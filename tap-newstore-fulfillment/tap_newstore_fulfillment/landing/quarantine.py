@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from tap_newstore_fulfillment.landing.discards import discard, refused_id, without_discarded
 from tap_newstore_fulfillment.landing.holes import joined, timestamps_in
 from tap_newstore_fulfillment.landing.kept_bodies import empty_oldest, is_open, prune
+from tap_newstore_fulfillment.landing.open_bodies import Holes, OpenBodies, holes_of, open_bodies, still_open
 from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, DEALT_WITH, DISCARDED, REFUSED, quarantine
 
 if t.TYPE_CHECKING:
@@ -54,24 +55,6 @@ class Entry(t.NamedTuple):
     size: int
     kind: str
     holes: list[list[int]]
-
-
-class Holes(t.NamedTuple):
-    """What refused bodies leave open.
-
-    Attributes:
-        pairs: Logical timestamps no range may cover, from and to.
-        bodies: How many refused bodies make them.
-        since: Epoch milliseconds when the oldest of them came; None: there is none.
-        unread: Refused bodies whose logical timestamp cannot be read, and that nobody has looked at.
-        unread_since: Epoch milliseconds when the oldest of those came; None: there is none.
-    """
-
-    pairs: list[list[int]]
-    bodies: int
-    since: int | None
-    unread: int
-    unread_since: int | None
 
 
 class Quarantine:
@@ -167,24 +150,26 @@ class Quarantine:
             entry = quarantine.update().where(quarantine.c.id == entry_id)
             connection.execute(entry.values(looked_at=self._database.now(connection)))
 
-    def holes(self, oldest: int | None = None) -> Holes:
+    def open_bodies(self) -> OpenBodies:
+        """Return what is open now, for `holes` to be told before a plan is made."""
+        with self._database.reading() as connection:
+            return open_bodies(connection)
+
+    def holes(
+        self, oldest: int | None = None, *, position: int | None = None, before: OpenBodies | None = None
+    ) -> Holes:
         """Return what is open.
 
         Args:
             oldest: Leave out holes below this logical timestamp (None: leave out none).
+            position: What came later has not come (None: all has).
+            before: What was open earlier, and is open still unless its event has come.
         """
-        entry = quarantine.c
-        query = sa.select(entry.received_at, entry.holes, entry.looked_at).where(is_open())
-        pairs: list[list[int]] = []
-        since: list[int] = []
-        unread: list[int] = []
         with self._database.reading() as connection:
-            for received_at, holes, looked_at in connection.execute(query):
-                found = [pair for pair in json.loads(holes or "[]") if oldest is None or pair[1] >= oldest]
-                pairs += found
-                since += [received_at] if found else []
-                unread += [received_at] if holes is None and looked_at is None else []
-        return Holes(joined(pairs), len(since), min(since, default=None), len(unread), min(unread, default=None))
+            found = open_bodies(connection, position)
+            others = {key: body for key, body in (before or {}).items() if key not in found}
+            found |= still_open(connection, others, position)
+        return holes_of(found, oldest)
 
     def prune(self, keep_ms: int) -> int:
         """Empty old bodies, and the oldest beyond the limit of size; drop the entries that say nothing more.
