@@ -11,6 +11,7 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from tap_newstore_fulfillment.errors import TapError
+from tap_newstore_fulfillment.export_files import ingestion
 from tap_newstore_fulfillment.export_files.ingestion import Ingestion, received_at
 from tap_newstore_fulfillment.export_files.listing import Listing
 from tap_newstore_fulfillment.export_files.prefix import ExportFile, ExportPrefix
@@ -111,6 +112,75 @@ def test_a_file_deleted_since_it_was_listed_is_left_out(reader: Reader, monkeypa
         opening(broken, gone)
         reader.read()
     assert reader.unread() == ["demo/1-data-a.export"]
+
+
+class Breaking(io.BytesIO):
+    """A file of which only the first bytes can be read.
+
+    Args:
+        content: Of the file.
+        size: How many bytes.
+        then: Called behind them; it raises.
+    """
+
+    def __init__(self, content: bytes, size: int, then: t.Callable[[], t.NoReturn]) -> None:
+        super().__init__(content)
+        self._size, self._then = size, then
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.tell() >= self._size:
+            self._then()
+        return super().read(min(size or 0, self._size - self.tell()))
+
+
+def refused(at: int) -> dict[str, t.Any]:
+    return an_event(at, request=f"fr-{at}", items=5)
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, ConnectionError])
+def test_the_holes_of_a_changed_file_stay_until_it_has_been_read_to_its_end(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
+) -> None:
+    # What was refused is in the store before the file breaks.
+    monkeypatch.setattr(ingestion, "LARGEST_GROUP", 1)
+    reader.put("1-data-a.export", an_export(refused(11), an_event(12), refused(13)))
+    reader.read()
+    content = an_export(refused(11), an_event(12), an_event(13, request="fr-other"), refused(14), refused(15))
+    reader.put("1-data-a.export", content)
+    meanwhile: list[list[list[int]]] = []
+
+    def then() -> t.NoReturn:
+        meanwhile.append(reader.store.quarantine.holes().pairs)
+        raise error
+
+    with monkeypatch.context() as broken, contextlib.suppress(TapError):
+        opening(broken, lambda _: Breaking(content, content.index(b"fr-15"), then))
+        reader.read()
+    assert meanwhile == [[[11, 11], [13, 13]]]
+    assert any(first <= 13 <= last for first, last in reader.store.quarantine.holes().pairs)
+    reader.read()
+    assert reader.store.quarantine.holes().pairs == [[11, 11], [14, 15]]
+    assert reader.store.quarantine.count() == 3
+
+
+def test_lines_of_a_file_that_was_never_read_to_its_end_are_dropped_with_the_next_reading(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingestion, "LARGEST_GROUP", 1)
+    content = an_export(refused(11), an_event(12), refused(13))
+    reader.put("1-data-a.export", content)
+
+    def then() -> t.NoReturn:
+        raise ConnectionError
+
+    with monkeypatch.context() as broken:
+        opening(broken, lambda _: Breaking(content, content.index(b"fr-13"), then))
+        with pytest.raises(TapError):
+            reader.read()
+    assert reader.store.quarantine.holes().pairs == [[11, 11]]
+    reader.put("1-data-a.export", an_export(an_event(10), an_event(12)))
+    reader.read()
+    assert reader.store.quarantine.count() == 0
 
 
 def a_file(minutes_ago: int | None) -> ExportFile:

@@ -97,7 +97,7 @@ def test_files_without_events_are_noted_a_group_at_a_time(
 ) -> None:
     noted: list[int] = []
 
-    def note(_self: object, files: t.Sequence[object]) -> None:
+    def note(_self: object, files: t.Sequence[object], _forget: object) -> None:
         noted.append(len(files))
 
     monkeypatch.setattr(ingestion, "LARGEST_GROUP", 10)

@@ -160,8 +160,6 @@ class Ingestion:
             return
         except (OSError, EOFError, zlib.error) as error:
             self._refused.add(file.name, number + 1, f"gzip: {error}; read again when the file changes", b"")
-        if file.has_changed:
-            self._refused.forget(file.name)
         self._read_count += 1
         self._done.append(file)
         if len(self._done) >= LARGEST_GROUP:
@@ -192,5 +190,5 @@ class Ingestion:
         if self._events:
             self._new += self._store.add(self._events, received_at=at).total()
         self._refused.flush()
-        self._read_files.add(self._done)
+        self._read_files.add(self._done, self._refused.forget)
         self._events, self._bytes, self._done = [], 0, []

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from tap_newstore_fulfillment.landing.tables import export_file
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tap_newstore_fulfillment.export_files.listing import Listing
     from tap_newstore_fulfillment.export_files.prefix import ExportFile
@@ -51,8 +51,12 @@ class ReadFiles:
                 last = rows[-1].name
                 self._delete(connection, listing.take_out([(row.name, row.version) for row in rows]))
 
-    def add(self, files: Sequence[ExportFile]) -> None:
+    def add(self, files: Sequence[ExportFile], forget: Callable[[sa.Connection, Sequence[ExportFile]], None]) -> None:
         """Note files as read; their events must be durable already.
+
+        Args:
+            files: Read to their ends.
+            forget: Drops what earlier readings of them had left, in the same transaction.
 
         Raises:
             StoreUnavailableError: nothing was noted.
@@ -62,6 +66,7 @@ class ReadFiles:
             with self._store.transaction() as connection:
                 self._delete(connection, [file.name for file in files])
                 connection.execute(export_file.insert(), rows)
+                forget(connection, files)
 
     def _delete(self, connection: sa.Connection, names: Sequence[str]) -> None:
         if names:

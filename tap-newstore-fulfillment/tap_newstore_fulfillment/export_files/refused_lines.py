@@ -1,7 +1,7 @@
 """Lines of export files that are no events: in the landing store's quarantine, where they make holes (design rule 18).
 
 They are noted in the reject file as well. When a file changes and is read again, its new lines take the place of
-its old ones.
+its old ones, and not before the whole of it has been read: until then what was refused in it may be gone for good.
 """
 
 from __future__ import annotations
@@ -11,6 +11,11 @@ import typing as t
 from tap_newstore_fulfillment.landing.quarantine import KEPT_OF_A_LONG_BODY, LONGEST_BODY, new_row
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import sqlalchemy as sa
+
+    from tap_newstore_fulfillment.export_files.prefix import ExportFile
     from tap_newstore_fulfillment.export_files.reject_file import RejectFile
     from tap_newstore_fulfillment.landing.store import LandingStore
 
@@ -35,14 +40,14 @@ class RefusedLines:
         self._received_at = received_at
         self._rows: list[dict[str, t.Any]] = []
         self._bytes = 0
-        #: The file whose earlier lines were dropped last: each is read once in a pass.
-        self._begun = ""
+        # Also of files that were never noted as read: a tap that was killed may have left their lines behind.
+        self._earlier = self._quarantine.lines()
 
-    def forget(self, file: str) -> None:
-        """Drop what an earlier reading of a file left in quarantine."""
-        if file != self._begun:
-            self._begun = file
-            self._quarantine.forget_lines(f"{self._address}/{file}")
+    def forget(self, connection: sa.Connection, files: Iterable[ExportFile]) -> None:
+        """Drop what earlier passes left of files that this one has read to their ends; the caller commits."""
+        paths = [path for file in files if (path := self._path(file.name)) in self._earlier.paths]
+        if paths:
+            self._quarantine.forget_lines(connection, paths, self._earlier.last)
 
     def add(self, file: str, line: int, reason: str, raw: bytes) -> None:
         """Keep a line.
@@ -51,10 +56,8 @@ class RefusedLines:
             StoreUnavailableError: lines could not be kept; the file must not count as read.
         """
         self._rejects.add(file, line, reason, raw if len(raw) <= LONGEST_BODY else raw[:KEPT_OF_A_LONG_BODY])
-        # A tap that was killed may have left the same lines behind.
-        self.forget(file)
-        path = f"{self._address}/{file}"
-        self._rows.append(new_row(raw, path=path, line=line, reason=reason, received_at=self._received_at))
+        row = new_row(raw, path=self._path(file), line=line, reason=reason, received_at=self._received_at)
+        self._rows.append(row)
         self._bytes += len(raw)
         if len(self._rows) >= MOST_WAITING or self._bytes >= MOST_BYTES_WAITING:
             self.flush()
@@ -68,3 +71,6 @@ class RefusedLines:
         if self._rows:
             self._quarantine.add_rows(self._rows)
             self._rows, self._bytes = [], 0
+
+    def _path(self, file: str) -> str:
+        return f"{self._address}/{file}"

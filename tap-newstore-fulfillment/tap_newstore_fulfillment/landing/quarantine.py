@@ -57,6 +57,18 @@ class Entry(t.NamedTuple):
     holes: list[list[int]]
 
 
+class KeptLines(t.NamedTuple):
+    """The refused lines of export files.
+
+    Attributes:
+        last: The id of the last entry of the quarantine.
+        paths: Of the files.
+    """
+
+    last: int
+    paths: frozenset[str]
+
+
 class Quarantine:
     """The quarantine of a landing store.
 
@@ -92,12 +104,24 @@ class Quarantine:
                 self._added = 0
                 self._empty_oldest(connection)
 
-    def forget_lines(self, path: str) -> None:
-        """Drop the refused lines of an export file, which is read again."""
+    def lines(self) -> KeptLines:
+        """Return which export files have refused lines here."""
         entry = quarantine.c
-        lines = sa.and_(entry.path == path, entry.line.is_not(None), entry.kind != DISCARDED)
-        with self._database.writing() as connection:
-            connection.execute(quarantine.delete().where(lines))
+        with self._database.reading() as connection:
+            last = connection.scalar(sa.select(sa.func.max(entry.id))) or 0
+            paths = connection.scalars(sa.select(entry.path).where(_are_lines(), entry.id <= last).distinct())
+            return KeptLines(last, frozenset(paths))
+
+    def forget_lines(self, connection: sa.Connection, paths: Sequence[str], last: int) -> None:
+        """Drop the refused lines of export files that have been read again; the caller commits.
+
+        Args:
+            connection: The store's, in a transaction.
+            paths: Of the files.
+            last: The id of the last entry there was before they were read.
+        """
+        earlier = sa.and_(_are_lines(), quarantine.c.id <= last, quarantine.c.path == sa.bindparam("of"))
+        connection.execute(quarantine.delete().where(earlier), [{"of": path} for path in paths])
 
     def list(self, *, after: int = 0, limit: int = 100) -> Sequence[Entry]:
         """Return the oldest entries whose id is greater than `after`, of what nobody has accepted or discarded."""
@@ -221,6 +245,10 @@ def set_aside_row(event: FulfillmentEvent, reason: str, received_at: int) -> dic
     """Return the row of an event of another tenant."""
     body = event.body.encode()
     return new_row(body, path="", reason=reason, received_at=received_at, kind=ANOTHER_TENANT, event_id=event.event_id)
+
+
+def _are_lines() -> sa.ColumnElement[bool]:
+    return sa.and_(quarantine.c.line.is_not(None), quarantine.c.kind != DISCARDED)
 
 
 def _storable(text: str) -> str:
