@@ -56,10 +56,11 @@ def test_each_rule_has_a_broken_variant() -> None:
 def released_beside_a_slow_writer(url: str) -> list[int]:
     """Return what is released while one writer has not committed event 10 and another one writes event 11."""
     row = json.dumps([["ten", "fulfillment_request.items_completed", 10, json.dumps(an_event(10))]])
-    with contextlib.closing(LandingStore(url)) as first, contextlib.closing(LandingStore(url)) as second:
+    first, second = LandingStore(url, tenant="demo"), LandingStore(url)
+    with contextlib.closing(first), contextlib.closing(second):
         with ThreadPoolExecutor(1) as pool:
             with first._database._engine.begin() as connection:
-                connection.exec_driver_sql(INSERT_ON_POSTGRESQL, (WRITER_LOCK, 0, row))
+                connection.exec_driver_sql(INSERT_ON_POSTGRESQL, (WRITER_LOCK, 0, "demo", row))
                 other = pool.submit(second.add, [event(11)], 0)
                 wait_until(lambda: other.done() or is_waiting_for_the_lock(connection), "the second writer")
                 before, bookmark = release(second, Bookmark())

@@ -194,10 +194,11 @@ def test_f5_writers_that_commit_out_of_order_lose_nothing(database_url: str) -> 
 @pytest.mark.fault("F5")
 def test_f5_a_position_is_assigned_only_when_all_lower_ones_are_committed(postgresql: PostgreSql) -> None:
     url = postgresql.new_database()
-    with contextlib.closing(LandingStore(url)) as first, contextlib.closing(LandingStore(url)) as second:
+    first, second = LandingStore(url, tenant="demo"), LandingStore(url)
+    with contextlib.closing(first), contextlib.closing(second):
         with ThreadPoolExecutor(1) as pool:
             with first.transaction() as connection:
-                parameters = (WRITER_LOCK, 0, json.dumps([["a", "b", 10, json.dumps(an_event(10))]]))
+                parameters = (WRITER_LOCK, 0, "demo", json.dumps([["a", "b", 10, json.dumps(an_event(10))]]))
                 connection.exec_driver_sql(INSERT_ON_POSTGRESQL, parameters)
                 waiting = pool.submit(second.add, [event(11)], 0)
                 wait_until(lambda: is_waiting_for_the_lock(connection), "the second writer at the lock")

@@ -15,15 +15,15 @@ if t.TYPE_CHECKING:
 
     from tap_newstore_fulfillment.events import FulfillmentEvent
 
+# The parameters of both end with when the group came, the tenant the process knows, and the group. They store nothing
+# at all if the store's tenant is another one.
 INSERT_ON_SQLITE = """
 INSERT INTO fulfillment_event (event_id, event_name, logical_timestamp, received_at, body)
 SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-  coalesce(?, CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), json_extract(value, '$[3]')
-FROM json_each(?) WHERE true ORDER BY key
+  coalesce(?1, CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)), json_extract(value, '$[3]')
+FROM json_each(?3) WHERE (SELECT tenant FROM landing_store) IS ?2 ORDER BY key
 ON CONFLICT (event_id) DO NOTHING
 """
-# The same, and nothing at all if the store has another tenant.
-INSERT_FOR_TENANT_ON_SQLITE = INSERT_ON_SQLITE.replace("WHERE true", "WHERE (SELECT tenant FROM landing_store) IS ?")
 # Of events that are there, those that were stored last have the highest positions.
 NEWEST_ON_SQLITE = """
 SELECT event_name FROM fulfillment_event WHERE event_id IN (SELECT json_extract(value, '$[0]') FROM json_each(?))
@@ -31,20 +31,50 @@ ORDER BY position DESC LIMIT ?
 """
 # Right after INSERT_ON_SQLITE, in its transaction: what was new has the highest positions.
 COUNT_NEW_ON_SQLITE = """
-SELECT event_name, count(*), (SELECT tenant FROM landing_store)
-FROM (SELECT event_name FROM fulfillment_event ORDER BY position DESC LIMIT changes()) GROUP BY event_name
+SELECT event_name, count(event_name), tenant FROM landing_store
+LEFT JOIN (SELECT event_name FROM fulfillment_event ORDER BY position DESC LIMIT changes()) GROUP BY event_name
 """
-# The sort needs all of its input, and so the lock, before the first position is assigned.
+# The sort needs all of its input, and so the lock, before the first position is assigned. The statement sees the store
+# as it was before it waited for the lock; only a row that it locks in turn is read as it is then. The limit tells the
+# planner that there is one.
 INSERT_ON_POSTGRESQL = """
-WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(%s::bigint)), added AS (
-  INSERT INTO fulfillment_event (event_id, event_name, logical_timestamp, received_at, body)
-  SELECT event ->> 0, event ->> 1, (event ->> 2)::bigint,
-    coalesce(%s::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint), event ->> 3
-  FROM locked, json_array_elements(%s::json) WITH ORDINALITY AS events (event, number) ORDER BY number
-  ON CONFLICT (event_id) DO NOTHING RETURNING event_name)
-SELECT event_name, count(*), (SELECT tenant FROM landing_store) FROM added GROUP BY event_name
+WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(%s::bigint)),
+  owner AS MATERIALIZED (SELECT tenant FROM locked, landing_store LIMIT 1 FOR SHARE OF landing_store),
+  added AS (
+    INSERT INTO fulfillment_event (event_id, event_name, logical_timestamp, received_at, body)
+    SELECT event ->> 0, event ->> 1, (event ->> 2)::bigint,
+      coalesce(%s::bigint, (extract(epoch FROM clock_timestamp()) * 1000)::bigint), event ->> 3
+    FROM locked, json_array_elements(
+      CASE WHEN (SELECT tenant FROM owner) IS NOT DISTINCT FROM %s::text THEN %s::json END
+    ) WITH ORDINALITY AS events (event, number) ORDER BY number
+    ON CONFLICT (event_id) DO NOTHING RETURNING event_name)
+SELECT event_name, count(*), (SELECT tenant FROM owner) FROM added GROUP BY event_name
+UNION ALL SELECT NULL, 0, tenant FROM owner
 """
 _encode = msgspec.json.Encoder().encode
+
+
+class Inserted(t.NamedTuple):
+    """What a statement has stored, by the rows it, or the question after it, returns.
+
+    Attributes:
+        new: How many events were new, by event name.
+        is_for_tenant: The store's tenant is the one that was named; if not, nothing was stored.
+    """
+
+    new: dict[str, int]
+    is_for_tenant: bool
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[Sequence[t.Any]], tenant: str | None) -> t.Self:
+        """Read rows of event name (None: nothing was new), count and the store's tenant, of which there is one.
+
+        Args:
+            rows: Such rows.
+            tenant: The tenant that was named.
+        """
+        new = {str(name): int(count) for name, count, _ in rows if name is not None}
+        return cls(new, bool(rows) and rows[0][2] == tenant)
 
 
 def as_json(events: Sequence[FulfillmentEvent]) -> str:

@@ -9,7 +9,7 @@ import typing as t
 from tap_newstore_fulfillment.errors import StoreUnavailableError
 from tap_newstore_fulfillment.landing.added import Added
 from tap_newstore_fulfillment.landing.database import WAIT_FOR_STANDBY, WRITER_LOCK
-from tap_newstore_fulfillment.landing.inserts import INSERT_ON_POSTGRESQL, INSERT_ON_SQLITE, as_json
+from tap_newstore_fulfillment.landing.inserts import INSERT_ON_POSTGRESQL, INSERT_ON_SQLITE, Inserted, as_json
 from tap_newstore_fulfillment.landing.loop_writes import Failed
 
 if t.TYPE_CHECKING:
@@ -90,49 +90,49 @@ class LoopAdds:
         if self._connection is None or not self._is_plain(events):
             ended(functools.partial(self._store.add, events))
             return
-        stored = functools.partial(self._stored, events, ended)
+        tenant = self._tenancy.known
+        stored = functools.partial(self._stored, events, tenant, ended)
+        group = as_json(events)
         if self._database.is_postgresql:
-            self._connection.begin(INSERT_ON_POSTGRESQL, (WRITER_LOCK, None, as_json(events)), stored)
+            self._connection.begin(INSERT_ON_POSTGRESQL, (WRITER_LOCK, None, tenant, group), stored)
         else:
-            self._connection.begin(INSERT_ON_SQLITE, (None, as_json(events)), stored)
+            self._connection.begin(INSERT_ON_SQLITE, (None, tenant, group), stored)
 
-    def _stored(self, events: Sequence[FulfillmentEvent], ended: OnOutcome, answer: Rows | Failed) -> None:
+    def _stored(
+        self, events: Sequence[FulfillmentEvent], tenant: str | None, ended: OnOutcome, answer: Rows | Failed
+    ) -> None:
         if isinstance(answer, Failed):
             ended(self._instead(events, answer))
             return
-        added = Added({str(name): int(count or 0) for name, count, _ in answer})
+        inserted = Inserted.from_rows(answer, tenant)
+        if not inserted.is_for_tenant:
+            ended(functools.partial(self._store.add, events))
+            return
+        added = Added(inserted.new)
         if added.total() == len(events) or self._connection is None or not self._database.is_postgresql:
-            ended(self._outcome(events, added, answer))
+            ended(self._outcome(events, added))
             return
 
         def are_safe(safe: Rows | Failed) -> None:
             is_failed = isinstance(safe, Failed)
-            ended(functools.partial(self._store.add, events) if is_failed else self._outcome(events, added, answer))
+            ended(functools.partial(self._store.add, events) if is_failed else self._outcome(events, added))
 
         # Those that were there may not be on a standby yet.
         self._connection.begin(WAIT_FOR_STANDBY, (), are_safe)
 
-    def _outcome(self, events: Sequence[FulfillmentEvent], added: Added, stored: Rows) -> Outcome:
-        finish = functools.partial(self._finish, events, added, stored)
+    def _outcome(self, events: Sequence[FulfillmentEvent], added: Added) -> Outcome:
+        finish = functools.partial(self._finish, events, added)
         try:
-            return finish() if self._is_plain(events, stored) else finish
+            return finish() if self._is_plain(events) else finish
         except Exception:  # noqa: BLE001 - nobody would answer these events, or take the next; a thread's errors are
             return functools.partial(self._store.add, events)
 
-    def _is_plain(self, events: Sequence[FulfillmentEvent], stored: Rows = ()) -> bool:
-        """Return whether nothing but one statement is called for, as far as this process knows.
+    def _is_plain(self, events: Sequence[FulfillmentEvent]) -> bool:
+        """Return whether nothing but one statement is called for, as far as this process knows."""
+        is_near = self._far_ahead.is_near(max(event.logical_timestamp for event in events))
+        return is_near and self._tenancy.is_certain(events)
 
-        Args:
-            events: Checked events.
-            stored: What the statement has returned; each row ends with the store's tenant.
-        """
-        tenant = stored[0][-1] if stored else self._tenancy.known
-        is_ours = not self._tenancy.has_others(events) and self._tenancy.is_certain(tenant, events)
-        return is_ours and self._far_ahead.is_near(max(event.logical_timestamp for event in events))
-
-    def _finish(self, events: Sequence[FulfillmentEvent], added: Added, stored: Rows) -> Added:
-        if stored:
-            self._tenancy.check_stored(stored[0][-1], events)
+    def _finish(self, events: Sequence[FulfillmentEvent], added: Added) -> Added:
         self._store.look_after(events, added)
         return added
 

@@ -17,10 +17,10 @@ from tap_newstore_fulfillment.landing.audits import AuditFigures, Audits
 from tap_newstore_fulfillment.landing.clock import StoreClock
 from tap_newstore_fulfillment.landing.database import WRITER_LOCK, LandingDatabase
 from tap_newstore_fulfillment.landing.inserts import (
-    INSERT_FOR_TENANT_ON_SQLITE,
     INSERT_ON_POSTGRESQL,
     INSERT_ON_SQLITE,
     NEWEST_ON_SQLITE,
+    Inserted,
     as_json,
 )
 from tap_newstore_fulfillment.landing.loop_adds import LoopAdds
@@ -154,7 +154,7 @@ class LandingStore(Releases):
         return self.add([event])
 
     def _add(self, events: Sequence[FulfillmentEvent], received_at: int | None) -> Added:
-        plain = None if self._tenancy.has_others(events) else self._add_plainly(events, received_at)
+        plain = self._add_plainly(events, received_at)
         if plain is not None:
             return plain
         with self._database.writing() as connection:
@@ -163,19 +163,20 @@ class LandingStore(Releases):
 
     def _add_plainly(self, events: Sequence[FulfillmentEvent], received_at: int | None) -> Added | None:
         """Store events that are all ours, as far as this process knows; None: it knew too little to do so."""
+        tenant = self._tenancy.known
+        if not (self._database.executes_alone and self._tenancy.is_certain(events)):
+            return None
         group = as_json(events)
         if self._database.is_postgresql:
-            rows, _ = self._database.execute_alone(INSERT_ON_POSTGRESQL, (WRITER_LOCK, received_at, group))
-            if rows:
-                self._tenancy.check_stored(rows[0][2], events)
-            added = Added({row[0]: int(row[1]) for row in rows})
+            rows, _ = self._database.execute_alone(INSERT_ON_POSTGRESQL, (WRITER_LOCK, received_at, tenant, group))
+            inserted = Inserted.from_rows(rows, tenant)
+            if not inserted.is_for_tenant:
+                return None
+            added = Added(inserted.new)
             if added.total() < len(events):
                 self._database.wait_for_standby()
             return added
-        tenant = self._tenancy.known
-        if not (self._database.executes_alone and self._tenancy.is_certain(tenant, events)):
-            return None
-        _, stored = self._database.execute_alone(INSERT_FOR_TENANT_ON_SQLITE, (received_at, group, tenant))
+        _, stored = self._database.execute_alone(INSERT_ON_SQLITE, (received_at, tenant, group))
         if stored == len(events):
             return Added(event.event_name for event in events)
         if not stored:
@@ -201,12 +202,12 @@ class LandingStore(Releases):
 
     def _insert(self, connection: sa.Connection, events: Sequence[FulfillmentEvent], moment: int) -> Mapping[str, int]:
         """Return how many events were new, by event name."""
-        group = as_json(events)
+        group, tenant = as_json(events), self._tenancy.known
         if self._database.is_postgresql:
-            rows = connection.exec_driver_sql(INSERT_ON_POSTGRESQL, (WRITER_LOCK, moment, group))
-            return {row[0]: row[1] for row in rows}
+            rows = connection.exec_driver_sql(INSERT_ON_POSTGRESQL, (WRITER_LOCK, moment, tenant, group))
+            return Inserted.from_rows(rows.all(), tenant).new
         inserted = connection.exec_driver_sql(
-            INSERT_ON_SQLITE, (moment, group), execution_options={"preserve_rowcount": True}
+            INSERT_ON_SQLITE, (moment, tenant, group), execution_options={"preserve_rowcount": True}
         )
         names = connection.exec_driver_sql(NEWEST_ON_SQLITE, (group, inserted.rowcount)).scalars()
         return collections.Counter(names)

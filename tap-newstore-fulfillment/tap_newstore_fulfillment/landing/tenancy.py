@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.quarantine import set_aside_row
-from tap_newstore_fulfillment.landing.sweep import other_tenant, sweep
+from tap_newstore_fulfillment.landing.sweep import holds_others, is_in_doubt, other_tenant, sweep
 from tap_newstore_fulfillment.landing.tables import (
     ANOTHER_TENANT,
     DISCARDED,
@@ -52,9 +52,15 @@ class Tenancy:
         self._named: set[str | None] = set()
         with database.reading() as connection:
             self.known = _stored(connection)
-        if setting and setting != self.known:
+            is_in_order = not setting or (setting == self.known and not holds_others(connection, setting))
+        if setting and not is_in_order:
             with database.writing() as connection:
-                self._change(connection, setting)
+                # Another process may have set it meanwhile.
+                self.known = _stored(connection)
+                if setting == self.known:
+                    sweep(connection, setting, is_in_doubt(setting))
+                else:
+                    self._change(connection, setting)
 
     def has_others(self, events: Events) -> bool:
         """Return whether any of the events is another tenant's, as far as this process knows."""
@@ -87,23 +93,9 @@ class Tenancy:
                 logger.warning("Set aside from now on: %s", reasons[tenant])
             self._named.update(list(reasons)[:MOST_NAMED])
 
-    def is_certain(self, stored: str | None, events: Events) -> bool:
-        """Return whether the store's tenant is the one this process knows, and not one of the events changes it."""
-        return stored == self.known and (stored is not None or all(event.tenant is None for event in events))
-
-    def check_stored(self, stored: str | None, events: Events) -> None:
-        """Take out what was stored although it is not ours: this process did not know the tenant, or no longer.
-
-        Args:
-            stored: The store's tenant when it took the events.
-            events: What was stored.
-        """
-        if self.is_certain(stored, events):
-            return
-        with self._database.writing() as connection:
-            self._learn(connection, events)
-            if self.has_others(events):
-                sweep(connection, self.known, fulfillment_event.c.event_id.in_([event.event_id for event in events]))
+    def is_certain(self, events: Events) -> bool:
+        """Return whether all events are ours and none names the first tenant, as far as this process knows."""
+        return all(event.tenant in (None, self.known) for event in events)
 
     def _learn(self, connection: sa.Connection, events: Events) -> None:
         self.known = _stored(connection)
