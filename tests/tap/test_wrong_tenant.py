@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 import typing as t
 
@@ -10,6 +11,7 @@ import pytest
 from tap_newstore_fulfillment.landing.audits import Period
 from tap_newstore_fulfillment.landing.release import Bookmark
 from tap_newstore_fulfillment.landing.store import LandingStore
+from tap_newstore_fulfillment.landing.tables import quarantine
 
 from tests.shop.plugin import run_plugin
 from tests.tap.tenants import event, released, set_aside
@@ -87,6 +89,8 @@ def test_an_event_whose_body_was_set_aside_and_emptied_is_new_to_an_audit_once_i
     with contextlib.closing(LandingStore(database_url, quarantine_max_mb=1)) as full:
         refuse_much(full)
         assert found_by_audit(full, event(10), event(11, "other")) == []
+        # The audit has brought the body again.
+        refuse_much(full)
     with contextlib.closing(LandingStore(database_url, tenant="other")) as changed:
         assert found_by_audit(changed, event(10), event(11, "other")) == [11]
         assert released(changed) == [11]
@@ -115,3 +119,54 @@ def test_a_command_never_makes_a_store_another_tenants(
     assert (done.code, "tenant: the landing store is demo's, not other's" in done.log) == (2, True), done.log
     store.add([event(12)], 0)
     assert (released(store), len(set_aside(store))) == ([10, 12], 1)
+
+
+def empty(store: LandingStore, by: str) -> None:
+    """Empty all bodies in quarantine that may go."""
+    if by == "size":
+        refuse_much(store)
+    else:
+        store.quarantine.prune(0)
+
+
+@pytest.mark.parametrize("by", ["size", "age"])
+def test_what_came_under_a_wrong_tenant_and_was_emptied_is_a_hole_once_the_tenant_is_right(
+    database_url: str, caplog: pytest.LogCaptureFixture, by: str
+) -> None:
+    mistyped = functools.partial(LandingStore, database_url, tenant="mistyped", quarantine_max_mb=1)
+    demo = functools.partial(LandingStore, database_url, tenant="demo")
+    with contextlib.closing(mistyped()) as wrong:
+        wrong.add([event(10), event(11), event(12, "third")], 0)
+        empty(wrong, by)
+        # An old one waits for nobody.
+        assert len(set_aside(wrong)) == (3 if by == "size" else 0)
+        assert wrong.quarantine.holes().pairs == []
+    with contextlib.closing(demo()) as right:
+        assert right.quarantine.holes().pairs == [[10, 11]]
+        assert "2 events that came while this landing store was another tenant's are gone" in caplog.text
+        assert found_by_audit(right, event(10)) == [10]
+        assert (released(right), right.quarantine.holes().pairs) == ([10], [[11, 11]])
+    with contextlib.closing(mistyped()) as wrong:
+        assert wrong.quarantine.holes().pairs == []
+    with contextlib.closing(demo()) as right:
+        assert (released(right), right.quarantine.holes().pairs) == ([10], [[11, 11]])
+
+
+@pytest.mark.parametrize("by", ["size", "age"])
+def test_of_what_was_emptied_and_comes_again_under_a_wrong_tenant_the_body_is_kept(database_url: str, by: str) -> None:
+    with contextlib.closing(LandingStore(database_url, tenant="mistyped", quarantine_max_mb=1)) as wrong:
+        wrong.add([event(10)], 0)
+        empty(wrong, by)
+        wrong.add([event(10)], 0)
+        assert len(set_aside(wrong)) == 1
+    with contextlib.closing(LandingStore(database_url, tenant="demo")) as right:
+        assert (released(right), right.quarantine.holes().pairs) == ([10], [])
+
+
+def test_an_emptied_event_that_does_not_say_whose_it_is_counts_as_ours(database_url: str) -> None:
+    with contextlib.closing(LandingStore(database_url, tenant="mistyped")) as wrong:
+        wrong.add([event(-10)], 0)
+        with wrong.transaction() as connection:
+            connection.execute(quarantine.update().values(reason="of another version", body=b""))
+    with contextlib.closing(LandingStore(database_url, tenant="demo")) as right:
+        assert right.quarantine.holes().pairs == [[-10, -10]]

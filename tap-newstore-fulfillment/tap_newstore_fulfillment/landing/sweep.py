@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from tap_newstore_fulfillment.errors import EventRejectedError, OtherEntityError
 from tap_newstore_fulfillment.events import check_event
+from tap_newstore_fulfillment.landing.emptied import other_tenant
 from tap_newstore_fulfillment.landing.quarantine import new_row
 from tap_newstore_fulfillment.landing.retention import is_confirmed
 from tap_newstore_fulfillment.landing.tables import (
@@ -29,11 +30,6 @@ MOVED = (
     "%d stored events do not belong here and were taken out; those refused or of another tenant are in quarantine: "
     "newstore-event-receiver quarantine list"
 )
-
-
-def other_tenant(tenant: str | None, ours: str) -> str:
-    """Return the reason why an event is set aside."""
-    return f"an event of tenant {tenant}; this landing store is {ours}'s (setting tenant)"
 
 
 def sweep(connection: sa.Connection, ours: str | None, *where: sa.ColumnElement[bool]) -> None:

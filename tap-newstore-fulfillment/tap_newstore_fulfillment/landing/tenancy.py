@@ -8,8 +8,9 @@ import typing as t
 import sqlalchemy as sa
 
 from tap_newstore_fulfillment.events import check_event
+from tap_newstore_fulfillment.landing.emptied import is_emptied, make_holes, other_tenant
 from tap_newstore_fulfillment.landing.quarantine import set_aside_row
-from tap_newstore_fulfillment.landing.sweep import holds_others, is_in_doubt, other_tenant, sweep
+from tap_newstore_fulfillment.landing.sweep import holds_others, is_in_doubt, sweep
 from tap_newstore_fulfillment.landing.tables import (
     ANOTHER_TENANT,
     DISCARDED,
@@ -80,9 +81,10 @@ class Tenancy:
         """Keep events of another tenant in quarantine, each once. The caller commits."""
         new = {event.event_id: event for event in events}
         entry = quarantine.c
-        known = sa.select(entry.event_id).where(
-            entry.event_id.in_(list(new)), entry.kind.in_((ANOTHER_TENANT, DISCARDED))
-        )
+        these = entry.event_id.in_(list(new))
+        # Now there is a body again.
+        connection.execute(quarantine.delete().where(these, is_emptied()))
+        known = sa.select(entry.event_id).where(these, entry.kind.in_((ANOTHER_TENANT, DISCARDED)))
         for event_id in connection.scalars(known):
             new.pop(event_id, None)
         if new:
@@ -106,7 +108,7 @@ class Tenancy:
     def _change(self, connection: sa.Connection, setting: str) -> None:
         """Make the store another tenant's: set aside all others' events, and take back those of this one.
 
-        Those of this one whose bodies are gone are stored when they come again.
+        Those of this one whose bodies are gone are holes, and stored when they come again.
         """
         if self.known is not None:
             logger.warning("This landing store was %s's; from now on it is %s's (setting tenant)", self.known, setting)
@@ -120,6 +122,12 @@ class Tenancy:
             if event.tenant == setting:
                 put_back(connection, event, self._database.now(connection))
                 connection.execute(quarantine.delete().where(entry.id == row.id))
+        if missing := make_holes(connection, setting):
+            logger.warning(
+                "%d events that came while this landing store was another tenant's are gone: quarantine has emptied "
+                "them. No range covers them; let NewStore send them again with newstore-event-receiver audit",
+                missing,
+            )
         is_kept = sa.or_(sa.func.length(entry.body) > 0, entry.kind == DISCARDED)
         give_id_back(connection, ~sa.exists().where(entry.event_id == fulfillment_event.c.event_id, is_kept))
 

@@ -1,0 +1,57 @@
+"""Events of another tenant whose bodies are gone, and whose they were (design rules 15 and 18).
+
+They were answered 200, so NewStore does not send them again by itself. Once their tenant is this store's, each is a
+hole at its logical timestamp until it comes again: no range may claim what is neither stored nor known to be missing.
+"""
+
+from __future__ import annotations
+
+import re
+
+import sqlalchemy as sa
+
+from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, OUTLIVED, REFUSED, quarantine
+
+#: How the reason begins that another tenant's event is set aside for; it outlives the body.
+OF_TENANT = "an event of tenant "
+WHOSE = re.compile(rf"{OF_TENANT}(.*); this landing store is .*'s \(setting tenant\)")
+#: An event's identity ends with its logical timestamp.
+LAST = sa.func.substr(
+    quarantine.c.event_id, sa.func.length(sa.func.rtrim(quarantine.c.event_id, "-0123456789")) + 1, type_=sa.Text
+)
+
+
+def other_tenant(tenant: str | None, ours: str) -> str:
+    """Return the reason why an event is set aside."""
+    return f"{OF_TENANT}{tenant}; this landing store is {ours}'s (setting tenant)"
+
+
+def is_missing() -> sa.ColumnElement[bool]:
+    """Return the condition that an entry is an event of ours that was never read: it came as another tenant's."""
+    return sa.and_(quarantine.c.kind == REFUSED, quarantine.c.reason.startswith(OF_TENANT))
+
+
+def is_emptied() -> sa.ColumnElement[bool]:
+    """Return the condition that an entry is another tenant's event that is nowhere any more."""
+    entry = quarantine.c
+    return sa.and_(entry.kind.in_((ANOTHER_TENANT, OUTLIVED)), entry.holes.is_(None), sa.func.length(entry.body) == 0)
+
+
+def make_holes(connection: sa.Connection, ours: str) -> int:
+    """Let the emptied events of the tenant that is ours now be holes, and no others; the caller commits.
+
+    Returns:
+        How many events are missing. One that does not say whose it was may be ours.
+    """
+    entry = quarantine.c
+    connection.execute(quarantine.update().where(is_missing()).values(kind=ANOTHER_TENANT, holes=None))
+    reasons = connection.scalars(sa.select(entry.reason).where(is_emptied()).distinct())
+    may_be_ours = [reason for reason in reasons if _tenant_in(reason) in (None, ours)]
+    hole = sa.literal("[[") + LAST + ", " + LAST + "]]"
+    missing = quarantine.update().where(is_emptied(), entry.reason.in_(may_be_ours))
+    return connection.execute(missing.values(kind=REFUSED, holes=hole)).rowcount
+
+
+def _tenant_in(reason: str) -> str | None:
+    found = WHOSE.fullmatch(reason)
+    return found[1] if found else None
