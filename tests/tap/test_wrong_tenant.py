@@ -170,3 +170,23 @@ def test_an_emptied_event_that_does_not_say_whose_it_is_counts_as_ours(database_
             connection.execute(quarantine.update().values(reason="of another version", body=b""))
     with contextlib.closing(LandingStore(database_url, tenant="demo")) as right:
         assert right.quarantine.holes().pairs == [[-10, -10]]
+
+
+def test_pruned_events_of_a_former_tenant_move_no_mark_and_are_known_when_it_comes_back(
+    store: LandingStore, database_url: str
+) -> None:
+    store.add([event(at) for at in range(50_000, 50_020)], 0)
+    store.retention.note(store.plan_release(Bookmark(reader_id="r"), now=2**42).end)
+    assert store.retention.prune(0) == 20
+    pruned = store.retention.pruned()
+    with contextlib.closing(LandingStore(database_url, tenant="other")) as changed:
+        assert changed.retention.pruned() is None
+        assert changed.add([event(at, "other") for at in (49_490, 49_501, 49_503)], 0).total() == 3
+        assert changed.plan_release(Bookmark(), now=2**42).through == 49_503
+        assert (released(changed), changed.quarantine.count()) == ([49_490, 49_501, 49_503], 0)
+        assert changed.add([event(50_001)], 0).set_aside.total() == 1
+    LandingStore(database_url, tenant="third").close()
+    with contextlib.closing(LandingStore(database_url, tenant="demo")) as back:
+        assert back.retention.pruned() == pruned
+        assert back.plan_release(Bookmark(), now=2**42).through == 50_019
+        assert (back.add([event(50_001), event(50_002)], 0).total(), released(back)) == (0, [])

@@ -10,15 +10,11 @@ import re
 
 import sqlalchemy as sa
 
-from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, OUTLIVED, REFUSED, quarantine
+from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, OUTLIVED, REFUSED, quarantine, timestamp_of
 
 #: How the reason begins that another tenant's event is set aside for; it outlives the body.
 OF_TENANT = "an event of tenant "
 WHOSE = re.compile(rf"{OF_TENANT}(.*); this landing store is .*'s \(setting tenant\)")
-#: An event's identity ends with its logical timestamp.
-LAST = sa.func.substr(
-    quarantine.c.event_id, sa.func.length(sa.func.rtrim(quarantine.c.event_id, "-0123456789")) + 1, type_=sa.Text
-)
 
 
 def other_tenant(tenant: str | None, ours: str) -> str:
@@ -47,7 +43,8 @@ def make_holes(connection: sa.Connection, ours: str) -> int:
     connection.execute(quarantine.update().where(is_missing()).values(kind=ANOTHER_TENANT, holes=None))
     reasons = connection.scalars(sa.select(entry.reason).where(is_emptied()).distinct())
     may_be_ours = [reason for reason in reasons if _tenant_in(reason) in (None, ours)]
-    hole = sa.literal("[[") + LAST + ", " + LAST + "]]"
+    at = timestamp_of(entry.event_id)
+    hole = sa.literal("[[") + at + ", " + at + "]]"
     missing = quarantine.update().where(is_emptied(), entry.reason.in_(may_be_ours))
     return connection.execute(missing.values(kind=REFUSED, holes=hole)).rowcount
 

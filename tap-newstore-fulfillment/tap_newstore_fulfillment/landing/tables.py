@@ -26,6 +26,13 @@ NO_HOLES = "[]"
 metadata = sa.MetaData()
 position_type = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
+
+def timestamp_of(event_id: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """Return the logical timestamp that an event's identity ends with, as text."""
+    before = sa.func.length(sa.func.rtrim(event_id, "-0123456789"))
+    return sa.func.substr(event_id, before + 1, type_=sa.Text)
+
+
 #: One row: the schema's version, an identity for bookmarks to be compared with, and whose events these are.
 landing_store = sa.Table(
     "landing_store",

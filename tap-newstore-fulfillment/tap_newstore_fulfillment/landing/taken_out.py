@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from tap_newstore_fulfillment.landing.tables import TAKEN_OUT, fulfillment_event
+from tap_newstore_fulfillment.landing.tables import TAKEN_OUT, fulfillment_event, timestamp_of
+
+#: Stands between the name of a pruned event and the former tenant it was taken out with; neither can hold it.
+OF = "\n"
 
 
 def take_out(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> None:
@@ -16,5 +19,23 @@ def give_id_back(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> N
     """Let a redelivery of events that were taken out be stored, as new: nothing else is left of them."""
     event = fulfillment_event.c
     unused = sa.literal("taken out:") + sa.cast(event.position, sa.Text)
-    taken_out = fulfillment_event.update().where(event.logical_timestamp == TAKEN_OUT, *where)
+    is_of_nobody = sa.func.replace(event.event_name, OF, "") == event.event_name
+    taken_out = fulfillment_event.update().where(event.logical_timestamp == TAKEN_OUT, is_of_nobody, *where)
     connection.execute(taken_out.values(event_id=unused))
+
+
+def take_out_pruned(connection: sa.Connection, tenant: str) -> None:
+    """Let the pruned events of a former tenant move no mark; a redelivery of them is still a duplicate."""
+    event = fulfillment_event.c
+    pruned = fulfillment_event.update().where(event.body.is_(None), event.logical_timestamp > TAKEN_OUT)
+    connection.execute(pruned.values(event_name=event.event_name + f"{OF}{tenant}", logical_timestamp=TAKEN_OUT))
+
+
+def put_pruned_back(connection: sa.Connection, tenant: str) -> None:
+    """Undo `take_out_pruned`: the tenant is the store's again."""
+    event, whose = fulfillment_event.c, f"{OF}{tenant}"
+    length = sa.func.length(event.event_name) - len(whose)
+    is_theirs = sa.func.substr(event.event_name, length + 1) == whose
+    taken_out = fulfillment_event.update().where(event.logical_timestamp == TAKEN_OUT, is_theirs)
+    at = sa.cast(timestamp_of(event.event_id), sa.BigInteger)
+    connection.execute(taken_out.values(event_name=sa.func.substr(event.event_name, 1, length), logical_timestamp=at))

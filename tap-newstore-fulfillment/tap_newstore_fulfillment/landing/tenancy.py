@@ -17,9 +17,10 @@ from tap_newstore_fulfillment.landing.tables import (
     TAKEN_OUT,
     fulfillment_event,
     landing_store,
+    pruning,
     quarantine,
 )
-from tap_newstore_fulfillment.landing.taken_out import give_id_back
+from tap_newstore_fulfillment.landing.taken_out import give_id_back, put_pruned_back, take_out_pruned
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,6 +113,10 @@ class Tenancy:
         """
         if self.known is not None:
             logger.warning("This landing store was %s's; from now on it is %s's (setting tenant)", self.known, setting)
+            take_out_pruned(connection, self.known)
+        put_pruned_back(connection, setting)
+        # Looked at anew: what was pruned of a former tenant says nothing of this one.
+        connection.execute(pruning.delete())
         connection.execute(landing_store.update().values(tenant=setting))
         self.known = setting
         sweep(connection, setting)
