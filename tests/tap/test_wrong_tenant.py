@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import time
 import typing as t
 
 import pytest
+from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.audits import Period
+from tap_newstore_fulfillment.landing.quarantine import LONGEST_BODY
 from tap_newstore_fulfillment.landing.release import Bookmark
 from tap_newstore_fulfillment.landing.store import LandingStore
 from tap_newstore_fulfillment.landing.tables import quarantine
 
 from tests.shop.plugin import run_plugin
+from tests.tap.events import an_event
 from tests.tap.tenants import event, released, set_aside
 
 if t.TYPE_CHECKING:
@@ -190,3 +194,33 @@ def test_pruned_events_of_a_former_tenant_move_no_mark_and_are_known_when_it_com
         assert back.retention.pruned() == pruned
         assert back.plan_release(Bookmark(), now=2**42).through == 50_019
         assert (back.add([event(50_001), event(50_002)], 0).total(), released(back)) == (0, [])
+
+
+@pytest.mark.parametrize("is_stored_first", [False, True])
+def test_a_long_body_comes_back_whole_when_the_tenant_is_set_right(database_url: str, *, is_stored_first: bool) -> None:
+    long = check_event(json.dumps(an_event(10) | {"note": "x" * (LONGEST_BODY + 1)}).encode())
+    with contextlib.closing(LandingStore(database_url, tenant="demo" if is_stored_first else "mistyped")) as store:
+        store.add([long, event(11)], 0)
+    LandingStore(database_url, tenant="mistyped").close()
+    with contextlib.closing(LandingStore(database_url, tenant="demo")) as right:
+        assert (released(right), right.quarantine.count()) == ([10, 11], 0)
+
+
+def test_what_cannot_be_read_any_more_is_a_hole_and_stops_no_start(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with contextlib.closing(LandingStore(database_url, tenant="demo")) as store:
+        store.add([event(10), event(11), event(12)], 0)
+    with contextlib.closing(LandingStore(database_url, tenant="mistyped")) as wrong:
+        wrong.add([event(13), event(14, "third")], 0)
+        with wrong.transaction() as connection:
+            # As an earlier version cut long bodies.
+            connection.execute(quarantine.update().where(quarantine.c.id != 1).values(body=b'{"tenant":"demo","na'))
+    for _ in range(2):
+        with contextlib.closing(LandingStore(database_url, tenant="demo")) as right:
+            assert (released(right), right.quarantine.holes().pairs) == ([10], [[11, 13]])
+        LandingStore(database_url, tenant="mistyped").close()
+    with contextlib.closing(LandingStore(database_url, tenant="demo")) as right:
+        right.add([event(11), event(13)], 0)
+        assert (released(right), right.quarantine.holes().pairs) == ([10, 11, 13], [[12, 12]])
+    assert "3 events that came while" in caplog.text

@@ -7,10 +7,14 @@ hole at its logical timestamp until it comes again: no range may claim what is n
 from __future__ import annotations
 
 import re
+import typing as t
 
 import sqlalchemy as sa
 
 from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, OUTLIVED, REFUSED, quarantine, timestamp_of
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: How the reason begins that another tenant's event is set aside for; it outlives the body.
 OF_TENANT = "an event of tenant "
@@ -27,25 +31,37 @@ def is_missing() -> sa.ColumnElement[bool]:
     return sa.and_(quarantine.c.kind == REFUSED, quarantine.c.reason.startswith(OF_TENANT))
 
 
+def is_whole() -> sa.ColumnElement[bool]:
+    """Return the condition that an entry has all of its body; an earlier version cut long ones."""
+    size = sa.func.length(quarantine.c.body)
+    return sa.and_(size > 0, size >= quarantine.c.bytes)
+
+
 def is_emptied() -> sa.ColumnElement[bool]:
     """Return the condition that an entry is another tenant's event that is nowhere any more."""
     entry = quarantine.c
-    return sa.and_(entry.kind.in_((ANOTHER_TENANT, OUTLIVED)), entry.holes.is_(None), sa.func.length(entry.body) == 0)
+    return sa.and_(entry.kind.in_((ANOTHER_TENANT, OUTLIVED)), entry.holes.is_(None), ~is_whole())
 
 
-def make_holes(connection: sa.Connection, ours: str) -> int:
+def make_holes(connection: sa.Connection, ours: str, unreadable: Sequence[int] = ()) -> int:
     """Let the emptied events of the tenant that is ours now be holes, and no others; the caller commits.
+
+    Args:
+        connection: The store's, in a transaction.
+        ours: The tenant.
+        unreadable: The ids of entries whose bodies are no events today, and so as good as none.
 
     Returns:
         How many events are missing. One that does not say whose it was may be ours.
     """
     entry = quarantine.c
     connection.execute(quarantine.update().where(is_missing()).values(kind=ANOTHER_TENANT, holes=None))
-    reasons = connection.scalars(sa.select(entry.reason).where(is_emptied()).distinct())
+    is_nowhere = sa.or_(is_emptied(), entry.id.in_(unreadable))
+    reasons = connection.scalars(sa.select(entry.reason).where(is_nowhere).distinct())
     may_be_ours = [reason for reason in reasons if _tenant_in(reason) in (None, ours)]
     at = timestamp_of(entry.event_id)
     hole = sa.literal("[[") + at + ", " + at + "]]"
-    missing = quarantine.update().where(is_emptied(), entry.reason.in_(may_be_ours))
+    missing = quarantine.update().where(is_nowhere, entry.reason.in_(may_be_ours))
     return connection.execute(missing.values(kind=REFUSED, holes=hole)).rowcount
 
 

@@ -26,7 +26,8 @@ if t.TYPE_CHECKING:
 
 
 LONGEST_REASON = 2_000
-#: The most the receiver reads of a body. Of what is longer only the beginning is kept, to recognise it by.
+#: The most the receiver reads of a body. Of what is longer, and is no event, only the beginning is kept, to recognise
+#: it by. An event may be longer as it is stored: bytes that are no text become three each.
 LONGEST_BODY = 10 * 2**20
 KEPT_OF_A_LONG_BODY = 1_000
 BYTES_PER_MB = 2**20
@@ -227,12 +228,13 @@ def new_row(
     if kind == REFUSED:
         holes = joined([at, at] for at in timestamps_in(body))
         event_id = event_id or refused_id(body, path, line)
-    kept = body if len(body) <= LONGEST_BODY else body[:KEPT_OF_A_LONG_BODY]
+    # Another tenant's event is nowhere else, and may yet be ours.
+    is_cut = kind != ANOTHER_TENANT and len(body) > LONGEST_BODY
     return {
         "received_at": received_at,
         "path": _storable(path),
         "reason": _storable(reason),
-        "body": kept,
+        "body": body[:KEPT_OF_A_LONG_BODY] if is_cut else body,
         "kind": kind,
         "event_id": event_id,
         "holes": json.dumps(holes) if holes else None,

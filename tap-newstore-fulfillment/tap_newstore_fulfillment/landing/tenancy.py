@@ -7,8 +7,9 @@ import typing as t
 
 import sqlalchemy as sa
 
+from tap_newstore_fulfillment.errors import EventRejectedError, OtherEntityError
 from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing.emptied import is_emptied, make_holes, other_tenant
+from tap_newstore_fulfillment.landing.emptied import is_emptied, is_missing, is_whole, make_holes, other_tenant
 from tap_newstore_fulfillment.landing.quarantine import set_aside_row
 from tap_newstore_fulfillment.landing.sweep import holds_others, is_in_doubt, sweep
 from tap_newstore_fulfillment.landing.tables import (
@@ -35,6 +36,8 @@ logger = logging.getLogger("tap-newstore-fulfillment.landing")
 
 #: Of how many other tenants the log speaks once, in one go.
 MOST_NAMED = 10
+#: Of what is set aside.
+ENTRIES_AT_ONCE = 100
 
 
 class Tenancy:
@@ -120,21 +123,35 @@ class Tenancy:
         connection.execute(landing_store.update().values(tenant=setting))
         self.known = setting
         sweep(connection, setting)
-        entry = quarantine.c
-        others = sa.select(entry.id, entry.body).where(entry.kind == ANOTHER_TENANT, sa.func.length(entry.body) > 0)
-        for row in connection.execute(others).all():
-            event = check_event(bytes(row.body))
-            if event.tenant == setting:
-                put_back(connection, event, self._database.now(connection))
-                connection.execute(quarantine.delete().where(entry.id == row.id))
-        if missing := make_holes(connection, setting):
+        unreadable = self._take_back(connection, setting)
+        if missing := make_holes(connection, setting, unreadable):
             logger.warning(
                 "%d events that came while this landing store was another tenant's are gone: quarantine has emptied "
-                "them. No range covers them; let NewStore send them again with newstore-event-receiver audit",
+                "or cut them. No range covers them; let NewStore send them again with newstore-event-receiver audit",
                 missing,
             )
-        is_kept = sa.or_(sa.func.length(entry.body) > 0, entry.kind == DISCARDED)
+        entry = quarantine.c
+        is_kept = sa.or_(sa.and_(is_whole(), ~is_missing()), entry.kind == DISCARDED)
         give_id_back(connection, ~sa.exists().where(entry.event_id == fulfillment_event.c.event_id, is_kept))
+
+    def _take_back(self, connection: sa.Connection, ours: str) -> list[int]:
+        """Store the events of a tenant that were set aside; return the ids of entries that are no events today."""
+        entry, last, unreadable = quarantine.c, 0, []
+        others = sa.select(entry.id, entry.body).where(entry.kind == ANOTHER_TENANT, is_whole())
+        # Few at once: each may have megabytes.
+        others = others.order_by(entry.id).limit(ENTRIES_AT_ONCE)
+        while rows := connection.execute(others.where(entry.id > last)).all():
+            for row in rows:
+                try:
+                    event = check_event(bytes(row.body))
+                except (EventRejectedError, OtherEntityError):
+                    unreadable.append(row.id)
+                    continue
+                if event.tenant == ours:
+                    put_back(connection, event, self._database.now(connection))
+                    connection.execute(quarantine.delete().where(entry.id == row.id))
+            last = rows[-1].id
+        return unreadable
 
 
 def put_back(connection: sa.Connection, event: FulfillmentEvent, received_at: int) -> None:
