@@ -224,3 +224,23 @@ def test_what_cannot_be_read_any_more_is_a_hole_and_stops_no_start(
         right.add([event(11), event(13)], 0)
         assert (released(right), right.quarantine.holes().pairs) == ([10, 11, 13], [[12, 12]])
     assert "3 events that came while" in caplog.text
+
+
+@pytest.mark.parametrize("is_discarded_again", [False, True])
+def test_what_was_refused_and_discarded_and_then_comes_whole_under_a_wrong_tenant_is_set_aside(
+    database_url: str, *, is_discarded_again: bool
+) -> None:
+    refused = json.dumps(an_event(10, fulfillment_location_id=None)).encode()
+    whole = check_event(json.dumps(an_event(10)).encode())
+    with contextlib.closing(LandingStore(database_url, tenant="demo")) as store:
+        store.add_rejected(refused, path="/events", reason="no location", received_at=0)
+        store.quarantine.remove(1)
+    with contextlib.closing(LandingStore(database_url, tenant="mistyped")) as wrong:
+        wrong.add([whole], 0)
+        assert len(set_aside(wrong)) == 1
+        if is_discarded_again:
+            wrong.quarantine.remove(2)
+            wrong.add([whole], 0)
+            assert set_aside(wrong) == []
+    with contextlib.closing(LandingStore(database_url, tenant="demo")) as right:
+        assert (released(right), right.quarantine.holes().pairs) == ([] if is_discarded_again else [10], [])

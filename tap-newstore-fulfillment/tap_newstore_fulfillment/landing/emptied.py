@@ -26,9 +26,14 @@ def other_tenant(tenant: str | None, ours: str) -> str:
     return f"{OF_TENANT}{tenant}; this landing store is {ours}'s (setting tenant)"
 
 
+def is_of_another() -> sa.ColumnElement[bool]:
+    """Return the condition that an entry was set aside as another tenant's event, whatever became of it."""
+    return quarantine.c.reason.startswith(OF_TENANT)
+
+
 def is_missing() -> sa.ColumnElement[bool]:
     """Return the condition that an entry is an event of ours that was never read: it came as another tenant's."""
-    return sa.and_(quarantine.c.kind == REFUSED, quarantine.c.reason.startswith(OF_TENANT))
+    return sa.and_(quarantine.c.kind == REFUSED, is_of_another())
 
 
 def is_whole() -> sa.ColumnElement[bool]:

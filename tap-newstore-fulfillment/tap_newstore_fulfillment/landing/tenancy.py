@@ -9,7 +9,14 @@ import sqlalchemy as sa
 
 from tap_newstore_fulfillment.errors import EventRejectedError, OtherEntityError
 from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing.emptied import is_emptied, is_missing, is_whole, make_holes, other_tenant
+from tap_newstore_fulfillment.landing.emptied import (
+    is_emptied,
+    is_missing,
+    is_of_another,
+    is_whole,
+    make_holes,
+    other_tenant,
+)
 from tap_newstore_fulfillment.landing.quarantine import set_aside_row
 from tap_newstore_fulfillment.landing.sweep import holds_others, is_in_doubt, sweep
 from tap_newstore_fulfillment.landing.tables import (
@@ -88,7 +95,9 @@ class Tenancy:
         these = entry.event_id.in_(list(new))
         # Now there is a body again.
         connection.execute(quarantine.delete().where(these, is_emptied()))
-        known = sa.select(entry.event_id).where(these, entry.kind.in_((ANOTHER_TENANT, DISCARDED)))
+        # One discarded for another reason was no event then, and may be ours.
+        is_discarded = sa.and_(entry.kind == DISCARDED, is_of_another())
+        known = sa.select(entry.event_id).where(these, sa.or_(entry.kind == ANOTHER_TENANT, is_discarded))
         for event_id in connection.scalars(known):
             new.pop(event_id, None)
         if new:
