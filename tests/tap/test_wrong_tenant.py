@@ -9,6 +9,7 @@ import time
 import typing as t
 
 import pytest
+import sqlalchemy as sa
 from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.audits import Period
 from tap_newstore_fulfillment.landing.quarantine import LONGEST_BODY
@@ -244,3 +245,19 @@ def test_what_was_refused_and_discarded_and_then_comes_whole_under_a_wrong_tenan
             assert set_aside(wrong) == []
     with contextlib.closing(LandingStore(database_url, tenant="demo")) as right:
         assert (released(right), right.quarantine.holes().pairs) == ([] if is_discarded_again else [10], [])
+
+
+def test_events_of_another_tenant_stay_within_the_limit_and_those_stored_first_are_kept(
+    store: LandingStore, database_url: str
+) -> None:
+    store.add([event(10), event(11)], 0)
+    with contextlib.closing(LandingStore(database_url, tenant="mistyped", quarantine_max_mb=1)) as wrong:
+        for at in range(100, 140):
+            body = an_event(at, request=f"fr-{at}", note="x" * 200_000) | {"tenant": "third"}
+            wrong.add([check_event(json.dumps(body).encode())])
+        with wrong.transaction() as connection:
+            assert connection.scalar(sa.select(sa.func.sum(sa.func.length(quarantine.c.body)))) <= 3 * 2**20
+            # The newest are whole.
+            assert connection.scalar(sa.select(sa.func.length(quarantine.c.body)).order_by(quarantine.c.id.desc()))
+    with contextlib.closing(LandingStore(database_url, tenant="demo")) as right:
+        assert released(right) == [10, 11]

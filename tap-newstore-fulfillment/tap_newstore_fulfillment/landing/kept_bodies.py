@@ -51,6 +51,8 @@ def empty_oldest(connection: sa.Connection, max_bytes: int) -> int:
     """Empty the oldest bodies beyond a limit of size, and return their number; the caller commits."""
     entry = quarantine.c
     size = sa.func.length(entry.body)
+    if (connection.scalar(sa.select(sa.func.sum(size))) or 0) <= max_bytes:
+        return 0
     newer = sa.func.sum(size).over(order_by=entry.id.desc()).label("newer")
     kept = sa.select(entry.id, newer).where(size > 0, ~_is_nowhere_else()).subquery()
     beyond = sa.select(kept.c.id).where(kept.c.newer > max_bytes)

@@ -33,6 +33,8 @@ KEPT_OF_A_LONG_BODY = 1_000
 BYTES_PER_MB = 2**20
 #: How much this process may add before it looks whether the limit is passed.
 MB_BETWEEN_LOOKS = 1
+#: And how large a part of a high limit: a look goes through all bodies, and the receiver waits for it.
+LOOKS_IN_A_LIMIT = 20
 
 
 class Entry(t.NamedTuple):
@@ -97,13 +99,22 @@ class Quarantine:
         Raises:
             StoreUnavailableError: none of them was kept.
         """
-        self._added += sum(len(row["body"]) for row in rows)
         with self._database.writing() as connection:
             if new := without_discarded(connection, rows):
                 connection.execute(quarantine.insert(), new)
-            if self._added > MB_BETWEEN_LOOKS * BYTES_PER_MB:
-                self._added = 0
-                self._empty_oldest(connection)
+            self.keep_within_limit(connection, sum(len(row["body"]) for row in rows))
+
+    def keep_within_limit(self, connection: sa.Connection, added: int) -> None:
+        """Empty the oldest bodies beyond the limit of size, now and then; the caller commits.
+
+        Args:
+            connection: The store's, in a transaction.
+            added: The bytes of bodies that were added in it.
+        """
+        self._added += added
+        if self._added > max(MB_BETWEEN_LOOKS * BYTES_PER_MB, (self._max_bytes or 0) // LOOKS_IN_A_LIMIT):
+            self._added = 0
+            self._empty_oldest(connection)
 
     def lines(self) -> KeptLines:
         """Return which export files have refused lines here."""

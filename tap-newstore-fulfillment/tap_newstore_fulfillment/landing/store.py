@@ -188,7 +188,7 @@ class LandingStore(Releases):
     def _store(self, connection: sa.Connection, events: Sequence[FulfillmentEvent], moment: int) -> Added:
         ours, others = self._tenancy.split(connection, events)
         if others:
-            self._tenancy.set_aside(connection, others, moment)
+            self.quarantine.keep_within_limit(connection, self._tenancy.set_aside(connection, others, moment))
         new = self._insert(connection, ours, moment) if ours else {}
         return Added(new, [event.event_name for event in others])
 

@@ -88,8 +88,8 @@ class Tenancy:
         others = [event for event in events if event.tenant not in ours]
         return [event for event in events if event.tenant in ours] if others else events, others
 
-    def set_aside(self, connection: sa.Connection, events: Events, received_at: int) -> None:
-        """Keep events of another tenant in quarantine, each once. The caller commits."""
+    def set_aside(self, connection: sa.Connection, events: Events, received_at: int) -> int:
+        """Keep events of another tenant in quarantine, each once; return the bytes added. The caller commits."""
         new = {event.event_id: event for event in events}
         entry = quarantine.c
         these = entry.event_id.in_(list(new))
@@ -100,6 +100,7 @@ class Tenancy:
         known = sa.select(entry.event_id).where(these, sa.or_(entry.kind == ANOTHER_TENANT, is_discarded))
         for event_id in connection.scalars(known):
             new.pop(event_id, None)
+        rows = []
         if new:
             reasons = {event.tenant: other_tenant(event.tenant, str(self.known)) for event in new.values()}
             rows = [set_aside_row(event, reasons[event.tenant], received_at) for event in new.values()]
@@ -107,6 +108,7 @@ class Tenancy:
             for tenant in reasons.keys() - self._named:
                 logger.warning("Set aside from now on: %s", reasons[tenant])
             self._named.update(list(reasons)[:MOST_NAMED])
+        return sum(row["bytes"] for row in rows)
 
     def is_certain(self, events: Events) -> bool:
         """Return whether all events are ours and none names the first tenant, as far as this process knows."""
