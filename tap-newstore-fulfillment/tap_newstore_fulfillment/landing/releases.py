@@ -17,6 +17,7 @@ from tap_newstore_fulfillment.landing.missing import Patience, mark_before_hole
 from tap_newstore_fulfillment.landing.release import Bookmark, ReleasePlan
 from tap_newstore_fulfillment.landing.settling import Settled
 from tap_newstore_fulfillment.landing.tables import TAKEN_OUT, fulfillment_event
+from tap_newstore_fulfillment.landing.taken_out import event_that_stood
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -205,7 +206,7 @@ def _arrival_at(connection: sa.Connection, position: int) -> str | None:
     """Return the event at a position and when it came: in a restored store it would come again at another time."""
     event = fulfillment_event.c
     row = connection.execute(sa.select(event.event_id, event.received_at).where(event.position == position)).first()
-    return f"{row.event_id}@{row.received_at}" if row else None
+    return f"{event_that_stood(position, row.event_id)}@{row.received_at}" if row else None
 
 
 def _highest(position: int, held_from: int | None) -> sa.Select[tuple[int]]:

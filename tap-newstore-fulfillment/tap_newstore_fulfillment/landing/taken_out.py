@@ -8,6 +8,8 @@ from tap_newstore_fulfillment.landing.tables import TAKEN_OUT, fulfillment_event
 
 #: Stands between the name of a pruned event and the former tenant it was taken out with; neither can hold it.
 OF = "\n"
+#: Begins the id of a row whose own was given back; its position and its own id follow.
+PLACE = "taken out:"
 
 
 def take_out(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> None:
@@ -16,12 +18,22 @@ def take_out(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> None:
 
 
 def give_id_back(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> None:
-    """Let a redelivery of events that were taken out be stored, as new: nothing else is left of them."""
+    """Let a redelivery of events that were taken out be stored, as new: nothing else is left of them at their places.
+
+    The row goes on to say which event stood there: a bookmark that names it is of this store.
+    """
     event = fulfillment_event.c
-    unused = sa.literal("taken out:") + sa.cast(event.position, sa.Text)
+    unused = sa.literal(PLACE) + sa.cast(event.position, sa.Text) + ":" + event.event_id
     is_of_nobody = sa.func.replace(event.event_name, OF, "") == event.event_name
-    taken_out = fulfillment_event.update().where(event.logical_timestamp == TAKEN_OUT, is_of_nobody, *where)
+    taken_out = fulfillment_event.update().where(
+        event.logical_timestamp == TAKEN_OUT, is_of_nobody, ~event.event_id.startswith(PLACE), *where
+    )
     connection.execute(taken_out.values(event_id=unused))
+
+
+def event_that_stood(position: int, event_id: str) -> str:
+    """Return the event that was stored at a position, whatever became of it since."""
+    return event_id.removeprefix(f"{PLACE}{position}:")
 
 
 def take_out_pruned(connection: sa.Connection, tenant: str) -> None:

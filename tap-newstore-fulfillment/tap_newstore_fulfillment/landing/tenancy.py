@@ -22,7 +22,6 @@ from tap_newstore_fulfillment.landing.sweep import holds_others, is_in_doubt, sw
 from tap_newstore_fulfillment.landing.tables import (
     ANOTHER_TENANT,
     DISCARDED,
-    TAKEN_OUT,
     fulfillment_event,
     landing_store,
     pruning,
@@ -168,9 +167,7 @@ class Tenancy:
 def put_back(connection: sa.Connection, event: FulfillmentEvent, received_at: int) -> None:
     """Store an event that may have been taken out; it comes as if it had arrived now. The caller commits."""
     known = fulfillment_event.c
-    connection.execute(
-        fulfillment_event.delete().where(known.event_id == event.event_id, known.logical_timestamp == TAKEN_OUT)
-    )
+    give_id_back(connection, known.event_id == event.event_id)
     values = {name: getattr(event, name) for name in ("event_id", "event_name", "logical_timestamp", "body")}
     if connection.scalar(sa.select(known.position).where(known.event_id == event.event_id)) is None:
         connection.execute(fulfillment_event.insert(), {**values, "received_at": received_at})
