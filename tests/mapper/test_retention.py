@@ -142,3 +142,18 @@ def test_units_stay_while_no_source_can_be_read_and_are_folded_when_one_is_back(
     (tmp_path / "away").rename(path)
     assert day.run() == []
     assert units_kept(day) == [11]
+
+
+def test_a_key_that_is_in_no_list_need_not_say_that_it_contains_what_was_folded(day: ShopDay) -> None:
+    day.settings.update(on_hand_as_of="taken_at", max_vanished_percent=50)
+    day.erp.count("DC01", "SKU-2", 5, as_of=10)
+    day.run(completed(10, published_at="2025-03-04T12:00:00Z"))
+    day.run()
+    assert units_kept(day) == []
+    day.erp.remove(*SKU)
+    assert [cut.quantities for cut in day.run()] == [{SKU: 0}]
+    day.settings.update(on_hand_as_of="column")
+    (cut,) = day.run(completed(11, "SKU-2"))
+    assert cut.quantities == {("DC01", "SKU-2"): 4}
+    day.erp.count(*SKU, 3, as_of=11)
+    assert [cut.quantities for cut in day.run()] == [{SKU: 3}]

@@ -9,13 +9,15 @@ import sqlalchemy as sa
 from mapper_newstore_stock.errors import LostProofError
 from mapper_newstore_stock.ledger.database import has_any
 from mapper_newstore_stock.ledger.past_tables import folded
-from mapper_newstore_stock.ledger.quantities import same_key
-from mapper_newstore_stock.ledger.tables import on_hand
+from mapper_newstore_stock.ledger.quantities import NO_MARK, same_key
+from mapper_newstore_stock.ledger.tables import is_present, on_hand
 from mapper_newstore_stock.ledger.temporary_tables import read_row, unusable_row
 from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, name_keys
 from mapper_newstore_stock.run.on_hand import AS_OF, TAKEN_AT
 
 if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mapper_newstore_stock.ledger.proof import Proof, Proofs
 
 
@@ -43,12 +45,21 @@ def set_rows_below_folded_aside(connection: sa.Connection, name: str, proof: Pro
     return connection.execute(read_row.delete().where(went_back)).rowcount
 
 
-def refuse_rows_below_folded(connection: sa.Connection, proofs: Proofs) -> None:
+def refuse_rows_below_folded(connection: sa.Connection, proofs: Proofs, last: Mapping[str, Proof]) -> None:
     """Refuse rows that no longer contain units the ledger has folded away.
+
+    Args:
+        connection: The ledger's.
+        proofs: How the rows prove what they contain.
+        last: How those of each source did in the last plan.
 
     Raises:
         OnHandError: names the keys.
     """
+    # The last row of a key that the list lacks is the one that contained them, whatever it says of another form of
+    # proof, and nobody could correct it. Only the user's word for all rows may be taken back.
+    words = (proof.contained_through for proof in last.values() if proof.contained_through is not None)
+    speaks = sa.or_(is_present, folded.c.through <= max(words, default=NO_MARK))
     for source, proof in proofs.by_source.items():
         if (said := _contains(proof)) is None:
             continue
@@ -56,8 +67,9 @@ def refuse_rows_below_folded(connection: sa.Connection, proofs: Proofs) -> None:
         if proof.contained_through is not None:
             contains = sa.or_(contains, folded.c.through <= proof.contained_through)
         key = (folded.c.fulfillment_node_id, folded.c.product_id)
+        row = sa.and_(same_key(on_hand.c, folded.c), on_hand.c.source == source, speaks)
         # Asked of each folded key: there may be few, beside millions of rows.
-        went_back = sa.exists().where(same_key(on_hand.c, folded.c), on_hand.c.source == source, ~contains)
+        went_back = sa.exists().where(row, ~contains)
         query = sa.select(*key).where(went_back).order_by(*key)
         if rows := connection.execute(query.limit(NAMED_KEYS)).all():
             raise LostProofError(
