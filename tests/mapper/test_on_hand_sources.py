@@ -342,6 +342,33 @@ def test_rows_prove_no_more_with_the_source_they_are_given_to(shop: TwoSources, 
     assert shop.run(a_completion(11)) == [({DC: 8}, (11, 11))]
 
 
+def test_rows_that_give_no_number_need_not_contain_what_was_folded(shop: TwoSources) -> None:
+    """A source gets another name, and its list cannot be read in that run: nobody knows what its rows prove."""
+    shop.day.settings["ledger_keep_days"] = 0
+    shop.of_wms["on_hand_as_of"] = "taken_at"
+    shop.run(a_completion(10))
+    shop.run()
+    shop.of_wms["name"] = "warehouse"
+    shop.path.rename(shop.path.with_name("away.csv"))
+    shop.erp.count(*STORE, 21, at(1))
+    assert shop.run() == [({STORE: 21}, None)]
+    shop.path.with_name("away.csv").rename(shop.path)
+    assert shop.run() == []
+    shop.wms.count(*DC, 9)
+    assert shop.run() == [({DC: 9}, None)]
+
+
+def test_rows_that_give_no_number_need_not_contain_what_was_pruned(shop: TwoSources) -> None:
+    bookmark = {"replication_key": "logical_timestamp", "replication_key_value": 20, "store_id": "store"}
+    shop.day.bookmark = {**bookmark, "position": 1, "complete": True, "pruned_through": 5}
+    shop.wms.count(*DC, 10, 5)
+    assert shop.run() == [({DC: 10, STORE: 20}, None)]
+    shop.of_erp["name"] = "stores"
+    shop.break_erp()
+    shop.wms.count(*DC, 9, 5)
+    assert shop.run() == [({DC: 9}, None)]
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [

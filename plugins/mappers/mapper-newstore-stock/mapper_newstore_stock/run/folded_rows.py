@@ -18,7 +18,8 @@ from mapper_newstore_stock.run.on_hand import AS_OF, TAKEN_AT
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mapper_newstore_stock.ledger.proof import Proof, Proofs
+    from mapper_newstore_stock.ledger.proof import Proof
+    from mapper_newstore_stock.run.rules import Rules
 
 
 def set_rows_below_folded_aside(connection: sa.Connection, name: str, proof: Proof) -> int:
@@ -45,13 +46,13 @@ def set_rows_below_folded_aside(connection: sa.Connection, name: str, proof: Pro
     return connection.execute(read_row.delete().where(went_back)).rowcount
 
 
-def refuse_rows_below_folded(connection: sa.Connection, proofs: Proofs, last: Mapping[str, Proof]) -> None:
-    """Refuse rows that no longer contain units the ledger has folded away.
+def refuse_rows_below_folded(connection: sa.Connection, rules: Rules, last: Mapping[str, Proof]) -> None:
+    """Refuse rows that give their keys a number, and no longer contain units the ledger has folded away.
 
     Args:
         connection: The ledger's.
-        proofs: How the rows prove what they contain.
-        last: How those of each source did in the last plan.
+        rules: The user's settings.
+        last: How the rows of each source proved what they contain in the last plan.
 
     Raises:
         OnHandError: names the keys.
@@ -60,7 +61,7 @@ def refuse_rows_below_folded(connection: sa.Connection, proofs: Proofs, last: Ma
     # proof, and nobody could correct it. Only the user's word for all rows may be taken back.
     words = (proof.contained_through for proof in last.values() if proof.contained_through is not None)
     speaks = sa.or_(is_present, folded.c.through <= max(words, default=NO_MARK))
-    for source, proof in proofs.by_source.items():
+    for source, proof in rules.proofs_in_use.items():
         if (said := _contains(proof)) is None:
             continue
         name, contains = said

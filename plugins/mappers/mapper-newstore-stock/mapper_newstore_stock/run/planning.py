@@ -96,7 +96,7 @@ class Planner:
         if mark is not None and self._release_up_to(intake, mark, first_number):
             found.fill(first_number, has_referred=intake.has_referred)
             mark = self._mark()
-        refuse_rows_below_folded(self._connection, self._rules.proofs, self._last_proofs)
+        refuse_rows_below_folded(self._connection, self._rules, self._last_proofs)
         say_what_nothing_can_prove(self._connection, self._rules.proofs, self._last_proofs)
         last = _or_none_yet(self._declared())
         note_unclaimed(self._connection, found.covered(), found.barred, last, _or_none_yet(mark))

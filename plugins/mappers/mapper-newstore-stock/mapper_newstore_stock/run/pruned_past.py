@@ -18,7 +18,7 @@ from mapper_newstore_stock.ledger.tables import on_hand, run
 from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, name_keys
 
 if t.TYPE_CHECKING:
-    from mapper_newstore_stock.ledger.proof import Proofs
+    from mapper_newstore_stock.run.rules import Rules
     from mapper_newstore_stock.state import Taken
 
 
@@ -55,8 +55,8 @@ def _note(connection: sa.Connection, through: int, *, some_late: bool) -> None:
     connection.execute(unknown_past.insert().values(through=through, some_late=some_late))
 
 
-def refuse_rows_of_unknown_past(connection: sa.Connection, proofs: Proofs) -> None:
-    """Refuse rows that do not say they contain the units this ledger has never known.
+def refuse_rows_of_unknown_past(connection: sa.Connection, rules: Rules) -> None:
+    """Refuse rows that give their keys a number, and do not say they contain the units this ledger has never known.
 
     Only a row's own logical timestamp, or the user's word for all rows (`contained_through`), can say that it does.
 
@@ -64,9 +64,10 @@ def refuse_rows_of_unknown_past(connection: sa.Connection, proofs: Proofs) -> No
         OnHandError: names the keys.
     """
     unknown = connection.execute(sa.select(unknown_past)).first()
-    if unknown is None or proofs.is_complete:
+    doubtful = {name: proof for name, proof in rules.proofs_in_use.items() if not proof.is_complete}
+    if unknown is None or not doubtful:
         return
-    through, known = unknown.through, proofs.contained_through
+    through, known = unknown.through, rules.proofs.contained_through
     if known is not None and known >= through:
         return
     # A row that says no more than was known when a late one came need not contain it.
@@ -77,8 +78,7 @@ def refuse_rows_of_unknown_past(connection: sa.Connection, proofs: Proofs) -> No
         sa.and_(
             on_hand.c.source == name, sa.or_(as_of.is_(None), as_of < least) if proof.form == "column" else sa.true()
         )
-        for name, proof in proofs.by_source.items()
-        if not proof.is_complete
+        for name, proof in doubtful.items()
     ]
     query = sa.select(*key).where(sa.or_(*says_less)).order_by(*key)
     if rows := connection.execute(query.limit(NAMED_KEYS)).all():

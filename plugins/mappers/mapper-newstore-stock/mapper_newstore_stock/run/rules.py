@@ -8,7 +8,9 @@ import typing as t
 from mapper_newstore_stock.ledger.proof import Proofs
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from mapper_newstore_stock.ledger.proof import Proof
 
 DEFAULT_MAX_CUT_ITEMS = 500_000
 
@@ -46,3 +48,8 @@ class Rules:
     max_held_percent: float | None = None
     lists: Sequence[str] = ()
     claims_ignored: bool = True
+
+    @property
+    def proofs_in_use(self) -> Mapping[str, Proof]:
+        """The proofs of the sources whose rows numbers are computed from, by name."""
+        return {name: proof for name, proof in self.proofs.by_source.items() if name not in self.unusable}

@@ -184,7 +184,7 @@ class StockRun:
         reader = SourceReader(self._ledger, self._sources, cursors, folder, has_referred=has_referred)
         found = reader.read()
         rules = self._rules(found)
-        refuse_rows_of_unknown_past(self._ledger.connection, rules.proofs)
+        refuse_rows_of_unknown_past(self._ledger.connection, rules)
         planner = Planner(self._ledger, self._acknowledged, rules, self._intake.holes)
         with long_step("Planning the cuts"):
             cuts = planner.plan(self._intake, first_number)
