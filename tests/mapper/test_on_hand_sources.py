@@ -342,6 +342,15 @@ def test_rows_prove_no_more_with_the_source_they_are_given_to(shop: TwoSources, 
     assert shop.run(a_completion(11)) == [({DC: 8}, (11, 11))]
 
 
+@pytest.mark.parametrize("order", ["named first", "named last"])
+def test_what_every_number_contains_is_known_beside_a_source_that_was_never_read(shop: TwoSources, order: str) -> None:
+    shop.day.settings["contained_through"] = 100
+    shop.path.unlink()
+    if order == "named last":
+        shop.day.settings["on_hand_sources"].reverse()
+    assert shop.run(a_completion(50, "GONE", node="NYC1")) == [({STORE: 20}, (0, 100))]
+
+
 def test_rows_that_give_no_number_need_not_contain_what_was_folded(shop: TwoSources) -> None:
     """A source gets another name, and its list cannot be read in that run: nobody knows what its rows prove."""
     shop.day.settings["ledger_keep_days"] = 0

@@ -254,10 +254,12 @@ class SourceReader:
         row = source_table.c
         query = sa.select(row.read_run, row.taken_at).where(row.name == source.name, row.read_run.is_not(None))
         kept, last = self._connection.execute(query).first(), self._last_proofs.get(source.name)
+        through = source.inputs.contained_through
         if kept is None or last is None:
             if source.name:
                 logger.warning("%s has never been read, its keys are held: %s", source.name, error)
-                return SourceRead(proof=Proof(), is_live=False, error=error, is_too_old=True)
+                proof = Proof(contained_through=through)
+                return SourceRead(proof=proof, is_live=False, error=error, is_too_old=True)
             raise error
         too_old = source.is_too_old(kept.taken_at, now_ms)
         minutes = (now_ms - kept.taken_at) // 60_000
@@ -269,7 +271,6 @@ class SourceReader:
             minutes,
             "may not be used any more, and its keys are held" if too_old else "stand",
         )
-        through = source.inputs.contained_through
         known_run = kept.read_run if last.form == "current" else None
         proof = msgspec.structs.replace(last, contained_through=through, known_run=known_run)
         return SourceRead(proof=proof, is_live=False, taken_at=kept.taken_at, error=error, is_too_old=too_old)
