@@ -9,6 +9,7 @@ import pytest
 
 from tests.mapper.shop_day import ShopDay
 from tests.mapper.sql_erp import NOON, SHOES, SKU, SqlErp, a_completion, a_day, at, booked_by
+from tests.shop.erp import Erp
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,3 +134,75 @@ def test_a_row_of_a_dated_list_is_as_old_as_that_list(tmp_path: Path, database_u
     day.erp.count(*SKU, 8)
     os.utime(day.erp.path, (NOON.timestamp() + 7200,) * 2)
     assert day.run() == []
+
+
+def date(*lists: Erp, minutes: float) -> None:
+    """Let lists have been written so many minutes from noon."""
+    for erp in lists:
+        os.utime(erp.path, (NOON.timestamp() + minutes * 60,) * 2)
+
+
+@pytest.mark.parametrize("when", ["vanishes", "cannot be used", "had vanished before"])
+def test_a_row_that_was_read_in_another_form_is_not_as_young_as_a_dated_list(
+    tmp_path: Path, database_url: str, when: str
+) -> None:
+    day = ShopDay(tmp_path, ledger_url=database_url, vanished_rows="keep", max_vanished_percent=50)
+    for key in (SKU, SHOES):
+        day.erp.count(*key, 9)
+    day.run()
+    day.erp.count(*SKU, "many") if when == "cannot be used" else day.erp.remove(*SKU)
+    if when == "had vanished before":
+        assert day.run() == []
+    day.settings["on_hand_as_of"] = "taken_at"
+    date(day.erp, minutes=60)
+    (cut,) = day.run(a_completion(13), a_completion(14, "SHOES"))
+    assert cut.quantities == {SKU: 8, SHOES: 9}
+    day.erp.count(*SKU, 8)
+    date(day.erp, minutes=120)
+    assert day.run() == []
+
+
+@pytest.mark.parametrize("its_source", ["takes over another's nodes", "was left out for a while"])
+def test_a_row_of_a_dated_list_stays_as_old_as_that_list_when(
+    tmp_path: Path, database_url: str, its_source: str
+) -> None:
+    wms, stores = Erp(tmp_path / "wms.csv"), Erp(tmp_path / "stores.csv")
+    wms.count(*SKU, 9)
+    wms.count(*SHOES, 9)
+    stores.count("NYC1", "SKU-1", 9)
+    date(wms, stores, minutes=0)
+    dated = {"on_hand_as_of": "taken_at", "max_on_hand_age_minutes": 10**7}
+    of_wms = {"name": "wms", "nodes": ["DC*"], "on_hand_url": str(wms.path), **dated}
+    of_stores = {"name": "stores", "nodes": ["NYC*"], "on_hand_url": str(stores.path), **dated}
+    day = ShopDay(tmp_path, ledger_url=database_url, on_hand_sources=[of_wms, of_stores])
+    day.run()
+    wms.count(*SKU, "many")
+    if its_source == "was left out for a while":
+        day.settings["on_hand_sources"] = [of_stores]
+        assert day.run() == []
+        day.settings["on_hand_sources"] = [of_wms, of_stores]
+    else:
+        wms.count("NYC1", "SKU-1", 9)
+        day.settings["on_hand_sources"] = [{**of_wms, "nodes": ["*"]}]
+    date(wms, minutes=60)
+    # One unit left the shelf after the number was taken, the other one before.
+    (cut,) = day.run(a_completion(13), a_completion(14, published_at=at(-10)))
+    assert cut.quantities == {SKU: 8}
+
+
+def test_a_row_that_the_last_dated_list_lacked_is_given_away_without_its_time(
+    tmp_path: Path, database_url: str
+) -> None:
+    day = ShopDay(tmp_path, ledger_url=database_url, vanished_rows="keep", max_vanished_percent=50)
+    for key in (SKU, SHOES):
+        day.erp.count(*key, 9)
+    day.run()
+    day.erp.remove(*SKU)
+    day.settings["on_hand_as_of"] = "taken_at"
+    date(day.erp, minutes=60)
+    day.run()
+    del day.settings["on_hand_url"]
+    source = {"name": "wms", "nodes": ["*"], "max_on_hand_age_minutes": 10**7, **day.erp.settings}
+    day.settings["on_hand_sources"] = [source]
+    (cut,) = day.run(a_completion(13))
+    assert cut.quantities == {SKU: 8}

@@ -74,10 +74,11 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     def proven_before(self) -> sa.ColumnElement[int]:
         """Return before which publication an `on_hand` row contains all, epoch milliseconds (form `taken_at`).
 
-        Not at it: within one millisecond nobody knows whether the unit left first or the number was taken.
+        Not at it: within one millisecond nobody knows whether the unit left first or the number was taken. A row that
+        the list lacks was not taken with it, and proves nothing unless it says itself when it was.
         """
-        taken_at = sa.func.coalesce(on_hand.c.taken_at, sa.literal(self.taken_at, sa.BigInteger))
-        return taken_at - self.skew_ms
+        own, of_list = on_hand.c.taken_at, sa.literal(self.taken_at, sa.BigInteger)
+        return sa.case((own.is_not(None), own), (is_absent, 0), else_=of_list) - self.skew_ms
 
     def newly_taken(self, last: Proof | None) -> tuple[int, int] | None:
         """Return the publications (epoch milliseconds, both ends included) a list proves and the last one did not.

@@ -12,7 +12,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.ledger.proof import last_proofs
-from mapper_newstore_stock.ledger.tables import on_hand
+from mapper_newstore_stock.ledger.tables import is_present, on_hand
 from mapper_newstore_stock.ledger.tables import source as source_table
 from mapper_newstore_stock.run.globs import at_nodes
 
@@ -55,8 +55,9 @@ def give_rows(connection: sa.Connection, gone: Sequence[str], sources: Sources, 
 def _give(connection: sa.Connection, name: str, to: Source, run: int) -> bool:
     """Give a source's rows to another, as far as it owns their nodes; return whether there are any."""
     proof = last_proofs(connection).get(name)
-    # What does not say when it was taken was not taken with the next list.
-    taken_at = sa.func.coalesce(on_hand.c.taken_at, (proof and proof.taken_at) or 0)
+    # What does not say when it was taken was not taken with the next list, nor with the last one if that lacked it.
+    of_list = sa.case((is_present, (proof and proof.taken_at) or 0), else_=0)
+    taken_at = sa.func.coalesce(on_hand.c.taken_at, of_list)
     given = on_hand.update().where(on_hand.c.source == name, *at_nodes(on_hand.c, to.nodes))
     count = connection.execute(given.values(source=to.name, changed_run=run, taken_at=taken_at)).rowcount
     if count:

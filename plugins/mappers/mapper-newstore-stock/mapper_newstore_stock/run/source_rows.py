@@ -210,7 +210,7 @@ class SourceReader:
     def _last_read(self, source: Source) -> LastRead | None:
         query = sa.select(source_table.c.read_run).where(source_table.c.name == source.name)
         run, proof = self._connection.scalar(query), self._last_proofs.get(source.name)
-        return None if run is None or proof is None else LastRead(proof, run)
+        return None if proof is None else LastRead(proof, run)
 
     def _last_reading(self, source: Source) -> LastReading | None:
         """Return what is known of earlier readings of a source; None: it is always read whole."""

@@ -26,11 +26,11 @@ class LastRead(t.NamedTuple):
 
     Attributes:
         proof: How its rows proved what they contained.
-        run: The run that read them.
+        run: The run that read them; None: since then it has got rows of another source, or was out of the settings.
     """
 
     proof: Proof
-    run: int
+    run: int | None
 
 
 def keep_what_rows_prove(connection: sa.Connection, last: LastRead | None, leaving: sa.ColumnElement[bool]) -> None:
@@ -46,6 +46,9 @@ def keep_what_rows_prove(connection: sa.Connection, last: LastRead | None, leavi
     if (taken_at := last.proof.taken_at) is not None:
         undated = sa.and_(leaving, on_hand.c.taken_at.is_(None))
         connection.execute(on_hand.update().where(undated).values(taken_at=taken_at))
+    if last.run is None:
+        # Rows of another form may be among them. Those say when they were taken, if that proves anything.
+        return
     proof = last.proof
     if proof.form == "current" and proof.known_run is None:
         proof = msgspec.structs.replace(proof, known_run=last.run)
