@@ -10,11 +10,10 @@ import pytest
 from tap_newstore_fulfillment.errors import StoreUnavailableError
 from tap_newstore_fulfillment.landing.store import LandingStore
 from tap_newstore_fulfillment.landing.tables import landing_store
-from tap_newstore_fulfillment.landing.tenancy import put_back
 
 from tests.faults.test_receiving import is_waiting_for_the_lock
 from tests.shop.process import wait_until
-from tests.tap.tenants import event, released, set_aside
+from tests.tap.tenants import event, set_aside
 from tests.tap.test_loop_adds import by_thread, kept, open_for_loop, outcomes
 
 if t.TYPE_CHECKING:
@@ -93,14 +92,3 @@ def test_a_tenant_that_is_set_while_a_writer_waits_for_its_turn_is_heeded(
             connection.execute(landing_store.update().values(tenant="other"))
         assert waiting.result() == 0
         assert [at for at, _ in kept(url)] == [1]
-
-
-def test_another_tenants_event_that_an_earlier_version_left_behind_is_taken_out_at_the_next_start(
-    store: LandingStore, database_url: str
-) -> None:
-    store.add([event(2), event(3, None)])
-    with store.transaction() as connection:
-        put_back(connection, event(900, "other"), 0)
-    with contextlib.closing(LandingStore(database_url, tenant="demo")) as healed:
-        assert released(healed) == [1, 2, 3]
-        assert len(set_aside(healed)) == 1

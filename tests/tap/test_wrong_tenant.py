@@ -127,25 +127,15 @@ def test_a_command_never_makes_a_store_another_tenants(
     assert (released(store), len(set_aside(store))) == ([10, 12], 1)
 
 
-def empty(store: LandingStore, by: str) -> None:
-    """Empty all bodies in quarantine that may go."""
-    if by == "size":
-        refuse_much(store)
-    else:
-        store.quarantine.prune(0)
-
-
-@pytest.mark.parametrize("by", ["size", "age"])
 def test_what_came_under_a_wrong_tenant_and_was_emptied_is_a_hole_once_the_tenant_is_right(
-    database_url: str, caplog: pytest.LogCaptureFixture, by: str
+    database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     mistyped = functools.partial(LandingStore, database_url, tenant="mistyped", quarantine_max_mb=1)
     demo = functools.partial(LandingStore, database_url, tenant="demo")
     with contextlib.closing(mistyped()) as wrong:
         wrong.add([event(10), event(11), event(12, "third")], 0)
-        empty(wrong, by)
-        # An old one waits for nobody.
-        assert len(set_aside(wrong)) == (3 if by == "size" else 0)
+        refuse_much(wrong)
+        assert len(set_aside(wrong)) == 3
         assert wrong.quarantine.holes().pairs == []
     with contextlib.closing(demo()) as right:
         assert right.quarantine.holes().pairs == [[10, 11]]
@@ -158,11 +148,10 @@ def test_what_came_under_a_wrong_tenant_and_was_emptied_is_a_hole_once_the_tenan
         assert (released(right), right.quarantine.holes().pairs) == ([10], [[11, 11]])
 
 
-@pytest.mark.parametrize("by", ["size", "age"])
-def test_of_what_was_emptied_and_comes_again_under_a_wrong_tenant_the_body_is_kept(database_url: str, by: str) -> None:
+def test_of_what_was_emptied_and_comes_again_under_a_wrong_tenant_the_body_is_kept(database_url: str) -> None:
     with contextlib.closing(LandingStore(database_url, tenant="mistyped", quarantine_max_mb=1)) as wrong:
         wrong.add([event(10)], 0)
-        empty(wrong, by)
+        refuse_much(wrong)
         wrong.add([event(10)], 0)
         assert len(set_aside(wrong)) == 1
     with contextlib.closing(LandingStore(database_url, tenant="demo")) as right:

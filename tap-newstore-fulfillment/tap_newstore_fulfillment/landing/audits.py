@@ -23,7 +23,6 @@ from tap_newstore_fulfillment.landing.releases import Arrival
 from tap_newstore_fulfillment.landing.tables import (
     ANOTHER_TENANT,
     DISCARDED,
-    OUTLIVED,
     TAKEN_OUT,
     audit,
     audited_event,
@@ -164,7 +163,7 @@ class Audits:
         """
         stored, entry = fulfillment_event.c.event_id, quarantine.c
         ids = [event.event_id for event in events]
-        aside = entry.event_id.in_(ids), entry.kind.not_in((ANOTHER_TENANT, OUTLIVED, DISCARDED)), ~is_missing()
+        aside = entry.event_id.in_(ids), entry.kind.not_in((ANOTHER_TENANT, DISCARDED)), ~is_missing()
         rows = sa.union(sa.select(stored).where(stored.in_(ids)), sa.select(entry.event_id).where(*aside))
         return set(connection.scalars(rows))
 

@@ -11,7 +11,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, OUTLIVED, REFUSED, quarantine, timestamp_of
+from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, REFUSED, quarantine, timestamp_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def is_whole() -> sa.ColumnElement[bool]:
 def is_emptied() -> sa.ColumnElement[bool]:
     """Return the condition that an entry is another tenant's event that is nowhere any more."""
     entry = quarantine.c
-    return sa.and_(entry.kind.in_((ANOTHER_TENANT, OUTLIVED)), entry.holes.is_(None), ~is_whole())
+    return sa.and_(entry.kind == ANOTHER_TENANT, entry.holes.is_(None), ~is_whole())
 
 
 def make_holes(connection: sa.Connection, ours: str, unreadable: Sequence[int] = ()) -> int:

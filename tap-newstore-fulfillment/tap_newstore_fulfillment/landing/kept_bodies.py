@@ -6,8 +6,6 @@ import sqlalchemy as sa
 
 from tap_newstore_fulfillment.landing.tables import (
     ANOTHER_TENANT,
-    NO_HOLES,
-    OUTLIVED,
     REFUSED,
     TAKEN_OUT,
     fulfillment_event,
@@ -38,11 +36,8 @@ def prune(connection: sa.Connection, received_by: int) -> int:
     is_old = entry.received_at <= received_by
     is_seen = sa.and_(entry.holes.is_(None), entry.looked_at.is_not(None))
     is_done = sa.and_(entry.kind == REFUSED, sa.or_(is_seen, ~is_open()))
-    done = sa.or_(sa.and_(entry.kind == ANOTHER_TENANT, entry.holes == NO_HOLES), is_done)
+    done = sa.or_(sa.and_(entry.kind == ANOTHER_TENANT, ~_is_nowhere_else()), is_done)
     dropped = connection.execute(quarantine.delete().where(is_old, done)).rowcount
-    # What is left says whose it was, and its logical timestamp: it may yet be ours.
-    others = sa.and_(is_old, entry.kind == ANOTHER_TENANT, ~_is_nowhere_else())
-    dropped += connection.execute(quarantine.update().where(others).values(body=b"", kind=OUTLIVED)).rowcount
     old = sa.and_(is_old, entry.kind == REFUSED, sa.func.length(entry.body) > 0)
     return dropped + connection.execute(quarantine.update().where(old).values(body=b"")).rowcount
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import typing as t
 
-import msgspec
 import sqlalchemy as sa
 
 from tap_newstore_fulfillment.errors import EventRejectedError, OtherEntityError
@@ -51,34 +49,6 @@ def sweep(connection: sa.Connection, ours: str | None, *where: sa.ColumnElement[
         last = rows[-1].position
     if moved:
         logger.warning(MOVED, moved)
-
-
-def holds_others(connection: sa.Connection, ours: str) -> bool:
-    """Return whether an event of another tenant is kept among those `is_in_doubt` names."""
-    bodies = sa.select(fulfillment_event.c.body).where(is_in_doubt(ours))
-    with connection.execute(bodies, execution_options={"yield_per": 100}) as rows:
-        return any(_is_others(row.body, ours) for row in rows)
-
-
-def is_in_doubt(ours: str) -> sa.ColumnElement[bool]:
-    """Return the condition that an event may be another tenant's, although the store is ours.
-
-    The database looks at the text alone, and only at events that not every reader has confirmed, so that a start takes
-    no longer for it: a run never gets past another tenant's event, which then stays among those.
-    """
-    event = fulfillment_event.c
-    named = msgspec.json.encode(ours).decode()
-    as_written = f'"tenant":{named}', f'"tenant": {named}'
-    lacks = [sa.func.replace(event.body, text, "") == event.body for text in as_written]
-    names_one = sa.func.replace(event.body, '"tenant"', "") != event.body
-    is_unconfirmed = sa.case((is_confirmed(), 0), else_=1) == 1
-    return sa.and_(event.body.is_not(None), is_unconfirmed, names_one, *lacks)
-
-
-def _is_others(body: str, ours: str) -> bool:
-    with contextlib.suppress(EventRejectedError, OtherEntityError):
-        return check_event(body.encode("utf-8", "surrogatepass")).tenant not in (None, ours)
-    return False
 
 
 def _judge(connection: sa.Connection, ours: str | None, kept: sa.Row[t.Any]) -> bool:

@@ -15,10 +15,8 @@ TAKEN_OUT = -(2**63)
 #: discarded.
 REFUSED, ANOTHER_TENANT, FAR_AHEAD, ACCEPTED = "refused", "another tenant", "far ahead", "accepted"
 DISCARDED = "discarded"
-#: An event of another tenant whose body was pruned for its age.
-OUTLIVED = "another tenant, pruned"
 #: What no longer waits for anybody. The row stays, without its body, so that what comes again is known.
-DEALT_WITH = ACCEPTED, DISCARDED, OUTLIVED
+DEALT_WITH = ACCEPTED, DISCARDED
 
 #: The holes of an event that was taken out after every pipeline had confirmed it: without it nothing is missing.
 NO_HOLES = "[]"

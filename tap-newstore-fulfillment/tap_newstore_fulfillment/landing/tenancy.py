@@ -18,7 +18,7 @@ from tap_newstore_fulfillment.landing.emptied import (
     other_tenant,
 )
 from tap_newstore_fulfillment.landing.quarantine import set_aside_row
-from tap_newstore_fulfillment.landing.sweep import holds_others, is_in_doubt, sweep
+from tap_newstore_fulfillment.landing.sweep import sweep
 from tap_newstore_fulfillment.landing.tables import (
     ANOTHER_TENANT,
     DISCARDED,
@@ -63,14 +63,11 @@ class Tenancy:
         self._named: set[str | None] = set()
         with database.reading() as connection:
             self.known = _stored(connection)
-            is_in_order = not setting or (setting == self.known and not holds_others(connection, setting))
-        if setting and not is_in_order:
+        if setting and setting != self.known:
             with database.writing() as connection:
                 # Another process may have set it meanwhile.
                 self.known = _stored(connection)
-                if setting == self.known:
-                    sweep(connection, setting, is_in_doubt(setting))
-                else:
+                if setting != self.known:
                     self._change(connection, setting)
 
     def has_others(self, events: Events) -> bool:
