@@ -92,7 +92,7 @@ def _read_export_files(settings: Mapping[str, t.Any], now: int) -> None:
         _make_directory(own)
     store = open_store(settings)
     try:
-        read_files = ReadFiles(store, prefix.address)
+        read_files = ReadFiles(store, prefix.address, prefix.shown)
         Ingestion(prefix, store, read_files, RejectFile(reject_path(settings))).run(now)
     finally:
         store.close()

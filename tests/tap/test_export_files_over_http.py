@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import time
 import typing as t
 
@@ -10,13 +12,16 @@ from fsspec.implementations.http import HTTPFileSystem
 from tap_newstore_fulfillment.errors import ExportFilesError
 from tap_newstore_fulfillment.export_files import web_files
 from tap_newstore_fulfillment.export_files.prefix import ExportPrefix
+from tap_newstore_fulfillment.export_files.refused_lines import shown_path
 
+from tests.shop.plugin import run_plugin
 from tests.shop.scripted_http import ScriptedHttp, answer
 from tests.tap.events import an_event
-from tests.tap.export_files import an_export
+from tests.tap.export_files import ExportTap, an_export
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 NAME = "1700000000000-data-a.export"
 PAGE, FILE = "/demo", f"/demo/{NAME}"
@@ -99,3 +104,90 @@ def test_a_page_with_links_is_not_longer_than_one_may_be(server: ScriptedHttp, m
     monkeypatch.setattr(web_files, "LONGEST_ANSWER", 1_000)
     server.answers[PAGE] = answer(200, b" " * 2_000, Content_Type="text/html")
     assert "more than 1000 bytes" in refusal(server)
+
+
+BAD = an_export(an_event(10), an_event(11, items=5), an_event(12))
+
+
+def of(server: ScriptedHttp, password: str) -> str:
+    return f"http://shop:{password}@{server.url.removeprefix('http://')}{PAGE}"
+
+
+def forget_what_was_read(directory: Path) -> None:
+    """Have all files read again: a page with links does not say that one has changed."""
+    with contextlib.closing(sqlite3.connect(directory / "landing.db")) as connection:
+        connection.execute("DELETE FROM export_file")
+        connection.commit()
+
+
+def stored(directory: Path, *columns: str) -> list[tuple[t.Any, ...]]:
+    found = []
+    with contextlib.closing(sqlite3.connect(directory / "landing.db")) as connection:
+        for column in columns:
+            table, _, name = column.partition(".")
+            found += connection.execute(f"SELECT {name} FROM {table} ORDER BY 1").fetchall()
+    return found
+
+
+def test_no_password_is_kept_and_another_one_changes_nothing(tmp_path: Path, server: ScriptedHttp) -> None:
+    server.answers[FILE] = answer(200, BAD, Accept_Ranges="bytes")
+    tap = ExportTap(tmp_path, of(server, "hunter2"))
+    tap.run()
+    assert b"hunter2" not in (tmp_path / "landing.db").read_bytes()
+    assert stored(tmp_path, "quarantine.path", "export_file.prefix") == [
+        (f"{server.url}{PAGE}/{NAME}",),
+        (f"{server.url}{PAGE}",),
+    ]
+    tap.settings["export_files_url"] = of(server, "hunter3")
+    assert ", 0 read," in tap.run().log
+    forget_what_was_read(tmp_path)
+    assert ", 1 read," in tap.run().log
+    assert stored(tmp_path, "quarantine.line") == [(2,)]
+
+
+@pytest.mark.parametrize("secret", ["hunter2", "hunter1"])
+def test_what_an_earlier_version_kept_with_a_password_is_not_shown_and_forgotten_when_its_file_is_read(
+    tmp_path: Path, server: ScriptedHttp, secret: str
+) -> None:
+    server.answers[FILE] = answer(200, BAD, Accept_Ranges="bytes")
+    tap = ExportTap(tmp_path, of(server, "hunter2"))
+    tap.run()
+    with contextlib.closing(sqlite3.connect(tmp_path / "landing.db")) as connection:
+        old = of(server, secret)
+        connection.execute("UPDATE quarantine SET path = ?", [f"{old}/{NAME}"])
+        connection.execute("UPDATE export_file SET prefix = ?", [old])
+        connection.commit()
+    settings = {"landing_url": tap.settings["landing_url"]}
+    listed = run_plugin("newstore-event-receiver", tmp_path, settings, "quarantine", "list", "--format=json")
+    assert f'"{server.url}{PAGE}/{NAME}, line 2"' in listed.output
+    look = run_plugin("newstore-event-receiver", tmp_path, settings, "quarantine", "show", "1")
+    assert secret not in listed.output + listed.log + look.log
+    assert ", 0 read," in tap.run().log
+    assert stored(tmp_path, "quarantine.path") == [(f"{server.url}{PAGE}/{NAME}",)]
+    server.answers[FILE] = answer(200, an_export(an_event(10), an_event(11)), Accept_Ranges="bytes")
+    forget_what_was_read(tmp_path)
+    assert ", 1 read," in tap.run().log
+    assert stored(tmp_path, "quarantine.path") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("http://h/x?sig=geheim/demo/1-data-a.export", "http://h/x/1-data-a.export"),
+        ("http://u:geheim@h/x/demo/1-data-a.export", "http://h/x/demo/1-data-a.export"),
+        ("http://u:geh?eim@h/x/1-data-a.export", "http://…/1-data-a.export"),
+        ("http://h/x?sig=geheim", "http://h/x"),
+        ("http://h/x?sig=a/geheim?b=1", "http://h/x"),
+        ("s3://bucket/x/1-data-a.export", "s3://bucket/x/1-data-a.export"),
+        ("file:///srv/a#b/c@d/1-data-a.export", "file:///srv/a#b/c@d/1-data-a.export"),
+        ("/events", "/events"),
+    ],
+)
+def test_a_path_is_shown_without_secrets(path: str, shown: str) -> None:
+    assert shown_path(path) == shown
+
+
+def test_a_local_directory_is_shown_as_it_is_called(tmp_path: Path) -> None:
+    directory = tmp_path / "a#b" / "c@d"
+    directory.mkdir(parents=True)
+    assert ExportPrefix(str(directory)).shown == f"file://{directory}"

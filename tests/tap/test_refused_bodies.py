@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from tap_newstore_fulfillment.errors import StoreRefusedError
 from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.holes import MOST_HOLES
+from tap_newstore_fulfillment.landing.quarantine import new_row
 from tap_newstore_fulfillment.landing.release import Bookmark
 from tap_newstore_fulfillment.landing.store import LandingStore
 
@@ -326,6 +327,26 @@ def test_a_file_that_cannot_be_unpacked_is_a_warning_of_every_run(tmp_path: Path
     (exports.path / "demo" / "2-data-b.export").write_bytes(b"\x1f\x8b nothing that can be unpacked")
     for _ in range(2):
         assert "1 refused bodies since" in tap.run().log
+
+
+def test_only_earlier_lines_of_a_file_are_dropped_under_the_name_it_has_now(store: LandingStore) -> None:
+    def lines(path: str, *numbers: int) -> None:
+        store.quarantine.add_rows(
+            [new_row(refused(at), path=path, line=at, reason="", received_at=0) for at in numbers]
+        )
+
+    lines("old/a", 1, 2)
+    lines("b", 3)
+    store.quarantine.remove(2)
+    refuse(store, refused(4))
+    earlier = store.quarantine.rename_lines({"old/a": "a"})
+    assert (earlier.last, sorted(earlier.paths)) == (4, ["a", "b"])
+    lines("a", 5)
+    with store.transaction() as connection:
+        store.quarantine.forget_lines(connection, ["a"], earlier.last)
+    assert [(entry.path, entry.line) for entry in store.quarantine.list()] == [("b", 3), ("/events", None), ("a", 5)]
+    lines("a", 2)
+    assert store.quarantine.count() == 3
 
 
 def test_a_broken_gzip_that_was_discarded_silences_no_other(tmp_path: Path) -> None:

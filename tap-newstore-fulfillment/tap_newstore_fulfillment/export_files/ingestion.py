@@ -112,7 +112,7 @@ class Ingestion:
         Raises:
             TapError: a file could not be read, or the store not be written; the next run goes on from here.
         """
-        self._refused = RefusedLines(self._store, self._prefix.address, self._rejects, listed_at)
+        self._refused = RefusedLines(self._store, self._prefix, self._rejects, listed_at)
         begun = self._clock()
         with contextlib.closing(Listing(self._prefix.files())) as listing:
             newest = listing.newest

@@ -88,7 +88,8 @@ class ExportPrefix:
         self._root = root.rstrip("/")
         self._first = first
         self.address = str(self._filesystem.unstrip_protocol(self._root))
-        self.shown = masked(self.address)
+        # A directory here has no secret in its name, and `@ ? #` may be part of it.
+        self.shown = self.address if isinstance(self._filesystem, LocalFileSystem) else masked(self.address)
 
     def files(self) -> Iterator[ExportFile]:
         """Yield all export files, in any order.

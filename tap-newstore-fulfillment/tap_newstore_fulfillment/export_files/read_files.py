@@ -11,6 +11,7 @@ import typing as t
 import sqlalchemy as sa
 
 from tap_newstore_fulfillment.landing.tables import export_file
+from tap_newstore_fulfillment.masking import masked
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,13 +29,16 @@ class ReadFiles:
     Args:
         store: Where their events are.
         prefix: The prefix's address.
+        shown: It without secrets, as which it is noted; None: it has none.
     """
 
-    def __init__(self, store: LandingStore, prefix: str) -> None:
+    def __init__(self, store: LandingStore, prefix: str, shown: str | None = None) -> None:
         self._store = store
-        self._prefix = prefix
+        self._prefix = shown or prefix
         with store.transaction() as connection:
             export_file.create(connection, checkfirst=True)
+            if self._prefix != prefix:
+                self._hide_secrets(connection)
 
     def compare(self, listing: Listing) -> None:
         """Take out of a listing what has been read; forget what is not listed any more.
@@ -67,6 +71,16 @@ class ReadFiles:
                 self._delete(connection, [file.name for file in files])
                 connection.execute(export_file.insert(), rows)
                 forget(connection, files)
+
+    def _hide_secrets(self, connection: sa.Connection) -> None:
+        """Give the notes of earlier versions, which kept the whole address, or that of another password, this name."""
+        file, others = export_file.c, sa.select(export_file.c.prefix).distinct()
+        for other in connection.scalars(others.where(file.prefix != self._prefix)).all():
+            if masked(other) == self._prefix:
+                known = sa.select(file.name).where(file.prefix == self._prefix)
+                of_it = file.prefix == other
+                connection.execute(export_file.delete().where(of_it, file.name.in_(known)))
+                connection.execute(export_file.update().where(of_it).values(prefix=self._prefix))
 
     def _delete(self, connection: sa.Connection, names: Sequence[str]) -> None:
         if names:

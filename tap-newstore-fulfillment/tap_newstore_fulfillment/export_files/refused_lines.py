@@ -9,18 +9,33 @@ from __future__ import annotations
 import typing as t
 
 from tap_newstore_fulfillment.landing.quarantine import KEPT_OF_A_LONG_BODY, LONGEST_BODY, new_row
+from tap_newstore_fulfillment.masking import masked
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import sqlalchemy as sa
 
-    from tap_newstore_fulfillment.export_files.prefix import ExportFile
+    from tap_newstore_fulfillment.export_files.prefix import ExportFile, ExportPrefix
     from tap_newstore_fulfillment.export_files.reject_file import RejectFile
     from tap_newstore_fulfillment.landing.store import LandingStore
 
 MOST_WAITING = 500
+#: How the address of a directory on this host begins.
+LOCAL = "file://"
 MOST_BYTES_WAITING = 16 * 2**20
+
+
+def shown_path(path: str) -> str:
+    """Return the path of an entry of the quarantine without what may be a secret.
+
+    Earlier versions kept the whole address of an export file: user and password, or a query with a signature, behind
+    which its name stands.
+    """
+    if path.startswith((LOCAL, "/")):
+        return path
+    shown, name = masked(path), path.rpartition("/")[2]
+    return shown if shown.endswith(f"/{name}") or masked(name) != name else f"{shown}/{name}"
 
 
 class RefusedLines:
@@ -28,20 +43,22 @@ class RefusedLines:
 
     Args:
         store: Whose quarantine takes them.
-        address: The prefix's address.
+        prefix: Where the files are. The path of an entry is as it may be shown.
         rejects: The reject file.
         received_at: Epoch milliseconds of the pass.
     """
 
-    def __init__(self, store: LandingStore, address: str, rejects: RejectFile, received_at: int) -> None:
+    def __init__(self, store: LandingStore, prefix: ExportPrefix, rejects: RejectFile, received_at: int) -> None:
         self._quarantine = store.quarantine
-        self._address = address
+        self._prefix = prefix
         self._rejects = rejects
         self._received_at = received_at
         self._rows: list[dict[str, t.Any]] = []
         self._bytes = 0
         # Also of files that were never noted as read: a tap that was killed may have left their lines behind.
         self._earlier = self._quarantine.lines()
+        if hidden := dict(self._hidden()):
+            self._earlier = self._quarantine.rename_lines(hidden)
 
     def forget(self, connection: sa.Connection, files: Iterable[ExportFile]) -> None:
         """Drop what earlier passes left of files that this one has read to their ends; the caller commits."""
@@ -73,4 +90,12 @@ class RefusedLines:
             self._rows, self._bytes = [], 0
 
     def _path(self, file: str) -> str:
-        return f"{self._address}/{file}"
+        return f"{self._prefix.shown}/{file}"
+
+    def _hidden(self) -> Iterator[tuple[str, str]]:
+        """Yield the paths of earlier versions that hold secrets, such as those of then, and what they are now."""
+        for path in self._earlier.paths:
+            is_known = path.startswith(f"{self._prefix.address}/")
+            now = self._path(path[len(self._prefix.address) + 1 :]) if is_known else shown_path(path)
+            if not path.startswith(self._path("")) and now.startswith(self._path("")):
+                yield path, now

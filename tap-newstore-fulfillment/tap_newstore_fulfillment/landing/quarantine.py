@@ -19,7 +19,7 @@ from tap_newstore_fulfillment.landing.open_bodies import Holes, OpenBodies, hole
 from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, DEALT_WITH, DISCARDED, REFUSED, quarantine
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tap_newstore_fulfillment.events import FulfillmentEvent
     from tap_newstore_fulfillment.landing.database import LandingDatabase
@@ -123,6 +123,14 @@ class Quarantine:
             last = connection.scalar(sa.select(sa.func.max(entry.id))) or 0
             paths = connection.scalars(sa.select(entry.path).where(_are_lines(), entry.id <= last).distinct())
             return KeptLines(last, frozenset(paths))
+
+    def rename_lines(self, paths: Mapping[str, str]) -> KeptLines:
+        """Give the refused lines of export files other paths; return which have refused lines then."""
+        renamed = quarantine.update().where(_are_lines(), quarantine.c.path == sa.bindparam("of"))
+        with self._database.writing() as connection:
+            rows = [{"of": path, "to": new} for path, new in paths.items()]
+            connection.execute(renamed.values(path=sa.bindparam("to")), rows)
+        return self.lines()
 
     def forget_lines(self, connection: sa.Connection, paths: Sequence[str], last: int) -> None:
         """Drop the refused lines of export files that have been read again; the caller commits.

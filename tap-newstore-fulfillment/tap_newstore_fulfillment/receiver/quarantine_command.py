@@ -10,6 +10,7 @@ import click
 
 from tap_newstore_fulfillment.errors import EventRejectedError, NotKnownError, OtherEntityError
 from tap_newstore_fulfillment.events import check_event
+from tap_newstore_fulfillment.export_files.refused_lines import shown_path
 from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, FAR_AHEAD
 from tap_newstore_fulfillment.receiver.configuration import config_option
 from tap_newstore_fulfillment.receiver.numbers import IN_A_STORE
@@ -176,4 +177,4 @@ def _shown(entry: Entry) -> dict[str, t.Any]:
 
 
 def _place(entry: Entry) -> str:
-    return f"{entry.path}, line {entry.line}" if entry.line else entry.path
+    return f"{shown_path(entry.path)}, line {entry.line}" if entry.line else entry.path
