@@ -342,6 +342,32 @@ def test_rows_prove_no_more_with_the_source_they_are_given_to(shop: TwoSources, 
     assert shop.run(a_completion(11)) == [({DC: 8}, (11, 11))]
 
 
+@pytest.mark.parametrize("its_new_list", ["is away", "has it", "lacks it"])
+def test_a_node_moves_from_one_source_to_another(
+    shop: TwoSources, caplog: pytest.LogCaptureFixture, its_new_list: str
+) -> None:
+    """No key of it has vanished because the list of its old owner has it no more."""
+    shop.of_wms["nodes"] = ["DC*", "LON1"]
+    shop.of_erp["nodes"] = ["NYC*"]
+    shop.wms.count("LON1", "SKU-1", 7)
+    assert shop.run(a_completion(11, node="LON1")) == [({DC: 10, STORE: 20, ("LON1", "SKU-1"): 6}, (11, 11))]
+    shop.of_wms["nodes"] = ["DC*"]
+    shop.of_erp["nodes"] = ["NYC*", "LON1"]
+    shop.wms.remove("LON1", "SKU-1")
+    if its_new_list == "is away":
+        shop.break_erp()
+        shop.wms.count(*DC, 12)
+        assert shop.run() == [({DC: 12}, None)]
+        shop.mend_erp()
+    if its_new_list == "lacks it":
+        assert shop.run() == [({("LON1", "SKU-1"): 0}, None)]
+        assert "the on-hand list of erp no longer has 1 keys: LON1/SKU-1" in caplog.text
+    shop.erp.count("LON1", "SKU-1", 6, at(1))
+    assert shop.run() == ([({("LON1", "SKU-1"): 6}, None)] if its_new_list == "lacks it" else [])
+    assert shop.run() == []
+    assert caplog.text.count("1 on-hand rows of wms are those of erp now, which owns their nodes") == 1
+
+
 @pytest.mark.parametrize("order", ["named first", "named last"])
 def test_what_every_number_contains_is_known_beside_a_source_that_was_never_read(shop: TwoSources, order: str) -> None:
     shop.day.settings["contained_through"] = 100

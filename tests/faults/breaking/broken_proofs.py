@@ -7,10 +7,17 @@ import typing as t
 import msgspec
 import sqlalchemy as sa
 from mapper_newstore_stock.ledger import proof, retention
-from mapper_newstore_stock.run import booked_groups, booked_units, candidates, erp_inputs, source_rows, sources
+from mapper_newstore_stock.run import (
+    booked_groups,
+    booked_units,
+    candidates,
+    erp_inputs,
+    source_reads,
+    source_rows,
+    sources,
+)
 from mapper_newstore_stock.run.booking_lists import BookingReader, ReadBookings, load_bookings
 from mapper_newstore_stock.run.erp_tables import ErpTables
-from mapper_newstore_stock.run.source_rows import SourceReader
 
 from tests.faults.players import one_process
 from tests.faults.players.erp_on_disk import ErpOnDisk, ListsOnDisk
@@ -20,10 +27,8 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
-    from mapper_newstore_stock.errors import OnHandError
     from mapper_newstore_stock.run.bookings import BookingSource
     from mapper_newstore_stock.run.source_reads import SourceRead
-    from mapper_newstore_stock.run.sources import Source
 
     from tests.faults.players.erp_on_disk import Rows
     from tests.faults.stories.schedules import Options
@@ -92,13 +97,11 @@ def bookings_are_read_after_the_numbers(patch: pytest.MonkeyPatch) -> None:
 
 
 def rows_of_a_dead_source_are_fresh(patch: pytest.MonkeyPatch) -> None:
-    stand = SourceReader._stand
-
-    def broken(reader: SourceReader, source: Source, now_ms: int, error: OnHandError) -> SourceRead:
-        read = stand(reader, source, now_ms, error)
+    def broken(*args: t.Any) -> SourceRead:
+        read = source_reads.let_rows_stand(*args)
         return msgspec.structs.replace(read, proof=msgspec.structs.replace(read.proof, known_run=None))
 
-    patch.setattr(SourceReader, "_stand", broken)
+    patch.setattr(source_rows, "let_rows_stand", broken)
 
 
 def completions_of_held_keys_are_claimed(patch: pytest.MonkeyPatch) -> None:

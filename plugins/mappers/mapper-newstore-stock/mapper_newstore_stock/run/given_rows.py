@@ -1,7 +1,8 @@
-"""Rows of sources that the settings no longer name go to the sources that own their nodes now.
+"""Rows go to the sources that own their nodes now.
 
-A source may get another name, or the one of a flat configuration become several. What its last list had and the next
-one lacks must be missed all the same (design rule 12).
+A source may get another name, the one of a flat configuration become several, and a node move from one to another.
+What the last list of a node had and the next one lacks must be missed all the same (design rule 12), and no list can
+lack what its source does not own any more.
 """
 
 from __future__ import annotations
@@ -33,36 +34,67 @@ def no_longer_named(connection: sa.Connection, sources: Sources) -> Sequence[str
     return connection.scalars(sa.select(name).where(name.not_in([source.name for source in sources]))).all()
 
 
-def give_rows(connection: sa.Connection, gone: Sequence[str], sources: Sources, run: int) -> None:
-    """Give rows of sources that are no longer named to those that own their nodes, as if these had never been read.
+class Gift(t.NamedTuple):
+    """Rows that change hands.
+
+    Attributes:
+        giver: The name of the source they are of.
+        taker: The source that owns their nodes.
+    """
+
+    giver: str
+    taker: Source
+
+
+def gifts(connection: sa.Connection, sources: Sources, gone: Sequence[str]) -> list[Gift]:
+    """Return which rows are not those of the source that owns their nodes.
+
+    Args:
+        connection: The ledger's.
+        sources: Those of the settings.
+        gone: The names of those the settings no longer name.
+    """
+    if len(sources) == 1 and not gone:
+        return []
+    found = []
+    for taker in sources:
+        of_others = sa.select(on_hand.c.source).distinct().where(on_hand.c.source != taker.name)
+        givers = connection.scalars(of_others.where(*at_nodes(on_hand.c, taker.nodes))).all()
+        found += [Gift(giver, taker) for giver in sorted(givers)]
+    return found
+
+
+def give_rows(connection: sa.Connection, given: Sequence[Gift], gone: Sequence[str], run: int) -> None:
+    """Give rows to the sources that own their nodes, as if these had never been read.
 
     So no row proves more in other hands than it did, and a list is compared with none of another time.
 
     Args:
         connection: The ledger's; the caller commits.
-        gone: The names of those sources.
-        sources: Those of the settings.
+        given: Which rows.
+        gone: The names of sources that the settings no longer name.
         run: The first run in which the rows may have changed.
     """
-    for name in gone:
-        takers = [source.name for source in sources if _give(connection, name, source, run)]
-        changed = source_table.update().where(source_table.c.name.in_([name, *takers]))
-        connection.execute(changed.values(_NEVER_READ))
+    for giver, taker in given:
+        _give(connection, giver, taker, run, is_gone=giver in gone)
+    forgotten = {*gone, *(taker.name for _, taker in given)}
+    connection.execute(source_table.update().where(source_table.c.name.in_(forgotten)).values(_NEVER_READ))
     has_rows = sa.exists().where(on_hand.c.source == source_table.c.name)
     connection.execute(source_table.delete().where(source_table.c.name.in_(gone), ~has_rows))
 
 
-def _give(connection: sa.Connection, name: str, to: Source, run: int) -> bool:
-    """Give a source's rows to another, as far as it owns their nodes; return whether there are any."""
+def _give(connection: sa.Connection, name: str, to: Source, run: int, *, is_gone: bool) -> None:
+    """Give a source's rows to another, as far as it owns their nodes."""
     proof = last_proofs(connection).get(name)
     # What does not say when it was taken was not taken with the next list, nor with the last one if that lacked it.
     of_list = sa.case((is_present, (proof and proof.taken_at) or 0), else_=0)
     taken_at = sa.func.coalesce(on_hand.c.taken_at, of_list)
     given = on_hand.update().where(on_hand.c.source == name, *at_nodes(on_hand.c, to.nodes))
     count = connection.execute(given.values(source=to.name, changed_run=run, taken_at=taken_at)).rowcount
-    if count:
-        title = name or "the source without a name"
-        to_title = to.name or "the one source there is"
-        said = "%d on-hand rows of %s, which is no longer in the settings, are those of %s now, which owns their nodes"
-        logger.warning(said, count, title, to_title)
-    return bool(count)
+    logger.warning(
+        "%d on-hand rows of %s%s are those of %s now, which owns their nodes",
+        count,
+        name or "the source without a name",
+        ", which is no longer in the settings," if is_gone else "",
+        to.name or "the one source there is",
+    )

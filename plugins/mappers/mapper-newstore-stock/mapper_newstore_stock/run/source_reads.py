@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import typing as t
 
 import msgspec
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import OnHandError
+from mapper_newstore_stock.errors import OnHandError, StaleListError
 from mapper_newstore_stock.ledger.database import has_any, insert
 from mapper_newstore_stock.ledger.proof import Proof, Proofs
 from mapper_newstore_stock.ledger.tables import is_absent, on_hand
@@ -19,8 +20,10 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mapper_newstore_stock.ledger.store import Ledger
-    from mapper_newstore_stock.run.sources import Sources
+    from mapper_newstore_stock.run.sources import Source, Sources
     from mapper_newstore_stock.state import Cursor
+
+logger = logging.getLogger("mapper-newstore-stock.on-hand")
 
 
 class SourceRead(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +53,45 @@ class SourceRead(msgspec.Struct, frozen=True, kw_only=True):
     def cursor(self) -> Cursor | None:
         """Where the next reading of its changes begins."""
         return self.kept.cursor if self.kept else None
+
+
+def let_rows_stand(
+    connection: sa.Connection, source: Source, last: Proof | None, now_ms: int, error: OnHandError
+) -> SourceRead:
+    """Let the last rows of a source stand, with what they proved.
+
+    Args:
+        connection: The ledger's.
+        source: Whose rows they are.
+        last: How they proved what they contained.
+        now_ms: The time, epoch milliseconds.
+        error: Why it could not be read.
+
+    Raises:
+        OnHandError: there are none.
+    """
+    row, through = source_table.c, source.inputs.contained_through
+    query = sa.select(row.read_run, row.taken_at).where(row.name == source.name, row.read_run.is_not(None))
+    kept = connection.execute(query).first()
+    if kept is None or last is None:
+        if source.name:
+            logger.warning("%s has never been read, its keys are held: %s", source.name, error)
+            proof = Proof(contained_through=through)
+            return SourceRead(proof=proof, is_live=False, error=error, is_too_old=True)
+        raise error
+    too_old = source.is_too_old(kept.taken_at, now_ms)
+    minutes = (now_ms - kept.taken_at) // 60_000
+    logger.warning(
+        "%s %s: %s. Its rows of %d minutes ago %s (max_on_hand_age_minutes)",
+        source.name or "The on-hand source",
+        "is too old" if isinstance(error, StaleListError) else "cannot be read",
+        error,
+        minutes,
+        "may not be used any more, and its keys are held" if too_old else "stand",
+    )
+    known_run = kept.read_run if last.form == "current" else None
+    proof = msgspec.structs.replace(last, contained_through=through, known_run=known_run)
+    return SourceRead(proof=proof, is_live=False, taken_at=kept.taken_at, error=error, is_too_old=too_old)
 
 
 def remember_sources(

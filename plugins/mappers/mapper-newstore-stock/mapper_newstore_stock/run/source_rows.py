@@ -9,7 +9,7 @@ import typing as t
 import msgspec
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import OnHandError, StaleListError
+from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.ledger.database import begin_writing_rows, has_any, undone_if_it_fails
 from mapper_newstore_stock.ledger.proof import Proof, last_proofs
 from mapper_newstore_stock.ledger.tables import on_hand
@@ -37,10 +37,10 @@ from mapper_newstore_stock.run.erp_rows import (
 )
 from mapper_newstore_stock.run.erp_tables import ErpTables
 from mapper_newstore_stock.run.folded_rows import set_rows_below_folded_aside
-from mapper_newstore_stock.run.given_rows import give_rows, no_longer_named
+from mapper_newstore_stock.run.given_rows import gifts, give_rows, no_longer_named
 from mapper_newstore_stock.run.kept_lists import KeptLists, KeptPlace, kept_lists
 from mapper_newstore_stock.run.list_reading import ListReader
-from mapper_newstore_stock.run.source_reads import SourceRead
+from mapper_newstore_stock.run.source_reads import SourceRead, let_rows_stand
 from mapper_newstore_stock.run.standing_rows import LastRead, forget_rows_that_are_back
 
 if t.TYPE_CHECKING:
@@ -95,9 +95,11 @@ class SourceReader:
         """
         for table in (newly_booked, foreign_row, unusable_row):
             self._connection.execute(table.delete())
-        if gone := no_longer_named(self._connection, self._sources):
+        gone = no_longer_named(self._connection, self._sources)
+        given = gifts(self._connection, self._sources, gone)
+        if gone or given:
             self._begin_writing()
-            give_rows(self._connection, gone, self._sources, self._ledger.unread_since)
+            give_rows(self._connection, given, gone, self._ledger.unread_since)
         found = {source.name: self._read(source) for source in self._sources}
         self._begin_writing()
         refuse_keys_of_two(self._connection, [name for name, read in found.items() if read.is_live])
@@ -114,7 +116,7 @@ class SourceReader:
                 return self._read_live(source, now_ms)
         except OnHandError as error:
             forget_refused(self._connection, source.name)
-            return self._stand(source, now_ms, error)
+            return let_rows_stand(self._connection, source, self._last_proofs.get(source.name), now_ms, error)
 
     def _read_live(self, source: Source, now_ms: int) -> SourceRead:
         inputs, connection = source.inputs, self._connection
@@ -244,36 +246,6 @@ class SourceReader:
         bookings = t.cast("BookingSource", source.inputs.bookings)
         anew = self._is_proven_anew(source, bookings)
         return prove_units(self._connection, bookings, read, anew=anew, nodes=source.nodes)
-
-    def _stand(self, source: Source, now_ms: int, error: OnHandError) -> SourceRead:
-        """Let the last rows of a source stand, with what they proved.
-
-        Raises:
-            OnHandError: there are none.
-        """
-        row = source_table.c
-        query = sa.select(row.read_run, row.taken_at).where(row.name == source.name, row.read_run.is_not(None))
-        kept, last = self._connection.execute(query).first(), self._last_proofs.get(source.name)
-        through = source.inputs.contained_through
-        if kept is None or last is None:
-            if source.name:
-                logger.warning("%s has never been read, its keys are held: %s", source.name, error)
-                proof = Proof(contained_through=through)
-                return SourceRead(proof=proof, is_live=False, error=error, is_too_old=True)
-            raise error
-        too_old = source.is_too_old(kept.taken_at, now_ms)
-        minutes = (now_ms - kept.taken_at) // 60_000
-        logger.warning(
-            "%s %s: %s. Its rows of %d minutes ago %s (max_on_hand_age_minutes)",
-            source.name or "The on-hand source",
-            "is too old" if isinstance(error, StaleListError) else "cannot be read",
-            error,
-            minutes,
-            "may not be used any more, and its keys are held" if too_old else "stand",
-        )
-        known_run = kept.read_run if last.form == "current" else None
-        proof = msgspec.structs.replace(last, contained_through=through, known_run=known_run)
-        return SourceRead(proof=proof, is_live=False, taken_at=kept.taken_at, error=error, is_too_old=too_old)
 
 
 def _of(source: Source) -> str:
