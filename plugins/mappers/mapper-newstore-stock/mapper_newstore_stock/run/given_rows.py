@@ -28,6 +28,19 @@ logger = logging.getLogger("mapper-newstore-stock.on-hand")
 _NEVER_READ = {"read_run": None, "taken_at": None, "full_read_at": None, "cursor": None, "list": None}
 
 
+def _nodes() -> sa.Select[tuple[str, str]]:
+    """Return the query for all fulfillment nodes, each with the source of its rows: one step in the index for each."""
+    node = on_hand.c.fulfillment_node_id
+    nodes = sa.select(sa.func.min(node).label("node")).cte("nodes", recursive=True)
+    next_node = sa.select(sa.func.min(node)).where(node > nodes.c.node).scalar_subquery()
+    nodes = nodes.union_all(sa.select(next_node).where(nodes.c.node.is_not(None)))
+    of_node = sa.select(on_hand.c.source).where(node == nodes.c.node).limit(1).scalar_subquery()
+    return sa.select(nodes.c.node, of_node).where(nodes.c.node.is_not(None))
+
+
+_NODES = _nodes()
+
+
 def no_longer_named(connection: sa.Connection, sources: Sources) -> Sequence[str]:
     """Return the names of sources the ledger has read and the settings no longer name."""
     name = source_table.c.name
@@ -53,15 +66,19 @@ def gifts(connection: sa.Connection, sources: Sources, gone: Sequence[str]) -> l
         connection: The ledger's.
         sources: Those of the settings.
         gone: The names of those the settings no longer name.
+
+    Raises:
+        ConfigurationError: two sources own a node.
     """
     if len(sources) == 1 and not gone:
         return []
-    found = []
-    for taker in sources:
-        of_others = sa.select(on_hand.c.source).distinct().where(on_hand.c.source != taker.name)
-        givers = connection.scalars(of_others.where(*at_nodes(on_hand.c, taker.nodes))).all()
-        found += [Gift(giver, taker) for giver in sorted(givers)]
-    return found
+    by_name = {source.name: source for source in sources}
+    found = set()
+    for node, giver in connection.execute(_NODES):
+        taker = sources.owner(node)
+        if taker not in (None, giver):
+            found.add((giver, taker))
+    return [Gift(giver, by_name[taker]) for giver, taker in sorted(found)]
 
 
 def give_rows(connection: sa.Connection, given: Sequence[Gift], gone: Sequence[str], run: int) -> None:
