@@ -5,13 +5,14 @@ from __future__ import annotations
 import email.utils
 import json
 import os
+import re
 import time
 import typing as t
 
 import pytest
 import sqlalchemy as sa
 from mapper_newstore_stock.check.locations import read_mapped
-from mapper_newstore_stock.errors import QuantityError
+from mapper_newstore_stock.errors import OnHandError, QuantityError
 from mapper_newstore_stock.ledger import tables
 from mapper_newstore_stock.ledger.database import open_engine
 from mapper_newstore_stock.ledger.store import Ledger
@@ -331,3 +332,36 @@ def test_a_row_of_a_node_its_source_does_not_own_is_named_and_no_bad_row(tmp_pat
         ("yellow", "it has rows of fulfillment nodes that it does not own (nodes): NYC1"),
     ]
     assert "bad rows" not in checked.lines
+
+
+@pytest.mark.parametrize("is_flat", [True, False])
+def test_a_list_is_compared_with_that_of_its_source_by_another_name(
+    tmp_path: Path, database_url: str, is_flat: bool
+) -> None:
+    path = tmp_path / "on_hand.csv"
+    source = {"name": "erp", "nodes": ["DC*"], "on_hand_url": str(path)}
+    where: dict[str, t.Any] = {} if is_flat else {"on_hand_sources": [source]}
+    day = ShopDay(tmp_path, ledger_url=database_url, **where)
+    for product in "ABCD":
+        day.erp.count("DC01", product, 5)
+    if is_flat:
+        day.erp.count("NYC1", "A", 5)
+    day.run()
+    day.settings |= {"on_hand_sources": [{**source, "name": "wms"}], "on_hand_url": None}
+    day.erp.replace({("DC01", "A"): (5, None), ("DC01", "B"): (4, None), ("DC01", "C"): (5, None)})
+    line = check(tmp_path, day.settings).lines["on-hand list of wms"][-1]
+    said = r"^the on-hand list of wms has 3 rows, the last one had 4: more than max_vanished_percent"
+    assert (line["color"], bool(re.match(said, line["said"]))) == ("red", True)
+    day.settings["max_vanished_percent"] = 50
+    line = check(tmp_path, day.settings).only("next run of wms")
+    assert line["color"] == "yellow"
+    assert line["said"].startswith(
+        "1 rows are new or changed since the last run; the on-hand list of wms no longer has 1 keys: DC01/D; 0 is sent"
+    )
+    # What the run after it does.
+    day.settings["max_vanished_percent"] = 5
+    with pytest.raises(OnHandError, match=said):
+        day.run()
+    day.settings["max_vanished_percent"] = 50
+    (cut,) = day.run()
+    assert cut.quantities == {("DC01", "B"): 4, ("DC01", "D"): 0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from mapper_newstore_stock.run.booking_lists import load_bookings
 from mapper_newstore_stock.run.changed_rows import ChangedRows, LastReading
 from mapper_newstore_stock.run.erp_rows import load_unusable, refuse_duplicates, rows_by_key
 from mapper_newstore_stock.run.erp_tables import ErpTables
+from mapper_newstore_stock.run.given_rows import no_longer_named
 from mapper_newstore_stock.run.held_keys import most_held
 from mapper_newstore_stock.run.row_problems import NAMED_ROWS, joined
 
@@ -23,6 +25,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from mapper_newstore_stock.findings import Findings
+    from mapper_newstore_stock.run.absent_rows import ListRules
     from mapper_newstore_stock.run.on_hand import UnusableRow
     from mapper_newstore_stock.run.sources import Source, Sources
 
@@ -55,10 +58,11 @@ def look_at_list(findings: Findings, connection: sa.Connection, sources: Sources
             _say_rows(findings, connection, source, unusable)
             _say_foreign(findings, sources, source, nodes)
             refuse_duplicates(connection, None, source.inputs.on_hand.place.name)
-            refuse_short_list(connection, source.rules, count + load_unusable(connection, unusable), None)
-            refuse_vanished(connection, source.rules, has_all=True)
-            _say_next(findings, connection, source)
-            return Counted(len(unusable), count + _missing(connection, source))
+            rules = dataclasses.replace(source.rules, no_longer_named=no_longer_named(connection, sources))
+            refuse_short_list(connection, rules, count + load_unusable(connection, unusable), None)
+            refuse_vanished(connection, rules, has_all=True)
+            _say_next(findings, connection, source, rules)
+            return Counted(len(unusable), count + _missing(connection, rules))
     return Counted()
 
 
@@ -120,30 +124,26 @@ def _say_foreign(findings: Findings, sources: Sources, source: Source, nodes: It
         )
 
 
-def _say_next(findings: Findings, connection: sa.Connection, source: Source) -> None:
+def _say_next(findings: Findings, connection: sa.Connection, source: Source, rules: ListRules) -> None:
     what = f"next run of {source.name}" if source.name else "next run"
-    new = f"{_new(connection, source)} rows are new or changed since the last run"
-    if vanished := what_vanishes(connection, source.rules):
+    new = f"{_new(connection, source, rules)} rows are new or changed since the last run"
+    if vanished := what_vanishes(connection, rules):
         to_do = "Correct the list if they are still on hand, or set vanished_rows to what their absence means"
         findings.yellow(what, f"{new}; {vanished}", to_do)
     else:
         findings.green(what, f"{new}, 0 are gone; events say what else is sent")
 
 
-def _new(connection: sa.Connection, source: Source) -> int:
+def _new(connection: sa.Connection, source: Source, rules: ListRules) -> int:
     """Return how many rows the last run did not read as they are."""
     read, kept = read_row.c, on_hand.c
     says = kept.taken_at if source.inputs.on_hand.says_when else kept.as_of_logical_timestamp
     is_same = sa.and_(kept.quantity == read.quantity, says.is_not_distinct_from(read.as_of))
-    as_it_was = sa.exists().where(same_key(kept, read), _was_listed(source), is_same)
+    as_it_was = sa.exists().where(same_key(kept, read), rules.here(), is_present, is_same)
     return connection.scalar(sa.select(sa.func.count()).select_from(read_row).where(~as_it_was)) or 0
 
 
-def _missing(connection: sa.Connection, source: Source) -> int:
+def _missing(connection: sa.Connection, rules: ListRules) -> int:
     """Return how many rows the last run read and the list no longer has in a form that can be used."""
-    missing = sa.and_(_was_listed(source), ~sa.exists().where(same_key(read_row.c, on_hand.c)))
+    missing = sa.and_(rules.here(), is_present, ~sa.exists().where(same_key(read_row.c, on_hand.c)))
     return connection.scalar(sa.select(sa.func.count()).select_from(on_hand).where(missing)) or 0
-
-
-def _was_listed(source: Source) -> sa.ColumnElement[bool]:
-    return sa.and_(on_hand.c.source == source.name, is_present)

@@ -18,7 +18,7 @@ from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import is_absent, is_present, on_hand
 from mapper_newstore_stock.ledger.temporary_tables import gone_row, read_row, unusable_row
 from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, is_among, name_keys
-from mapper_newstore_stock.run.globs import matches, matches_none
+from mapper_newstore_stock.run.globs import at_nodes, matches, matches_none
 from mapper_newstore_stock.run.standing_rows import keep_what_rows_prove
 
 if t.TYPE_CHECKING:
@@ -43,6 +43,8 @@ class ListRules:
         max_vanished_percent: By how much it may be shorter than the last one.
         ignored_nodes: Fulfillment nodes not managed here (`*` globs).
         ignored_products: Products not managed here (`*` globs).
+        no_longer_named: Sources whose rows at its nodes are its own now; a run has given them to it, a check has not.
+        nodes: The fulfillment nodes the source owns (`*` globs); None: all.
     """
 
     source: str
@@ -50,6 +52,8 @@ class ListRules:
     max_vanished_percent: float
     ignored_nodes: Sequence[str] = ()
     ignored_products: Sequence[str] = ()
+    no_longer_named: Sequence[str] = ()
+    nodes: Sequence[str] | None = None
 
     @property
     def title(self) -> str:
@@ -62,10 +66,16 @@ class ListRules:
         nodes, products = self.ignored_nodes, self.ignored_products
         return sa.or_(sa.false(), *matches(key.fulfillment_node_id, nodes), *matches(key.product_id, products))
 
+    def here(self) -> sa.ColumnElement[bool]:
+        """Return the condition that an `on_hand` row is the source's."""
+        here = on_hand.c.source == self.source
+        given = sa.and_(on_hand.c.source.in_(self.no_longer_named), *at_nodes(on_hand.c, self.nodes))
+        return sa.or_(here, given) if self.no_longer_named else here
+
     def present(self) -> sa.ColumnElement[bool]:
         """Return the condition that an `on_hand` row's key was in the last list."""
         managed = matches_none(on_hand.c, self.ignored_nodes, self.ignored_products)
-        return sa.and_(on_hand.c.source == self.source, is_present, *managed)
+        return sa.and_(self.here(), is_present, *managed)
 
 
 def refuse_short_list(connection: sa.Connection, rules: ListRules, count: int, before: int | None) -> None:
@@ -124,7 +134,7 @@ def mark_absent(
         run: The first run in which a row may have vanished.
         last: When rows were read before.
     """
-    here = on_hand.c.source == rules.source
+    here = rules.here()
     _mark(connection, rules, sa.and_(here, is_absent, on_hand.c.absence != _why(rules)), run)
     if _has_gone(connection, here, count):
         gone = sa.and_(here, is_present, _not_read() if count is not None else is_among(gone_row, on_hand.c))
@@ -142,7 +152,7 @@ def mark_unusable(connection: sa.Connection, rules: ListRules, run: int, last: L
         last: When rows were read before.
     """
     is_unusable = sa.exists().where(same_key(unusable_row.c, on_hand.c))
-    bad = sa.and_(on_hand.c.source == rules.source, is_present, is_unusable)
+    bad = sa.and_(rules.here(), is_present, is_unusable)
     keep_what_rows_prove(connection, last, bad)
     _mark(connection, rules, bad, run)
 
@@ -184,7 +194,7 @@ def _mark(connection: sa.Connection, rules: ListRules, rows: sa.ColumnElement[bo
 
 def _vanishes(rules: ListRules, *, has_all: bool) -> sa.ColumnElement[bool]:
     """Return the condition for keys that vanish with the list that was read."""
-    was_there = sa.and_(on_hand.c.source == rules.source, on_hand.c.absence != VANISHED)
+    was_there = sa.and_(rules.here(), on_hand.c.absence != VANISHED)
     return sa.and_(was_there, _is_missing(has_all=has_all), _why(rules) == VANISHED)
 
 

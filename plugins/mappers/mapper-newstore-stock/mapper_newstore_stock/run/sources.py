@@ -50,6 +50,7 @@ class Source:
             max_vanished_percent=config["max_vanished_percent"],
             ignored_nodes=config["ignored_nodes"],
             ignored_products=config["ignored_products"],
+            nodes=nodes,
         )
         #: How often all its rows are read, milliseconds.
         self.full_read_ms = int(config["full_read_hours"] * MS_PER_HOUR)
