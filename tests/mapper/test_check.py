@@ -334,6 +334,29 @@ def test_a_row_of_a_node_its_source_does_not_own_is_named_and_no_bad_row(tmp_pat
     assert "bad rows" not in checked.lines
 
 
+def test_a_node_that_has_another_source_now_is_looked_for_in_its_list_alone(tmp_path: Path, database_url: str) -> None:
+    dc, stores = tmp_path / "on_hand.csv", tmp_path / "stores.csv"
+    stores.write_text("fulfillment_node_id,product_id,quantity,as_of_logical_timestamp\nNYC1,A,7,\n", encoding="utf-8")
+    both: list[dict[str, t.Any]] = [
+        {"name": "wms", "nodes": ["DC*", "NYC1"], "on_hand_url": str(dc)},
+        {"name": "erp", "nodes": ["BER1"], "on_hand_url": str(stores)},
+    ]
+    day = ShopDay(tmp_path, ledger_url=database_url, on_hand_sources=both, max_vanished_percent=60)
+    for node, product in (("DC01", "A"), ("NYC1", "A"), ("NYC1", "B")):
+        day.erp.count(node, product, 7)
+    day.run()
+    day.settings["on_hand_sources"] = [{**both[0], "nodes": ["DC*"]}, {**both[1], "nodes": ["BER1", "NYC1"]}]
+    done = check(tmp_path, day.settings)
+    # Those of another's node are left out.
+    assert done.only("next run of wms")["said"].startswith("0 rows are new or changed since the last run, 0 are gone")
+    day.erp.replace({("DC01", "A"): (7, None)})
+    done = check(tmp_path, day.settings)
+    assert done.only("next run of wms")["said"].startswith("0 rows are new or changed since the last run, 0 are gone")
+    assert "erp no longer has 1 keys: NYC1/B; 0 is sent" in done.only("next run of erp")["said"]
+    (cut,) = day.run()
+    assert cut.quantities == {("NYC1", "B"): 0}
+
+
 @pytest.mark.parametrize("is_flat", [True, False])
 def test_a_list_is_compared_with_that_of_its_source_by_another_name(
     tmp_path: Path, database_url: str, is_flat: bool

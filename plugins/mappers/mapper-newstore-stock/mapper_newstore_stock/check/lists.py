@@ -17,7 +17,8 @@ from mapper_newstore_stock.run.booking_lists import load_bookings
 from mapper_newstore_stock.run.changed_rows import ChangedRows, LastReading
 from mapper_newstore_stock.run.erp_rows import load_unusable, refuse_duplicates, rows_by_key
 from mapper_newstore_stock.run.erp_tables import ErpTables
-from mapper_newstore_stock.run.given_rows import no_longer_named
+from mapper_newstore_stock.run.given_rows import gifts, no_longer_named
+from mapper_newstore_stock.run.globs import at_nodes
 from mapper_newstore_stock.run.held_keys import most_held
 from mapper_newstore_stock.run.row_problems import NAMED_ROWS, joined
 
@@ -58,7 +59,7 @@ def look_at_list(findings: Findings, connection: sa.Connection, sources: Sources
             _say_rows(findings, connection, source, unusable)
             _say_foreign(findings, sources, source, nodes)
             refuse_duplicates(connection, None, source.inputs.on_hand.place.name)
-            rules = dataclasses.replace(source.rules, no_longer_named=no_longer_named(connection, sources))
+            rules = _rules(connection, sources, source)
             refuse_short_list(connection, rules, count + load_unusable(connection, unusable), None)
             refuse_vanished(connection, rules, has_all=True)
             _say_next(findings, connection, source, rules)
@@ -124,6 +125,14 @@ def _say_foreign(findings: Findings, sources: Sources, source: Source, nodes: It
         )
 
 
+def _rules(connection: sa.Connection, sources: Sources, source: Source) -> ListRules:
+    """Return a source's rules, with what a run would do before: give rows to those who own their nodes now."""
+    given = gifts(connection, sources, no_longer_named(connection, sources))
+    givers = [gift.giver for gift in given if gift.taker is source]
+    away = [glob for gift in given if gift.giver == source.name for glob in gift.taker.nodes or ()]
+    return dataclasses.replace(source.rules, givers=givers, given_away=away)
+
+
 def _say_next(findings: Findings, connection: sa.Connection, source: Source, rules: ListRules) -> None:
     what = f"next run of {source.name}" if source.name else "next run"
     new = f"{_new(connection, source, rules)} rows are new or changed since the last run"
@@ -140,7 +149,8 @@ def _new(connection: sa.Connection, source: Source, rules: ListRules) -> int:
     says = kept.taken_at if source.inputs.on_hand.says_when else kept.as_of_logical_timestamp
     is_same = sa.and_(kept.quantity == read.quantity, says.is_not_distinct_from(read.as_of))
     as_it_was = sa.exists().where(same_key(kept, read), rules.here(), is_present, is_same)
-    return connection.scalar(sa.select(sa.func.count()).select_from(read_row).where(~as_it_was)) or 0
+    is_new = sa.and_(~as_it_was, *at_nodes(read, rules.nodes))
+    return connection.scalar(sa.select(sa.func.count()).select_from(read_row).where(is_new)) or 0
 
 
 def _missing(connection: sa.Connection, rules: ListRules) -> int:

@@ -43,8 +43,9 @@ class ListRules:
         max_vanished_percent: By how much it may be shorter than the last one.
         ignored_nodes: Fulfillment nodes not managed here (`*` globs).
         ignored_products: Products not managed here (`*` globs).
-        no_longer_named: Sources whose rows at its nodes are its own now; a run has given them to it, a check has not.
         nodes: The fulfillment nodes the source owns (`*` globs); None: all.
+        givers: Sources whose rows at its nodes are its own now; a run has given them to it, a check has not.
+        given_away: Nodes (`*` globs) at which its rows are those of others now.
     """
 
     source: str
@@ -52,8 +53,9 @@ class ListRules:
     max_vanished_percent: float
     ignored_nodes: Sequence[str] = ()
     ignored_products: Sequence[str] = ()
-    no_longer_named: Sequence[str] = ()
     nodes: Sequence[str] | None = None
+    givers: Sequence[str] = ()
+    given_away: Sequence[str] = ()
 
     @property
     def title(self) -> str:
@@ -68,9 +70,10 @@ class ListRules:
 
     def here(self) -> sa.ColumnElement[bool]:
         """Return the condition that an `on_hand` row is the source's."""
-        here = on_hand.c.source == self.source
-        given = sa.and_(on_hand.c.source.in_(self.no_longer_named), *at_nodes(on_hand.c, self.nodes))
-        return sa.or_(here, given) if self.no_longer_named else here
+        away = matches(on_hand.c.fulfillment_node_id, self.given_away)
+        here = sa.and_(on_hand.c.source == self.source, *[~match for match in away])
+        given = sa.and_(on_hand.c.source.in_(self.givers), *at_nodes(on_hand.c, self.nodes))
+        return sa.or_(here, given) if self.givers else here
 
     def present(self) -> sa.ColumnElement[bool]:
         """Return the condition that an `on_hand` row's key was in the last list."""
