@@ -31,9 +31,10 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
         skew_ms: Milliseconds the clocks of NewStore and the ERP may differ (`taken_at`).
         taken_at: When all rows were taken that do not say so themselves, epoch milliseconds (`taken_at`).
         contained_through: Completions up to this logical timestamp are in every number.
-        known_by: What the ERP's bookings are known by, and where they stand (`booked`).
+        known_by: What the ERP's bookings are known by (`booked`).
         known_run: The run that read the rows last, when this one could not: they contain what was known then
             (`current`).
+        place: Tells where the ERP's bookings stand from where others do (`booked`); "": nobody noted it.
     """
 
     form: Form = "column"
@@ -42,6 +43,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     contained_through: int | None = None
     known_by: str = ""
     known_run: int | None = None
+    place: str = ""
 
     def units_in(self, units: sa.Table) -> sa.ColumnElement[int]:
         """Return how many units of a row of `completed_unit` or `ahead_unit` are in the number of its `on_hand` row."""
@@ -66,10 +68,15 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
         return self.form == "current" and self.known_run is None
 
     def says_the_same(self, other: Proof | None) -> bool:
-        """Return whether numbers computed with another proof still hold; the time of a list may differ."""
+        """Return whether numbers computed with another proof still hold; the list's time and place may differ."""
         if other is None:
             return True
-        return msgspec.structs.replace(other, taken_at=None) == msgspec.structs.replace(self, taken_at=None)
+        one, two = (msgspec.structs.replace(proof, taken_at=None, place="") for proof in (self, other))
+        return one == two
+
+    def is_of_the_same_bookings(self, other: Proof) -> bool:
+        """Return whether what another proof's bookings say of a unit is what these would say."""
+        return (self.form, self.known_by, self.place) == (other.form, other.known_by, other.place)
 
     def proven_before(self) -> sa.ColumnElement[int]:
         """Return before which publication an `on_hand` row contains all, epoch milliseconds (form `taken_at`).

@@ -70,7 +70,7 @@ ledger = sa.Table(
 #: `proof`: how its rows prove what they contain; when that changes, every number is computed anew. `read_run`: the
 #: run that read them. `taken_at`: when its numbers were taken, as far as that is known, else when they were read.
 #: `cursor`: how far its changes had been read then (changed_rows.Kept). `full_read_at`: when all its rows were read.
-#: Written by: source_reads (a row per source), given_rows (forgets), upgrade (the row of earlier versions)
+#: Written by: source_reads (a row per source), given_rows (proof, forgets), upgrade (the row of earlier versions)
 source = sa.Table(
     "source",
     metadata,
@@ -106,7 +106,7 @@ run = sa.Table(
 #: earlier run, one of this ledger's or one the tap remembers. `cut`: the last cut that carried the
 #: units or will (NULL: none, while the key is not managed here).
 #: Written by: intake (new units), cut_writer (cut), candidates (cut of what no range covers), booked_units (booked),
-#: retention (folds)
+#: given_rows (booked), retention (folds)
 completed_unit = sa.Table(
     "completed_unit",
     metadata,
@@ -144,7 +144,7 @@ standing_unit = sa.Table(
 
 #: Units known ahead of the tap's release mark, since `run`. They count in no mark and no range. They become
 #: completed units when they are released or when the mark reaches them.
-#: Written by: intake (new units; removes completed ones), booked_units (booked)
+#: Written by: intake (new units; removes completed ones), booked_units (booked), given_rows (booked)
 ahead_unit = sa.Table(
     "ahead_unit",
     metadata,

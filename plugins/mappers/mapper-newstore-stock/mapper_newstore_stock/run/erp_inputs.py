@@ -173,6 +173,7 @@ class ErpInputs:
             taken_at=self._taken_at,
             contained_through=self.contained_through,
             known_by=known_by,
+            place=self.bookings.place.fingerprint if self.bookings else "",
         )
 
     def _compare_clocks(self, erp: ErpTables) -> None:

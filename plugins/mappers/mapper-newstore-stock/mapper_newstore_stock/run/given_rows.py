@@ -10,10 +10,12 @@ from __future__ import annotations
 import logging
 import typing as t
 
+import msgspec
 import sqlalchemy as sa
 
+from mapper_newstore_stock.ledger.database import insert
 from mapper_newstore_stock.ledger.proof import last_proofs
-from mapper_newstore_stock.ledger.tables import is_present, on_hand
+from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, is_present, on_hand
 from mapper_newstore_stock.ledger.tables import source as source_table
 from mapper_newstore_stock.run.globs import at_nodes
 
@@ -93,11 +95,28 @@ def give_rows(connection: sa.Connection, given: Sequence[Gift], gone: Sequence[s
         run: The first run in which the rows may have changed.
     """
     for giver, taker in given:
+        _give_proof(connection, giver, taker)
         _give(connection, giver, taker, run, is_gone=giver in gone)
     forgotten = {*gone, *(taker.name for _, taker in given)}
     connection.execute(source_table.update().where(source_table.c.name.in_(forgotten)).values(_NEVER_READ))
     has_rows = sa.exists().where(on_hand.c.source == source_table.c.name)
     connection.execute(source_table.delete().where(source_table.c.name.in_(gone), ~has_rows))
+
+
+def _give_proof(connection: sa.Connection, name: str, to: Source) -> None:
+    """Give a source's proof to one that has none; what its bookings prove counts with no other bookings."""
+    proofs = last_proofs(connection)
+    proof, own = proofs.get(name), proofs.get(to.name)
+    if proof and own is None:
+        values = {"name": to.name, "proof": msgspec.json.encode(proof).decode()}
+        row = insert(connection, source_table).values(values)
+        connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
+    elif not (proof and own and own.is_of_the_same_bookings(proof)):
+        nodes = sa.select(on_hand.c.fulfillment_node_id).distinct().where(on_hand.c.source == name)
+        given = nodes.where(*at_nodes(on_hand.c, to.nodes))
+        for units in (completed_unit, ahead_unit):
+            proven = units.update().where(units.c.booked > 0, units.c.fulfillment_node_id.in_(given))
+            connection.execute(proven.values(booked=0))
 
 
 def _give(connection: sa.Connection, name: str, to: Source, run: int, *, is_gone: bool) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import typing as t
 
 import fsspec
@@ -62,6 +64,12 @@ class Place(t.NamedTuple):
     def name(self) -> str:
         """What errors call it."""
         return (self.table or f"{self.setting}_query") if self.is_sql else shown_url(self.url)
+
+    @property
+    def fingerprint(self) -> str:
+        """Tell it from others, whoever reads it with whatever password."""
+        said = json.dumps([shown_url(self.url), self.table, self.query])
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
 
     @property
     def csv(self) -> CsvFile:

@@ -100,6 +100,7 @@ class SourceReader:
         if gone or given:
             self._begin_writing()
             give_rows(self._connection, given, gone, self._ledger.unread_since)
+            self._last_proofs = last_proofs(self._connection)
         found = {source.name: self._read(source) for source in self._sources}
         self._begin_writing()
         refuse_keys_of_two(self._connection, [name for name, read in found.items() if read.is_live])
@@ -207,7 +208,11 @@ class SourceReader:
 
     def _is_proven_anew(self, source: Source, bookings: BookingSource) -> bool:
         """Return whether units were proven by something else in the last run, so that all bookings are asked for."""
-        return self._last_proofs.get(source.name, Proof()).known_by != bookings.fingerprint
+        last = self._last_read(source)
+        if last is None or last.proof.known_by != bookings.fingerprint:
+            return True
+        # Units may have been proven for a source of another name: only the same bookings prove them for this one.
+        return last.run is None and last.proof.place != bookings.place.fingerprint
 
     def _last_read(self, source: Source) -> LastRead | None:
         query = sa.select(source_table.c.read_run).where(source_table.c.name == source.name)
