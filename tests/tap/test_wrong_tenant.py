@@ -286,3 +286,18 @@ def test_a_loss_is_seen_where_an_event_had_been_put_back_as_well(store: LandingS
         elsewhere = dataclasses.replace(bookmark, position=2, arrival=f"{event(12).event_id}@0")
         right.plan_release(elsewhere, now=2**42)
         assert [loss.evidence for loss in right.losses.open()] == [event(12).event_id]
+
+
+def test_after_a_wrong_tenant_who_begins_again_is_told_which_events_came_late(
+    store: LandingStore, database_url: str
+) -> None:
+    store.add([event(10), event(12)], 0)
+    first = store.plan_release(Bookmark(reader_id="r"), now=2**42).end
+    store.add([event(11)], 0)
+    store.retention.note(store.plan_release(first, now=2**42).end)
+    with contextlib.closing(LandingStore(database_url, tenant="mistyped")) as wrong:
+        wrong.retention.prune(0)
+    with contextlib.closing(LandingStore(database_url, tenant="demo")) as right:
+        late = right.plan_release(Bookmark(), now=2**42).late
+        assert late is not None
+        assert late.lowest == 11

@@ -13,7 +13,7 @@ import typing as t
 import sqlalchemy as sa
 
 from tap_newstore_fulfillment.landing.release import KnownLate
-from tap_newstore_fulfillment.landing.tables import fulfillment_event, late_arrival
+from tap_newstore_fulfillment.landing.tables import TAKEN_OUT, fulfillment_event, late_arrival
 
 if t.TYPE_CHECKING:
     from tap_newstore_fulfillment.landing.database import LandingDatabase
@@ -80,8 +80,16 @@ class LateArrivals:
 def forget_pruned(connection: sa.Connection) -> None:
     """Drop the notes on events that cannot be sent again; the caller commits."""
     event = fulfillment_event.c
-    pruned = sa.exists().where(event.position == late_arrival.c.position, event.body.is_(None))
+    # What was taken out may come back.
+    is_pruned = sa.and_(event.body.is_(None), event.logical_timestamp > TAKEN_OUT)
+    pruned = sa.exists().where(event.position == late_arrival.c.position, is_pruned)
     connection.execute(late_arrival.delete().where(pruned))
+
+
+def move_notes(connection: sa.Connection, position: int, new_position: int) -> None:
+    """Let the notes on an event be of the position at which it was stored again; the caller commits."""
+    notes = late_arrival.update().where(late_arrival.c.position == position)
+    connection.execute(notes.values(position=new_position))
 
 
 def is_known_late(late: KnownLate) -> sa.ColumnElement[bool]:

@@ -17,6 +17,7 @@ from tap_newstore_fulfillment.landing.emptied import (
     make_holes,
     other_tenant,
 )
+from tap_newstore_fulfillment.landing.late_arrivals import move_notes
 from tap_newstore_fulfillment.landing.quarantine import set_aside_row
 from tap_newstore_fulfillment.landing.sweep import sweep
 from tap_newstore_fulfillment.landing.tables import (
@@ -164,10 +165,14 @@ class Tenancy:
 def put_back(connection: sa.Connection, event: FulfillmentEvent, received_at: int) -> None:
     """Store an event that may have been taken out; it comes as if it had arrived now. The caller commits."""
     known = fulfillment_event.c
+    stored = sa.select(known.position).where(known.event_id == event.event_id)
+    place = connection.scalar(stored)
     give_id_back(connection, known.event_id == event.event_id)
     values = {name: getattr(event, name) for name in ("event_id", "event_name", "logical_timestamp", "body")}
-    if connection.scalar(sa.select(known.position).where(known.event_id == event.event_id)) is None:
+    if connection.scalar(stored) is None:
         connection.execute(fulfillment_event.insert(), {**values, "received_at": received_at})
+        if place is not None:
+            move_notes(connection, place, connection.scalars(stored).one())
 
 
 def _stored(connection: sa.Connection) -> str | None:
