@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import shutil
 import tempfile
 import typing as t
 from pathlib import Path
@@ -31,7 +30,17 @@ os.environ.setdefault("PYTHONWARNINGS", "ignore:Python 3:FutureWarning")
 #: it: they write thousands of small databases, each commit through to it.
 IN_MEMORY = Path("/dev/shm")
 ROOM = 6 << 30
-if "TMPDIR" not in os.environ and IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ROOM:
+
+
+def may_be_used(directory: Path) -> bool:
+    """Return whether all tests have room in a directory, and may start there the programs they install."""
+    if not directory.is_dir():
+        return False
+    about = os.statvfs(directory)
+    return about.f_bavail * about.f_frsize > ROOM and not about.f_flag & os.ST_NOEXEC
+
+
+if "TMPDIR" not in os.environ and may_be_used(IN_MEMORY):
     os.environ["TMPDIR"] = str(IN_MEMORY)
     tempfile.tempdir = None  # what has been found before
 
