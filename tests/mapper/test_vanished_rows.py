@@ -145,6 +145,18 @@ def test_another_policy_that_leaves_the_number_sends_nothing(day: ShopDay, caplo
     assert "as vanished_rows says now" not in caplog.text
 
 
+@pytest.mark.parametrize("policy", ["zero", "keep"])
+def test_with_fail_what_vanished_before_stays_as_it_was_sent(day: ShopDay, policy: str) -> None:
+    day.settings["vanished_rows"] = policy
+    day.erp.remove(*B)
+    day.run()
+    day.settings["vanished_rows"] = "fail"
+    assert day.run() == []
+    (cut,) = day.run(completed(10, "B"))
+    assert (cut.quantities, cut.range) == ({B: 0 if policy == "zero" else 19}, (10, 10))
+    assert held(day) == [("B", "vanished" if policy == "zero" else "stale", "no longer in the on-hand list")]
+
+
 def test_a_vanished_row_can_stop_the_run(day: ShopDay) -> None:
     day.settings["vanished_rows"] = "fail"
     day.erp.remove(*B)

@@ -43,6 +43,16 @@ def usable(rules: Rules) -> sa.ColumnElement[bool]:
     return sa.and_(on_hand.c.absence != "ignored", on_hand.c.source.in_(known))
 
 
+def is_zeroed(rules: Rules) -> sa.ColumnElement[bool]:
+    """Return the condition that the key of an `on_hand` row has vanished, and 0 is sent for it.
+
+    With `fail` no more keys vanish, and one that is 0 at NewStore stays so: its row says what was there long ago.
+    """
+    row = on_hand.c
+    stays = sa.and_(row.source.not_in([*rules.zeroed, *rules.kept]), row.sent_quantity == 0)
+    return sa.and_(row.absence == VANISHED, sa.or_(row.source.in_(list(rules.zeroed)), stays))
+
+
 def meant_otherwise(rules: Rules) -> sa.ColumnElement[bool]:
     """Return the condition that an `on_hand` row may have been sent by another `vanished_rows`, since it vanished.
 
@@ -216,7 +226,7 @@ def _fill_noticed(connection: sa.Connection, rules: Rules) -> None:
     connection.execute(noticed.delete())
     row, bad, bare = on_hand.c, unusable_row.c, without_row.c
     is_known = sa.exists().where(same_key(row, bad))
-    zeroed = sa.and_(row.absence == VANISHED, row.source.in_(list(rules.zeroed)))
+    zeroed = is_zeroed(rules)
     why = sa.select(sa.func.min(bad.reason)).where(same_key(bad, bare)).scalar_subquery()
     reason = sa.func.coalesce(why, sa.case((_of_unusable(rules), UNREADABLE), else_=NO_ROW))
     held = sa.select(bare.fulfillment_node_id, bare.product_id, sa.literal(HELD), reason).where(bare.is_held)

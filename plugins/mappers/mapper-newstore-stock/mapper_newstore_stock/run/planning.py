@@ -29,13 +29,12 @@ from mapper_newstore_stock.ledger.quantities import (
 )
 from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, cut, on_hand, unclaimed
 from mapper_newstore_stock.ledger.temporary_tables import moved, planned, uncovered_unit, without_row
-from mapper_newstore_stock.run.absent_rows import VANISHED
 from mapper_newstore_stock.run.candidates import Candidates
 from mapper_newstore_stock.run.claims import note_unclaimed
 from mapper_newstore_stock.run.cut_writer import BEFORE_ALL, CutWriter
 from mapper_newstore_stock.run.erp_rows import NAMED_KEYS
 from mapper_newstore_stock.run.folded_rows import refuse_rows_below_folded
-from mapper_newstore_stock.run.held_keys import meant_otherwise, name_keys_meant_otherwise, note_keys, usable
+from mapper_newstore_stock.run.held_keys import is_zeroed, meant_otherwise, name_keys_meant_otherwise, note_keys, usable
 from mapper_newstore_stock.run.hidden_units import account
 from mapper_newstore_stock.run.late_units import note_rows
 from mapper_newstore_stock.run.unprovable_units import say_what_nothing_can_prove
@@ -223,14 +222,8 @@ class Planner:
             added.label("added_back"),
             row.sent_quantity,
             row.sent_cut,
-            self._is_zeroed().label("vanished"),
+            (is_zeroed(self._rules) if proofs.has_absent else sa.false()).label("vanished"),
         ]
-
-    def _is_zeroed(self) -> sa.ColumnElement[bool]:
-        """Return the condition that a key has vanished from its list and is sent as 0."""
-        if not self._rules.zeroed or not self._rules.proofs.has_absent:
-            return sa.false()
-        return sa.and_(on_hand.c.absence == VANISHED, on_hand.c.source.in_(self._rules.zeroed))
 
     def _units(self, table: sa.Table, units: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
         """Return a sum over a table; of an empty one it is 0, without a search for each key."""
