@@ -6,7 +6,9 @@ import re
 import shutil
 import socket
 import sys
+import tempfile
 import typing as t
+from pathlib import Path
 
 import pytest
 import requests
@@ -20,7 +22,6 @@ from tests.shop.systemd import Systemd
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PAGE = (PROJECT / "docs" / "deployment.md").read_text(encoding="utf-8")
 RECEIVER = "newstore-event-receiver.service"
@@ -143,13 +144,15 @@ class Deployed:
 
 
 @pytest.fixture
-def deployed(tmp_path: Path) -> Iterator[Deployed]:
-    deployed = Deployed(tmp_path)
-    try:
-        deployed.set_up()
-        yield deployed
-    finally:
-        deployed.end()
+def deployed() -> Iterator[Deployed]:
+    # On disk: what some units write to /var/lib is lost where the layers over it are kept below /dev.
+    with tempfile.TemporaryDirectory(prefix="newstore-systemd-", dir="/var/tmp") as directory:
+        deployed = Deployed(Path(directory))
+        try:
+            deployed.set_up()
+            yield deployed
+        finally:
+            deployed.end()
 
 
 def test_the_units_receive_run_restart_and_tell(deployed: Deployed) -> None:

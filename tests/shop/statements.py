@@ -6,6 +6,7 @@ quarter of the time of such tests.
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import sqlalchemy as sa
@@ -15,6 +16,8 @@ if t.TYPE_CHECKING:
 
     Key = tuple[t.Any, *tuple[Hashable, ...]]
 
+#: What is kept of a statement knows which columns the first one that executed it has found.
+ALL_COLUMNS = re.compile(r"(select\s+|\.)\*", re.IGNORECASE)
 #: Tables that a test makes for itself are parts of keys, so the keys of some thousand tests would stay for good.
 MOST = 4096
 
@@ -31,6 +34,8 @@ class CompiledStatements(dict["Key", t.Any]):
 
     def __setitem__(self, key: Key, compiled: t.Any) -> None:
         """Keep a statement for all engines of this kind."""
+        if ALL_COLUMNS.search(str(compiled)):
+            return
         if len(self) >= MOST:
             self.clear()
         super().__setitem__(_for_all_of_its_kind(key), compiled)
