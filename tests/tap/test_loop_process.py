@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
+import threading
 import typing as t
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from tests.tap.events import an_event
 from tests.tap.test_loop_adds import by_thread, event, kept, lose_while_idle, open_for_loop, outcomes
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tap_newstore_fulfillment.landing.loop_adds import Outcome
     from tap_newstore_fulfillment.landing.store import LandingStore
@@ -73,21 +73,29 @@ def test_signals_to_the_whole_group_do_not_end_it(store: LandingStore, url: str)
     assert [at for at, _ in kept(url)] == [1, 2]
 
 
-def _as_on_a_disk_that_hangs(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
-    """Wait for a process that not even SIGKILL ends."""
-    time.sleep(120 if timeout is None else timeout)
-    raise subprocess.TimeoutExpired(process.args, 120)
+@pytest.fixture
+def disk_hangs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Yield what lets no process end any more, not even by SIGKILL, until the test is over."""
+    is_over, wait_as_ever = threading.Event(), subprocess.Popen.wait
+
+    def wait(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        if not is_over.wait(timeout):
+            raise subprocess.TimeoutExpired(process.args, timeout or 0)
+        return wait_as_ever(process)
+
+    yield lambda: monkeypatch.setattr(subprocess.Popen, "wait", wait)
+    is_over.set()
 
 
 @pytest.mark.parametrize("end", ["at once", "when it stands still", "not even then"])
 def test_what_it_was_killed_with_is_left_to_a_thread_and_the_next_has_another_process(
-    store: LandingStore, url: str, monkeypatch: pytest.MonkeyPatch, end: str
+    store: LandingStore, url: str, monkeypatch: pytest.MonkeyPatch, disk_hangs: Callable[[], None], end: str
 ) -> None:
     stands_still = end != "at once"
     if stands_still:
         monkeypatch.setattr(loop_process, "TRANSACTION_SECONDS", 0.3)
     if end == "not even then":
-        monkeypatch.setattr(subprocess.Popen, "wait", _as_on_a_disk_that_hangs)
+        disk_hangs()
 
     async def kill_it_under_way() -> Outcome:
         begin = store.in_loop()
