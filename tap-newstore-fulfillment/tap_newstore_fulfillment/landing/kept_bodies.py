@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from tap_newstore_fulfillment.landing.tables import (
-    ANOTHER_TENANT,
-    REFUSED,
-    TAKEN_OUT,
-    fulfillment_event,
-    quarantine,
-)
+from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, REFUSED, TAKEN_OUT, fulfillment_event, quarantine
 
 
 def is_open(position: int | None = None) -> sa.ColumnElement[bool]:

@@ -12,13 +12,7 @@ from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.landing.emptied import other_tenant
 from tap_newstore_fulfillment.landing.quarantine import new_row
 from tap_newstore_fulfillment.landing.retention import is_confirmed
-from tap_newstore_fulfillment.landing.tables import (
-    ANOTHER_TENANT,
-    NO_HOLES,
-    REFUSED,
-    fulfillment_event,
-    quarantine,
-)
+from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, NO_HOLES, REFUSED, fulfillment_event, quarantine
 from tap_newstore_fulfillment.landing.taken_out import take_out
 
 logger = logging.getLogger("tap-newstore-fulfillment.landing")
