@@ -284,6 +284,22 @@ def test_keys_without_a_number_of_their_own_are_listed_with_reason_and_age(day: 
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("at", f"--timestamp={2**63}"),
+        ("at", f"--timestamp={-(2**63) - 1}"),
+        ("explain", "--node=DC01", "--product=SKU-1", "--since=9999-12-31T23:59:59-14:00"),
+        ("explain", "--node=DC01", "--product=SKU-1", "--since=0001-01-01T00:00:00+14:00"),
+    ],
+)
+def test_numbers_and_times_that_no_ledger_has_are_refused_in_one_line(day: ShopDay, arguments: tuple[str, ...]) -> None:
+    day.run(completed(10))
+    done = run_command("--ledger-url", day.settings["ledger_url"], *arguments)
+    assert (done.returncode, done.stderr.count("[NSS-201]")) == (2, 1)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
         ("explain", "--node=DC01", "--product=SKU-1"),
         ("explain", "--node=DC01", "--product=SKU-1", "--since=2020-01-01"),
         ("explain", "--event=completed:fr-10:10"),

@@ -234,9 +234,31 @@ def test_a_record_without_a_timestamp_is_refused(day: ShopDay) -> None:
         day.run(completed(10) | {"logical_timestamp": None})
 
 
+@pytest.mark.parametrize("at", [2**63, -(2**63) - 1])
+def test_a_timestamp_of_more_than_64_bits_is_refused(day: ShopDay, at: int) -> None:
+    with pytest.raises(MapperError, match="logical_timestamp"):
+        day.run(completed(10) | {"logical_timestamp": at})
+
+
 def test_two_tenants_in_one_run_are_refused(day: ShopDay) -> None:
-    with pytest.raises(MapperError, match="tenant"):
+    with pytest.raises(MapperError, match="events of other came, and this run is demo's"):
         day.run(completed(10), completed(11, tenant="other"))
+    # Nothing was taken, so the ledger is nobody's yet.
+    (cut,) = day.run(completed(10, tenant="other"))
+    assert cut.range == (10, 10)
+
+
+@pytest.mark.fault("F31")
+@pytest.mark.parametrize("released", [True, False])
+def test_a_ledger_remembers_its_tenant(day: ShopDay, *, released: bool) -> None:
+    """A range up to 500 would claim completions of this tenant that nobody has seen."""
+    day.run(completed(10, tenant=None))
+    day.run(completed(11))
+    for _ in range(2):
+        with pytest.raises(MapperError, match=r"events of other came, and this ledger is demo's.*correct ledger_url"):
+            day.run(completed(12, tenant="other"), completed(500, tenant="other", released=released))
+    (cut,) = day.run(completed(12), completed(13, tenant=None))
+    assert (cut.quantities, cut.range) == ({SKU: 6}, (12, 13))
 
 
 @pytest.mark.fault("F14")

@@ -74,6 +74,13 @@ class TestTakenAt:
         (cut,) = day.run(a_completion(11, published_at=published))
         assert cut.quantities == {SKU: 9 if published == "0001-01-01T00:00:00" else 8}
 
+    def test_a_time_without_a_zone_is_as_late_as_it_may_be(self, day: ShopDay, erp: SqlErp) -> None:
+        unit = a_completion(11, published_at=at(11)[: len("2025-03-04T09:15:02")])
+        for minutes, left in ((30, 8), (12 * 60 + 13.1, 9)):
+            erp.count(*SKU, 9, at(minutes))
+            (cut,) = day.run(unit)
+            assert cut.quantities == {SKU: left}
+
     def test_a_number_from_the_future_is_refused(self, day: ShopDay, erp: SqlErp) -> None:
         erp.count(*SKU, 9, "2999-01-01T00:00:00Z")
         with pytest.raises(OnHandError, match=r"stock, row 1 \(DC01, SKU-1\): counted_at is 2999.*, in the future"):

@@ -65,6 +65,15 @@ def test_a_time_of_shipping_that_is_no_moment_says_nothing(day: ShopDay, shipped
     assert (cut.quantities, cut.range) == ({SKU: 5}, (11, 12))
 
 
+@pytest.mark.parametrize(
+    ("shipped_at", "left"),
+    [("2025-02-28T11:59:00", 7), ("2025-02-28T12:01:00", 6), ("2025-02-27", 7), ("2025-02-28", 6)],
+)
+def test_a_time_of_shipping_without_a_zone_is_as_late_as_it_may_be(day: ShopDay, shipped_at: str, left: int) -> None:
+    (cut,) = day.run(completed(11, items=[{"id": "1", "product_id": "SKU-1", "shipped_at": shipped_at}]))
+    assert cut.quantities == {SKU: left}
+
+
 def test_a_completion_of_today_needs_a_row(day: ShopDay) -> None:
     day.settings["held_keys"] = "fail"
     with pytest.raises(QuantityError, match="no on-hand row for keys with completed units: DC01/NEW"):

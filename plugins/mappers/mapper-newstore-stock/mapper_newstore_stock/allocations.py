@@ -76,7 +76,7 @@ class AllocationsRun:
         """Yield what events change, one record per event and product."""
         for event in events:
             self._counts["events"] += 1
-            self._tenant.check(event.tenant)
+            self._tenant.check((event.tenant,))
             if changes := list(_changes(event, self._ignore_before)):
                 self._counts["records"] += len(changes)
                 self.outcome = "sent"

@@ -29,6 +29,12 @@ NEEDED_FIELDS = (
 )
 #: What a completion is proven by, for each form of proof that needs it.
 PROVEN_BY = {"taken_at": ("published_at",), "booked": ("fulfillment_request_id", "order_id")}
+#: Where a day begins and ends last.
+WESTERNMOST = dt.timezone(dt.timedelta(hours=-12))
+#: As text: 2025-03-04 or 2025-W10-2; a time makes it longer.
+LONGEST_DAY = 10
+#: A logical timestamp is one of these.
+INT64 = range(-(2**63), 2**63)
 
 
 class Item(msgspec.Struct, gc=False):
@@ -42,12 +48,15 @@ class Item(msgspec.Struct, gc=False):
     shipped_at: t.Any = None
 
 
+LogicalTimestamp = t.Annotated[int, msgspec.Meta(ge=INT64[0], le=INT64[-1])]
+
+
 class Event(msgspec.Struct, gc=False):
     """The fields of a record that stock depends on (the tap's schema). No default moves stock."""
 
     event_id: str
     event_name: str
-    logical_timestamp: int
+    logical_timestamp: LogicalTimestamp
     released: bool
     items: list[Item]
     tenant: str | None = None
@@ -176,11 +185,17 @@ def node_of(event: Event) -> str:
 
 
 def _epoch_ms(text: t.Any) -> int | None:
-    """Return a moment in epoch milliseconds; None when it cannot be read: then it proves nothing."""
+    """Return a moment in epoch milliseconds; None when it cannot be read: then it says nothing.
+
+    A day, or a time without a zone, is read as the latest moment it can mean: what is later proves less.
+    """
     if not isinstance(text, str):
         return None
     try:
         moment = dt.datetime.fromisoformat(text)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp() * 1000)
+        if moment.tzinfo is None:
+            days = 1 if len(text) <= LONGEST_DAY else 0
+            moment = moment.replace(tzinfo=WESTERNMOST) + dt.timedelta(days=days)
+        return int(moment.timestamp() * 1000)
     except (ValueError, OverflowError):
         return None

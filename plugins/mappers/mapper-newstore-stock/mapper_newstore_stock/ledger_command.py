@@ -19,6 +19,7 @@ from mapper_newstore_stock.comparison.command import diff
 from mapper_newstore_stock.comparison.options import Understanding, understanding_options
 from mapper_newstore_stock.copy_command import copy
 from mapper_newstore_stock.errors import ConfigurationError, FoundError
+from mapper_newstore_stock.events import INT64
 from mapper_newstore_stock.formats import format_option
 from mapper_newstore_stock.ledger import queries
 from mapper_newstore_stock.ledger.history import history
@@ -133,13 +134,15 @@ def _moment(text: str | None) -> dt.datetime | None:
     """
     try:
         moment = None if text is None else dt.datetime.fromisoformat(text)
-    except ValueError:
+        return moment and (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+    except (ValueError, OverflowError):
         raise ConfigurationError(f"--since {text}: expected a time such as 2025-03-01T08:00:00+01:00") from None
-    return moment.replace(tzinfo=dt.UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 @cli.command()
-@click.option("--timestamp", type=int, required=True, help="Logical timestamp, inclusive.")
+@click.option(
+    "--timestamp", type=click.IntRange(INT64[0], INT64[-1]), required=True, help="Logical timestamp, inclusive."
+)
 @format_option
 @pass_ledger_url
 def at(ledger_url: str, timestamp: int, write: Write) -> None:

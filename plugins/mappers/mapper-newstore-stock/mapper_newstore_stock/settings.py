@@ -6,6 +6,7 @@ import typing as t
 
 from singer_sdk import typing as th
 
+from mapper_newstore_stock.events import INT64
 from mapper_newstore_stock.ledger.retention import DEFAULT_KEEP_DAYS
 from mapper_newstore_stock.reading_settings import READING
 from mapper_newstore_stock.run.rules import DEFAULT_MAX_CUT_ITEMS
@@ -72,7 +73,7 @@ _FLAT: dict[str, t.Any] = th.PropertiesList(
     ),
     th.Property(
         "contained_through",
-        th.IntegerType,
+        th.IntegerType(minimum=INT64[0], maximum=INT64[-1]),
         title="Contained through",
         description="Completions up to this logical timestamp are in every number; ranges cover them",
     ),

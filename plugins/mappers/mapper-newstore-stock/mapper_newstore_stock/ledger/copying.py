@@ -115,8 +115,7 @@ def _id_of(connection: sa.Connection) -> str | None:
 def _copy(source: sa.Connection, target: sa.Connection, ledger_id: str) -> int:
     """Copy all rows, the one that says all is there included; the caller commits."""
     create(target, ledger_id)
-    # Ledgers get this table when they are opened.
-    source.execute(sa.schema.CreateTable(past_tables.unknown_past, if_not_exists=True))
+    past_tables.add_missing(source)
     kept = source.execute(sa.select(tables.ledger.c.horizon, tables.ledger.c.folded_at)).one()
     target.execute(tables.ledger.update().values(kept._asdict()))
     count = sum(load(target, table, _rows(source, table)) for table in COPIED)

@@ -34,7 +34,7 @@ def open_schema(connection: sa.Connection) -> str:
         upgrade(connection, version)
     elif version != tables.SCHEMA_VERSION:
         raise LedgerVersionError(refusal(connection, version))
-    connection.execute(sa.schema.CreateTable(past_tables.unknown_past, if_not_exists=True))
+    past_tables.add_missing(connection)
     for table in temporary_tables.temporary.sorted_tables:
         connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
         connection.execute(table.delete())

@@ -1,4 +1,4 @@
-"""The ledger's tables of what it no longer knows unit by unit: folded away, or pruned before it was taken."""
+"""The ledger's tables of what it no longer knows unit by unit: folded away, or pruned; and of whose it is."""
 
 from __future__ import annotations
 
@@ -46,3 +46,14 @@ unknown_past = sa.Table(
     sa.Column("through", sa.BigInteger, nullable=False),
     sa.Column("some_late", sa.Boolean, nullable=False, server_default=sa.false()),
 )
+
+#: At most one row: whose events this ledger has taken, once one of them said so. Older ledgers get the table when they
+#: are opened.
+#: Written by: one_tenant (the row)
+tenant = sa.Table("tenant", metadata, sa.Column("name", text, primary_key=True))
+
+
+def add_missing(connection: sa.Connection) -> None:
+    """Add the tables that older ledgers get when they are opened; the caller commits."""
+    for table in (unknown_past, tenant):
+        connection.execute(sa.schema.CreateTable(table, if_not_exists=True))

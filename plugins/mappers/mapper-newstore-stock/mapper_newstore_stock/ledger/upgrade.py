@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from mapper_newstore_stock.ledger import views
 from mapper_newstore_stock.ledger.database import begin_writing
-from mapper_newstore_stock.ledger.past_tables import folded, folded_booking, folded_unit, unknown_past
+from mapper_newstore_stock.ledger.past_tables import add_missing, folded, folded_booking, folded_unit, unknown_past
 from mapper_newstore_stock.ledger.proof import Proof
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import (
@@ -68,6 +68,7 @@ def upgrade(connection: sa.Connection, version: int) -> str:
     begin_writing(connection)
     for step in steps_from(version):
         step.take(connection)
+    add_missing(connection)
     views.create_anew(connection)
     connection.execute(ledger.update().values(schema_version=SCHEMA_VERSION))
     connection.commit()

@@ -17,6 +17,7 @@ from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, run
 from mapper_newstore_stock.ledger.temporary_tables import taken_ahead_unit, taken_reference, taken_unit
 from mapper_newstore_stock.run.folded_units import leave_out_folded
 from mapper_newstore_stock.run.late_units import note_late
+from mapper_newstore_stock.run.one_tenant import OneTenant, note_tenant, tenant_of
 from mapper_newstore_stock.run.pruned_past import note_unknown_past
 
 if t.TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Intake:
         self._keeps_references = keeps_references
         self._references: list[tuple[t.Any, ...]] = []
         self._connection = ledger.connection
+        self._tenant = OneTenant(tenant_of(ledger.connection))
         self._rows: list[tuple[t.Any, ...]] = []
         self._rows_ahead: list[tuple[t.Any, ...]] = []
         self._batch = 0
@@ -59,7 +61,12 @@ class Intake:
         self._late_through: dict[int, int] = {}
 
     def take(self, events: list[Event]) -> None:
-        """Take the units that left a shelf with these events."""
+        """Take the units that left a shelf with these events.
+
+        Raises:
+            TenantError: they are another tenant's.
+        """
+        self._tenant.check(dict.fromkeys([event.tenant for event in events]))
         batch = self._batch
         if self._keeps_references:
             self._references += references(events)
@@ -125,6 +132,7 @@ class Intake:
             )
         )
         note_unknown_past(self._connection, self._covered, self._ledger.run)
+        note_tenant(self._connection, self._tenant.seen)
         self._connection.commit()
 
     def release_up_to(self, mark: int, cut: int) -> None:

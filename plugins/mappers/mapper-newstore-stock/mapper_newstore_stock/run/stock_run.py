@@ -23,7 +23,6 @@ from mapper_newstore_stock.progress import long_step
 from mapper_newstore_stock.run.erp_inputs import ignore_before
 from mapper_newstore_stock.run.intake import Intake
 from mapper_newstore_stock.run.kept_lists import ListFolder
-from mapper_newstore_stock.run.one_tenant import OneTenant
 from mapper_newstore_stock.run.planning import Planner
 from mapper_newstore_stock.run.pruned_past import refuse_rows_of_unknown_past
 from mapper_newstore_stock.run.records import lines_of, records_of
@@ -102,7 +101,6 @@ class StockRun:
         self._state: dict[str, t.Any] | None = None
         self._events_begun = False
         self._has_warned = False
-        self._tenant = OneTenant()
         self.outcome = "no_input"
 
     def begin_events(self) -> tuple[singer.Message, ...]:
@@ -114,8 +112,6 @@ class StockRun:
         """Take events. They count only once a STATE covers them (design rule 3)."""
         self._events_begun = True
         self._counts["events"] += len(events)
-        for tenant in dict.fromkeys([event.tenant for event in events]):
-            self._tenant.check(tenant)
         with _database_errors():
             self._intake.take(events)
         return ()
