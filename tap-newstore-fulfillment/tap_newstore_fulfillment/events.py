@@ -110,12 +110,20 @@ def _name_and_payload(body: t.Any) -> tuple[str, Object, str]:
     if not isinstance(name, str):
         raise EventRejectedError(f"{within}name: expected str, got {described(name)}")
     if not name.startswith(OURS):
+        if _is_misspelt(name):
+            raise EventRejectedError(f"{within}name: expected the name of an event, as NewStore writes it")
         raise OtherEntityError(name)
     if not is_id(name):
         raise EventRejectedError(f"{within}name: expected at most 255 characters, none of them a control character")
     if not isinstance(payload, dict):
         raise EventRejectedError(f"{within}payload: expected object, got {described(payload)}")
     return LEGACY_NAMES.get(name, name), payload, f"{within}payload"
+
+
+def _is_misspelt(name: str) -> bool:
+    """Return whether a name may be one of ours all the same: it says nothing, or only its case or spaces differ."""
+    plain = name.strip().lower()
+    return not plain or plain.startswith(OURS)
 
 
 def _logical_timestamp(payload: Object, path: str) -> int:

@@ -11,25 +11,32 @@ import typing as t
 EARLIEST_YEAR = 2010
 LATEST_YEAR = 9998
 STRAY_SPACES = re.compile(r"\s*([:.])\s*")
+#: How RFC 3339 writes a moment, which is what JSON Schema calls a `date-time`.
+DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 UNKNOWN: tuple[None, None] = (None, None)
 
 
 def read_moment(value: t.Any) -> tuple[str, float] | tuple[None, None]:
-    """Return a moment as text and in epoch seconds; `UNKNOWN` if it cannot be read, or cannot be true.
+    """Return a moment as an RFC 3339 date-time and in epoch seconds; `UNKNOWN` if it cannot be read, or be true.
 
-    Text without a zone is UTC. It stays as it is, unless stray spaces have to go: real events have
-    them (newstore-api.md, section 4).
+    A day, or a time without a zone, is unknown: taken for another moment than it is, it would prove too much. Text
+    stays as it is where it is such a date-time; real events have stray spaces (newstore-api.md, section 4).
     """
     if not isinstance(value, str):
         return UNKNOWN
-    text = value
+    # Most have none.
+    text = value if " " not in value and value == value.strip() else STRAY_SPACES.sub(r"\1", value.strip())
+    moment = parsed(text)
+    if moment is None or moment.tzinfo is None:
+        return UNKNOWN
+    return text if DATE_TIME.fullmatch(text) else moment.astimezone(dt.UTC).isoformat(), moment.timestamp()
+
+
+def parsed(text: str) -> dt.datetime | None:
+    """Return a day or a moment in any form of ISO 8601; None if it cannot be read, or be true."""
     try:
-        if " " in text or text != text.strip():
-            text = STRAY_SPACES.sub(r"\1", text.strip())
         moment = dt.datetime.fromisoformat(text)
     except ValueError:
-        return UNKNOWN
-    if not EARLIEST_YEAR <= moment.year <= LATEST_YEAR:
-        return UNKNOWN
-    return text, (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
+        return None
+    return moment if EARLIEST_YEAR <= moment.year <= LATEST_YEAR else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import logging
 import os
@@ -15,7 +16,7 @@ from tap_newstore_fulfillment.export_files.prefix import ExportPrefix
 from tap_newstore_fulfillment.export_files.read_files import ReadFiles
 from tap_newstore_fulfillment.export_files.reject_file import RejectFile, reject_path
 from tap_newstore_fulfillment.landing.store import LandingStore
-from tap_newstore_fulfillment.moments import read_moment
+from tap_newstore_fulfillment.moments import parsed
 from tap_newstore_fulfillment.settings import EXPORT_FILES
 
 if t.TYPE_CHECKING:
@@ -102,19 +103,20 @@ def first_name(start_date: str | None, now: int) -> str:
     """Return what the name of a file of this moment begins with; names that sort before it are older.
 
     Args:
-        start_date: The setting.
+        start_date: The setting; a day begins at midnight, and a time without a zone is UTC.
         now: Epoch milliseconds.
     """
     if start_date is None:
         return ""
-    _, seconds = read_moment(start_date)
-    if seconds is None:
+    moment = parsed(start_date.strip())
+    if moment is None:
         raise ConfigurationError(
             f"export_files_start_date: expected a moment such as 2026-01-01T00:00:00Z, got {start_date!r}"
         )
-    if seconds * 1000 > now:
+    milliseconds = int((moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp() * 1000)
+    if milliseconds > now:
         raise ConfigurationError(f"export_files_start_date: {start_date} lies ahead, so no file would be read")
-    return f"{int(seconds * 1000):0{NAME_DIGITS}}"
+    return f"{milliseconds:0{NAME_DIGITS}}"
 
 
 def _own_store(settings: Mapping[str, t.Any]) -> pathlib.Path:

@@ -78,11 +78,12 @@ def units_of(name: str, items: t.Any, path: str, *, is_lossy: bool) -> list[t.An
     """Return an event's units, each with the id of its product as text; the same object if nothing changes.
 
     Raises:
-        EventRejectedError: units that move stock or allocations are not all there.
+        EventRejectedError: units that move stock or allocations are not all there. A completion of none is one whose
+            units somebody left out.
     """
+    if name == COMPLETED and (items is None or items == []):
+        raise EventRejectedError(f"{path}: required in {COMPLETED}{_advice(path)}")
     if items is None:
-        if name == COMPLETED:
-            raise EventRejectedError(f"{path}: required in {COMPLETED}{_advice(path)}")
         return None
     if not isinstance(items, list):
         if name in MOVING:

@@ -237,7 +237,8 @@ def test_the_next_run_makes_up_for_a_late_event(shop: Pipeline) -> None:
     shop.newstore.pause_delivery()
     assert shop.newstore.sell("DC01", "SKU-1") == late
     # A higher timestamp arrives first, so the mark passes the event that is still under way.
-    higher = {**envelope, "payload": {**envelope["payload"], "logical_timestamp": late + 100, "id": "x", "items": []}}
+    payload = {**envelope["payload"], "logical_timestamp": late + 100, "id": "x", "items": []}
+    higher = {**envelope, "name": "fulfillment_request.items_ready_for_handover", "payload": payload}
     assert shop.receiver.post(higher).status_code == 200
     run_without_waiting(shop)
     shop.newstore.resume_delivery()

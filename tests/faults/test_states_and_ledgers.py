@@ -296,7 +296,8 @@ def test_f17_a_restored_ledger_is_refused_when_a_late_event_it_never_took_is_pru
 def pass_by(shop: ForkedShop, known: int, at: int) -> None:
     """Deliver an event without units, above every event that is under way."""
     (body,) = (event["body"] for event in shop.newstore.events() if event["payload"]["logical_timestamp"] == known)
-    higher = {**body, "payload": {**body["payload"], "logical_timestamp": at, "id": "higher", "items": []}}
+    payload = {**body["payload"], "logical_timestamp": at, "id": "higher", "items": []}
+    higher = {**body, "name": "fulfillment_request.items_ready_for_handover", "payload": payload}
     assert shop.receiver.post(higher).status_code == 200
 
 

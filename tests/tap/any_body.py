@@ -17,6 +17,7 @@ OLDER = {
     "fulfillment_request_failed": "fulfillment_request.items_failed",
     "fulfillment_request_completed": COMPLETED,
 }
+NAMES = [*[COMPLETED] * 6, *[ASSIGNED] * 3, *["fulfillment_request.new"] * 3, *["order.created"] * 3]
 MOVING = {*OLDER.values()}
 INT64 = st.integers(-(2**63) + 1, 2**63 - 1)
 #: What no id has: control characters, and what ends a line for some readers.
@@ -79,7 +80,7 @@ ENCODINGS = [*["utf-8"] * 6, "utf-8-sig", "utf-16", "utf-16-le", "utf-32"]
 def changed_events(draw: st.DrawFn) -> bytes:
     """Draw an event with some fields replaced, dropped or added."""
     at = draw(INT64)
-    name = draw(st.sampled_from([COMPLETED, COMPLETED, ASSIGNED, "fulfillment_request.new", "order.created"]))
+    name = draw(st.sampled_from([*NAMES, COMPLETED.upper(), ""]))
     older = draw(st.sampled_from([*OLDER, "fulfillment_request_new", "order_created"]))
     # Of one location and request each, so that no two events are one by chance.
     body: dict[str, t.Any] = draw(
@@ -157,6 +158,11 @@ def is_ours(name: str) -> bool:
     return re.match(r"fulfillment_request[._]", name) is not None
 
 
+def may_be_ours(name: str) -> bool:
+    """Return whether events of this name may be those of fulfilment requests, however it is written."""
+    return not name.strip() or is_ours(name.strip().lower())
+
+
 def readable_timestamp(payload: dict[str, t.Any]) -> int | None:
     """Return the logical timestamp, if it is one."""
     at = payload.get("logical_timestamp")
@@ -173,7 +179,7 @@ def has_all_stock_needs(body: bytes) -> bool:
     if readable_timestamp(payload) is None or not (tenant in (None, "") or _is_no_text(tenant) or _names(tenant)):
         return False
     items = payload.get("items")
-    if name == COMPLETED and not (_names(payload.get("fulfillment_location_id")) and isinstance(items, list)):
+    if name == COMPLETED and not (_names(payload.get("fulfillment_location_id")) and items and isinstance(items, list)):
         return False
     if name not in MOVING or items is None:
         return True

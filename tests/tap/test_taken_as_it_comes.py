@@ -110,8 +110,44 @@ def test_a_time_with_stray_spaces_is_read(text: str) -> None:
     assert " " not in published_at
 
 
-def test_a_time_without_a_zone_is_utc() -> None:
-    assert checked({**an_event(12), "published_at": "2019-04-11T13:19:01.255"}).published_at == 1554988741.255
+@pytest.mark.parametrize("text", ["2019-04-11", "2019-W15-4", "2019-04-11T13:19:01.255", "2019-04-11 13:19:01"])
+def test_a_day_or_a_time_without_a_zone_is_no_moment(text: str) -> None:
+    """Taken for UTC, a time of New York would prove an hour's sales that the ERP's number does not contain."""
+    event = checked({**an_event(12), "published_at": text})
+    assert (event.published_at, json.loads(event.body)["published_at"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "20190411T131901.255Z",
+        "2019-W15-4T13:19:01.255Z",
+        "2019-04-11 13:19:01.255Z",
+        "2019-04-11T15:19:01.255+0200",
+        "2019-04-11T15:19:01.255+02",
+        "2019-04-11T13:20:01.255+00:01:00",
+    ],
+)
+def test_a_moment_in_another_form_goes_out_as_the_schema_has_it(text: str) -> None:
+    event = checked({**an_event(12), "published_at": text})
+    assert event.published_at == 1554988741.255
+    assert json.loads(event.body)["published_at"] == "2019-04-11T13:19:01.255000+00:00"
+
+
+@pytest.mark.parametrize("items", [None, []])
+@pytest.mark.parametrize("body", [an_event(12), an_older_event(12)], ids=["event stream", "older webhook"])
+def test_a_completion_of_no_units_is_refused(body: dict[str, t.Any], items: t.Any) -> None:
+    """Somebody left its units out: taken as it is, a range would cover units that nobody has subtracted."""
+    event = body.get("event", body)
+    without = {**event, "payload": {**event["payload"], "items": items}}
+    with pytest.raises(EventRejectedError, match=r"payload\.items: required in fulfillment_request\.items_completed"):
+        checked(without if event is body else {**body, "event": without})
+
+
+@pytest.mark.parametrize("name", ["", " ", "Fulfillment_Request.items_completed", " fulfillment_request.assigned"])
+def test_a_name_that_may_be_ours_is_refused(name: str) -> None:
+    with pytest.raises(EventRejectedError, match="name: expected the name of an event"):
+        checked(an_event(12, name=name))
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,8 @@ class TestSdkSuite(get_tap_test_class(TapNewStoreFulfillment, config={"landing_u
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
     def _filled_store(cls) -> None:
-        fill(SUITE_URL, an_event(10, name=ASSIGNED), an_event(11, "A", "A"), an_older_event(12), an_event(13, items=[]))
+        without_units = an_event(13, name=ASSIGNED, items=[])
+        fill(SUITE_URL, an_event(10, name=ASSIGNED), an_event(11, "A", "A"), an_older_event(12), without_units)
 
 
 @pytest.fixture
@@ -173,7 +174,7 @@ def test_discovery_names_key_and_replication_key(tmp_path: Path, url: str) -> No
 
 
 def test_units_are_a_stream_of_their_own_if_selected(tmp_path: Path, url: str) -> None:
-    fill(url, an_event(10, "A", "B"), an_event(11, "A", items=[]))
+    fill(url, an_event(10, "A", "B"), an_event(11, name=ASSIGNED, items=[]))
     assert {message["stream"] for message in Tap(tmp_path, url).run().messages if "stream" in message} == {STREAM}
     catalog = selecting(tmp_path, url, ITEMS, [], is_selected=True)
     done = Tap(tmp_path, url).run("--catalog", str(catalog))
