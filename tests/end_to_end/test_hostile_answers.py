@@ -222,8 +222,10 @@ def test_a_retry_after_that_says_nothing_changes_nothing(
 
 
 def test_a_retry_after_may_be_a_date_and_has_a_limit(
-    call: Callable[[], object], server: ScriptedHttp, pauses: list[float]
+    request: pytest.FixtureRequest, call: Callable[[], object], server: ScriptedHttp, pauses: list[float]
 ) -> None:
+    # Somebody waits for the tap's commands: they end, and say how long NewStore asks to wait.
+    does_wait = request.node.callspec.params["call"] != "tap"
     server.answers[PAGE] = answer(429, b"{}", Retry_After=email.utils.formatdate(time.time() + 30, usegmt=True))
     error_of(call)
     assert 20 < pauses[0] <= 30
@@ -231,7 +233,7 @@ def test_a_retry_after_may_be_a_date_and_has_a_limit(
         pauses.clear()
         server.answers[PAGE] = answer(429, b"{}", Retry_After=far)
         error_of(call)
-        assert 60 <= pauses[0] <= 300
+        assert 60 <= pauses[0] <= 300 if does_wait else pauses == []
 
 
 def test_the_report_takes_only_numbers_of_a_receiver(server: ScriptedHttp, stranger: ScriptedHttp) -> None:

@@ -11,9 +11,10 @@ from tap_newstore_fulfillment.errors import TapError
 from tap_newstore_fulfillment.receiver.newstore_api import NewStoreApi
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 TOKEN = b'{"access_token": "t", "expires_in": 300}'
+TOKEN_EXPIRED = b'{"error_code": "token_expired", "message": "token expired", "request_id": "r-1"}'
 
 
 class Answer(t.NamedTuple):
@@ -22,12 +23,17 @@ class Answer(t.NamedTuple):
     retry_after: str = ""
 
 
+#: The connection is reset instead.
+RESET = Answer(0)
+
+
 class Server(http.server.ThreadingHTTPServer):
     """Issues a token, and answers everything else from a script."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.script: list[Answer] = []
+        self.token_script: list[Answer] = []
         self.tokens = 0
         self.calls: list[tuple[str, str, str | None]] = []
 
@@ -46,18 +52,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self) -> None:
-        answer = Answer(200, TOKEN)
         if self.path == "/token":
             self.server.tokens += 1
+            answer = self.server.token_script.pop(0) if self.server.token_script else Answer(200, TOKEN)
         else:
             self.server.calls.append((self.command, self.path, self.headers["Authorization"]))
             answer = self.server.script.pop(0)
+        if answer == RESET:
+            self.close_connection = True
+            return
         self.send_response(answer.status)
         if answer.retry_after:
             self.send_header("Retry-After", answer.retry_after)
         self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
         self.wfile.write(answer.body)
+
+    def do_PATCH(self) -> None:
+        self.do_POST()
+
+    def do_DELETE(self) -> None:
+        self.do_POST()
 
     def log_message(self, *_arguments: object) -> None:
         """Say nothing."""
@@ -128,10 +143,12 @@ def test_it_gives_up_after_four_tries(server: Server, api: NewStoreApi) -> None:
 def test_a_blocked_ip_address_is_told_from_a_refused_client(server: Server, api: NewStoreApi) -> None:
     server.script = [
         Answer(403, b"blocked"),
-        Answer(403, b'{"title": "Forbidden", "detail": "no such scope"}'),
+        *2 * [Answer(403, b'{"title": "Forbidden", "detail": "no such scope"}')],
     ]
-    with pytest.raises(TapError, match="too many calls; wait 5 minutes"):
+    with pytest.raises(TapError, match="too many calls; wait 5 minutes") as limited:
         api.get("/one")
+    assert "Run again after that" in limited.value.with_to_do()
+    assert "client_id" not in limited.value.with_to_do()
     with pytest.raises(TapError, match="title: Forbidden, detail: no such scope"):
         api.get("/one")
 
@@ -145,3 +162,117 @@ def test_hosts_come_from_the_tenant() -> None:
     api = NewStoreApi({"tenant": "acme-staging", "client_id": "c", "client_secret": "s"})
     assert api._api_url == "https://acme-staging.p.newstore.net"
     assert api._auth_url == "https://id.p.newstore.net/auth/realms/acme-staging/protocol/openid-connect/token"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
+def test_a_refused_token_is_replaced_and_the_call_made_once_more(
+    server: Server, api: NewStoreApi, waits: list[float], method: str, status: int
+) -> None:
+    call: Callable[[], object] = {
+        "GET": lambda: api.get("/one"),
+        "POST": lambda: api.create("/one", {}),
+        "PATCH": lambda: api.patch("/one", {}),
+        "DELETE": lambda: api.delete("/one"),
+    }[method]
+    server.token_script = [Answer(200, TOKEN), Answer(200, TOKEN.replace(b'"t"', b'"new"'))]
+    server.script = [Answer(status, TOKEN_EXPIRED), Answer(200)]
+    call()
+    assert server.calls == [(method, "/one", "Bearer t"), (method, "/one", "Bearer new")]
+    assert waits == []
+
+
+def test_a_client_that_is_refused_with_a_new_token_too_is_told_so(server: Server, api: NewStoreApi) -> None:
+    server.script = [Answer(401, TOKEN_EXPIRED)] * 3
+    with pytest.raises(TapError, match="401: error_code: token_expired") as refused:
+        api.get("/one")
+    assert "Let the API client (client_id) use this API" in refused.value.with_to_do()
+    assert (len(server.calls), server.tokens) == (2, 2)
+
+
+def test_an_ip_limit_is_waited_out_by_who_has_the_time(server: Server, api: NewStoreApi, waits: list[float]) -> None:
+    server.script = [Answer(403, b"blocked"), Answer(201)]
+    with api.patient_for(600):
+        api.create("", {"id": "one"})
+    assert (waits, server.tokens) == ([300.0], 1)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_longer_pause_than_anybody_waits_for_is_said(
+    server: Server, api: NewStoreApi, waits: list[float], status: int
+) -> None:
+    server.script = [Answer(status, retry_after="300"), Answer(status, retry_after="300"), Answer(200)]
+    with pytest.raises(TapError, match=str(status)) as limited:
+        api.get("/one")
+    assert "NewStore asks to wait 300 s: run again after that" in limited.value.with_to_do()
+    assert waits == []
+    with api.patient_for(600):
+        api.get("/one")
+    assert waits == [300.0]
+
+
+def test_a_time_that_is_over_is_that_of_any_call(server: Server, api: NewStoreApi, waits: list[float]) -> None:
+    server.script = [Answer(403, b"blocked"), Answer(503), Answer(200)]
+    with api.patient_for(600):
+        with api.patient_for(0), pytest.raises(TapError, match="wait 5 minutes"):
+            api.get("/one")
+        with api.patient_for(0):
+            api.get("/one")
+    assert waits == [0.5]
+
+
+def test_a_reset_connection_is_tried_again(server: Server, api: NewStoreApi, waits: list[float]) -> None:
+    server.script = [RESET, Answer(200), RESET, RESET, Answer(200), RESET, Answer(200)]
+    api.get("/one")
+    api.patch("/one", {})
+    api.post("/one/_start")
+    assert waits == [0.5, 0.5, 1.0, 0.5]
+
+
+def test_what_was_sent_and_must_not_happen_twice_is_not_sent_again_after_a_reset(
+    server: Server, api: NewStoreApi, waits: list[float]
+) -> None:
+    server.script = [RESET, Answer(200)]
+    with pytest.raises(TapError, match="no answer: ConnectionError"):
+        api.create("", {"id": "one"})
+    assert waits == []
+
+
+def test_what_was_never_sent_is_tried_again(server: Server, waits: list[float]) -> None:
+    api = NewStoreApi({**server.settings, "api_url": "http://127.0.0.1:1"}, waits.append)
+    with pytest.raises(TapError, match="no answer: ConnectionError"):
+        api.create("", {"id": "one"})
+    assert waits == [0.5, 1.0, 2.0]
+
+
+def test_what_a_reset_call_had_deleted_counts_as_deleted(server: Server, api: NewStoreApi) -> None:
+    server.script = [RESET, Answer(404), Answer(404)]
+    api.delete("/one")
+    with pytest.raises(TapError, match="404"):
+        api.delete("/one")
+
+
+def test_a_pause_of_a_minute_is_waited_for(server: Server, api: NewStoreApi, waits: list[float]) -> None:
+    server.script = [Answer(429, retry_after="60"), Answer(200)]
+    api.get("/one")
+    assert waits == [60.0]
+
+
+@pytest.mark.parametrize("fault", [Answer(503), Answer(429, retry_after="7"), RESET])
+def test_passing_faults_of_the_token_call_are_waited_out(
+    server: Server, api: NewStoreApi, waits: list[float], fault: Answer
+) -> None:
+    server.token_script, server.script = [fault], [Answer(200)]
+    api.create("", {"id": "one"})
+    assert waits == [float(fault.retry_after or 0.5)]
+
+
+def test_a_token_call_that_is_down_is_told_from_a_refused_client(server: Server, api: NewStoreApi) -> None:
+    server.token_script = [Answer(503)] * 4
+    with pytest.raises(TapError, match=r"NewStore gives no token \(http://.*/token, status 503\)") as down:
+        api.get("/one")
+    assert "Run again in some minutes" in down.value.with_to_do()
+    server.token_script = [Answer(401, b'{"error": "invalid_client"}')]
+    with pytest.raises(TapError, match=r"no token for this client_id and client_secret .*invalid_client") as refused:
+        api.get("/one")
+    assert "Correct tenant, client_id" in refused.value.with_to_do()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 from tap_newstore_fulfillment.errors import NewStoreCallError
@@ -15,7 +14,8 @@ if t.TYPE_CHECKING:
 
     from tap_newstore_fulfillment.findings import Findings
 
-LONGEST_PAUSE_SECONDS = 1.0
+#: Somebody looks on: a check waits out what passes soon.
+PATIENCE_SECONDS = 5.0
 TO_DO = "Correct tenant, client_id, client_secret, api_url or auth_url; let the API client read integrations"
 
 
@@ -25,9 +25,7 @@ def look_at_newstore(findings: Findings, settings: Mapping[str, t.Any], integrat
         findings.green("integration", f"NewStore is not asked, as {', '.join(missing)} are not set")
         return
     with findings.looking("integration", TO_DO):
-        stream = EventStream(
-            NewStoreApi(settings, sleep=lambda seconds: time.sleep(min(seconds, LONGEST_PAUSE_SECONDS)))
-        )
+        stream = EventStream(NewStoreApi(settings, patience=PATIENCE_SECONDS))
         try:
             found = stream.get(integration_id)
         except NewStoreCallError as error:

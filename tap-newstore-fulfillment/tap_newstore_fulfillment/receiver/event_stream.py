@@ -7,6 +7,7 @@ import typing as t
 from tap_newstore_fulfillment.receiver import answers
 
 if t.TYPE_CHECKING:
+    import contextlib
     from collections.abc import Mapping
 
     from tap_newstore_fulfillment.receiver.newstore_api import NewStoreApi
@@ -27,14 +28,22 @@ class EventStream:
     def __init__(self, api: NewStoreApi) -> None:
         self._api = api
 
+    def patient_for(self, seconds: float) -> contextlib.AbstractContextManager[None]:
+        """Let the calls of a block wait out what passes within so many seconds; 0: as long as ever."""
+        return self._api.patient_for(seconds)
+
     def integrations(self) -> list[Body]:
         """Return all integrations of the tenant."""
         return self._rows(PATH, "integrations", answers.Integrations)
 
     def register(self, registration: Mapping[str, t.Any]) -> Body:
         """Create an integration, which starts it, and return it as NewStore shows it."""
-        answer: Body = self._api.create(PATH, registration)
+        answer = self.create(registration)
         return answer if _is_integration(answer) else self.get(registration["id"])
+
+    def create(self, registration: Mapping[str, t.Any]) -> Body:
+        """Create an integration, which starts it, and return what NewStore says, which may be nothing."""
+        return t.cast("Body", self._api.create(PATH, registration))
 
     def update(self, integration_id: str, changes: Mapping[str, t.Any]) -> Body:
         """Change sink or filter, and return the integration."""
