@@ -138,6 +138,8 @@ class NewStoreError(TapError):
     """
 
     code = "NSS-140"
+    #: Whether the call may have been carried out all the same.
+    may_have_happened = False
 
 
 class NewStoreCallError(NewStoreError):
@@ -156,6 +158,7 @@ class NewStoreCallError(NewStoreError):
     def __init__(self, message: str, status: int, to_do: str = "") -> None:
         super().__init__(message, to_do)
         self.status = status
+        self.may_have_happened = status >= 500
 
 
 class IntegrationError(TapError):

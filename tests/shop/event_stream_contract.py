@@ -109,6 +109,11 @@ class ContractProxy(http.server.ThreadingHTTPServer):
         return [violation for exchange in self.exchanges for violation in exchange.violations()]
 
 
+def _said(answer: requests.Response) -> t.Any:
+    """Return the JSON of an answer, or its text: what limits an IP address is no JSON."""
+    return answer.json() if "json" in answer.headers.get("Content-Type", "") else answer.text
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
     server: ContractProxy
 
@@ -120,7 +125,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         )
         if self.path.startswith(BASE):
             body = json.loads(content) if content else None
-            self.server.exchanges.append(Exchange(self.command, self.path, body, answer.status_code, answer.json()))
+            self.server.exchanges.append(Exchange(self.command, self.path, body, answer.status_code, _said(answer)))
         self.send_response(answer.status_code)
         self.send_header("Content-Type", answer.headers.get("Content-Type", "application/json"))
         self.send_header("Content-Length", str(len(answer.content)))

@@ -219,6 +219,18 @@ def test_a_newstore_that_does_not_answer_is_no_audit(auditor: Auditor) -> None:
     assert (done.code, "no answer" in done.log) == (3, True), done.log
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_an_audit_whose_token_is_revoked_goes_on_and_deletes_its_integration(auditor: Auditor, status: int) -> None:
+    lost = auditor.sell(1)
+    auditor.lose(*lost)
+    for method, path in (("POST", ""), ("GET", "/stock-audit-*"), ("DELETE", "/stock-audit-*")):
+        revoked = {"method": method, "path": f"/api/v1/org/integrations/eventstream{path}", "status": status}
+        auditor.newstore.set_faults(calls=[revoked])
+        assert auditor.audit(code=1)["lost"] == 2
+        assert auditor.integrations() == [OURS]
+        auditor.lose(*lost)
+
+
 def test_where_the_receiver_is_must_be_known(tmp_path: Path, newstore: NewStore, forks: Forks) -> None:
     with Auditor(tmp_path, newstore, f"sqlite:///{tmp_path / 'landing.db'}", forks) as auditor:
         done = auditor.call("audit")

@@ -140,7 +140,8 @@ class Audit:
             # What stays away each time is not lost on the way: to ask for it again tomorrow would not help.
             report.is_whole = report.delivered > 0 and report.missing in ([], before)
         except BaseException:
-            with contextlib.suppress(TapError):
+            # Somebody may have ended it: what does not pass soon is left to the next audit.
+            with contextlib.suppress(TapError), self.stream.patient_for(0):
                 self._end(name, report)
             raise
         self._end(name, report)

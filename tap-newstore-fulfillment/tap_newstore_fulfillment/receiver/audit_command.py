@@ -77,12 +77,13 @@ def audit(
         # A wrong call is one, whatever is there.
         integrations.webhook_parameters(callback_url, settings.get("receiver_api_key"))
     _end_cleanly()
-    with _could_not_audit(), contextlib.closing(existing_store(settings)) as store:
+    seconds = limits["wait_minutes"] * 60
+    with _could_not_audit(), contextlib.closing(existing_store(settings)) as store, stream.patient_for(seconds):
         period = period_to_audit(store, hours, waiting_time(settings), time.time_ns() // 1_000_000)
         report = AuditReport(period)
         this = make_audit(store, stream, settings, callback_url, limits["quiet_seconds"])
         try:
-            this.run(report, limits["wait_minutes"] * 60)
+            this.run(report, seconds)
         finally:
             click.echo(json.dumps(report.to_dict()) if output_format == "json" else "\n".join(report.lines()))
     if report.lost:

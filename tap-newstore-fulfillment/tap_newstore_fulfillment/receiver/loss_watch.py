@@ -99,10 +99,11 @@ class LossWatch:
         report = AuditReport(period)
         try:
             stream = EventStream(NewStoreApi(self._settings, self._sleep))
-            audit = make_audit(self._store, stream, self._settings)
-            audit.sleep = self._sleep
-            self._audits = True
-            audit.run(report, AUDIT_SECONDS)
+            with stream.patient_for(AUDIT_SECONDS):
+                audit = make_audit(self._store, stream, self._settings)
+                audit.sleep = self._sleep
+                self._audits = True
+                audit.run(report, AUDIT_SECONDS)
         except _EndedError:
             return
         except TapError as error:

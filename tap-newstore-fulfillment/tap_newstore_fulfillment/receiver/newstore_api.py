@@ -153,7 +153,14 @@ class NewStoreApi:
         self, method: str, path: str, body: object, *, is_repeatable: bool
     ) -> tuple[requests.Response, bool]:
         headers = {"Authorization": self._bearer()}
-        return self._patiently(method, self._api_url + path, is_repeatable=is_repeatable, json=body, headers=headers)
+        url = self._api_url + path
+        try:
+            return self._patiently(method, url, is_repeatable=is_repeatable, json=body, headers=headers)
+        except NewStoreCallError:
+            raise
+        except NewStoreError as error:
+            error.may_have_happened = passing_faults.may_have_been_sent(error.__cause__)
+            raise
 
     def _patiently(
         self, method: str, url: str, *, is_repeatable: bool, **kwargs: t.Any

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import time
 import typing as t
 
 import click
 
-from tap_newstore_fulfillment.errors import IntegrationError
+from tap_newstore_fulfillment.errors import IntegrationError, NewStoreCallError, NewStoreError
 from tap_newstore_fulfillment.receiver import integrations
 from tap_newstore_fulfillment.receiver.configuration import config_option
 from tap_newstore_fulfillment.receiver.event_stream import STOPPED
@@ -25,12 +27,15 @@ from tap_newstore_fulfillment.receiver.registration_options import (
 
 if t.TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from tap_newstore_fulfillment.receiver.event_stream import EventStream
 
+logger = logging.getLogger("newstore-event-receiver")
+
 FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.5, 15.0
 LOOK_GROWTH = 1.5
+NOT_FOUND = 404
 
 
 @click.command()
@@ -57,7 +62,8 @@ def replay(
     """Have NewStore deliver past events again; those already kept change nothing.
 
     The temporary integration is deleted when it is done. Exits with 1 if it is not done in time, or if the receiver
-    rejected events: then it stays, and with it what was rejected.
+    rejected events: then it stays, and with it what was rejected. If a call fails it is deleted, or the log says that
+    it stays.
     """
     settings = registration_settings(config_files)
     sink = needed_sink(settings, sink_arguments)
@@ -65,18 +71,64 @@ def replay(
     integration_id = integration_id or integrations.replay_id(starts_at, ends_at)
     body = integrations.temporary(integration_id, sink, starts_at, ends_at)
     stream = event_stream(settings)
-    stream.register(body)
+    with stream.patient_for(wait_minutes * 60):
+        _create(stream, body)
     click.echo(f"{integration_id}: replays {body['starts_at']} to {body['ends_at']}, {described(sink)}")
     if not wait_minutes:
         return
-    wait_for_end(stream, integration_id, wait_minutes * 60)
-    if rejected := stream.rejected(integration_id):
-        raise IntegrationError(
-            f"{integration_id}: done, but the receiver rejected {len(rejected)} events: `newstore-event-receiver "
-            f"rejected list --id {integration_id}` shows them. Delete the integration when you have looked"
-        )
-    stream.delete(integration_id)
+    with _deleted_if_a_call_fails(stream, integration_id), stream.patient_for(wait_minutes * 60):
+        wait_for_end(stream, integration_id, wait_minutes * 60)
+        if rejected := stream.rejected(integration_id):
+            raise IntegrationError(
+                f"{integration_id}: done, but the receiver rejected {len(rejected)} events: `newstore-event-receiver "
+                f"rejected list --id {integration_id}` shows them. Delete the integration when you have looked"
+            )
+        stream.delete(integration_id)
     click.echo(f"{integration_id}: done and deleted")
+
+
+def _create(stream: EventStream, body: Mapping[str, t.Any]) -> None:
+    try:
+        stream.create(body)
+    except NewStoreError as error:
+        if error.may_have_happened:
+            # It is not deleted here: one of this id may have been there before.
+            error.to_do = (
+                f"{body['id']} may have been created all the same. If it is there, delete it: "
+                f"{_delete(body['id'])}. {error.to_do}"
+            )
+        raise
+
+
+@contextlib.contextmanager
+def _deleted_if_a_call_fails(stream: EventStream, integration_id: str) -> Iterator[None]:
+    """Delete an integration this command has created if it ends before it is done, or say that it stays."""
+    try:
+        yield
+    except NewStoreError:
+        try:
+            stream.delete(integration_id)
+        except NewStoreError as error:
+            if not (isinstance(error, NewStoreCallError) and error.status == NOT_FOUND):
+                _say_that_it_stays(integration_id)
+        else:
+            logger.warning("%s: deleted before it was done; replay again", integration_id)
+        raise
+    except KeyboardInterrupt:
+        _say_that_it_stays(integration_id)
+        raise
+
+
+def _say_that_it_stays(integration_id: str) -> None:
+    logger.warning(
+        "%s: not done, and stays at NewStore, among the 25 it allows. Delete it: %s",
+        integration_id,
+        _delete(integration_id),
+    )
+
+
+def _delete(integration_id: str) -> str:
+    return f"newstore-event-receiver delete --id {integration_id}"
 
 
 def wait_for_end(
@@ -103,7 +155,7 @@ def wait_for_end(
         if clock() >= deadline:
             raise IntegrationError(
                 f"{integration_id}: not done after {seconds / 60:g} minutes, NewStore goes on delivering. When "
-                f"`status` shows that it is stopped, delete it: newstore-event-receiver delete --id {integration_id}"
+                f"`status` shows that it is stopped, delete it: {_delete(integration_id)}"
             )
         sleep(pause)
         pause = min(pause * LOOK_GROWTH, LONGEST_LOOK_SECONDS)
