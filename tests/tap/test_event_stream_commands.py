@@ -8,6 +8,7 @@ import typing as t
 
 import pytest
 from tap_newstore_fulfillment.landing.store import LandingStore
+from tap_newstore_fulfillment.receiver.command import receive
 
 from tests.shop.plugin import run_plugin
 from tests.shop.process import wait_until
@@ -16,6 +17,8 @@ from tests.tap.registration import KEY, Operator
 
 if t.TYPE_CHECKING:
     from pathlib import Path
+
+    import click
 
     from tests.sandbox.webhook import Webhook
     from tests.shop.newstore import NewStore
@@ -255,6 +258,26 @@ def test_a_configuration_file_may_come_before_every_command(
     LandingStore(landing_url).close()
     done = run_plugin("newstore-event-receiver", tmp_path, None, "--config", str(config), *command)
     assert done.code == 0, done.log
+
+
+@pytest.mark.parametrize("group", ["quarantine", "rejected"])
+def test_a_configuration_file_may_stand_between_a_group_and_its_command(
+    tmp_path: Path, registered: Operator, group: str
+) -> None:
+    config = tmp_path / "between.json"
+    landing_url = f"sqlite:///{tmp_path / 'landing.db'}"
+    config.write_text(json.dumps({**registered.settings, "landing_url": landing_url}), encoding="utf-8")
+    LandingStore(landing_url).close()
+    done = run_plugin("newstore-event-receiver", tmp_path, None, group, "--config", str(config), "list")
+    assert done.code == 0, done.log
+
+
+def test_every_group_and_every_command_takes_a_configuration_file() -> None:
+    def without(command: click.Command, name: str) -> list[str]:
+        below = [each for part, one in getattr(command, "commands", {}).items() for each in without(one, part)]
+        return below if any("--config" in option.opts for option in command.params) else [name, *below]
+
+    assert without(receive, "newstore-event-receiver") == []
 
 
 def test_a_file_after_a_command_overrides_one_before_it(tmp_path: Path, newstore: NewStore, operator: Operator) -> None:

@@ -31,12 +31,14 @@ ids_argument = click.argument("entry_ids", type=IN_A_STORE, metavar="ID...", nar
 
 
 @click.group()
-def quarantine() -> None:
+@config_option
+def quarantine(config_files: tuple[str, ...]) -> None:
     """What was set aside: refused bodies, events of another tenant, events far ahead of all others.
 
     A refused body leaves holes: logical timestamps that no declared range covers, until it is retried or discarded, or
     its event comes.
     """
+    del config_files
 
 
 @quarantine.command("list")
