@@ -135,6 +135,8 @@ def test_retry_delivers_rejected_events_and_ends_with_1_if_one_is_rejected_again
     done = operator.call("rejected", "retry")
     assert (done.code, done.output) == (1, "1 delivered, 1 rejected again\n")
     assert f"{first}: the receiver rejected it again" in done.log
+    assert "ERROR newstore-stock-sync: the receiver rejected 1 of 2 events again. " in done.log
+    assert done.log.endswith(" [NSS-142]\n")
     assert operator.succeed("rejected", "retry", first) == "1 delivered, 0 rejected again\n"
     assert shown(operator, "rejected", "list") == {"rejected_events": []}
     assert webhook.timestamps[-1] == 1

@@ -117,6 +117,8 @@ def test_quarantined_bodies_are_listed_shown_and_retried(
     retried = look_after(tmp_path, database_url, "quarantine", "retry")
     assert (retried.code, retried.output) == (1, "1 accepted, 1 still refused\n")
     assert "1: body: not UTF-8" in retried.log
+    assert "ERROR Still refused: 1 of 2. Discard what is no event of ours" in retried.log
+    assert retried.log.endswith(" [NSS-102]\n")
     assert released(store)[0] == [10]
     assert store.quarantine.count() == 1
 

@@ -8,7 +8,7 @@ import typing as t
 
 import click
 
-from tap_newstore_fulfillment.errors import EventRejectedError, NotKnownError, OtherEntityError
+from tap_newstore_fulfillment.errors import EventRejectedError, FoundError, NotKnownError, OtherEntityError
 from tap_newstore_fulfillment.events import check_event
 from tap_newstore_fulfillment.export_files.refused_lines import shown_path
 from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, FAR_AHEAD
@@ -89,7 +89,10 @@ def retry_bodies(config_files: tuple[str, ...], entry_ids: tuple[int, ...]) -> N
                 accepted += 1
     click.echo(f"{accepted} accepted, {refused} still refused")
     if refused:
-        raise SystemExit(1)
+        raise FoundError(
+            f"Still refused: {refused} of {accepted + refused}",
+            "Discard what is no event of ours: newstore-event-receiver quarantine discard ID",
+        )
 
 
 @quarantine.command("accept")

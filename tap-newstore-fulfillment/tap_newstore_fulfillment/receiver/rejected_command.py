@@ -7,7 +7,7 @@ import typing as t
 
 import click
 
-from tap_newstore_fulfillment.errors import ConfigurationError, NewStoreCallError
+from tap_newstore_fulfillment.errors import ConfigurationError, IntegrationError, NewStoreCallError
 from tap_newstore_fulfillment.receiver import integrations
 from tap_newstore_fulfillment.receiver.configuration import Command, config_option
 from tap_newstore_fulfillment.receiver.output import format_option, print_table
@@ -81,7 +81,10 @@ def retry_events(config_files: tuple[str, ...], integration_id: str, event_ids: 
             click.echo(f"{event_id}: the receiver rejected it again", err=True)
     click.echo(f"{delivered} delivered, {refused} rejected again")
     if refused:
-        raise SystemExit(1)
+        raise IntegrationError(
+            f"{integration_id}: the receiver rejected {refused} of {delivered + refused} events again",
+            "newstore-event-receiver quarantine list says why",
+        )
 
 
 @rejected.command("delete")
