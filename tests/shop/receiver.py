@@ -45,7 +45,7 @@ class Receiver:
         log = directory / "receiver.log"
         log.unlink(missing_ok=True)
         self.process = Process([command("newstore-event-receiver"), "--config", str(config)], log, forks=forks)
-        self.url = self.process.wait_for(r"listening on (http://[\w.:]+)")[1]
+        self.url = self.process.wait_for(r"listening on (http://[\w.:\[\]]+)")[1]
 
     def __enter__(self) -> t.Self:
         return self

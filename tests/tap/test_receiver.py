@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -171,6 +173,14 @@ def test_on_the_loopback_interface_too_unless_it_is_said_to_be_open(tmp_path: Pa
     assert code == 2
     assert f"receiver_api_key: required when receiver_host is {host}, or anybody could post" in output
     assert "receiver_open" in output
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="an address of IPv6 is listened on")
+def test_the_urls_it_says_are_urls_with_ipv6_too(tmp_path: Path) -> None:
+    with Receiver(tmp_path, api_key=KEY, receiver_host="::1", metrics_port=0) as receiver:
+        of_events, of_metrics = re.findall(r"http://\[::1\]:\d+", receiver.process.output)
+        assert requests.post(f"{of_events}/events", timeout=30).status_code == 401
+        assert requests.get(f"{of_metrics}/healthz", timeout=30).ok
 
 
 @pytest.mark.parametrize("setting", ["receiver_api_key", "receiver_previous_api_key"])

@@ -91,8 +91,8 @@ def _serve(
     keeps: Callable[[LandingStore], contextlib.AbstractContextManager[None]],
 ) -> None:
     places = [listener.getsockname()[:2] for listener in listeners]
-    more = "".join(f", /healthz and /metrics on http://{host}:{port}" for host, port in places[1:])
-    click.echo(f"newstore-event-receiver listening on http://{places[0][0]}:{places[0][1]}{more}")
+    more = "".join(f", /healthz and /metrics on http://{_authority(*place)}" for place in places[1:])
+    click.echo(f"newstore-event-receiver listening on http://{_authority(*places[0])}{more}")
     with store.kept_by(keeps):
         serve(create_app(store, keys, store, places[1][1] if more else None), listeners)
 
@@ -108,12 +108,17 @@ def _listen(host: str, port: int) -> socket.socket:
         listener = socket.create_server((host, port), family=_family(host), backlog=2048)
     except OSError as error:
         raise ConfigurationError(
-            f"receiver_host, receiver_port, metrics_port: cannot listen on {host}:{port}: {error}",
+            f"receiver_host, receiver_port, metrics_port: cannot listen on {_authority(host, port)}: {error}",
             "Set others, or end what listens there",
         ) from error
     # asyncio does not set this on a socket it is given; without it an answer waits 40 ms for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
+
+
+def _authority(host: str, port: int) -> str:
+    """Return host and port as a URL has them: an address of IPv6 stands in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _family(host: str) -> socket.AddressFamily:
