@@ -83,8 +83,8 @@ SETTINGS: dict[str, t.Any] = {
             th.StringType,
             default="presigned",
             title="Staging link",
-            description="How NewStore fetches the files: `presigned`, `uri`, or an https base URL that serves "
-            "the directory",
+            description="How NewStore fetches the files: `presigned` (object stores), `uri` (`s3://`), or an https "
+            "base URL that serves the directory",
         ),
         th.Property(
             "mode",
@@ -268,5 +268,5 @@ def read_settings(config: Mapping[str, t.Any]) -> Settings:
         settings = msgspec.convert(read, Settings)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"the configuration cannot be read: {error}") from error
-    check_link(settings.staging_link)
+    check_link(settings.staging_link, settings.staging_url, is_dry_run=bool(settings.dry_run))
     return settings

@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
     from target_newstore_stock.records import CutHead
     from target_newstore_stock.stock_file import StockFile
 
-SETTINGS = {"tenant": "x", "client_id": "x", "client_secret": "x", "staging_url": ".", "max_file_mb": 2000}
+SETTINGS = {"tenant": "x", "client_id": "x", "client_secret": "x", "staging_url": "s3://x", "max_file_mb": 2000}
 
 
 class ZipOnly:

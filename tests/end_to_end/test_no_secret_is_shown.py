@@ -142,7 +142,7 @@ def test_a_secret_that_is_a_number_is_not_shown(tmp_path: Path, setting: str) ->
 
 @pytest.mark.parametrize("value", [NUMBER, [SECRET], {"key": SECRET}])
 def test_nor_one_of_the_target_of_any_other_kind(tmp_path: Path, value: t.Any) -> None:
-    settings = {**NEWSTORE, "staging_url": str(tmp_path), "staging_link": "uri", "client_secret": value}
+    settings = {**NEWSTORE, "staging_url": "s3://bucket/stock", "staging_link": "uri", "client_secret": value}
     assert_nothing_is_shown(TARGET, tmp_path, settings)
 
 

@@ -49,7 +49,7 @@ def sqlite(path: Path) -> str:
         ),
         (
             "target-newstore-stock",
-            {"tenant": "x", "client_id": "x", "client_secret": "x", "staging_url": "{}"},
+            {"tenant": "x", "client_id": "x", "client_secret": "x", "staging_url": "s3://bucket/stock"},
             "poll_seconds",
         ),
     ],

@@ -103,7 +103,6 @@ def test_settings_come_from_variables_too(newstore: NewStore, tmp_path: Path) ->
         ({"auth_url": "http://127.0.0.1:1/token"}, "credentials", "no token from http://127.0.0.1:1/token"),
         ({"api_url": "http://127.0.0.1:1"}, "locations", "no answer from http://127.0.0.1:1"),
         ({"staging_url": "/proc/nowhere"}, "staging", "staging_url: cannot write"),
-        ({"staging_link": "presigned"}, "staging", "presigned links need an object store"),
         ({"staging_link": "http://127.0.0.1:1/staging"}, "staging link", "no answer from http://127.0.0.1:1/staging"),
         ({"store_mapping": {"DC01": "DC01"}}, "store_mapping", "which cannot be changed"),
     ],
@@ -143,9 +142,11 @@ def test_a_link_that_answers_with_something_else_is_red(newstore: NewStore, tmp_
     assert "answers with something else" in found.lines["staging link"]["said"]
 
 
-def test_a_useless_setting_ends_with_2(newstore: NewStore, tmp_path: Path) -> None:
-    found = check(tmp_path, {**newstore.target_settings, "staging_link": "ftp://nowhere"})
+@pytest.mark.parametrize("link", ["ftp://nowhere", "presigned", "uri"])
+def test_a_useless_setting_ends_with_2(link: str, newstore: NewStore, tmp_path: Path) -> None:
+    found = check(tmp_path, {**newstore.target_settings, "staging_link": link})
     assert (found.code, found.lines["configuration"]["color"]) == (2, "red")
+    assert "staging_link" in found.lines["configuration"]["said"]
 
 
 def test_a_mapped_location_newstore_does_not_know_is_yellow(newstore: NewStore, tmp_path: Path) -> None:

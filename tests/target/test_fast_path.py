@@ -58,7 +58,7 @@ def run(
     **settings: t.Any,
 ) -> Outcome:
     needed = {"tenant": "x", "client_id": "x", "client_secret": "x", "staging_url": str(directory)}
-    target = make({**needed, **settings})
+    target = make({**needed, "staging_link": "https://x.example/stock", **settings})
     kept = Kept()
     target.importer = kept
     if not fast:

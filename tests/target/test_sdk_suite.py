@@ -13,7 +13,8 @@ from target_newstore_stock.target import TargetNewStoreStock
 
 # These tests import nothing, so the settings need not lead anywhere.
 STAGING = tempfile.TemporaryDirectory()
-SETTINGS = {"tenant": "x", "client_id": "x", "client_secret": "x", "staging_url": STAGING.name}
+NEWSTORE = {"tenant": "x", "client_id": "x", "client_secret": "x"}
+SETTINGS = {**NEWSTORE, "staging_url": STAGING.name, "staging_link": "https://x.example/stock"}
 
 #: Each sends records that are not stock records and expects them to be written. This target
 #: refuses them (see below): nothing but stock may be imported as stock.

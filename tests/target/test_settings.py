@@ -84,6 +84,17 @@ def test_only_stores_makes_stores_of_nodes_nobody_names(value: object, creates: 
         ({"staging_link": "https://[x/stock"}, "staging_link: 'https://[x/stock': expected"),
         ({"staging_link": "https://cdn.example.com/stock?sig=hunter2"}, "'https://cdn.example.com/stock' has a query"),
         ({"staging_link": "https://cdn.example.com/stock?"}, "'https://cdn.example.com/stock' has a query"),
+        (
+            {"staging_link": "uri", "staging_url": "/srv/stock"},
+            "staging_link: uri: NewStore fetches https:// and s3://",
+        ),
+        ({"staging_link": "uri", "staging_url": "file:///srv/stock"}, "and staging_url is of kind file"),
+        ({"staging_link": "uri", "staging_url": "gs://bucket/stock"}, "and staging_url is of kind gs"),
+        ({"staging_link": "uri", "staging_url": "simplecache::memory://stock"}, "and staging_url is of kind memory"),
+        ({"staging_url": "/srv/stock"}, "staging_link: presigned links need an object store, and staging_url is a dir"),
+        ({"staging_link": "presigned", "staging_url": "local:///srv/stock"}, "presigned links need an object store"),
+        ({"staging_link": "presigned", "staging_url": "memory://stock"}, "and staging_url is of kind memory"),
+        ({"staging_link": "presigned", "staging_url": "sftp://u:hunter2@host/stock"}, "staging_url is of kind sftp"),
     ],
 )
 def test_useless_settings_end_with_2_and_one_line_before_anything_is_done(
@@ -105,6 +116,18 @@ def test_useless_settings_end_with_2_and_one_line_before_anything_is_done(
 )
 def test_useful_links_are_taken(link: str) -> None:
     assert TargetNewStoreStock(config={**NEEDED, "staging_link": link}).settings.staging_link == link
+
+
+@pytest.mark.parametrize("link", ["presigned", "uri"])
+def test_a_dry_run_links_to_nothing_and_takes_any_place(link: str) -> None:
+    settings = {"staging_url": "/srv/stock", "staging_link": link, "dry_run": True}
+    assert TargetNewStoreStock(config={**NEEDED, **settings}).settings.staging_link == link
+
+
+@pytest.mark.parametrize("place", ["gs://bucket/stock", "az://c/stock", "s3a://bucket/x", "simplecache::s3://bucket/x"])
+def test_stores_that_sign_take_presigned_links(place: str) -> None:
+    settings = {**NEEDED, "staging_url": place, "staging_link": "presigned"}
+    assert TargetNewStoreStock(config=settings).settings.staging_url == place
 
 
 @pytest.mark.parametrize("text", ["", "soon"])

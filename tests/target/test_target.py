@@ -242,7 +242,7 @@ def test_an_echoed_state_before_anything_else_goes_out_at_once(newstore: NewStor
 
 
 def test_without_input_nothing_is_called(tmp_path: Path) -> None:
-    settings = {"tenant": "x", "client_id": "x", "client_secret": "x", "staging_url": str(tmp_path)}
+    settings = {"tenant": "x", "client_id": "x", "client_secret": "x", "staging_url": "s3://bucket/stock"}
     done = run_plugin("target-newstore-stock", tmp_path, settings)
     assert (done.code, done.output) == (0, "")
 
@@ -259,7 +259,7 @@ def test_without_input_nothing_is_called(tmp_path: Path) -> None:
     ],
 )
 def test_bad_settings_end_with_2_and_one_line(tmp_path: Path, changes: dict[str, t.Any], said: str) -> None:
-    good = {"tenant": "x", "client_id": "x", "client_secret": SECRET, "staging_url": str(tmp_path)}
+    good = {"tenant": "x", "client_id": "x", "client_secret": SECRET, "staging_url": "s3://bucket/stock"}
     settings = {name: value for name, value in {**good, **changes}.items() if value is not None}
     done = run_plugin("target-newstore-stock", tmp_path, settings)
     assert done.code == 2

@@ -23,6 +23,8 @@ if t.TYPE_CHECKING:
 
 #: Unique to this process, because a run locks others out of its staging place.
 STAGING = f"memory://staging-{os.getpid()}"
+#: What names the staging place in the links.
+LINK = "https://staging"
 IMPORT = "/v0/d/import"
 _REQUEST = requests.Request("GET", "http://newstore/").prepare()
 
@@ -43,7 +45,7 @@ class NewStoreHere(Sandbox):
             self._run(job)
 
     def _fetch(self, uri: str) -> bytes:
-        return t.cast("bytes", fsspec.filesystem("memory").cat_file(uri))
+        return t.cast("bytes", fsspec.filesystem("memory").cat_file(STAGING + uri.removeprefix(LINK)))
 
     def _apply(self, job: Job, file: StockFile) -> None:
         super()._apply(job, file)

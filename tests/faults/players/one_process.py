@@ -31,7 +31,7 @@ from target_newstore_stock.stock_import import StockImport
 from tests.faults.breaking.death import Died
 from tests.faults.players.databases_here import Databases
 from tests.faults.players.erp_on_disk import erp_on_disk
-from tests.faults.players.newstore_here import STAGING, NewStoreHere, SessionHere, faulty_answer
+from tests.faults.players.newstore_here import LINK, STAGING, NewStoreHere, SessionHere, faulty_answer
 from tests.faults.players.plugins_here import MapperHere, States, TapHere, TargetHere, as_lines, let_go
 from tests.faults.stories.schedules import make_schedule
 from tests.faults.stories.steps import NODES
@@ -65,7 +65,7 @@ TARGET = {
     "api_url": f"http://newstore-{os.getpid()}",
     "auth_url": "http://newstore/token",
     "staging_url": STAGING,
-    "staging_link": "uri",
+    "staging_link": LINK,
     "import_timeout_seconds": 120,
 }
 _databases = Databases()
