@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import typing as t
 
 import msgspec
@@ -13,11 +14,6 @@ from target_newstore_stock.store_mapping import creates_stores, read_store_mappi
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-def _number(**bounds: int) -> th.CustomType:
-    """Return the type of a number; listing integers too lets the SDK read whole numbers from the environment."""
-    return th.CustomType({"type": ["integer", "number"], **bounds})
 
 
 SETTINGS: dict[str, t.Any] = {
@@ -96,28 +92,28 @@ SETTINGS: dict[str, t.Any] = {
         ),
         th.Property(
             "max_file_mb",
-            _number(exclusiveMinimum=0),
+            th.NumberType(exclusive_minimum=0),
             default=80,
             title="Largest file (MB)",
             description="Largest stock file, unzipped and with its head, in millions of bytes",
         ),
         th.Property(
             "import_interval_seconds",
-            _number(minimum=0),
+            th.NumberType(minimum=0),
             default=300,
             title="Import interval (seconds)",
             description="Distance between two imports of one run",
         ),
         th.Property(
             "poll_seconds",
-            _number(exclusiveMinimum=0),
+            th.NumberType(exclusive_minimum=0),
             default=5,
             title="Poll interval (seconds)",
             description="Pause between the first two looks at a job; later ones grow to six times as long",
         ),
         th.Property(
             "import_timeout_seconds",
-            _number(exclusiveMinimum=0),
+            th.NumberType(exclusive_minimum=0),
             default=3600,
             title="Import time-out (seconds)",
             description="How long a job is waited for",
@@ -141,7 +137,7 @@ SETTINGS: dict[str, t.Any] = {
         ),
         th.Property(
             "staging_keep_days",
-            _number(minimum=0),
+            th.NumberType(minimum=0),
             default=14,
             title="Keep staged files (days)",
             description="Older stock files of this provider and tenant are removed from the staging "
@@ -158,14 +154,14 @@ SETTINGS: dict[str, t.Any] = {
         ),
         th.Property(
             "verify_sample",
-            _number(minimum=0),
+            th.IntegerType(minimum=0),
             default=2000,
             title="Verify sample",
             description="Keys of an import that are read back; 0 reads all",
         ),
         th.Property(
             "verify_timeout_seconds",
-            _number(minimum=0),
+            th.NumberType(minimum=0),
             default=900,
             title="Verify time-out (seconds)",
             description="How long NewStore may take to show an import that has finished",
@@ -187,7 +183,7 @@ SETTINGS: dict[str, t.Any] = {
         ),
         th.Property(
             "max_zeroed_percent",
-            _number(minimum=0, maximum=100),
+            th.NumberType(minimum=0, maximum=100),
             title="Most keys emptied (percent)",
             description="Refuse an import that sets more than this percentage of its keys from above zero to zero",
         ),
@@ -268,5 +264,8 @@ def read_settings(config: Mapping[str, t.Any]) -> Settings:
         settings = msgspec.convert(read, Settings)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"the configuration cannot be read: {error}") from error
+    for name, value in config.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigurationError(f"{name}: {value}: expected a number")
     check_link(settings.staging_link, settings.staging_url, is_dry_run=bool(settings.dry_run))
     return settings

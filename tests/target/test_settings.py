@@ -6,6 +6,7 @@ import typing as t
 
 import pytest
 from target_newstore_stock.errors import ConfigurationError
+from target_newstore_stock.settings import SETTINGS
 from target_newstore_stock.store_mapping import creates_stores, read_store_mapping
 from target_newstore_stock.target import TargetNewStoreStock
 
@@ -132,19 +133,44 @@ def test_stores_that_sign_take_presigned_links(place: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "soon"])
 @pytest.mark.parametrize(
-    ("plugin", "setting"),
+    ("plugin", "setting", "wanted"),
     [
-        (TARGET, "poll_seconds"),
-        ("mapper-newstore-stock", "max_cut_items"),
-        ("tap-newstore-fulfillment", "settle_seconds"),
+        (TARGET, "poll_seconds", "a number"),
+        (TARGET, "verify_sample", "a whole number"),
+        ("mapper-newstore-stock", "max_cut_items", "a whole number"),
+        ("tap-newstore-fulfillment", "settle_seconds", "a whole number"),
     ],
 )
-def test_a_variable_that_is_no_number_is_named(tmp_path: Path, plugin: str, setting: str, text: str) -> None:
+def test_a_variable_that_is_no_number_is_named(
+    tmp_path: Path, plugin: str, setting: str, wanted: str, text: str
+) -> None:
     variable = f"{plugin}_{setting}".upper().replace("-", "_")
     done = run_plugin(plugin, tmp_path, None, "--config=ENV", **{variable: text})
     assert (done.code, done.output) == (2, "")
-    assert f"{variable} is {text!r}, expected a whole number" in done.log
+    assert f"{variable} is {text!r}, expected {wanted}" in done.log
     assert "Traceback" not in done.log
+
+
+NUMBERS = [name for name, schema in SETTINGS["properties"].items() if "number" in schema.get("type", ())]
+
+
+@pytest.mark.parametrize("text", ["0.5", "5", "7.0", "1e1"])
+def test_each_number_may_be_a_fraction_in_a_variable_too(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    assert {"max_zeroed_percent", "max_file_mb", "poll_seconds"} <= set(NUMBERS)
+    for name, value in as_variables(NEEDED | dict.fromkeys(NUMBERS, text)).items():
+        monkeypatch.setenv(name, value)
+    settings = TargetNewStoreStock(config={}, parse_env_config=True).settings
+    assert {name: getattr(settings, name) for name in NUMBERS} == dict.fromkeys(NUMBERS, float(text))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("poll_seconds", "nan"), ("poll_seconds", "inf"), ("max_zeroed_percent", "nan")]
+)
+def test_a_number_has_to_be_one(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    for variable, value in as_variables(NEEDED | {name: text}).items():
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError, match=f"^{name}: {text}: expected a number"):
+        TargetNewStoreStock(config={}, parse_env_config=True)
 
 
 def test_a_variable_that_is_no_object_is_named(tmp_path: Path) -> None:
