@@ -8,6 +8,7 @@ import typing as t
 import msgspec
 from singer_sdk import typing as th
 
+from target_newstore_stock.addresses import check_tenant, check_url
 from target_newstore_stock.errors import ConfigurationError
 from target_newstore_stock.staging_link import check_link
 from target_newstore_stock.store_mapping import creates_stores, read_store_mapping
@@ -20,21 +21,21 @@ SETTINGS: dict[str, t.Any] = {
     **th.PropertiesList(
         th.Property(
             "tenant",
-            th.StringType,
+            th.StringType(min_length=1),
             required=True,
             title="Tenant",
             description="NewStore tenant with its stage, such as `acme-staging`",
         ),
         th.Property(
             "client_id",
-            th.StringType,
+            th.StringType(min_length=1),
             required=True,
             title="Client ID",
             description="API client with `Support Legacy APIs`",
         ),
         th.Property(
             "client_secret",
-            th.StringType,
+            th.StringType(min_length=1),
             required=True,
             secret=True,
             title="Client secret",
@@ -69,7 +70,7 @@ SETTINGS: dict[str, t.Any] = {
         ),
         th.Property(
             "staging_url",
-            th.StringType,
+            th.StringType(min_length=1),
             required=True,
             title="Staging place",
             description="fsspec URL of the directory or prefix the stock files are written to",
@@ -267,5 +268,8 @@ def read_settings(config: Mapping[str, t.Any]) -> Settings:
     for name, value in config.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigurationError(f"{name}: {value}: expected a number")
+    check_tenant(settings.tenant)
+    check_url("api_url", settings.api_url)
+    check_url("auth_url", settings.auth_url)
     check_link(settings.staging_link, settings.staging_url, is_dry_run=bool(settings.dry_run))
     return settings

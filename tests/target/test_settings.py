@@ -77,6 +77,21 @@ def test_only_stores_makes_stores_of_nodes_nobody_names(value: object, creates: 
     ("settings", "said"),
     [
         ({"store_mapping": "DC01"}, "store_mapping: 'DC01': expected node=store"),
+        ({"tenant": "a b/c"}, "tenant: 'a b/c': expected the name in https://(tenant).p.newstore.net"),
+        ({"tenant": "acme."}, "tenant: 'acme.': expected the name"),
+        ({"tenant": "https://acme.p.newstore.net"}, "tenant: 'https://acme.p.newstore.net': expected the name"),
+        ({"tenant": "a" * 64}, "expected the name in"),
+        (
+            {"api_url": "acme.p.newstore.net"},
+            "api_url: 'acme.p.newstore.net': expected a URL that begins with https://",
+        ),
+        ({"api_url": "localhost:8766"}, "api_url: 'localhost:8766': expected a URL"),
+        ({"api_url": "https://a b/c"}, "api_url: 'https://a b/c': expected a URL"),
+        ({"api_url": "https://.p.newstore.net"}, "api_url: 'https://.p.newstore.net': expected a URL"),
+        ({"api_url": "https://a..net"}, "api_url: 'https://a..net': expected a URL"),
+        ({"api_url": "https://acme:port/"}, "api_url: 'https://acme:port/': expected a URL"),
+        ({"auth_url": "id.p.newstore.net/token"}, "auth_url: 'id.p.newstore.net/token': expected a URL"),
+        ({"auth_url": "ftp://c:hunter2@id.p.newstore.net"}, "auth_url: 'ftp://id.p.newstore.net': expected a URL"),
         ({"create_locations": "all"}, "create_locations: 'all': expected stores, true or false"),
         ({"staging_link": "Presigned"}, "staging_link: 'Presigned': expected presigned, uri or an https base URL"),
         ({"staging_link": "cdn.example.com/stock"}, "staging_link: 'cdn.example.com/stock': expected presigned"),
@@ -109,6 +124,26 @@ def test_useless_settings_end_with_2_and_one_line_before_anything_is_done(
         (line,) = (line for line in done.log.splitlines() if "ERROR" in line)
         assert said in line
         assert "hunter2" not in done.log
+
+
+@pytest.mark.parametrize("setting", ["tenant", "client_id", "client_secret", "staging_url"])
+def test_a_required_setting_must_not_be_empty(tmp_path: Path, setting: str) -> None:
+    done = run_plugin(TARGET, tmp_path, {**NEEDED, setting: ""})
+    assert (done.code, done.output) == (2, "")
+    (line,) = (line for line in done.log.splitlines() if "ERROR" in line)
+    assert f"non-empty in config['{setting}']" in line
+
+
+@pytest.mark.parametrize("tenant", ["acme", "acme-staging", "Acme1", "a", "acme_uk", "acme.eu", "9"])
+def test_a_tenant_is_any_name_a_host_may_have(tenant: str) -> None:
+    assert TargetNewStoreStock(config={**NEEDED, "tenant": tenant}).settings.tenant == tenant
+
+
+@pytest.mark.parametrize("url", ["", "https://acme.x.newstore.net/", "http://127.0.0.1:8766", "http://[::1]:8766"])
+def test_urls_that_can_be_called_are_taken_and_an_empty_one_is_the_default(url: str) -> None:
+    settings = TargetNewStoreStock(config={**NEEDED, "api_url": url, "auth_url": url}).settings
+    assert settings.api_base_url == (url or "https://demo.p.newstore.net")
+    assert settings.token_url.startswith(url or "https://id.p.newstore.net/auth/realms/demo/")
 
 
 @pytest.mark.parametrize(
