@@ -254,7 +254,7 @@ def read_settings(config: Mapping[str, t.Any]) -> Settings:
     """Return the settings of a configuration.
 
     Raises:
-        ConfigurationError: one is missing, useless or of another type, such as null where the default is meant.
+        ConfigurationError: one is missing, useless or of another type.
     """
     read = {
         **config,

@@ -126,6 +126,25 @@ def test_useless_settings_end_with_2_and_one_line_before_anything_is_done(
         assert "hunter2" not in done.log
 
 
+OPTIONAL = sorted(SETTINGS["properties"].keys() - set(SETTINGS["required"]))
+
+
+def test_null_counts_as_not_set(tmp_path: Path) -> None:
+    nulls = TargetNewStoreStock(config={**NEEDED, **dict.fromkeys(OPTIONAL)}).settings
+    assert nulls == TargetNewStoreStock(config=NEEDED).settings
+    done = run_plugin(TARGET, tmp_path, {**NEEDED, **dict.fromkeys(OPTIONAL)})
+    assert (done.code, done.output) == (0, ""), done.log
+    done = run_plugin(TARGET, tmp_path, {**NEEDED, "tenant": None})
+    assert (done.code, done.output) == (2, "")
+    assert "'tenant' is a required property" in done.log
+
+
+def test_a_variable_sets_what_is_null_in_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TARGET_NEWSTORE_STOCK_VERIFY", "fail")
+    config = {**NEEDED, "verify": None}
+    assert TargetNewStoreStock(config=config, parse_env_config=True).settings.verify == "fail"
+
+
 @pytest.mark.parametrize("setting", ["tenant", "client_id", "client_secret", "staging_url"])
 def test_a_required_setting_must_not_be_empty(tmp_path: Path, setting: str) -> None:
     done = run_plugin(TARGET, tmp_path, {**NEEDED, setting: ""})
