@@ -134,7 +134,8 @@ SETTINGS: dict[str, t.Any] = {
             default=False,
             title="Create locations",
             description="`stores`: import nodes that neither NewStore nor `store_mapping` knows, and NewStore creates "
-            "each as a store of its own name, for ever. What `store_mapping` names is created in any case",
+            "each as a store of its own name, for ever; `true` does no more than `false`. What `store_mapping` names "
+            "is created in any case",
         ),
         th.Property(
             "staging_keep_days",

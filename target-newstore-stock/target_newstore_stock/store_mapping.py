@@ -7,12 +7,15 @@ drops such entries from a variable; text passes untouched.
 from __future__ import annotations
 
 import json
+import logging
 import typing as t
 
 from target_newstore_stock.errors import ConfigurationError
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+logger = logging.getLogger("target-newstore-stock.settings")
 
 STORES = "stores"
 BOOLEANS = {
@@ -43,14 +46,19 @@ def creates_stores(value: object) -> bool:
     """Return whether nodes nobody names may become stores of their own name: only `stores` says so.
 
     Raises:
-        ConfigurationError: the setting `create_locations` has another value than `stores`, true or false.
+        ConfigurationError: the setting `create_locations` is neither `stores` nor a boolean.
     """
-    text = str(value).strip().lower()
-    if value is None or isinstance(value, bool) or text in BOOLEANS:
-        return False
+    text = "" if value is None else str(value).strip().lower()
     if text == STORES:
         return True
-    raise ConfigurationError(f"create_locations: {value!r}: expected {STORES}, true or false")
+    if text not in BOOLEANS:
+        raise ConfigurationError(f"create_locations: {value!r}: expected {STORES} or false")
+    if BOOLEANS[text]:
+        logger.warning(
+            "create_locations: true does no more than false: set %s to create each unknown node as a store, for ever",
+            STORES,
+        )
+    return False
 
 
 def _object(text: str) -> Iterator[tuple[str, str]]:

@@ -73,6 +73,13 @@ def test_only_stores_makes_stores_of_nodes_nobody_names(value: object, creates: 
     assert creates_stores(value) == creates
 
 
+@pytest.mark.parametrize(("value", "warns"), [(True, True), ("yes", True), (False, False), ("", False), (None, False)])
+def test_true_creates_no_stores_and_says_so(caplog: pytest.LogCaptureFixture, value: object, warns: bool) -> None:
+    creates_stores(value)
+    said = "create_locations: true does no more than false: set stores to create each unknown node as a store"
+    assert (said in caplog.text) == warns
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -92,7 +99,7 @@ def test_only_stores_makes_stores_of_nodes_nobody_names(value: object, creates: 
         ({"api_url": "https://acme:port/"}, "api_url: 'https://acme:port/': expected a URL"),
         ({"auth_url": "id.p.newstore.net/token"}, "auth_url: 'id.p.newstore.net/token': expected a URL"),
         ({"auth_url": "ftp://c:hunter2@id.p.newstore.net"}, "auth_url: 'ftp://id.p.newstore.net': expected a URL"),
-        ({"create_locations": "all"}, "create_locations: 'all': expected stores, true or false"),
+        ({"create_locations": "all"}, "create_locations: 'all': expected stores or false"),
         ({"staging_link": "Presigned"}, "staging_link: 'Presigned': expected presigned, uri or an https base URL"),
         ({"staging_link": "cdn.example.com/stock"}, "staging_link: 'cdn.example.com/stock': expected presigned"),
         ({"staging_link": "http://cdn.example.com/stock"}, "staging_link: 'http://cdn.example.com/stock': expected"),
