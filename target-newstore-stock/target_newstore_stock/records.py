@@ -6,6 +6,8 @@ Pure: no files, no network. A cut is imported when it is complete, or not at all
 from __future__ import annotations
 
 import dataclasses
+import decimal
+import math
 import typing as t
 
 import msgspec
@@ -13,6 +15,8 @@ import msgspec
 from target_newstore_stock.errors import IncompleteCutError, RecordError
 
 INT64_MAX = 2**63 - 1
+#: From here on floats skip whole numbers: what is read may not be what was written.
+FLOATS_SKIP = 2**53
 SHOWN_CHARACTERS = 60
 
 
@@ -51,6 +55,9 @@ def read_record(record: dict[str, t.Any]) -> StockRecord:
     Raises:
         RecordError: it is not a stock record; names the field.
     """
+    quantity = record.get("quantity")
+    if isinstance(quantity, (float, decimal.Decimal)):
+        record = {**record, "quantity": _whole(quantity)}
     try:
         return msgspec.convert(record, StockRecord)
     except msgspec.ValidationError as error:
@@ -59,6 +66,13 @@ def read_record(record: dict[str, t.Any]) -> StockRecord:
             f"whole number, from 0 to {INT64_MAX}), and for cuts logical_timestamp_start, logical_timestamp_end, "
             f"cut_id, cut_size"
         ) from error
+
+
+def _whole(quantity: float | decimal.Decimal) -> float | decimal.Decimal:
+    """Return a quantity as an int if it is whole, as in 7.0, and surely what was written; else as it is."""
+    if math.isfinite(quantity) and -FLOATS_SKIP < quantity < FLOATS_SKIP and quantity == int(quantity):
+        return int(quantity)
+    return quantity
 
 
 def _key(record: dict[str, t.Any]) -> str:

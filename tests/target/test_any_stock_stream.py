@@ -7,8 +7,11 @@ import json
 import subprocess
 import typing as t
 
+import pytest
+
 from tests.shop.plugin import run_plugin
 from tests.shop.process import command, environment
+from tests.target.stock_messages import PROPERTIES, a_record, a_schema, a_state, acknowledged
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -63,3 +66,18 @@ def test_a_csv_of_the_erp_goes_through_the_map_transformer_into_newstore(newstor
     rows = {(row["fulfillment_node_id"], row["product_id"]): row["on_hand"] for row in newstore.truth()["keys"]}
     assert rows == {("DC01", "A"): 7, ("NYC1", "A"): 2, ("DC01", "B"): 0}
     assert newstore.ranges() == [None]
+
+
+@pytest.mark.parametrize("kind", ["number", "integer"])
+def test_whole_floats_of_a_numeric_column_are_quantities(newstore: NewStore, tmp_path: Path, kind: str) -> None:
+    schema = a_schema()
+    schema["schema"] = {"properties": {**PROPERTIES, "quantity": {"type": [kind, "null"]}}}
+    records = [a_record("A", 7.0), a_record("B", -0.0), a_record("C", 2.0**53 - 1)]
+    done = run_plugin(
+        "target-newstore-stock", tmp_path, newstore.target_settings, messages=[schema, *records, a_state(1)]
+    )
+    assert (done.code, acknowledged(done.messages)) == (0, [1]), done.log
+    (job,) = newstore.imports("finished")
+    quantities = {item["product_id"]: item["quantity"] for item in job["items"]}
+    assert quantities == {"A": 7, "B": 0, "C": 2**53 - 1}
+    assert {type(quantity) for quantity in quantities.values()} == {int}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import typing as t
 
 import pytest
@@ -149,6 +150,13 @@ def test_plain_records_that_could_not_be_imported_still_wait(intake: Intake, imp
         ({"quantity": -1}, r"quantity"),
         ({"quantity": "7"}, r"quantity"),
         ({"quantity": 7.5}, r"quantity"),
+        ({"quantity": -7.0}, r"quantity"),
+        ({"quantity": 2.0**53}, r"quantity"),
+        ({"quantity": 1e300}, r"quantity"),
+        ({"quantity": float("nan")}, r"quantity"),
+        ({"quantity": float("inf")}, r"quantity"),
+        ({"quantity": decimal.Decimal("7.5")}, r"quantity"),
+        ({"quantity": decimal.Decimal("1E+999999999")}, r"quantity"),
         ({"quantity": True}, r"quantity"),
         ({"product_id": ""}, r"product_id"),
         ({"quantity": 2**63}, r"quantity"),
