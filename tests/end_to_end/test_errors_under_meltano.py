@@ -33,6 +33,7 @@ def settings(directory: Path) -> dict[str, str]:
     [
         ("event-receiver:audit", {}, "required to call NewStore"),
         ("erp-postgresql:apply", {}, "database_url: required; set --database-url"),
+        ("erp-postgresql:apply", {}, "DATABASE_URL [NSS-401]"),
         ("erp-postgresql:apply", ERP_URL, "[NSS-400]"),
         ("mapper-newstore-stock:ledger held", {}, "[NSS-230]"),
         ("tap-newstore-fulfillment:receive status", {}, "required to call NewStore"),
@@ -60,7 +61,7 @@ def test_an_error_of_a_command_is_an_error(
         (("mapper-newstore-stock", "on_hand_as_of", "currant"), "'currant' is not one of ['column', 'current'"),
         (("mapper-newstore-stock", "on_hand_sources", "[1"), "on_hand_sources cannot be read, expected a JSON array"),
         (("target-newstore-stock", "verify", "maybe"), "'maybe' is not one of ['off', 'warn', 'fail']"),
-        (("target-newstore-stock", "poll_seconds", ""), "poll_seconds is '', expected a whole number"),
+        (("target-newstore-stock", "poll_seconds", ""), "poll_seconds is '', expected a number"),
     ],
 )
 @pytest.mark.parametrize("command", ["", ":check"])

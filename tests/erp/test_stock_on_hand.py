@@ -142,6 +142,22 @@ def test_what_is_no_url_is_named_in_one_line(url: str) -> None:
         assert "hush" not in line
 
 
+@pytest.mark.parametrize("kind", ["no file", "an empty SQLite", "an empty PostgreSQL"])
+def test_before_the_first_run_apply_says_what_to_run(
+    erp: ErpDatabase, postgresql: PostgreSql, tmp_path: Path, kind: str
+) -> None:
+    ledger = f"sqlite:///{tmp_path / 'ledger.db'}"
+    if kind == "an empty SQLite":
+        (tmp_path / "ledger.db").touch()
+    elif kind == "an empty PostgreSQL":
+        ledger = postgresql.new_database()
+    done = run_command("newstore-erp-postgresql", "apply", f"--database-url={erp.url}", f"--ledger-url={ledger}")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "run newstore-stock-sync first" in done.stderr
+    assert "Error: ledger_url: no " in done.stderr
+    assert done.stderr.endswith(" [NSS-400]\n")
+
+
 def test_a_count_contains_what_was_loaded_before_it(erp: ErpDatabase) -> None:
     erp.count(*SKU, 10)
     erp.load(completed(10), completed(11))

@@ -59,10 +59,11 @@ class LoggedGroup(click.Group):
         try:
             self.main(*args, **{**kwargs, "standalone_mode": False})
         except click.ClickException as error:
-            context = getattr(error, "ctx", None)
-            calls = f". {context.command_path} --help shows them" if context else ""
-            said = error.format_message().removesuffix(CODE).rstrip(".")
-            say("error", f"{said}{calls}{CODE if isinstance(error, click.UsageError) else ''}")
+            said = error.format_message()
+            if isinstance(error, click.UsageError):
+                calls = f". {error.ctx.command_path} --help shows them" if error.ctx else ""
+                said = f"{said.removesuffix(CODE).rstrip('.')}{calls}{CODE}"
+            say("error", said)
             raise SystemExit(error.exit_code) from None
         raise SystemExit(0)
 

@@ -17,6 +17,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAMED_KEYS = 20
+#: The mapper makes its ledger in its first run.
+RUN_FIRST = "run newstore-stock-sync first"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,14 +69,16 @@ def taken_by(ledger_url: str) -> Taken:
     """Read from the ledger of mapper-newstore-stock (view `runs`) what the mapper has taken.
 
     Raises:
-        ErpError: there is no ledger, or it cannot be read.
+        ErpError: there is no ledger, as before the mapper's first run, or it cannot be read.
         SettingsError: `ledger_url` names no database.
     """
     database = _file(_address(ledger_url, "ledger_url"))
     if database and not Path(database).exists():
-        raise ErpError(f"ledger_url: no file {database}; run newstore-stock-sync first")
+        raise ErpError(f"ledger_url: no file {database}; {RUN_FIRST}")
     query = "SELECT max(taken_through), max(run) FROM runs WHERE taken_through IS NOT NULL"
     with _connection(ledger_url, "ledger_url") as connection:
+        if not sa.inspect(connection).has_table("runs"):
+            raise ErpError(f"ledger_url: no ledger is in {database or 'that database'}; {RUN_FIRST}")
         through, run = connection.exec_driver_sql(query).one()
     return Taken(through, run)
 
