@@ -111,3 +111,32 @@ def _bulk(newstore: NewStore, body: object) -> tuple[dict[tuple[str, str], int],
     assert said["state"] == "finished"
     rows = requests.get(said["link"], timeout=30).json()
     return {(row["fulfillment_node_id"], row["product_id"]): row["atp"] for row in rows}, said["last_updated_at"]
+
+
+def tell_stock(newstore: NewStore, product: str, on_hand: int) -> None:
+    newstore._post("stock", {"items": [{"fulfillment_node_id": "DC01", "product_id": product, "on_hand": on_hand}]})
+
+
+def test_a_number_told_alone_is_also_what_is_on_the_shelf(newstore: NewStore) -> None:
+    tell_stock(newstore, "told", 10)
+    newstore.sell("DC01", "told")
+    newstore.order("DC01", "told")
+    assert newstore.numbers("DC01", "told") == {
+        "fulfillment_node_id": "DC01",
+        "product_id": "told",
+        "shelf": 9,
+        "free": 8,
+        "on_hand": 10,
+        "allocations": 2,
+        "completed_not_covered": 1,
+        "atp": 8,
+    }
+
+
+def test_a_shelf_that_was_told_stays_as_it_is_whatever_newstore_believes(newstore: NewStore) -> None:
+    newstore.receive_goods("DC01", "shelf-first", 3)
+    tell_stock(newstore, "shelf-first", 10)
+    tell_stock(newstore, "number-first", 10)
+    tell_stock(newstore, "number-first", 30)
+    assert newstore.numbers("DC01", "shelf-first")["shelf"] == 3
+    assert newstore.numbers("DC01", "number-first")["shelf"] == 10

@@ -91,7 +91,7 @@ class _Control:
                 key = (item["fulfillment_node_id"], item["product_id"])
                 if key[0] not in self._sandbox.locations:
                     raise CallError(400, "invalid_request", f"fulfillment_node_id: no location {key[0]}")
-                self._sandbox.stock.on_hand[key] = item["on_hand"]
+                self._sandbox.stock.tell_number(key, item["on_hand"])
         return {}
 
     def set_shelf(self, _request: Request, body: Body) -> Body:

@@ -80,6 +80,11 @@ class Stock:
         self.oversold: list[dict[str, t.Any]] = []
         self._subtracted: dict[Key, list[Unit]] = collections.defaultdict(list)
 
+    def tell_number(self, key: Key, on_hand: int) -> None:
+        """Set NewStore's number; a shelf that nothing is known of holds as many from then on."""
+        self.on_hand[key] = on_hand
+        self.shelf.setdefault(key, on_hand)
+
     def assign(self, unit: Unit) -> None:
         """Subtract a unit of a new order."""
         self._subtracted[unit.key].append(unit)
