@@ -27,6 +27,7 @@ BUCKET = {
     "bucket": "stock",
     "key_prefix": "events",
 }
+BOTH_FILTERS = {"event_filter": ["order.created"], "entity_filter": ["order"]}
 #: Changes of a registration: a bucket instead of a webhook.
 TO_BUCKET = {"callback_parameters": None, "s3_parameters": BUCKET}
 
@@ -134,6 +135,7 @@ def test_integrations_do_not_affect_each_other(newstore: NewStore, webhook: Webh
         ({"id": "Events"}, "id: expected 1 to 50 characters of a-z, 0-9 and -"),
         ({"source": "x"}, "source: unknown field"),
         ({"filter_conditions": {"event_filter": [], "entity_filter": []}}, "filter_conditions.entity_filter: expected"),
+        ({"filter_conditions": BOTH_FILTERS}, "filter_conditions.event_filter, entity_filter: expected one of them"),
         ({"filter_conditions": {"event_filter": "order.created"}}, "filter_conditions.event_filter: expected a list"),
         ({"filter_conditions": {"name": ["x"]}}, "filter_conditions.name: unknown field"),
         ({"callback_parameters": {"callback_url": "http://x", "api_key": "k" * 1025}}, "callback_parameters.api_key"),
@@ -234,6 +236,7 @@ def test_a_change_of_key_and_filter_counts_from_then_on(newstore: NewStore, webh
         ({"ends_at": "2025-01-01T00:00:00Z"}, "ends_at: unknown field"),
         ({"callback_parameters": {"callback_url": "http://x"}, "s3_parameters": BUCKET}, "callback_parameters, s3"),
         ({"filter_conditions": {}}, "filter_conditions.entity_filter: expected a list"),
+        ({"filter_conditions": BOTH_FILTERS}, "filter_conditions.event_filter, entity_filter: expected one of them"),
     ],
 )
 def test_an_invalid_change_is_400(newstore: NewStore, webhook: Webhook, changes: dict[str, t.Any], said: str) -> None:

@@ -84,12 +84,15 @@ def without_secrets(body: Body) -> Body:
 
 
 def _check_filter(conditions: t.Any) -> None:
+    """Check a filter: names of events, or entities; it may hold both lists, one of them empty."""
     given = {name: value for name, value in _object(conditions, FILTERS, "filter_conditions.").items() if value}
     for name, value in given.items():
         if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
             raise _bad(f"filter_conditions.{name}: expected a list of names")
     if not given:
         raise _bad("filter_conditions.entity_filter: expected a list of entities")
+    if len(given) > 1:
+        raise _bad(f"filter_conditions.{', '.join(FILTERS)}: expected one of them, the other empty")
 
 
 def _check_sink(body: Body) -> None:
