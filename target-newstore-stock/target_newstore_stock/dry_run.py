@@ -15,7 +15,7 @@ from target_newstore_stock.changes import Change, Changes, compare, refuse_empty
 from target_newstore_stock.earlier_files import EarlierFiles, read_earlier_files
 from target_newstore_stock.errors import TargetError
 from target_newstore_stock.possible_keys import leave_out_impossible, warn_of_similar
-from target_newstore_stock.reports import ImportOutcome, ImportReport
+from target_newstore_stock.reports import ImportOutcome, ImportReport, outcome_of
 from target_newstore_stock.staged_names import ZIP, OwnNames, StagedName, utc_now
 from target_newstore_stock.staging import Staging
 from target_newstore_stock.stock_file import checked_size, key_of, make_head
@@ -82,7 +82,7 @@ class DryRun:
         try:
             changes = self._write(outcome, file, self._earlier)
         except TargetError as error:
-            self._report.write(outcome.row("refused", self._clock() - outcome.begun, error=str(error)))
+            self._report.write(outcome.row(outcome_of(error), self._clock() - outcome.begun, error=str(error)))
             raise
         counts = {"changed": changes.changed, "unknown": changes.unknown, "zeroed": changes.zeroed}
         self._report.write(outcome.row("dry_run", self._clock() - outcome.begun, **counts))

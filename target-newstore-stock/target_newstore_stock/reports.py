@@ -9,9 +9,10 @@ import logging
 import typing as t
 from pathlib import Path
 
-from target_newstore_stock.errors import ConfigurationError
+from target_newstore_stock.errors import ConfigurationError, LocationError, RecordError
 
 if t.TYPE_CHECKING:
+    from target_newstore_stock.errors import TargetError
     from target_newstore_stock.staged_names import StagedName
 
 logger = logging.getLogger("target-newstore-stock")
@@ -55,6 +56,11 @@ class ImportOutcome:
             "seconds": round(seconds, 3),
             **more,
         }
+
+
+def outcome_of(error: TargetError) -> str:
+    """Return what became of an import that did not happen: `refused` by this target before staging, or `failed`."""
+    return "refused" if isinstance(error, (RecordError, LocationError)) else "failed"
 
 
 class ImportReport:

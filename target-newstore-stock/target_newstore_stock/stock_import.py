@@ -21,7 +21,7 @@ from target_newstore_stock.other_runs import OtherRuns
 from target_newstore_stock.possible_keys import leave_out_impossible, warn_of_similar
 from target_newstore_stock.progress import long_step
 from target_newstore_stock.refused_items import find_refused
-from target_newstore_stock.reports import ImportOutcome, ImportReport
+from target_newstore_stock.reports import ImportOutcome, ImportReport, outcome_of
 from target_newstore_stock.staged_names import ZIP, OwnNames, StagedName, utc_now
 from target_newstore_stock.staging import Staging
 from target_newstore_stock.stock_file import BYTES_PER_MB, checked_size, make_head
@@ -122,7 +122,7 @@ class StockImport:
                 return
             verdict = self._import(outcome, file)
         except TargetError as error:
-            self._report.write(outcome.row("failed", self._clock() - outcome.begun, error=str(error)))
+            self._report.write(outcome.row(outcome_of(error), self._clock() - outcome.begun, error=str(error)))
             raise
         seconds = self._clock() - outcome.begun
         self._report.write(outcome.row("finished", seconds, verification=verdict))

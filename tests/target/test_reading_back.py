@@ -211,6 +211,20 @@ def test_each_import_is_a_line_of_the_report(newstore: NewStore, tmp_path: Path)
     assert "full moon" in failed["error"]
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_what_the_target_does_not_let_out_is_refused_in_the_report(
+    newstore: NewStore, tmp_path: Path, dry_run: bool
+) -> None:
+    path = tmp_path / "import_report.jsonl"
+    assert run_target(newstore, tmp_path, *a_cut(1, {"A": 5}), a_state(1)).code == 0
+    how = {"report_path": str(path), "dry_run": dry_run}
+    assert run_target(newstore, tmp_path, *a_cut(2, {"A": 0}), max_zeroed_percent=20, **how).code == 1
+    shut = {"staging_url": "/proc/nowhere"}
+    assert run_target(newstore, tmp_path, *a_cut(3, {"A": 7}), **how, **shut).code == 1
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(row["outcome"], row["cut_id"]) for row in rows] == [("refused", "2"), ("failed", "3")]
+
+
 def test_a_report_that_cannot_be_written_stops_the_run_before_it_imports(newstore: NewStore, tmp_path: Path) -> None:
     done = run_target(newstore, tmp_path, *a_cut(1, {"A": 7}), report_path=str(tmp_path))
     assert done.code == 2
