@@ -144,6 +144,20 @@ def test_a_receiver_that_does_not_answer_is_red(tmp_path: Path) -> None:
     )
 
 
+def test_with_a_metrics_port_the_receiver_is_looked_at_there(tmp_path: Path) -> None:
+    with Receiver(tmp_path, metrics_port=0) as receiver:
+        inside = receiver.process.wait_for(r"/healthz and /metrics on (http://127.0.0.1:\d+)")[1]
+        ports = [int(url.rpartition(":")[2]) for url in (receiver.url, inside)]
+        settings = {"landing_url": receiver.landing_url, "receiver_port": ports[0]}
+        found = check(tmp_path, {**settings, "metrics_port": ports[1]})
+        unknown = check(tmp_path, settings)
+    assert (found.code, found.only("receiver")["color"]) == (0, "green"), found.lines
+    assert found.only("receiver")["said"] == f"it answers at {inside}/healthz"
+    assert "answered 404" in unknown.only("receiver")["said"]
+    assert "metrics_port" in unknown.only("receiver")["to_do"]
+    assert "cannot store events" not in unknown.only("receiver")["said"]
+
+
 def test_a_store_that_is_down_or_restarted_is_named(own_postgresql: PostgreSql, tmp_path: Path) -> None:
     url = own_postgresql.new_database()
     LandingStore(url).close()

@@ -26,7 +26,7 @@ BUCKET = "Correct export_files_url, or let this user list and read what is below
 @click.command()
 @config_option
 @id_option
-@click.option("--receiver-url", metavar="URL", help="Base URL of the receiver, if it is not on this machine.")
+@click.option("--receiver-url", metavar="URL", help="Base URL of its /healthz, if not on this machine.")
 @format_option
 def check(config_files: tuple[str, ...], integration_id: str, receiver_url: str | None, output_format: str) -> None:
     """Look at everything events need: settings, landing store, receiver, NewStore's integration.

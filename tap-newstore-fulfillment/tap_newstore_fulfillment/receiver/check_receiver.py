@@ -20,6 +20,7 @@ CALL_SECONDS = 10
 #: Addresses that mean all of this machine's, and one of them.
 ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - it is not listened on here
 START = "Start it: meltano invoke tap-newstore-fulfillment:receive (without Meltano newstore-event-receiver)"
+ELSEWHERE = "Set metrics_port here as for the receiver, or name its host and that port with --receiver-url"
 
 
 def look_at_receiver(findings: Findings, settings: Mapping[str, t.Any], given: str | None) -> None:
@@ -39,14 +40,19 @@ def look_at_receiver(findings: Findings, settings: Mapping[str, t.Any], given: s
         return
     if answer.ok:
         findings.green("receiver", f"it answers at {masked(url)}")
+    elif answer.status_code == requests.codes.not_found:
+        findings.red("receiver", f"{masked(url)} answered 404: no receiver's /healthz stands there", ELSEWHERE)
     else:
         said = f"{masked(url)} answered {answer.status_code}: it cannot store events, and NewStore sends them again"
         findings.red("receiver", said, "Look at its log, and at the landing store")
 
 
 def _here(settings: Mapping[str, t.Any]) -> str:
+    """Return the base URL of this machine's `/healthz`: `metrics_port` takes it from NewStore's port."""
     host = ANY.get(settings["receiver_host"], settings["receiver_host"])
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings['receiver_port']}"
+    metrics_port = settings.get("metrics_port")
+    port = settings["receiver_port"] if metrics_port is None else metrics_port
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _say_silent(findings: Findings, settings: Mapping[str, t.Any], said: str, given: str | None) -> None:
