@@ -9,11 +9,22 @@ import typing as t
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: What the SDK takes for true, in any case.
+#: What the SDK and Meltano take for true, in any case. To them all else is false, so `y` and `t` are not read as true.
 TRUE = ("true", "1", "yes", "on")
+#: What else is a word, and no slip that would turn a safety off.
+FALSE = ("false", "0", "no", "off")
+
+
+def _read_boolean(text: str) -> object:
+    word = text.lower()
+    if word not in (*TRUE, *FALSE):
+        raise ValueError("neither true nor false")
+    return word in TRUE
 
 
 def _read_list(text: str) -> object:
+    if not text.strip():
+        raise ValueError("it is empty")
     return _read_json(text) if text.startswith("[") else text.split(",")
 
 
@@ -28,7 +39,7 @@ def _read_json(text: str) -> object:
 READERS: dict[str, tuple[Callable[[str], object], str]] = {
     "integer": (int, "a whole number"),
     "number": (float, "a number"),
-    "boolean": (lambda text: text.lower() in TRUE, "true or false"),
+    "boolean": (_read_boolean, "true or false"),
     "array": (_read_list, "a JSON array"),
     "object": (_read_json, "a JSON object"),
     "text": (str, "text"),

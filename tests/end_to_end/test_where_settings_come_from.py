@@ -7,7 +7,9 @@ import sysconfig
 import typing as t
 
 import pytest
+from tap_newstore_fulfillment.environment import with_variables
 from tap_newstore_fulfillment.landing.store import LandingStore
+from tap_newstore_fulfillment.settings import SETTINGS
 
 from tests.end_to_end.own_project import OwnProject
 from tests.mapper.shop_day import ShopDay, completed
@@ -38,34 +40,72 @@ def sqlite(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+def variables_of(plugin: str, settings: dict[str, str], directory: Path) -> dict[str, str]:
+    """Return the variables that set a plugin's settings; `{}` in them is the directory."""
+    return {variable(plugin, name): value.format(directory) for name, value in settings.items()}
+
+
+def variable(plugin: str, setting: str) -> str:
+    return f"{plugin}_{setting}".upper().replace("-", "_")
+
+
+#: What each plugin has to be told.
+NEEDED = {
+    TAP: {"landing_url": "sqlite:///{}/landing.db"},
+    "mapper-newstore-stock": {"ledger_url": "sqlite:///{}/ledger.db", "on_hand_url": "{}/on_hand.csv"},
+    "target-newstore-stock": {"tenant": "x", "client_id": "x", "client_secret": "x", "staging_url": "s3://bucket/stock"},
+}
+
+
 @pytest.mark.parametrize(
-    ("plugin", "needed", "wrong"),
-    [
-        (TAP, {"landing_url": "sqlite:///{}/landing.db"}, "settle_seconds"),
-        (
-            "mapper-newstore-stock",
-            {"ledger_url": "sqlite:///{}/ledger.db", "on_hand_url": "{}/on_hand.csv"},
-            "max_cut_items",
-        ),
-        (
-            "target-newstore-stock",
-            {"tenant": "x", "client_id": "x", "client_secret": "x", "staging_url": "s3://bucket/stock"},
-            "poll_seconds",
-        ),
-    ],
+    ("plugin", "wrong"),
+    [(TAP, "settle_seconds"), ("mapper-newstore-stock", "max_cut_items"), ("target-newstore-stock", "poll_seconds")],
 )
-def test_a_plugin_reads_no_env_file(
-    plugin: str, needed: dict[str, str], wrong: str, tmp_path: Path, installed: dict[str, str]
-) -> None:
-    prefix = f"{plugin}_".upper().replace("-", "_")
-    (tmp_path / ".env").write_text(f"{prefix}{wrong.upper()}=-1\n", encoding="utf-8")
-    variables = {f"{prefix}{name.upper()}": value.format(tmp_path) for name, value in needed.items()}
+def test_a_plugin_reads_no_env_file(plugin: str, wrong: str, tmp_path: Path, installed: dict[str, str]) -> None:
+    (tmp_path / ".env").write_text(f"{variable(plugin, wrong)}=-1\n", encoding="utf-8")
+    variables = variables_of(plugin, NEEDED[plugin], tmp_path)
     done = run(plugin, "--config=ENV", **installed, **variables)
     assert done.returncode == 0, done.stderr
     # The file is where it would have been found: the same text in the environment is refused.
-    done = run(plugin, "--config=ENV", **installed, **variables, **{f"{prefix}{wrong.upper()}": "-1"})
+    done = run(plugin, "--config=ENV", **installed, **variables, **{variable(plugin, wrong): "-1"})
     assert done.returncode == 2
     assert "-1 is less than" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("plugin", "setting", "text"),
+    [
+        (TAP, "audit_on_loss", "ture"),
+        (TAP, "audit_on_loss", "y"),
+        (TAP, "audit_on_loss", ""),
+        ("mapper-newstore-stock", "claim_ignored", "nope"),
+        ("mapper-newstore-stock", "ignored_nodes", ""),
+        ("target-newstore-stock", "dry_run", "ture"),
+    ],
+)
+def test_a_variable_that_is_neither_true_nor_false_is_refused(
+    plugin: str, setting: str, text: str, tmp_path: Path
+) -> None:
+    variables = {**variables_of(plugin, NEEDED[plugin], tmp_path), variable(plugin, setting): text}
+    done = run(plugin, "--config=ENV", **variables)
+    assert done.returncode == 2, done.stderr
+    assert f"{variable(plugin, setting)} " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        *dict.fromkeys(("true", "1", "YES", "on"), True).items(),
+        *dict.fromkeys(("False", "0", "no", "OFF"), False).items(),
+    ],
+)
+def test_a_variable_may_say_true_and_false_as_meltano_and_the_sdk_read_them(
+    text: str, *, means: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{TAPS}AUDIT_ON_LOSS", text)
+    read = with_variables(TAP, SETTINGS, {"parse_env_config": True})
+    assert read["config"] == {"audit_on_loss": means}
 
 
 @pytest.mark.parametrize("arguments", [("backlog",), ("prune", "--keep-days=30"), ("quarantine", "list")])
