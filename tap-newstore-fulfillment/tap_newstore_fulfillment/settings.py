@@ -35,7 +35,7 @@ SETTINGS: dict[str, t.Any] = {
         ),
         th.Property(
             "landing_url",
-            th.StringType,
+            th.StringType(min_length=1),
             secret=True,
             title="Landing store",
             description="SQLAlchemy URL of the store the event receiver writes to, and export files are read "
@@ -44,7 +44,7 @@ SETTINGS: dict[str, t.Any] = {
         ),
         th.Property(
             "export_files_url",
-            th.StringType,
+            th.StringType(min_length=1),
             title="Export files",
             description="fsspec URL of the prefix of the export files (a directory, `s3://`, `gs://`, `az://`); "
             "required when `source` is `export_files`",

@@ -13,7 +13,7 @@ from tap_newstore_fulfillment.settings import SETTINGS
 
 from tests.end_to_end.own_project import OwnProject
 from tests.mapper.shop_day import ShopDay, completed
-from tests.shop.plugin import run_command
+from tests.shop.plugin import run_command, run_plugin
 
 if t.TYPE_CHECKING:
     import subprocess
@@ -91,6 +91,25 @@ def test_a_variable_that_is_neither_true_nor_false_is_refused(
     assert done.returncode == 2, done.stderr
     assert f"{variable(plugin, setting)} " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("plugin", "setting"),
+    [
+        (TAP, "landing_url"),
+        (TAP, "export_files_url"),
+        ("mapper-newstore-stock", "ledger_url"),
+        ("mapper-newstore-stock", "on_hand_url"),
+        ("target-newstore-stock", "staging_url"),
+    ],
+)
+def test_an_empty_url_does_not_mean_the_working_directory(plugin: str, setting: str, tmp_path: Path) -> None:
+    config = {name: value.format(tmp_path) for name, value in NEEDED[plugin].items()} | {setting: ""}
+    source = {"source": "export_files"} if setting == "export_files_url" else {}
+    done = run_plugin(plugin, tmp_path, {**config, **source})
+    assert done.code == 2, done.log
+    assert setting in done.log
+    assert "Traceback" not in done.log
 
 
 @pytest.mark.parametrize(

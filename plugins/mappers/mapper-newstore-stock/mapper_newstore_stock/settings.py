@@ -19,7 +19,7 @@ STOCK, ALLOCATIONS = "stock", "allocations"
 _FLAT: dict[str, t.Any] = th.PropertiesList(
     th.Property(
         "ledger_url",
-        th.StringType,
+        th.StringType(min_length=1),
         secret=True,
         title="Ledger",
         description="SQLAlchemy URL of the ledger: completed units, on-hand as last read, cuts sent. All servers of a "
@@ -27,7 +27,7 @@ _FLAT: dict[str, t.Any] = th.PropertiesList(
     ),
     th.Property(
         "on_hand_url",
-        th.StringType,
+        th.StringType(min_length=1),
         secret=True,
         title="On-hand source",
         description="The ERP's stock: SQLAlchemy URL, or path or fsspec URL of a CSV with a header row, of a "
