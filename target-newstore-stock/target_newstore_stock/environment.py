@@ -51,6 +51,8 @@ READ_IN_CONFIGURATION = ("integer", "number", "array")
 def with_variables(plugin: str, settings: Mapping[str, t.Any], arguments: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return the arguments of a plugin, its configuration with what variables say where it says nothing.
 
+    Null says nothing, too: what variables do not say is left to the defaults then.
+
     No `.env` is read: Meltano has read the project's. The SDK would take the first one above the installation, and put
     it before the variables.
 
@@ -69,6 +71,7 @@ def with_variables(plugin: str, settings: Mapping[str, t.Any], arguments: dict[s
     config = {
         name: _as_configured(name, settings["properties"].get(name), value, is_checked=is_checked)
         for name, value in config.items()
+        if value is not None
     }
     if not arguments.get("parse_env_config"):
         return {**arguments, "config": config}

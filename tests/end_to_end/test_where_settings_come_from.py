@@ -157,6 +157,51 @@ def test_a_plugin_takes_variables_for_what_its_configuration_leaves_open(tmp_pat
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("plugin", "null"),
+    [
+        (TAP, "settle_seconds"),
+        (TAP, "hole_wait_minutes"),
+        (TAP, "audit_on_loss"),
+        (TAP, "source"),
+        (TAP, "stream_maps"),
+        ("mapper-newstore-stock", "clock_skew_seconds"),
+        ("mapper-newstore-stock", "full_read_hours"),
+        ("target-newstore-stock", "poll_seconds"),
+        ("target-newstore-stock", "verify"),
+        ("target-newstore-stock", "stream_maps"),
+    ],
+)
+def test_null_leaves_a_setting_to_its_default(plugin: str, null: str, tmp_path: Path) -> None:
+    config = {name: value.format(tmp_path) for name, value in NEEDED[plugin].items()}
+    done = run_plugin(plugin, tmp_path, {**config, null: None})
+    assert done.code == 0, done.log
+
+
+@pytest.mark.parametrize("plugin", NEEDED)
+def test_null_is_a_missing_setting_where_one_is_required(plugin: str, tmp_path: Path) -> None:
+    needed = NEEDED[plugin]
+    done = run_plugin(plugin, tmp_path, dict.fromkeys(needed))
+    assert done.code == 2, done.log
+    for setting in needed:
+        assert f"'{setting}' is a required property" in done.log
+    assert "Traceback" not in done.log
+
+
+@pytest.mark.parametrize("command", ["check", "backlog"])
+def test_null_leaves_a_setting_of_the_receivers_commands_to_variables(command: str, tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"landing_url": None, "receiver_host": None, "receiver_port": None}), encoding="utf-8")
+    done = run("newstore-event-receiver", command, f"--config={config}")
+    assert done.returncode == 2
+    assert "'landing_url' is a required property" in done.stdout + done.stderr
+    url = sqlite(tmp_path / "landing.db")
+    LandingStore(url).close()
+    done = run("newstore-event-receiver", command, f"--config={config}", **{f"{TAPS}LANDING_URL": url})
+    assert done.returncode == (0 if command == "backlog" else 1), done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_of_two_tenants_of_a_project_each_has_its_own_store(tmp_path: Path, installed: dict[str, str]) -> None:
     project = OwnProject.of_the_checkout(tmp_path / "project")
     project.plugins["extractors"].append({"name": f"{TAP}--uk", "inherit_from": TAP})

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from mapper_newstore_stock.errors import ConfigurationError, OnHandError
 from mapper_newstore_stock.ledger.database import open_engine
 from mapper_newstore_stock.run import erp_rows
+from singer_sdk.exceptions import ConfigValidationError
 
 from tests.mapper.shop_day import ShopDay
 from tests.mapper.sql_erp import SqlErp, a_completion, at, booked_by
@@ -429,3 +430,11 @@ def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:
     source = {"name": "a", "nodes": ["*"], "on_hand_url": "a.csv"}
     with pytest.raises(ConfigurationError, match="the name 'a' must be given, and to one source alone"):
         ShopDay(tmp_path, ledger_url="sqlite://", on_hand_sources=[source, source])
+
+
+@pytest.mark.parametrize("null", ["on_hand_url", "clock_skew_seconds", "full_read_hours"])
+def test_null_takes_from_a_source_no_setting_it_cannot_be_without(tmp_path: Path, null: str) -> None:
+    source = {"name": "a", "nodes": ["*"], "on_hand_url": "a.csv", null: None}
+    with pytest.raises(ConfigValidationError) as refused:
+        ShopDay(tmp_path, ledger_url="sqlite://", on_hand_sources=[source])
+    assert any(null in line for line in refused.value.errors)

@@ -35,6 +35,7 @@ OF_A_SOURCE = (
     "max_vanished_percent",
     "max_on_hand_age_minutes",
 )
+REQUIRED = ("name", "nodes", "on_hand_url")
 
 
 def sources_setting(flat: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -44,7 +45,7 @@ def sources_setting(flat: Mapping[str, t.Any]) -> dict[str, t.Any]:
         flat: The schemas of the mapper's own settings. A source has them without their defaults, which would hide
             what the mapper is set to.
     """
-    own = {name: {key: value for key, value in flat[name].items() if key != "default"} for name in OF_A_SOURCE}
+    own = {name: _of_a_source(flat[name], is_required=name in REQUIRED) for name in OF_A_SOURCE}
     return {
         "type": ["array", "null"],
         "title": "On-hand sources",
@@ -58,7 +59,15 @@ def sources_setting(flat: Mapping[str, t.Any]) -> dict[str, t.Any]:
                 "nodes": {"type": "array", "items": {"type": "string"}},
                 **own,
             },
-            "required": ["name", "nodes", "on_hand_url"],
+            "required": [*REQUIRED],
             "additionalProperties": False,
         },
     }
+
+
+def _of_a_source(flat: Mapping[str, t.Any], *, is_required: bool) -> dict[str, t.Any]:
+    """Return a setting's schema; null takes the flat setting away, so it needs one that may be none."""
+    own = {key: value for key, value in flat.items() if key != "default"}
+    if is_required or "default" in flat:
+        own["type"] = [kind for kind in own["type"] if kind != "null"]
+    return own

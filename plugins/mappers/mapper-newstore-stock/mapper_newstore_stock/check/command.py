@@ -51,7 +51,7 @@ def check(context: click.Context, /, output_format: str, tenant: str | None, **o
 
 
 def _settings(config: dict[str, t.Any], ledger_url: str | None) -> Mapping[str, t.Any]:
-    known = {"ledger_url": ledger_url, **config} if ledger_url else config
+    known = config if config.get("ledger_url") or not ledger_url else {**config, "ledger_url": ledger_url}
     return MapperNewStoreStock(config=known, parse_env_config=True).config
 
 
