@@ -12,6 +12,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from tap_newstore_fulfillment.command import report_errors
 from tap_newstore_fulfillment.environment import with_variables, wrong_variable
 from tap_newstore_fulfillment.errors import ConfigurationError
+from tap_newstore_fulfillment.landing_url import check_landing_url
 from tap_newstore_fulfillment.masking import without_values
 from tap_newstore_fulfillment.run_summary import RunSummary
 from tap_newstore_fulfillment.set_aside import warn
@@ -55,6 +56,8 @@ class TapNewStoreFulfillment(Tap):
         except (FileNotFoundError, ValueError) as error:
             said = wrong_variable(self.name, self.config_jsonschema) if kwargs.get("parse_env_config") else ""
             raise ConfigurationError(f"configuration, state or catalog cannot be read: {said}{error}") from error
+        if kwargs.get("validate_config", True) and (url := self.config.get("landing_url")):
+            check_landing_url(url)
 
     @property
     def config(self) -> Mapping[str, t.Any]:

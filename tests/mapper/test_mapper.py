@@ -126,6 +126,17 @@ def test_bad_settings_end_with_2_and_one_line(
     assert "Traceback" not in done.log
 
 
+@pytest.mark.parametrize(("wrong", "said"), [("foo", "Could not parse"), ("sqlite://", "SQLite in memory")])
+def test_a_ledger_url_that_names_no_place_ends_with_2(
+    tmp_path: Path, settings: dict[str, t.Any], wrong: str, said: str
+) -> None:
+    settings["ledger_url"] = wrong
+    done = run_mapper(tmp_path, settings, schema(), *records(completed(10)), state(10, 1))
+    assert (done.code, done.output) == (2, ""), done.log
+    assert f"ledger_url: {said}" in done.log
+    assert "Traceback" not in done.log
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -117,8 +117,9 @@ def test_an_empty_database_is_left_empty(postgresql: PostgreSql, tmp_path: Path)
 
 def test_an_address_that_cannot_be_read_is_red_and_shows_no_password(tmp_path: Path) -> None:
     done = run_check(tmp_path, {"landing_url": "postgresql://user:one@hunter2@127.0.0.1:x/db"})
-    assert done.code == 1, done.output
-    assert "red    landing store" in done.output
+    assert done.code == 2, done.output
+    assert "red    configuration: landing_url: not a database's URL" in done.output
+    assert "green" not in done.output.replace("0 green", "")
     assert "Traceback" not in done.output
     assert "hunter2" not in done.output
 

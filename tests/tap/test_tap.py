@@ -256,6 +256,10 @@ def test_the_connection_test_succeeds(tmp_path: Path, url: str) -> None:
         ({"landing_url": "sqlite://", "settle_second": 1}, "'settle_second' was unexpected"),
         ({"landing_url": "sqlite://", "settle_seconds": -1}, "-1 is less than the minimum of 0"),
         ({"landing_url": "sqlite://", "source": "export"}, "'export' is not one of"),
+        ({"landing_url": "foo"}, "landing_url: Could not parse SQLAlchemy URL. Correct landing_url"),
+        ({"landing_url": "sqlite://"}, "landing_url: SQLite in memory keeps nothing"),
+        ({"landing_url": "sqlite:///file::memory:?uri=true"}, "landing_url: SQLite in memory keeps nothing"),
+        ({"landing_url": "sqlite:///file:x?mode=memory&uri=true"}, "landing_url: SQLite in memory keeps nothing"),
     ],
 )
 def test_bad_settings_end_with_2_and_one_line(tmp_path: Path, settings: dict[str, t.Any], message: str) -> None:

@@ -158,6 +158,21 @@ def test_it_is_copied_into_an_empty_database_only(urls: tuple[str, str], tmp_pat
     assert can_be_used(source)
 
 
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [("newstore-event-receiver", "landing_url"), ("newstore-stock-ledger", "ledger_url")],
+)
+@pytest.mark.parametrize("wrong", ["foo", "sqlite://"])
+def test_a_url_that_names_no_place_is_bad_configuration(name: str, option: str, wrong: str, tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    for urls, said in (((f"sqlite:///{tmp_path / 'store.db'}", wrong), "--to: "), ((wrong, wrong), f"{option}: ")):
+        config.write_text(json.dumps({option: urls[0]}), encoding="utf-8")
+        group, own = (("--config", str(config)), ()) if option == "ledger_url" else ((), ("--config", str(config)))
+        done = run_plugin(name, tmp_path, None, *group, "copy", *own, "--to", urls[1])
+        assert done.code == 2, done.log
+        assert f"{said}{'SQLite in memory' if wrong == 'sqlite://' else 'Could not parse'}" in done.log
+
+
 def test_an_older_store_is_upgraded_first(tmp_path: Path) -> None:
     source = load_oldest(f"sqlite:///{tmp_path / 'old.db'}", "landing")
     with pytest.raises(TapError, match="newstore-event-receiver upgrade first"):

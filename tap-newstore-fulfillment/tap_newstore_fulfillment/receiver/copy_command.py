@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tap_newstore_fulfillment.landing import copying
+from tap_newstore_fulfillment.landing_url import check_landing_url
 from tap_newstore_fulfillment.receiver.configuration import config_option, read_settings
 
 
@@ -19,4 +20,5 @@ def copy(config_files: tuple[str, ...], target_url: str, *, take_back: bool) -> 
     sends again. Killed on the way, the command can be repeated.
     """
     landing_url = read_settings(config_files)["landing_url"]
+    check_landing_url(target_url, "--to")
     click.echo((copying.take_back if take_back else copying.copy)(landing_url, target_url))

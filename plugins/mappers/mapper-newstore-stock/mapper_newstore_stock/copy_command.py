@@ -8,7 +8,7 @@ import click
 
 from mapper_newstore_stock.formats import format_option, write_line
 from mapper_newstore_stock.ledger import copying
-from mapper_newstore_stock.ledger_url import pass_ledger_url
+from mapper_newstore_stock.ledger_url import check_ledger_url, pass_ledger_url
 
 if t.TYPE_CHECKING:
     from mapper_newstore_stock.formats import Write
@@ -25,4 +25,5 @@ def copy(ledger_url: str, target_url: str, *, take_back: bool, write: Write) -> 
     The ledger it was copied from is out of use from then on: every run refuses it. Killed on the way, the command can
     be repeated.
     """
+    check_ledger_url(target_url, "--to")
     write_line(write, (copying.take_back if take_back else copying.copy)(ledger_url, target_url))

@@ -1,4 +1,4 @@
-"""The ledger a command of `newstore-stock-ledger` asks; its help needs none."""
+"""The URL of the ledger: what may be one, and the one a command of `newstore-stock-ledger` asks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import functools
 import typing as t
 
 import click
+import sqlalchemy as sa
 
+from mapper_newstore_stock.address import address
 from mapper_newstore_stock.errors import ConfigurationError
 
 if t.TYPE_CHECKING:
@@ -23,6 +25,28 @@ def pass_ledger_url(command: Callable[t.Concatenate[str, P], R]) -> Callable[P, 
     def wrapper(ledger_url: str | None, /, *args: P.args, **kwargs: P.kwargs) -> R:
         if not ledger_url:
             raise ConfigurationError("ledger_url: set --ledger-url, --config or MAPPER_NEWSTORE_STOCK_LEDGER_URL")
+        check_ledger_url(ledger_url)
         return command(ledger_url, *args, **kwargs)
 
     return functools.update_wrapper(wrapper, command)
+
+
+def check_ledger_url(url: str, setting: str = "ledger_url") -> None:
+    """Refuse a text that is no URL, and SQLite in memory, which forgets with each run what was sent.
+
+    Args:
+        url: SQLAlchemy URL.
+        setting: What has it, for errors.
+
+    Raises:
+        ConfigurationError: it names no place that lasts; the text shows none of it.
+    """
+    try:
+        parsed = address(url)
+    except sa.exc.ArgumentError as error:
+        said = str(error).replace(" from given URL string", "")
+        raise ConfigurationError(f"{setting}: {said}", f"Correct {setting}") from error
+    in_memory = parsed.database in (None, "", ":memory:", "file::memory:") or parsed.query.get("mode") == "memory"
+    if parsed.drivername.partition("+")[0] == "sqlite" and in_memory:
+        said = f"{setting}: SQLite in memory keeps nothing, and no other process sees it"
+        raise ConfigurationError(said, "Name a file: sqlite:////path/to/ledger.db")

@@ -10,6 +10,7 @@ from mapper_newstore_stock.check.ledgers import look_at_ledger
 from mapper_newstore_stock.check.lists import look_at_bad_rows, look_at_list, nodes_read
 from mapper_newstore_stock.check.locations import Unknown, look_at_locations
 from mapper_newstore_stock.findings import Findings, format_option
+from mapper_newstore_stock.ledger_url import check_ledger_url
 from mapper_newstore_stock.mapper import MapperNewStoreStock
 from mapper_newstore_stock.newstore_options import NAMES, NEWSTORE, newstore_options, tenant_option, with_addresses
 from mapper_newstore_stock.run.sources import Sources
@@ -52,7 +53,10 @@ def check(context: click.Context, /, output_format: str, tenant: str | None, **o
 
 def _settings(config: dict[str, t.Any], ledger_url: str | None) -> Mapping[str, t.Any]:
     known = config if config.get("ledger_url") or not ledger_url else {**config, "ledger_url": ledger_url}
-    return MapperNewStoreStock(config=known, parse_env_config=True).config
+    settings = MapperNewStoreStock(config=known, parse_env_config=True).config
+    if settings.get("ledger_url"):
+        check_ledger_url(settings["ledger_url"])
+    return settings
 
 
 def _look(findings: Findings, config: Mapping[str, t.Any]) -> set[str]:

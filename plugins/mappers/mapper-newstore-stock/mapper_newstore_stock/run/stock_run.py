@@ -19,6 +19,7 @@ from mapper_newstore_stock.ledger.database import short
 from mapper_newstore_stock.ledger.proof import Proofs
 from mapper_newstore_stock.ledger.retention import forget_old
 from mapper_newstore_stock.ledger.store import Ledger
+from mapper_newstore_stock.ledger_url import check_ledger_url
 from mapper_newstore_stock.progress import long_step
 from mapper_newstore_stock.run.erp_inputs import ignore_before
 from mapper_newstore_stock.run.intake import Intake
@@ -92,6 +93,8 @@ class StockRun:
         self._sources = Sources(config)
         # What may be refused comes first: from the ledger on, there is something to close.
         ignored = ignore_before(config)
+        if ledger is None:
+            check_ledger_url(config["ledger_url"])
         self._ledger = ledger or Ledger.at(config["ledger_url"])
         self._intake = Intake(
             self._ledger, keeps_references=self._sources.needs_references, ignore_shipped_before=ignored
