@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import os
 import pathlib
 import re
 import typing as t
@@ -133,10 +134,12 @@ def run_command(command: click.Command, logger: logging.Logger) -> None:
 
 
 def with_its_variable(error: str) -> str:
-    """Return what is wrong with a setting; if it is missing, also which variable sets it."""
+    """Return what is wrong with a setting; if it is missing, also which variable sets it, or how it is read."""
     missing = MISSING.fullmatch(error)
     variable = f"{PLUGIN}_{missing[1]}".upper().replace("-", "_") if missing else ""
-    return f"{error}: set {variable}" if missing else error
+    if not missing:
+        return error
+    return f"{error}: set {variable}{' and give --config=ENV' if variable in os.environ else ''}"
 
 
 def _reporting(

@@ -202,6 +202,18 @@ def test_null_leaves_a_setting_of_the_receivers_commands_to_variables(command: s
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("plugin", NEEDED)
+def test_a_variable_that_is_set_and_not_read_is_said_to_need_config_env(plugin: str, tmp_path: Path) -> None:
+    variables = variables_of(plugin, NEEDED[plugin], tmp_path)
+    done = run(plugin, **variables)
+    assert done.returncode == 2, done.stderr
+    for name in variables:
+        assert f"set {name} and give --config=ENV" in done.stderr
+    config = tmp_path / "empty.json"
+    config.write_text("{}", encoding="utf-8")
+    assert "--config=ENV" not in run(plugin, "--config", config).stderr
+
+
 def test_of_two_tenants_of_a_project_each_has_its_own_store(tmp_path: Path, installed: dict[str, str]) -> None:
     project = OwnProject.of_the_checkout(tmp_path / "project")
     project.plugins["extractors"].append({"name": f"{TAP}--uk", "inherit_from": TAP})
