@@ -308,7 +308,7 @@ def test_two_imports_of_one_run_keep_their_distance(newstore: NewStore, tmp_path
         ("broken.json", "broken.json: not JSON: Expecting property name"),
         ("deep.json", "deep.json: not JSON: nested too deeply"),
         ("nowhere.json", "nowhere.json' was not found"),
-        ("ENV", "invalid literal for int() with base 10: 'soon'"),
+        ("ENV", "could not convert string to float: 'soon'"),
     ],
 )
 def test_configuration_that_cannot_be_read_ends_with_2_and_one_line(tmp_path: Path, config: str, said: str) -> None:
