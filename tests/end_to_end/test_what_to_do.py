@@ -74,7 +74,7 @@ def test_no_token(tmp_path: Path) -> None:
 def test_an_erp_that_does_not_answer(tmp_path: Path) -> None:
     said = last_line("newstore-erp-postgresql", "setup", "--database-url=postgresql://127.0.0.1:1/erp")
     assert "Correct database_url, or start its database [NSS-400]" in said
-    (tmp_path / "file").touch()
+    (tmp_path / "file").write_text("no database at all, whatever its name says\n" * 100, encoding="utf-8")
     ledger = f"--ledger-url=sqlite:///{tmp_path}/file"
     said = last_line("newstore-erp-postgresql", "apply", "--database-url=postgresql://127.0.0.1:1/erp", ledger)
     assert f"({tmp_path}/file). Correct ledger_url, or start its database [NSS-400]" in said

@@ -53,13 +53,18 @@ def variable(plugin: str, setting: str) -> str:
 NEEDED = {
     TAP: {"landing_url": "sqlite:///{}/landing.db"},
     "mapper-newstore-stock": {"ledger_url": "sqlite:///{}/ledger.db", "on_hand_url": "{}/on_hand.csv"},
-    "target-newstore-stock": {"tenant": "x", "client_id": "x", "client_secret": "x", "staging_url": "s3://bucket/stock"},
+    "target-newstore-stock": {
+        "tenant": "x",
+        "client_id": "x",
+        "client_secret": "x",
+        "staging_url": "s3://bucket/stock",
+    },
 }
 
 
 @pytest.mark.parametrize(
     ("plugin", "wrong"),
-    [(TAP, "settle_seconds"), ("mapper-newstore-stock", "max_cut_items"), ("target-newstore-stock", "poll_seconds")],
+    [(TAP, "settle_seconds"), ("mapper-newstore-stock", "max_cut_items"), ("target-newstore-stock", "verify_sample")],
 )
 def test_a_plugin_reads_no_env_file(plugin: str, wrong: str, tmp_path: Path, installed: dict[str, str]) -> None:
     (tmp_path / ".env").write_text(f"{variable(plugin, wrong)}=-1\n", encoding="utf-8")
@@ -167,7 +172,7 @@ def test_a_plugin_takes_variables_for_what_its_configuration_leaves_open(tmp_pat
         (TAP, "stream_maps"),
         ("mapper-newstore-stock", "clock_skew_seconds"),
         ("mapper-newstore-stock", "full_read_hours"),
-        ("target-newstore-stock", "poll_seconds"),
+        ("target-newstore-stock", "verify_sample"),
         ("target-newstore-stock", "verify"),
         ("target-newstore-stock", "stream_maps"),
     ],

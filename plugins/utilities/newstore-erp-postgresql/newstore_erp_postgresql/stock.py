@@ -78,7 +78,8 @@ def taken_by(ledger_url: str) -> Taken:
     query = "SELECT max(taken_through), max(run) FROM runs WHERE taken_through IS NOT NULL"
     with _connection(ledger_url, "ledger_url") as connection:
         if not sa.inspect(connection).has_table("runs"):
-            raise ErpError(f"ledger_url: no ledger is in {database or 'that database'}; {RUN_FIRST}")
+            place = database or "that database"
+            raise ErpError(f"ledger_url: no ledger is in {place}; {RUN_FIRST}, or correct ledger_url")
         through, run = connection.exec_driver_sql(query).one()
     return Taken(through, run)
 
