@@ -62,9 +62,6 @@ class TargetNewStoreStock(Target):
         if message_reader is None and issubclass(self.message_reader_class, MessageReader):
             message_reader = self.message_reader_class(self._fast_path.take, self._fast_path.count, self._reading)
         self.append_builtin_config(self.config_jsonschema)
-        if isinstance(config := kwargs.get("config"), dict):
-            # Null counts as not set, so that a variable or the default does.
-            kwargs["config"] = {name: value for name, value in config.items() if value is not None}
         try:
             super().__init__(message_reader=message_reader, **with_variables(self.name, self.config_jsonschema, kwargs))
         except (FileNotFoundError, ValueError) as error:
