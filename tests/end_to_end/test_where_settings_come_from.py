@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 import sysconfig
 import typing as t
 
 import pytest
+import sqlalchemy as sa
+from mapper_newstore_stock.ledger.store import Ledger
 from tap_newstore_fulfillment.environment import with_variables
 from tap_newstore_fulfillment.landing.store import LandingStore
 from tap_newstore_fulfillment.settings import SETTINGS
@@ -14,9 +18,9 @@ from tap_newstore_fulfillment.settings import SETTINGS
 from tests.end_to_end.own_project import OwnProject
 from tests.mapper.shop_day import ShopDay, completed
 from tests.shop.plugin import run_command, run_plugin
+from tests.shop.process import command
 
 if t.TYPE_CHECKING:
-    import subprocess
     from pathlib import Path
 
 TAP = "tap-newstore-fulfillment"
@@ -32,8 +36,8 @@ def installed(tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": str(packages)}
 
 
-def run(name: str, *arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    return run_command(name, *arguments, variables=variables)
+def run(name: str, *arguments: str | Path, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    return run_command(name, *arguments, stdin=stdin, variables=variables)
 
 
 def sqlite(path: Path) -> str:
@@ -163,6 +167,37 @@ def test_a_plugin_takes_variables_for_what_its_configuration_leaves_open(tmp_pat
 
 
 @pytest.mark.parametrize(
+    ("words", "needed"),
+    [
+        *((plugin, plugin) for plugin in NEEDED),
+        ("newstore-event-receiver backlog", TAP),
+        ("newstore-stock-ledger held", "mapper-newstore-stock"),
+    ],
+)
+def test_a_configuration_may_be_a_pipe(words: str, needed: str, tmp_path: Path) -> None:
+    LandingStore(sqlite(tmp_path / "landing.db")).close()
+    Ledger(sa.create_engine(sqlite(tmp_path / "ledger.db"))).close()
+    name, *rest = words.split()
+    before, after = ([], rest) if name == "newstore-stock-ledger" else (rest, [])
+    call = shlex.join([command(name), *before, "--config"])
+    config = json.dumps({name: value.format(tmp_path) for name, value in NEEDED[needed].items()})
+
+    def piped(text: str) -> subprocess.CompletedProcess[str]:
+        script = f"{call} <(printf %s {shlex.quote(text)}) {shlex.join(after)}"
+        return subprocess.run(
+            ["bash", "-c", script], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+
+    done = piped(config)
+    assert done.returncode == 0, done.stderr
+    refused = piped("[]")
+    assert refused.returncode == 2, refused.stderr
+    assert "JSON object" in refused.stderr + refused.stdout
+    if needed == TAP:
+        assert run(name, *before, "--config=/dev/stdin", *after, stdin=config).returncode == 0
+
+
+@pytest.mark.parametrize(
     ("plugin", "null"),
     [
         (TAP, "settle_seconds"),
@@ -193,17 +228,17 @@ def test_null_is_a_missing_setting_where_one_is_required(plugin: str, tmp_path: 
     assert "Traceback" not in done.log
 
 
-@pytest.mark.parametrize("command", ["check", "backlog"])
-def test_null_leaves_a_setting_of_the_receivers_commands_to_variables(command: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("asked", ["check", "backlog"])
+def test_null_leaves_a_setting_of_the_receivers_commands_to_variables(asked: str, tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"landing_url": None, "receiver_host": None, "receiver_port": None}), encoding="utf-8")
-    done = run("newstore-event-receiver", command, f"--config={config}")
+    done = run("newstore-event-receiver", asked, f"--config={config}")
     assert done.returncode == 2
     assert "'landing_url' is a required property" in done.stdout + done.stderr
     url = sqlite(tmp_path / "landing.db")
     LandingStore(url).close()
-    done = run("newstore-event-receiver", command, f"--config={config}", **{f"{TAPS}LANDING_URL": url})
-    assert done.returncode == (0 if command == "backlog" else 1), done.stderr
+    done = run("newstore-event-receiver", asked, f"--config={config}", **{f"{TAPS}LANDING_URL": url})
+    assert done.returncode == (0 if asked == "backlog" else 1), done.stderr
     assert "Traceback" not in done.stderr
 
 
