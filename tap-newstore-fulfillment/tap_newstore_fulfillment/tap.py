@@ -12,6 +12,7 @@ from singer_sdk.exceptions import ConfigValidationError
 from tap_newstore_fulfillment.command import report_errors
 from tap_newstore_fulfillment.environment import with_variables, wrong_variable
 from tap_newstore_fulfillment.errors import ConfigurationError
+from tap_newstore_fulfillment.given_files import bookmarks_of, checked
 from tap_newstore_fulfillment.landing_url import check_landing_url
 from tap_newstore_fulfillment.masking import without_values
 from tap_newstore_fulfillment.run_summary import RunSummary
@@ -75,6 +76,14 @@ class TapNewStoreFulfillment(Tap):
             self._has_warned = True
             self.counts.update(warn(holes, store.far_ahead.note()))
 
+    def load_state(self, state: dict[str, t.Any]) -> None:
+        """Take over the input state.
+
+        Raises:
+            StateError: its bookmarks are not what this tap writes.
+        """
+        super().load_state({**state, "bookmarks": bookmarks_of(state)})
+
     def discover_streams(self) -> Sequence[Stream]:
         """Return the streams of this tap."""
         return [stream(self) for stream in self.stream_classes]
@@ -115,6 +124,9 @@ class TapNewStoreFulfillment(Tap):
         run = t.cast("type[TapNewStoreFulfillment]", type(cls.__name__, (cls,), {"emitted": emitted, "counts": counts}))
         summary = RunSummary(counts)
         with summary.step(is_last=True):
+            for option in ("state", "catalog"):
+                if options.get(option):
+                    options[option] = checked(option, options[option])
             super(TapNewStoreFulfillment, run).invoke(**options)
             if emitted.total():
                 summary.outcome = "sent"

@@ -53,7 +53,8 @@ def report_errors(
     for option in command.params:
         if option.callback:
             is_config = option.name == "config"
-            callback = _reading_objects(option.callback) if is_config else option.callback
+            # A command of ours that takes one file reads it itself.
+            callback = _reading_objects(option.callback) if is_config and option.multiple else option.callback
             option.callback = _reporting(callback, logger, (OSError, ValueError) if is_config else ())
     for subcommand in getattr(command, "commands", {}).values():
         report_errors(subcommand, logger)

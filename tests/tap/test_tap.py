@@ -298,3 +298,55 @@ def test_configuration_that_cannot_be_read_ends_with_2_and_one_line(tmp_path: Pa
     assert config in ("broken.json", "deep.json") or "cannot be read" in done.log
     assert message in done.log
     assert "Traceback" not in done.log
+
+
+@pytest.mark.parametrize("option", ["state", "catalog"])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "not JSON: Expecting value"),
+        ("bookmarks", "not JSON: Expecting value"),
+        ("[" * 200_000, "not JSON: nested too deeply"),
+        ("[]", "expected a JSON object"),
+        ("null", "expected a JSON object"),
+        ('{"streams": [{}], "bookmarks": 1}', "expected"),
+    ],
+    ids=["empty", "no JSON", "deep", "a list", "null", "wrong"],
+)
+def test_a_state_or_catalog_that_cannot_be_read_ends_with_one_line(
+    tmp_path: Path, url: str, option: str, text: str, said: str
+) -> None:
+    file = tmp_path / "given.json"
+    file.write_text(text, encoding="utf-8")
+    done = run_plugin("tap-newstore-fulfillment", tmp_path, {"landing_url": url}, f"--{option}", str(file))
+    is_bookmark = option == "state" and text.startswith("{")
+    assert (done.code, done.output) == (1 if is_bookmark else 2, ""), done.log
+    line = done.log.splitlines()[-1]
+    assert "ERROR" in line
+    assert said in line
+    assert line.endswith("[NSS-130]" if is_bookmark else "[NSS-101]")
+    assert is_bookmark or f"--{option} {file}: " in line
+    assert summary(done)["exit_code"] == done.code
+    assert "Traceback" not in done.log
+
+
+@pytest.mark.parametrize("bookmarks", ["text", [], {STREAM: 1}, {STREAM: []}])
+def test_bookmarks_of_another_type_are_no_bookmarks_of_ours(tmp_path: Path, url: str, bookmarks: object) -> None:
+    done = with_state(tmp_path, url, bookmarks)
+    assert done.code == 1
+    assert "expected an object. Restore the state" in done.log
+    assert done.log.endswith("[NSS-130]\n")
+
+
+@pytest.mark.parametrize("bookmarks", [None, {STREAM: None}, {STREAM: None, ITEMS: None}])
+def test_null_for_bookmarks_is_none(tmp_path: Path, url: str, bookmarks: object) -> None:
+    fill(url, an_event(10))
+    done = with_state(tmp_path, url, bookmarks)
+    assert done.code == 0, done.log
+    assert done.records
+
+
+def with_state(directory: Path, url: str, bookmarks: object) -> Finished:
+    file = directory / "state.json"
+    file.write_text(json.dumps({"bookmarks": bookmarks}), encoding="utf-8")
+    return run_plugin("tap-newstore-fulfillment", directory, {"landing_url": url}, "--state", str(file))

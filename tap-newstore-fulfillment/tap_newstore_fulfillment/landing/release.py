@@ -199,18 +199,19 @@ def _integer(state: Mapping[str, t.Any], name: str) -> int | None:
     value = state.get(name)
     if value is None or (type(value) is int and value in INT64):
         return value
-    raise _not_written_here(name, value, "a whole number")
+    raise not_written_here(f"Singer state's bookmark has the {name}", value, "a whole number")
 
 
 def _text(state: Mapping[str, t.Any], name: str) -> str | None:
     value = state.get(name)
     if value is None or (isinstance(value, str) and "\0" not in value):
         return value
-    raise _not_written_here(name, value, "text")
+    raise not_written_here(f"Singer state's bookmark has the {name}", value, "text")
 
 
-def _not_written_here(name: str, value: object, expected: str) -> StateError:
+def not_written_here(what: str, value: object, expected: str) -> StateError:
+    """Return the error of a part of the Singer state that no tap has written."""
     return StateError(
-        f"the Singer state's bookmark has the {name} {value!r}, expected {expected}. Restore the state, or send "
-        f"all events again: meltano run --full-refresh"
+        f"the {what} {value!r}, expected {expected}. Restore the state, or send all events again: "
+        f"meltano run --full-refresh"
     )
