@@ -88,9 +88,8 @@ def waiting_time(settings: Mapping[str, t.Any]) -> int:
 
 def _read_export_files(settings: Mapping[str, t.Any], now: int) -> None:
     prefix = ExportPrefix(settings["export_files_url"], first_name(settings.get("export_files_start_date"), now))
-    own = _own_store(settings)
-    if settings["landing_url"] == f"sqlite:///{own}":
-        _make_directory(own)
+    if makes_directory(settings):
+        _make_directory(_own_store(settings))
     store = open_store(settings)
     try:
         read_files = ReadFiles(store, prefix.address, prefix.shown)
@@ -117,6 +116,11 @@ def first_name(start_date: str | None, now: int) -> str:
     if milliseconds > now:
         raise ConfigurationError(f"export_files_start_date: {start_date} lies ahead, so no file would be read")
     return f"{milliseconds:0{NAME_DIGITS}}"
+
+
+def makes_directory(settings: Mapping[str, t.Any]) -> bool:
+    """Return whether the landing store is the one export files have if no other is set: a run makes its directory."""
+    return bool(settings["landing_url"] == f"sqlite:///{_own_store(settings)}")
 
 
 def _own_store(settings: Mapping[str, t.Any]) -> pathlib.Path:

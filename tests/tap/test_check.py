@@ -233,3 +233,30 @@ def test_export_files_are_counted(tmp_path: Path) -> None:
     assert "receiver" not in found.lines
     missing = check(tmp_path, {**files, "export_files_url": str(tmp_path / "nowhere")})
     assert (missing.code, missing.only("export files")["color"]) == (1, "red")
+
+
+def test_the_store_that_export_files_have_of_their_own_is_made_by_the_first_run(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    settings = {"source": "export_files", "export_files_url": str(tmp_path / "files")}
+    config = tmp_path / "check.json"
+    config.write_text(json.dumps(settings), encoding="utf-8")
+    variables = {"XDG_STATE_HOME": str(tmp_path / "no" / "state")}
+    done = run_plugin("newstore-event-receiver", tmp_path, None, "check", f"--config={config}", **variables)
+    assert done.code == 0, done.output
+    assert "green  landing store: there is none at" in done.output
+    assert not (tmp_path / "no").exists()
+    assert run_plugin("tap-newstore-fulfillment", tmp_path, settings, **variables).code == 0
+    # A directory somebody names is not made, and so it is red.
+    settings["landing_url"] = f"sqlite:///{tmp_path / 'nowhere' / 'landing.db'}"
+    assert "there is no directory" in check(tmp_path, settings).only("landing store")["said"]
+
+
+@pytest.mark.parametrize("free", [{"receiver_port": 0}, {"metrics_port": 0}, {"receiver_port": 0, "metrics_port": 0}])
+def test_a_receiver_on_a_free_port_is_not_looked_for(free: dict[str, int], tmp_path: Path) -> None:
+    with Receiver(tmp_path) as receiver:
+        settings = {"landing_url": receiver.landing_url, **free}
+        found = check(tmp_path, settings)
+        assert (found.code, found.only("receiver")["color"]) == (0, "yellow"), found.lines
+        assert found.only("receiver")["said"].startswith("not checked: ")
+        assert "--receiver-url" in found.only("receiver")["to_do"]
+        assert check(tmp_path, settings, f"--receiver-url={receiver.url}").only("receiver")["color"] == "green"

@@ -20,6 +20,7 @@ CALL_SECONDS = 10
 #: Addresses that mean all of this machine's, and one of them.
 ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - it is not listened on here
 START = "Start it: meltano invoke tap-newstore-fulfillment:receive (without Meltano newstore-event-receiver)"
+NAME = "Name its address with --receiver-url, as its log says it"
 ELSEWHERE = "Set metrics_port here as for the receiver, or name its host and that port with --receiver-url"
 
 
@@ -31,6 +32,9 @@ def look_at_receiver(findings: Findings, settings: Mapping[str, t.Any], given: s
         settings: The tap's settings.
         given: Its base URL, if it is not on this machine.
     """
+    if not given and _port(settings) == 0:
+        findings.yellow("receiver", "not checked: with port 0 it takes a free one, which no setting says", NAME)
+        return
     url = (given or _here(settings)).rstrip("/") + "/healthz"
     try:
         with HttpSession() as session:
@@ -48,11 +52,16 @@ def look_at_receiver(findings: Findings, settings: Mapping[str, t.Any], given: s
 
 
 def _here(settings: Mapping[str, t.Any]) -> str:
-    """Return the base URL of this machine's `/healthz`: `metrics_port` takes it from NewStore's port."""
+    """Return the base URL of this machine's `/healthz`."""
     host = ANY.get(settings["receiver_host"], settings["receiver_host"])
+    return f"http://{f'[{host}]' if ':' in host else host}:{_port(settings)}"
+
+
+def _port(settings: Mapping[str, t.Any]) -> int:
+    """Return the port of `/healthz`: `metrics_port` takes it from NewStore's port. 0: a free one."""
     metrics_port = settings.get("metrics_port")
-    port = settings["receiver_port"] if metrics_port is None else metrics_port
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    port: int = settings["receiver_port"] if metrics_port is None else metrics_port
+    return port
 
 
 def _say_silent(findings: Findings, settings: Mapping[str, t.Any], said: str, given: str | None) -> None:

@@ -17,7 +17,7 @@ from tap_newstore_fulfillment.landing.release import Bookmark
 from tap_newstore_fulfillment.landing.releases import Releases
 from tap_newstore_fulfillment.landing.retention import Retention
 from tap_newstore_fulfillment.landing.tables import SCHEMA_VERSION
-from tap_newstore_fulfillment.sources import waiting_time
+from tap_newstore_fulfillment.sources import makes_directory, waiting_time
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ def look_at_store(findings: Findings, settings: Mapping[str, t.Any]) -> None:
     with findings.looking("landing store", TO_DO):
         url = settings["landing_url"]
         if is_missing(url):
-            _say_missing(findings, pathlib.Path(address(url).database or ""))
+            _say_missing(findings, pathlib.Path(address(url).database or ""), settings)
             return
         database = SeenDatabase(url)
         try:
@@ -49,11 +49,14 @@ def look_at_store(findings: Findings, settings: Mapping[str, t.Any]) -> None:
             database.close()
 
 
-def _say_missing(findings: Findings, path: pathlib.Path) -> None:
-    if not os.access(path.parent, os.W_OK) and path.parent.exists():
-        raise StoreError(f"landing_url: there is no file {path}, and this user may not write to its directory")
-    if not path.parent.exists():
-        raise StoreError(f"landing_url: there is no directory {path.parent}")
+def _say_missing(findings: Findings, path: pathlib.Path, settings: Mapping[str, t.Any]) -> None:
+    directory = path.parent
+    if makes_directory(settings):
+        directory = next(each for each in path.parents if each.exists())
+    if not directory.exists():
+        raise StoreError(f"landing_url: there is no directory {directory}")
+    if not os.access(directory, os.W_OK):
+        raise StoreError(f"landing_url: there is no file {path}, and this user may not write to {directory}")
     findings.green("landing store", f"there is none at {path} yet, the receiver or the first run makes it")
 
 
