@@ -53,14 +53,30 @@ def open_kept_store(settings: Mapping[str, t.Any]) -> LandingStore:
         TapError: it cannot be opened, or is another tenant's.
     """
     store = LandingStore(settings["landing_url"], quarantine_max_mb=settings["quarantine_max_mb"])
-    tenant = settings.get("tenant")
-    if tenant and store.tenant not in (None, tenant):
+    try:
+        check_tenant(settings, store.tenant)
+    except ConfigurationError:
         store.close()
+        raise
+    return store
+
+
+def check_tenant(settings: Mapping[str, t.Any], known: str | None) -> None:
+    """Refuse a store that is another tenant's than the settings'.
+
+    Args:
+        settings: The tap's settings.
+        known: The store's tenant; None: it is nobody's yet.
+
+    Raises:
+        ConfigurationError: it is another tenant's.
+    """
+    tenant = settings.get("tenant")
+    if tenant and known not in (None, tenant):
         raise ConfigurationError(
-            f"tenant: the landing store is {store.tenant}'s, not {tenant}'s",
+            f"tenant: the landing store is {known}'s, not {tenant}'s",
             "Correct tenant or landing_url. Only a receiver or a run that starts with another tenant changes a store's",
         )
-    return store
 
 
 def make_ready(settings: Mapping[str, t.Any]) -> int | None:

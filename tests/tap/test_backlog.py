@@ -50,3 +50,12 @@ def test_exceeding_a_limit_exits_with_1(tmp_path: Path, database_url: str) -> No
     assert done.code == 1
     assert "no event for 60 minutes; 1 events wait, the oldest for" in done.log
     assert look_after(tmp_path, database_url, "backlog").code == 0
+
+
+def test_another_tenants_backlog_is_not_shown(tmp_path: Path, database_url: str) -> None:
+    LandingStore(database_url, tenant="demo").close()
+    for tenant, code in (("other", 2), ("demo", 0)):
+        (tmp_path / "config.json").write_text(json.dumps({"tenant": tenant}), encoding="utf-8")
+        done = look_after(tmp_path, database_url, "backlog", f"--config={tmp_path / 'config.json'}")
+        assert done.code == code, done.log
+        assert ("the landing store is demo's, not other's" in done.log) == (code == 2)

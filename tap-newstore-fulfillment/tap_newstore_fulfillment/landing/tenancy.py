@@ -63,11 +63,11 @@ class Tenancy:
         #: Other tenants the log has named.
         self._named: set[str | None] = set()
         with database.reading() as connection:
-            self.known = _stored(connection)
+            self.known = tenant_of(connection)
         if setting and setting != self.known:
             with database.writing() as connection:
                 # Another process may have set it meanwhile.
-                self.known = _stored(connection)
+                self.known = tenant_of(connection)
                 if setting != self.known:
                     self._change(connection, setting)
 
@@ -112,7 +112,7 @@ class Tenancy:
         return all(event.tenant in (None, self.known) for event in events)
 
     def _learn(self, connection: sa.Connection, events: Events) -> None:
-        self.known = _stored(connection)
+        self.known = tenant_of(connection)
         if self.known is None and (named := next((event.tenant for event in events if event.tenant), None)):
             self.known = named
             connection.execute(landing_store.update().values(tenant=named))
@@ -175,5 +175,6 @@ def put_back(connection: sa.Connection, event: FulfillmentEvent, received_at: in
             move_notes(connection, place, connection.scalars(stored).one())
 
 
-def _stored(connection: sa.Connection) -> str | None:
+def tenant_of(connection: sa.Connection) -> str | None:
+    """Return whose store it is; None: nobody's yet."""
     return connection.scalar(sa.select(landing_store.c.tenant))

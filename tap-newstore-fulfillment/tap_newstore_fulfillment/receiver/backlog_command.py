@@ -11,9 +11,11 @@ from tap_newstore_fulfillment.errors import FoundError
 from tap_newstore_fulfillment.landing.backlog import backlog
 from tap_newstore_fulfillment.landing.database import LandingDatabase
 from tap_newstore_fulfillment.landing.opening import check_is_there
+from tap_newstore_fulfillment.landing.tenancy import tenant_of
 from tap_newstore_fulfillment.receiver.configuration import config_option, read_settings
 from tap_newstore_fulfillment.receiver.numbers import whole
 from tap_newstore_fulfillment.receiver.output import format_option, print_table
+from tap_newstore_fulfillment.sources import check_tenant
 
 if t.TYPE_CHECKING:
     from tap_newstore_fulfillment.landing.backlog import Backlog
@@ -35,10 +37,12 @@ def backlog_command(
 
     Exits with 1 if a limit is exceeded. A pipeline has confirmed what its last run started from.
     """
-    url = read_settings(config_files)["landing_url"]
-    check_is_there(url)
-    database = LandingDatabase(url)
+    settings = read_settings(config_files)
+    check_is_there(settings["landing_url"])
+    database = LandingDatabase(settings["landing_url"])
     try:
+        with database.reading() as connection:
+            check_tenant(settings, tenant_of(connection))
         found = backlog(database)
     finally:
         database.close()
