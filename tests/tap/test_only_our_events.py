@@ -118,7 +118,8 @@ def test_another_tenants_event_is_set_aside_and_moves_no_mark(database_url: str,
         store.add([event(99, "other")], 0)
         assert released(store) == [10, 11, 12, 13]
         assert store.plan_release(Bookmark(), now=2**42).through == 13
-        assert set_aside(store) == ["an event of tenant other; this landing store is demo's (setting tenant)"]
+        whence = " (setting tenant)" if tenant else ". If it is not, set tenant"
+        assert set_aside(store) == [f"an event of tenant other; this landing store is demo's{whence}"]
         assert store.quarantine.holes().pairs == []
 
 

@@ -86,7 +86,7 @@ def test_what_0_1_0_should_not_have_kept_is_set_aside(old: sa.Engine, database_u
         assert released(store) == [*IN_THE_SCRIPT, 20, 23, 25]
         added = {(entry.kind, entry.reason.split(":")[0]): entry.holes for entry in store.quarantine.list()[1:]}
         assert added == {
-            (ANOTHER_TENANT, "an event of tenant other; this landing store is demo's (setting tenant)"): [],
+            (ANOTHER_TENANT, "an event of tenant other; this landing store is demo's. If it is not, set tenant"): [],
             (REFUSED, "payload.fulfillment_location_id"): [[22, 22]],
         }
 

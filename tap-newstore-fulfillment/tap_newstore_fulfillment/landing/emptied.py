@@ -18,12 +18,20 @@ if t.TYPE_CHECKING:
 
 #: How the reason begins that another tenant's event is set aside for; it outlives the body.
 OF_TENANT = "an event of tenant "
-WHOSE = re.compile(rf"{OF_TENANT}(.*); this landing store is .*'s \(setting tenant\)")
+#: Where the store's tenant is from, as far as the process that set the event aside knew.
+IS_SET, IS_LEARNED = " (setting tenant)", ". If it is not, set tenant"
+WHOSE = re.compile(rf"{OF_TENANT}(.*); this landing store is .*'s(?:{re.escape(IS_SET)}|{re.escape(IS_LEARNED)})")
 
 
-def other_tenant(tenant: str | None, ours: str) -> str:
-    """Return the reason why an event is set aside."""
-    return f"{OF_TENANT}{tenant}; this landing store is {ours}'s (setting tenant)"
+def other_tenant(tenant: str | None, ours: str, *, is_set: bool) -> str:
+    """Return the reason why an event is set aside.
+
+    Args:
+        tenant: The event's.
+        ours: The store's.
+        is_set: Whether the setting `tenant` says so, and not only what came first.
+    """
+    return f"{OF_TENANT}{tenant}; this landing store is {ours}'s{IS_SET if is_set else IS_LEARNED}"
 
 
 def is_of_another() -> sa.ColumnElement[bool]:

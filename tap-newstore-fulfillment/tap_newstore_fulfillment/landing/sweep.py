@@ -24,7 +24,7 @@ MOVED = (
 )
 
 
-def sweep(connection: sa.Connection, ours: str | None, *where: sa.ColumnElement[bool]) -> None:
+def sweep(connection: sa.Connection, ours: str | None, *where: sa.ColumnElement[bool], is_set: bool = False) -> None:
     """Bring kept events into today's form and set aside what is refused today, or belongs to another tenant.
 
     The caller commits.
@@ -33,19 +33,20 @@ def sweep(connection: sa.Connection, ours: str | None, *where: sa.ColumnElement[
         connection: The store's, in a transaction.
         ours: The tenant whose events stay; None: all tenants'.
         where: Which events; without conditions, all whose bodies are kept.
+        is_set: Whether the setting `tenant` says whose they are.
     """
     event, last, moved = fulfillment_event.c, 0, 0
     confirmed = sa.case((is_confirmed(), 1), else_=0).label("confirmed")
     kept = sa.select(event.position, event.received_at, event.body, confirmed).where(event.body.is_not(None), *where)
     kept = kept.order_by(event.position).limit(ROWS_AT_ONCE)
     while rows := connection.execute(kept.where(event.position > last)).all():
-        moved += sum(_judge(connection, ours, row) for row in rows)
+        moved += sum(_judge(connection, ours, row, is_set=is_set) for row in rows)
         last = rows[-1].position
     if moved:
         logger.warning(MOVED, moved)
 
 
-def _judge(connection: sa.Connection, ours: str | None, kept: sa.Row[t.Any]) -> bool:
+def _judge(connection: sa.Connection, ours: str | None, kept: sa.Row[t.Any], *, is_set: bool) -> bool:
     """Look at one kept event; return whether it was taken out."""
     raw, this = kept.body.encode("utf-8", "surrogatepass"), fulfillment_event.c.position == kept.position
     kind, reason, event_id = REFUSED, "", None
@@ -61,7 +62,8 @@ def _judge(connection: sa.Connection, ours: str | None, kept: sa.Row[t.Any]) -> 
             if event.body != kept.body:
                 connection.execute(fulfillment_event.update().where(this).values(body=event.body))
             return False
-        kind, reason, event_id = ANOTHER_TENANT, other_tenant(event.tenant, ours), event.event_id
+        reason = other_tenant(event.tenant, ours, is_set=is_set)
+        kind, event_id = ANOTHER_TENANT, event.event_id
     row = new_row(raw, path="", reason=reason, received_at=kept.received_at, kind=kind, event_id=event_id)
     if kind == ANOTHER_TENANT and kept.confirmed:
         row["holes"] = NO_HOLES

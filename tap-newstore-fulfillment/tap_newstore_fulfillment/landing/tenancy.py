@@ -59,7 +59,7 @@ class Tenancy:
     """
 
     def __init__(self, database: LandingDatabase, setting: str | None) -> None:
-        self._database = database
+        self._database, self._setting = database, setting
         #: Other tenants the log has named.
         self._named: set[str | None] = set()
         with database.reading() as connection:
@@ -99,7 +99,10 @@ class Tenancy:
             new.pop(event_id, None)
         rows = []
         if new:
-            reasons = {event.tenant: other_tenant(event.tenant, str(self.known)) for event in new.values()}
+            is_set = self._setting == self.known
+            reasons = {
+                event.tenant: other_tenant(event.tenant, str(self.known), is_set=is_set) for event in new.values()
+            }
             rows = [set_aside_row(event, reasons[event.tenant], received_at) for event in new.values()]
             connection.execute(quarantine.insert(), rows)
             for tenant in reasons.keys() - self._named:
@@ -130,7 +133,7 @@ class Tenancy:
         connection.execute(pruning.delete())
         connection.execute(landing_store.update().values(tenant=setting))
         self.known = setting
-        sweep(connection, setting)
+        sweep(connection, setting, is_set=True)
         unreadable = self._take_back(connection, setting)
         if missing := make_holes(connection, setting, unreadable):
             logger.warning(
