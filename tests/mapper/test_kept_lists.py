@@ -44,6 +44,9 @@ class Story:
         self.lines = [self.line() for _ in range(self.chance.randint(3, 14))]
         self.odd = self.chance.random() < 0.3
         self.end = self.chance.choice(["\n", "\n", "\r\n"])
+        # Lists are the same whether they have a trailer or not.
+        self.ending = random.Random(f"how {seed} ends")
+        self.trailer = r"TRAILER,(\d+)" if self.ending.random() < 0.4 else None
 
     def line(self) -> str:
         """Return a line: mostly a new key at a good quantity."""
@@ -83,7 +86,15 @@ class Story:
         if self.odd and self.chance.random() < 0.1:
             self.end = "\r\n" if self.end == "\n" else "\n"
         is_cut = self.odd and self.chance.random() < 0.1
-        return (self.end.join([self.header, *self.lines]) + ("" if is_cut else self.end)).encode()
+        lines = [self.header, *self.lines, *(self.ends() if self.trailer else ())]
+        return (self.end.join(lines) + ("" if is_cut else self.end)).encode()
+
+    def ends(self) -> list[str]:
+        """Return the trailer: mostly there and right, now and then with blank lines behind it."""
+        rows = sum(bool(line.strip(",")) for line in self.lines)
+        wrong = [[f"TRAILER,{rows + 1}"], [], ["TRAILER"]]
+        right = [f"TRAILER,{rows}"]
+        return self.ending.choice([right] * 20 + [[*right, ",,,", "\x1a"]] * 2 + wrong)
 
 
 @pytest.mark.fault("F35")
@@ -107,6 +118,7 @@ def test_both_ways_send_and_say_the_same(
             max_vanished_percent=50,
             max_held_percent=60,
             negative_on_hand="zero",
+            on_hand_trailer=story.trailer,
             ledger_keep_days=story.chance.choice([0, 90]),
         )
         others: list[bytes] = []

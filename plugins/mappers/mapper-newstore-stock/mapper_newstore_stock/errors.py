@@ -78,7 +78,7 @@ class OnHandError(MapperError):
 
 
 class NotWholeError(OnHandError):
-    """A list of the ERP is not whole: empty, cut, damaged, or much shorter than the last one. Nothing of it was taken.
+    """A list is not whole: empty, cut, damaged, not as its trailer says, or far shorter than before. Nothing was taken.
 
     Let the ERP write it again. If it really is that short, raise `max_vanished_percent` for one run.
     """

@@ -19,6 +19,7 @@ OF_A_SOURCE = (
     "taken_at_timezone",
     "taken_at_format",
     "on_hand_done_marker",
+    "on_hand_trailer",
     "csv_delimiter",
     "csv_encoding",
     "decimal_separator",

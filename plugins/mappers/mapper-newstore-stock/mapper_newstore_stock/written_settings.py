@@ -10,6 +10,14 @@ from mapper_newstore_stock.run.layouts import CsvFormat
 
 WRITTEN: tuple[th.Property[t.Any], ...] = (
     th.Property(
+        "on_hand_trailer",
+        th.StringType,
+        title="Trailer",
+        description="Regular expression of the last line of an on-hand CSV, which is no row, such as "
+        r"`TRAILER,(\d+),,`: a list without it is not whole, nor is one with another number of rows than its group "
+        "`rows`, or its first group, says",
+    ),
+    th.Property(
         "csv_delimiter",
         th.StringType,
         default=CsvFormat().delimiter,

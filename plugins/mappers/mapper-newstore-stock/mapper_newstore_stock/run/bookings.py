@@ -14,8 +14,8 @@ import typing as t
 from mapper_newstore_stock.errors import ConfigurationError
 from mapper_newstore_stock.events import as_kept
 from mapper_newstore_stock.run.csv_hints import hint
-from mapper_newstore_stock.run.csv_lists import is_blank
 from mapper_newstore_stock.run.identities import identity
+from mapper_newstore_stock.run.list_ends import is_blank
 from mapper_newstore_stock.run.row_problems import RowProblems
 from mapper_newstore_stock.run.sql_rows import rows_of
 from mapper_newstore_stock.run.whole_numbers import NumberReader

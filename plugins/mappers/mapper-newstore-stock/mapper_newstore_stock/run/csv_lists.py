@@ -2,7 +2,7 @@
 
 A file does not say how long it is. What can be seen of damage is refused here: a cut or damaged archive, a last line
 without its end, a line with too few or too many values, lines swallowed by a stray quote. A file that was cut right
-after a line looks whole; only a done marker, or the rows that are missing, can tell.
+after a line looks whole; only a trailer, a done marker, or the rows that are missing, can tell.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from mapper_newstore_stock.run.csv_hints import hint, line_ends_before, not_deco
 from mapper_newstore_stock.run.layouts import UTF_8, CsvFormat
 from mapper_newstore_stock.run.line_diff import BLOCK_BYTES, CannotCompareError
 from mapper_newstore_stock.run.list_bytes import HandedOn, open_bytes, shown_url
+from mapper_newstore_stock.run.list_ends import Trailer, is_blank
 from mapper_newstore_stock.run.list_errors import why
 
 if t.TYPE_CHECKING:
@@ -38,8 +39,6 @@ Found = tuple[int, "Sequence[t.Any]"]
 BLOCK_LINES = 2_000
 SHOWN_CHARACTERS = 40
 LINE_ENDS = ("\n", "\r")
-#: What old systems write after the last line.
-CTRL_Z = "\x1a"
 UTF_8_WITH_BOM, BOM = "utf-8-sig", "\ufeff"
 #: Encodings in which every byte 10 ends a line.
 _ENCODINGS = re.compile(r"utf-?8|(us-)?ascii|latin-?1|iso-?8859-?\d+|(cp|windows-?)125\d", re.IGNORECASE)
@@ -60,6 +59,8 @@ class CsvFile:
         self._url = url
         self._layout = layout
         self._last_line = ""
+        #: Its last line, if that is no row.
+        self.trailer = Trailer(shown_url(url), layout) if layout.trailer else None
         #: How many lines have been decoded.
         self._lines = 0
 
@@ -95,7 +96,7 @@ class CsvFile:
             width, line = len(header), reader.line_num
             if writer and line > 1:
                 writer.drop()
-            for row in reader:
+            for row in self.trailer.counted(reader) if self.trailer else reader:
                 line += 1
                 if len(row) == width and reader.line_num == line:
                     yield line, pick(row)
@@ -108,7 +109,10 @@ class CsvFile:
                     yield line, pick(row)
                 elif wrong:
                     damaged(line, [row[place] if place < len(row) else None for place in places], wrong)
-        self._refuse_cut_line(line)
+        if self.trailer:
+            self.trailer.finish(writer)
+        else:
+            self._refuse_cut_line(line)
 
     @contextlib.contextmanager
     def raw(self) -> Iterator[t.BinaryIO | None]:
@@ -214,9 +218,11 @@ class CsvFile:
             with contextlib.ExitStack() as resources:
                 stream = open_bytes(self._url, resources)
                 if writer:
-                    stream = io.BufferedReader(HandedOn(stream, writer.take), BLOCK_BYTES)
+                    take = self.trailer.handing_on(writer.take) if self.trailer else writer.take
+                    stream = io.BufferedReader(HandedOn(stream, take), BLOCK_BYTES)
                 text = io.TextIOWrapper(stream, self._encoding, newline="")
-                lines = itertools.chain.from_iterable(self._blocks(text))
+                blocks = self._blocks(text)
+                lines = itertools.chain.from_iterable(self.trailer.lines(blocks) if self.trailer else blocks)
                 reader = csv.reader(lines, delimiter=self._layout.delimiter, strict=True)
                 yield reader
         except OnHandError:
@@ -264,8 +270,3 @@ def _picker(places: Sequence[int], names: Sequence[str]) -> Callable[[list[str]]
     pick = operator.itemgetter(*places)
     # Only the last name is ever empty.
     return pick if all(names) else lambda row: (*pick(row), None)
-
-
-def is_blank(values: Sequence[t.Any]) -> bool:
-    """Return whether a row says nothing: what Excel and old ERPs leave behind a list."""
-    return not any(value is not None and str(value).strip().strip(CTRL_Z) for value in values)

@@ -12,7 +12,7 @@ from mapper_newstore_stock.ledger.proof import Proof
 from mapper_newstore_stock.run.bookings import BookingSource
 from mapper_newstore_stock.run.clocks import newstore_difference, refuse_difference
 from mapper_newstore_stock.run.erp_tables import ErpTables
-from mapper_newstore_stock.run.layouts import csv_format, number_reader
+from mapper_newstore_stock.run.layouts import csv_format, number_reader, on_hand_format
 from mapper_newstore_stock.run.list_files import ListFile, ListFiles
 from mapper_newstore_stock.run.moments import MomentReader, names_a_day
 from mapper_newstore_stock.run.on_hand import TAKEN_AT, OnHandSource
@@ -77,8 +77,8 @@ class ErpInputs:
     @property
     def _place(self) -> Place:
         config = self._config
-        layout = csv_format(config, is_marked_whole=bool(config.get("on_hand_done_marker")))
-        return Place("on_hand", self._list.url, config.get("on_hand_table"), config.get("on_hand_query"), layout)
+        place = Place("on_hand", self._list.url, config.get("on_hand_table"), config.get("on_hand_query"))
+        return place._replace(layout=on_hand_format(config, place.kind))
 
     @functools.cached_property
     def _columns(self) -> Mapping[str, str]:
@@ -209,9 +209,9 @@ def check_source(config: Mapping[str, t.Any]) -> None:
     Raises:
         ConfigurationError: they do not; says which settings to change.
     """
-    csv_format(config)
     number_reader(config)
     form, url = config["on_hand_as_of"], config["on_hand_url"]
+    on_hand_format(config, Place("on_hand", url).kind)
     table, query = config.get("on_hand_table"), config.get("on_hand_query")
     if table and query:
         raise ConfigurationError("on_hand_table, on_hand_query: set one of them, not both")

@@ -26,6 +26,7 @@ if t.TYPE_CHECKING:
 
     from mapper_newstore_stock.run.clocks import Difference, Now
     from mapper_newstore_stock.run.csv_lists import Found
+    from mapper_newstore_stock.run.list_ends import Trailer
     from mapper_newstore_stock.run.list_writer import ListWriter
     from mapper_newstore_stock.run.places import Place
     from mapper_newstore_stock.run.sql_rows import Row
@@ -37,11 +38,13 @@ class Lines(t.NamedTuple):
 
     Attributes:
         header: The line that names its columns; empty: there is none.
-        blocks: The bytes of all other lines.
+        blocks: The bytes of all other lines, without the trailer.
+        trailer: What it is once they have been read; None: it has none.
     """
 
     header: bytes
     blocks: Iterator[bytes]
+    trailer: Trailer | None = None
 
 
 class ErpTables:
@@ -103,10 +106,12 @@ class ErpTables:
             OnHandError, ConfigurationError: as `rows`, of a SQL source.
         """
         if place.is_csv:
-            with place.csv.raw() as stream:
+            file = place.csv
+            with file.raw() as stream:
                 if stream is None:
                     raise CannotCompareError(NOT_ALONE)
-                yield Lines(stream.readline(), blocks(stream))
+                header, read = stream.readline(), blocks(stream)
+                yield Lines(header, file.trailer.blocks(read) if file.trailer else read, file.trailer)
             return
         if not place.is_sql:
             with contextlib.closing(place.parquet.lines(names)) as written:

@@ -143,6 +143,8 @@ class ListReader:
         # The header is a line, too.
         first = 1 if header else 0
         come = self._rows(header, ((number + first, line) for number, line in found.come), self._unusable)
+        if lines.trailer:
+            lines.trailer.refuse_to_compare(found.lines, (line for _, line in found.come))
         count = last.rows - len(gone) + len(come)
         if not count:
             raise CannotCompareError("no row is left of it")

@@ -7,10 +7,10 @@ import typing as t
 
 from mapper_newstore_stock.errors import NotWholeError, OnHandError
 from mapper_newstore_stock.events import as_kept
-from mapper_newstore_stock.run.csv_lists import is_blank
 from mapper_newstore_stock.run.examined_rows import FutureError, NoKeyError, examined
 from mapper_newstore_stock.run.globs import matcher
 from mapper_newstore_stock.run.identities import MAX_CHARACTERS, readable
+from mapper_newstore_stock.run.list_ends import is_blank
 from mapper_newstore_stock.run.remembered import REMEMBERED, Remembered
 from mapper_newstore_stock.run.row_problems import RowProblems
 from mapper_newstore_stock.run.whole_numbers import INT64_MAX
