@@ -126,7 +126,15 @@ def test_bad_settings_end_with_2_and_one_line(
     assert "Traceback" not in done.log
 
 
-@pytest.mark.parametrize(("wrong", "said"), [("foo", "Could not parse"), ("sqlite://", "SQLite in memory")])
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("foo", "Could not parse"),
+        ("sqlite://", "SQLite in memory"),
+        ("mysql://user:hush@127.0.0.1:1/db", "expected SQLite or PostgreSQL, got mysql"),
+        ("oracle+cx_oracle://user:hush@127.0.0.1:1/db", "expected SQLite or PostgreSQL, got oracle"),
+    ],
+)
 def test_a_ledger_url_that_names_no_place_ends_with_2(
     tmp_path: Path, settings: dict[str, t.Any], wrong: str, said: str
 ) -> None:

@@ -257,6 +257,8 @@ def test_the_connection_test_succeeds(tmp_path: Path, url: str) -> None:
         ({"landing_url": "sqlite://", "settle_seconds": -1}, "-1 is less than the minimum of 0"),
         ({"landing_url": "sqlite://", "source": "export"}, "'export' is not one of"),
         ({"landing_url": "foo"}, "landing_url: Could not parse SQLAlchemy URL. Correct landing_url"),
+        ({"landing_url": "mysql://u:hush@h/d"}, "landing_url: expected SQLite or PostgreSQL, got mysql"),
+        ({"landing_url": "oracle+cx_oracle://u:hush@h/d"}, "landing_url: expected SQLite or PostgreSQL, got oracle"),
         ({"landing_url": "sqlite://"}, "landing_url: SQLite in memory keeps nothing"),
         ({"landing_url": "sqlite:///file::memory:?uri=true"}, "landing_url: SQLite in memory keeps nothing"),
         ({"landing_url": "sqlite:///file:x?mode=memory&uri=true"}, "landing_url: SQLite in memory keeps nothing"),
@@ -267,6 +269,7 @@ def test_bad_settings_end_with_2_and_one_line(tmp_path: Path, settings: dict[str
     assert done.code == 2
     assert message in done.log
     assert "Traceback" not in done.log
+    assert "hush" not in done.log
 
 
 def test_a_store_that_cannot_be_opened_exits_with_1_and_reveals_no_secret(tmp_path: Path) -> None:
