@@ -192,7 +192,7 @@ def test_a_configuration_may_be_a_pipe(words: str, needed: str, tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     refused = piped("[]")
     assert refused.returncode == 2, refused.stderr
-    assert "JSON object" in refused.stderr + refused.stdout
+    assert "Traceback" not in refused.stderr
     if needed == TAP:
         assert run(name, *before, "--config=/dev/stdin", *after, stdin=config).returncode == 0
 

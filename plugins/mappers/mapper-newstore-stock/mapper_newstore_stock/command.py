@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import decimal
 import functools
 import json
 import os
@@ -78,37 +77,28 @@ def _usage_with_code(step: Callable[P, R]) -> Callable[P, R]:
 
 
 def _reading_objects(callback: Callable[..., t.Any]) -> Callable[..., t.Any]:
-    """Read configuration files as the SDK does, each once, for a pipe is empty then.
-
-    One that holds no JSON object is refused; the SDK takes an empty list for one.
-    """
+    """Refuse a configuration file that holds no JSON object; the SDK takes an empty list for one."""
 
     @functools.wraps(callback)
     def wrapper(context: click.Context, option: click.Parameter, files: tuple[str, ...] | None) -> t.Any:
-        # ENV is no file, and one that is not there is reported by the callback.
-        read = [file for file in files or () if file != "ENV" and pathlib.Path(file).exists()]
-        objects = [read_object(file, read_float=decimal.Decimal) for file in read]
-        given = callback(context, option, tuple(file for file in files or () if file not in read))
-        for settings in objects:
-            given.config.update(settings)
-        return given
+        for file in files or ():
+            # A pipe can be read only once. A file that is not there is reported by the callback, and ENV is none.
+            if pathlib.Path(file).is_file():
+                read_object(file)
+        return callback(context, option, files)
 
     return wrapper
 
 
-def read_object(file: str, read_float: Callable[[str], t.Any] = float) -> dict[str, t.Any]:
-    """Return the settings a configuration file holds.
-
-    Args:
-        file: Its path; it is read once, so that it may be a pipe.
-        read_float: Makes a number of one with a decimal point.
+def read_object(file: str) -> dict[str, t.Any]:
+    """Return the settings a configuration file holds; it is read once, so that it may be a pipe.
 
     Raises:
         OSError: it cannot be opened.
         ConfigurationError: it holds no JSON object.
     """
     try:
-        content = json.loads(pathlib.Path(file).read_bytes(), parse_float=read_float)
+        content = json.loads(pathlib.Path(file).read_bytes())
     except (ValueError, RecursionError) as error:
         reason = error if isinstance(error, ValueError) else "nested too deeply"
         raise ConfigurationError(f"--config {file}: not JSON: {reason}", to_do=CORRECT_FILE) from error
