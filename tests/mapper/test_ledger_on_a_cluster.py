@@ -55,7 +55,7 @@ def test_no_error_shows_a_password(tmp_path: Path, url: str) -> None:
     messages = [{"type": "SCHEMA", "stream": "fulfillment_events", "schema": {}, "key_properties": ["event_id"]}]
     done = run_plugin("mapper-newstore-stock", tmp_path, settings, messages=messages)
     asked = ledger_command("--ledger-url", url, "cuts")
-    assert (done.code, asked.returncode) == (1, 1)
+    assert (done.code, asked.returncode) == (2, 2)
     for said in (done.log, asked.stderr):
         assert "not a database's URL" in said
         assert "hunter2" not in said

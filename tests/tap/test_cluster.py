@@ -82,10 +82,18 @@ def test_one_server_and_the_form_of_sqlalchemy_stay_what_they_were() -> None:
         "postgresql://user:one@hunter2@a,b/db",
         "postgresql://user:one@hunter2:two@a/db",
         "postgresql://user:one@hunter2@a/db",
-        "postgresql://user:hunter2@127.0.0.1:1,127.0.0.1:2/db",
     ],
 )
-def test_what_cannot_be_opened_is_one_line_without_its_password(tmp_path: Path, url: str) -> None:
+def test_what_is_no_url_is_bad_configuration_and_shows_no_password(tmp_path: Path, url: str) -> None:
+    done = run_plugin("tap-newstore-fulfillment", tmp_path, {"landing_url": url})
+    assert done.code == 2
+    assert "landing_url: " in done.log
+    assert "hunter2" not in done.log + done.output
+    assert "Traceback" not in done.log
+
+
+def test_what_cannot_be_opened_is_one_line_without_its_password(tmp_path: Path) -> None:
+    url = "postgresql://user:hunter2@127.0.0.1:1,127.0.0.1:2/db"
     done = run_plugin("tap-newstore-fulfillment", tmp_path, {"landing_url": url})
     assert done.code == 1
     assert "landing_url: cannot open the landing store: " in done.log
