@@ -41,6 +41,7 @@ FORMS: list[dict[str, t.Any]] = [
 WITHOUT_BOOKINGS = {"on_hand_as_of": "current", "booked_table": None, "booked_columns": None}
 #: Products and units of bookings that cannot be used, or only just.
 ODD = [("SKU-1", None), ("SKU-1", -1), ("SKU-1", "x"), (None, 1), ("SKU-1", 1.0), (" SKU-1", 1)]
+ODD += [("SKU-1", 10**11), ("SKU-1", 10**11 - 1)]
 
 
 class Story:
@@ -100,7 +101,7 @@ class Story:
         product = self.chance.choice([event["items"][0]["product_id"], *PRODUCTS])
         node = self.chance.choice([event["fulfillment_location_id"], "DC01"])
         known = (event["event_id"], event["fulfillment_request_id"], event["order_id"])
-        units = self.chance.choice([0, 1, 1, 1, 2, 5])
+        units = self.chance.choice([0, 1, 1, 1, 2, 5, 10**11 - 1])
         self._write("INSERT INTO booked VALUES (?, ?, ?, ?, ?, ?)", *known, product, node, units)
 
     def book_early(self, _ways: BothWays) -> None:

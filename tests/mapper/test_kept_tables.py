@@ -64,7 +64,7 @@ class Table:
 
     def _quantity(self) -> t.Any:
         if self._odd and self.chance.random() < 0.2:
-            return self.chance.choice([*self._odd, None, -2])
+            return self.chance.choice([*self._odd, None, -2, 10**11, 10**11 - 1])
         return self.chance.randrange(20)
 
     def _says(self) -> int | None:

@@ -54,10 +54,10 @@ PRODUCTS = (
 QUANTITIES: dict[t.Any, tuple[t.Any, ...]] = {
     pa.int8(): (127, -128, None),
     pa.int32(): (2**31 - 1, -2, None),
-    pa.int64(): (2**63 - 1, -(2**63), 2**53, None),
+    pa.int64(): (2**63 - 1, -(2**63), 2**53, 10**11, 10**11 - 1, 1 - 10**11, None),
     pa.float64(): (0.5, -0.0, 2.0**53 - 1, 2.0**53, 1e300, float("inf"), None),
     pa.float32(): (0.5, 16777216.0, None),
-    TEXT: ("7 ", "-2", "12.0", "1.000", "+4", "", "x", "9" * 19, "²", '"8"', "1e3", "NULL", None),
+    TEXT: ("7 ", "-2", "12.0", "1.000", "+4", "", "x", "9" * 19, "9" * 12, "9" * 11, "²", '"8"', "1e3", "NULL", None),
 }
 HAPPENS = ("quantity", "quantity", "quantity", "says", "new", "new", "gone", "moved", "twice", "order", "kind")
 

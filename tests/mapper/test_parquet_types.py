@@ -93,13 +93,13 @@ def test_a_whole_number_is_read_of_any_width(tmp_path: Path, kind: t.Any) -> Non
 @pytest.mark.parametrize(
     ("kind", "quantity", "read"),
     [
-        (WHOLE, 2**63 - 1, 2**63 - 1),
-        (WHOLE, -(2**63), -(2**63)),
+        (WHOLE, 10**11 - 1, 10**11 - 1),
+        (WHOLE, 1 - 10**11, 1 - 10**11),
         (pa.decimal128(10, 3), decimal.Decimal("1000.000"), 1000),
         (pa.decimal256(76, 3), decimal.Decimal("-3.000"), -3),
         (pa.float16(), 12.0, 12),
         (pa.float32(), 12.0, 12),
-        (pa.float64(), 2.0**53 - 1, 2**53 - 1),
+        (pa.float64(), 1e11 - 1, 10**11 - 1),
         (TEXT, "12.0", 12),
         (pa.dictionary(pa.int8(), WHOLE), 7, 7),
     ],
@@ -111,6 +111,9 @@ def test_a_number_is_what_it_is(tmp_path: Path, kind: t.Any, quantity: t.Any, re
 @pytest.mark.parametrize(
     ("kind", "quantity", "said"),
     [
+        (WHOLE, 10**11, "quantity is 100000000000, beyond eleven digits: is it a bar code?"),
+        (WHOLE, -(2**63), "quantity is -9223372036854775808, beyond eleven digits"),
+        (pa.float64(), 2.0**53 - 1, "quantity is 9007199254740991, beyond eleven digits"),
         (pa.uint64(), 2**63, "quantity is 9223372036854775808, beyond 64 bits"),
         (pa.decimal128(38, 0), decimal.Decimal(10**20), "quantity is 100000000000000000000, beyond 64 bits"),
         (pa.decimal256(76, 0), decimal.Decimal(-(10**75)), f"quantity is -1{'0' * 58}, beyond 64 bits"),

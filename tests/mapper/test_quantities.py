@@ -15,6 +15,8 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
 SKU = ("DC01", "SKU-1")
+#: Units of the largest quantity.
+MOST = 10**11 - 1
 
 
 @pytest.fixture
@@ -39,6 +41,31 @@ def test_the_state_says_which_cut_and_which_timestamp_newstore_has(day: ShopDay)
     assert bookmark == {"replication_key": "logical_timestamp_end", "replication_key_value": 12, "cut": 1, "mark": 12}
     assert re.fullmatch(r"[0-9a-f]{32}\.[0-9a-f]{12}", ledger)
     assert cut.state["bookmarks"]["fulfillment_events"]["replication_key_value"] == 12
+
+
+@pytest.mark.parametrize("quantities", [[MOST, 0, MOST, 1], [-MOST, MOST, -MOST, MOST], [0, MOST, -1, 0, MOST]])
+def test_the_largest_quantities_come_and_go(day: ShopDay, quantities: list[int]) -> None:
+    keys = [("DC01", f"SKU-{number}") for number in range(1, 4)]
+    for at, quantity in enumerate(quantities, start=1):
+        for key in keys:
+            day.erp.count(*key, quantity)
+        (cut,) = day.run(completed(at))
+        # Of the others, only those whose number has changed go out.
+        expected = {**dict.fromkeys(keys[1:], max(quantity, 0)), SKU: max(quantity - at, 0)}
+        assert expected.items() >= cut.quantities.items()
+        assert SKU in cut.quantities
+
+
+@pytest.mark.parametrize("quantity", [10**11, -(10**11), 2**62, 2**63 - 1, -(2**63), 4006381333931])
+def test_a_number_too_long_for_a_quantity_holds_its_key_alone(
+    day: ShopDay, caplog: pytest.LogCaptureFixture, quantity: int
+) -> None:
+    for number in range(2, 6):
+        day.erp.count("DC01", f"SKU-{number}", quantity)
+    for at in range(1, 4):
+        (cut,) = day.run(completed(at), completed(at + 10, "SKU-2", released=False))
+        assert cut.quantities == {SKU: 10 - at}
+    assert f"quantity is {quantity}, beyond eleven digits: is it a bar code?" in caplog.text
 
 
 def test_each_item_of_an_event_is_one_unit(day: ShopDay) -> None:

@@ -97,10 +97,13 @@ def test_all_rows_that_cannot_be_used_are_named_in_one_error(tmp_path: Path) -> 
 
 def test_all_bookings_that_cannot_be_used_are_named_in_one_error(tmp_path: Path) -> None:
     bookings = a_list(
-        tmp_path, "event_id,units,product_id\n,1,A\na,many,many\nb,A\nc,-1,-1\nd,1.000,1.000\ne,1,A\n,,\n", "booked.csv"
+        tmp_path,
+        "event_id,units,product_id\n,1,A\na,many,many\nb,A\nc,-1,-1\nd,1.000,1.000\nf,99999999999,A\ng,100000000000,A\n"
+        "e,1,A\n,,\n",
+        "booked.csv",
     )
     day = ShopDay(tmp_path, on_hand_url=a_csv(tmp_path, "DC01,A,5,"), booked_url=bookings, on_hand_as_of="booked")
-    with pytest.raises(Exception, match=r"^5 rows cannot be used: [^\n]+$") as caught:
+    with pytest.raises(Exception, match=r"^6 rows cannot be used: [^\n]+$") as caught:
         day.run()
     assert str(caught.value).count("booked.csv") == 1
     for said in (
@@ -109,6 +112,7 @@ def test_all_bookings_that_cannot_be_used_are_named_in_one_error(tmp_path: Path)
         "line 4: 2 values under 3 column names",
         "c/-1 in line 5: units is '-1', expected a whole number, not negative",
         "d/1.000 in line 6: units is '1.000', expected a whole number: set decimal_separator or thousands_separator",
+        "g/A in line 8: units is 100000000000, beyond eleven digits",
     ):
         assert said in str(caught.value)
 

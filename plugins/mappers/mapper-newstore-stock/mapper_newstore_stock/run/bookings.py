@@ -18,7 +18,7 @@ from mapper_newstore_stock.run.identities import identity
 from mapper_newstore_stock.run.list_ends import is_blank
 from mapper_newstore_stock.run.row_problems import RowProblems
 from mapper_newstore_stock.run.sql_rows import rows_of
-from mapper_newstore_stock.run.whole_numbers import NumberReader
+from mapper_newstore_stock.run.whole_numbers import UNITS_END, NumberReader
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -149,7 +149,9 @@ class BookingSource:
         texts = len(wanted) - (units is not None)
         for position, values in found:
             is_plain = all(map(_is_plain, values[:texts]))
-            if not is_plain or (units is not None and not (type(values[units]) is int and values[units] >= 0)):
+            if is_plain and units is not None:
+                is_plain = type(values[units]) is int and 0 <= values[units] < UNITS_END
+            if not is_plain:
                 if is_blank(values) and self.place.is_csv:
                     continue
                 try:
@@ -180,7 +182,7 @@ class BookingSource:
         return read
 
     def _units(self, value: object) -> int:
-        units = self.numbers.read(value)
+        units = self.numbers.read_units(value)
         if units is None:
             raise ValueError("is empty")
         if units < 0:

@@ -7,7 +7,7 @@ import typing as t
 from mapper_newstore_stock.run.identities import identity, unfit
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mapper_newstore_stock.run.on_hand import OnHandRow, OnHandSource
 
@@ -35,11 +35,11 @@ def examined(source: OnHandSource, names: Sequence[str], values: Sequence[t.Any]
     for name, text in zip(names, (node, product), strict=False):
         if reason := unfit(text):
             raise ValueError(f"{name} {reason}")
-    amount = _number(source, names[2], values[2])
+    amount = _number(source.numbers.read_units, names[2], values[2])
     if amount is None:
         raise ValueError(f"{names[2]} is empty; write 0 for none")
     if source.form == "column":
-        return node, product, amount, _number(source, names[3], values[3])
+        return node, product, amount, _number(source.numbers.read, names[3], values[3])
     if source.says_when:
         return node, product, amount, _moment(source, names[3], values[3])
     return node, product, amount, None
@@ -57,9 +57,9 @@ def _key(names: Sequence[str], values: Sequence[t.Any]) -> list[str]:
     return key
 
 
-def _number(source: OnHandSource, name: str, value: object) -> int | None:
+def _number(read: Callable[[object], int | None], name: str, value: object) -> int | None:
     try:
-        return source.numbers.read(value)
+        return read(value)
     except ValueError as error:
         raise ValueError(f"{name} {error}") from error
 

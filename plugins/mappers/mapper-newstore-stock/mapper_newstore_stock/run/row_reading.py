@@ -13,7 +13,7 @@ from mapper_newstore_stock.run.identities import MAX_CHARACTERS, readable
 from mapper_newstore_stock.run.list_ends import is_blank
 from mapper_newstore_stock.run.remembered import REMEMBERED, Remembered
 from mapper_newstore_stock.run.row_problems import RowProblems
-from mapper_newstore_stock.run.whole_numbers import INT64_MAX
+from mapper_newstore_stock.run.whole_numbers import INT64_MAX, UNITS_END
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -101,7 +101,7 @@ class RowReader:
                         and 0 < len(product) <= MAX_CHARACTERS
                         and "=" not in product
                         and "%" not in product
-                        and -INT64_MAX <= quantity <= INT64_MAX
+                        and -UNITS_END < quantity < UNITS_END
                         and (says is None or -INT64_MAX <= says <= INT64_MAX)
                     )
                 except (KeyError, TypeError, AttributeError):

@@ -9,6 +9,9 @@ import typing as t
 from mapper_newstore_stock.errors import ConfigurationError
 
 INT64_MAX = 2**63 - 1
+#: What a quantity stays below, on both sides of zero: eleven digits, so that a list of ninety million such rows still
+#: adds up within 64 bits, and a column of bar codes (12 to 14 digits) is not taken for stock.
+UNITS_END = 10**11
 #: From here on floats skip whole numbers: what is read may not be what was written.
 FLOATS_SKIP = 2**53
 EXPECTED = "expected a whole number"
@@ -67,6 +70,17 @@ class NumberReader:
         if isinstance(value, float):
             return _of_float(value)
         raise ValueError(f"is {shown(value)} of type {kind.__name__}, {EXPECTED}")
+
+    def read_units(self, value: object) -> int | None:
+        """Return a number of units, which has at most eleven digits; None when there is none.
+
+        Raises:
+            ValueError: it is no such number; says what was read and what to do, to follow the column's name.
+        """
+        units = self.read(value)
+        if units is not None and abs(units) >= UNITS_END:
+            raise ValueError(f"is {units}, beyond eleven digits: is it a bar code?")
+        return units
 
     def _of_text(self, text: str) -> int | None:
         if text == "":
