@@ -39,6 +39,9 @@ LONGEST_POLL = 6
 class ImportJobs:
     """Runs import jobs, each to its end.
 
+    Attributes:
+        may_run_twice: The answer to a create was lost, so a second job of it may be running, started by somebody else.
+
     Args:
         client: Calls NewStore.
         provider: Label on the jobs; together with the name it marks a job as ours.
@@ -63,6 +66,7 @@ class ImportJobs:
         self._timeout_seconds = timeout_seconds
         self._sleep = sleep
         self._clock = clock
+        self.may_run_twice = False
 
     def clear_the_way(self, remembered: Iterable[str] = ()) -> None:
         """Wait until none of our earlier jobs is open: an old file must not overwrite a newer one.
@@ -138,6 +142,7 @@ class ImportJobs:
                 return self.api.create(name, uri, revision), is_certain
             except ApiError as error:
                 is_certain = is_certain and not error.passes
+                self.may_run_twice = self.may_run_twice or not is_certain
                 if not error.passes or self._clock() > deadline:
                     if not is_certain:
                         self._drop_received(name)

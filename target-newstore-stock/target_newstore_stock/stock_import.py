@@ -161,6 +161,9 @@ class StockImport:
         outcome.bytes = file.written_bytes
         self._other_runs.add_own(outcome.file)
         self._keep_distance()
+        if self._jobs.may_run_twice:
+            # Nobody watches the second job, and it may have come only now.
+            self._clear_the_way()
         self._give_way(outcome)
         self._last_start = self._clock()
         self._run_job(outcome, link, file)
