@@ -26,6 +26,9 @@ class Intake:
     Args:
         importer: Imports the files.
         max_file_mb: Largest file, unzipped and with its head, in millions of bytes.
+
+    Attributes:
+        last_cut: Id of the last cut that has been imported; None: none has.
     """
 
     def __init__(self, importer: Importer, max_file_mb: float) -> None:
@@ -34,6 +37,7 @@ class Intake:
         self._progress = CutProgress()
         self._cut_file: StockFile | None = None
         self._plain_file: StockFile | None = None
+        self.last_cut: str | None = None
 
     @property
     def cut_is_open(self) -> bool:
@@ -115,7 +119,9 @@ class Intake:
 
     def _import_cut(self, file: StockFile) -> None:
         file.refuse_repeated_keys()
-        self._importer.run(self._progress.require_head(), file)
+        head = self._progress.require_head()
+        self._importer.run(head, file)
+        self.last_cut = head.cut_id
         file.close()
         self._cut_file = None
         self._progress.reset()

@@ -21,6 +21,7 @@ from target_newstore_stock.fast_path import FastPath
 from target_newstore_stock.intake import Intake
 from target_newstore_stock.masking import without_values
 from target_newstore_stock.messages import MessageReader
+from target_newstore_stock.missing_cuts import refuse_missing_cut
 from target_newstore_stock.other_runs import CutsOf
 from target_newstore_stock.pipe_end import await_end_of_input
 from target_newstore_stock.run_lock import RunLock
@@ -161,6 +162,8 @@ class TargetNewStoreStock(Target):
 
     def _emit_state(self) -> None:
         if self._held_state is not None and self.intake.is_empty:
+            if self._cuts_of:
+                refuse_missing_cut(self._held_state, self.intake.last_cut)
             self._write_state_message(self._held_state)
             self._held_state = None
 
