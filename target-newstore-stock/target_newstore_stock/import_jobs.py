@@ -81,13 +81,15 @@ class ImportJobs:
             ImportJobError: one is still open after the time-out.
         """
         deadline = self._clock() + self._timeout_seconds
-        remembered = list(remembered)
+        remembered, failed = list(remembered), set[str]()
         while earlier := self._earlier(remembered):
-            waiting = [job for job in earlier if job.state != "received"]
-            for job in earlier:
-                if job.state == "received":
-                    logger.warning("Failing the import %s (%s): it was never started", job.import_id, job.name)
-                    self._set_fail(job.import_id)
+            never_started = [job for job in earlier if job.state == "received" and job.import_id not in failed]
+            for job in never_started:
+                logger.warning("Failing the import %s (%s): it was never started", job.import_id, job.name)
+                self._set_fail(job.import_id)
+                failed.add(job.import_id)
+            # One that is shown as received all the same may be started by somebody else at any time.
+            waiting = [job for job in earlier if job not in never_started]
             if waiting and self._clock() > deadline:
                 raise ImportJobError(
                     f"an earlier import of ours is still {waiting[0].state} after {self._timeout_seconds:g} s: "

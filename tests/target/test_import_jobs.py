@@ -129,6 +129,25 @@ def test_a_job_an_earlier_run_created_and_never_started_is_failed(
     assert states(newstore) == {left: "failed"}
 
 
+@pytest.mark.fault("F9", "F11")
+def test_a_job_that_stays_received_although_it_was_failed_is_waited_for_and_not_called_without_end(
+    jobs: ImportJobs, clock: Clock, newstore: NewStore, uri: str
+) -> None:
+    without_effect = {"method": "POST", "path": "/v0/d/import/*/set_fail", "status": 200, "body": {}, "times": 50}
+    newstore.set_faults(calls=[without_effect])
+    left = create(newstore, OURS, NAME_PREFIX + "cut 1", uri)
+    clock.on_sleep = [lambda: None, lambda: clock.sleep(601)]
+    with pytest.raises(ImportJobError, match=rf"an earlier import of ours is still received after 600 s: {left}"):
+        jobs.clear_the_way()
+    clock.on_sleep = [
+        lambda: None,
+        lambda: newstore.call("POST", f"/v0/d/import/{left}/start", body={"transformed_uri": uri}),
+    ]
+    clock.on_sleep += [lambda: None] * 50
+    jobs.clear_the_way()
+    assert states(newstore) == {left: "finished"}
+
+
 @pytest.mark.adapter_mistake("restarted all waiting jobs, including other people's")
 @pytest.mark.parametrize(("provider", "name"), [("theirs", NAME_PREFIX + "cut 1"), (OURS, "a nightly stock import")])
 def test_nobody_elses_job_is_touched(jobs: ImportJobs, newstore: NewStore, uri: str, provider: str, name: str) -> None:
