@@ -62,7 +62,7 @@ class JobError(msgspec.Struct):
 
 
 class _Jobs(msgspec.Struct):
-    items: list[Job]
+    items: list[t.Any]
 
 
 class _Created(msgspec.Struct):
@@ -103,7 +103,7 @@ class ImportApi:
 
     def job(self, import_id: str) -> Job:
         """Look at a job."""
-        return _read(self._client.get(_job_path(import_id)), Job)
+        return _job(self._client.get(_job_path(import_id)))
 
     def find(self, import_id: str) -> Job | None:
         """Look at a job; return None if it is gone."""
@@ -115,15 +115,25 @@ class ImportApi:
             raise
 
     def jobs(self, state: str) -> list[Job]:
-        """List the jobs in a state, other clients' too."""
-        return _read(self._client.get(PATH, **{"filter[state]": state}), _Jobs).items
+        """List the jobs in a state, other clients' too; one of theirs that cannot be read is left out."""
+        jobs = []
+        for row in _read(self._client.get(PATH, **{"filter[state]": state}), _Jobs).items:
+            try:
+                jobs.append(_job(row))
+            except ApiError:
+                if isinstance(row, dict) and self._is_ours(row.get("provider"), row.get("name")):
+                    raise
+        return jobs
 
     def own_open_jobs(self) -> Iterator[Job]:
         """Yield our jobs that have not ended."""
         for state in OPEN_STATES:
             for job in self.jobs(state):
-                if job.provider == self._provider and (job.name or "").startswith(NAME_PREFIX):
+                if self._is_ours(job.provider, job.name):
                     yield job
+
+    def _is_ours(self, provider: object, name: object) -> bool:
+        return provider == self._provider and isinstance(name, str) and name.startswith(NAME_PREFIX)
 
     def received(self, name: str) -> list[str]:
         """Return the ids of our jobs of this name that were created but not started."""
@@ -137,11 +147,28 @@ class ImportApi:
         """
         answer = self._client.get(f"{_job_path(import_id)}/errors")
         if isinstance(answer, dict):
-            named = (answer.get(name) for name in ("items", "errors"))
-            answer = next((listed for listed in named if listed not in (None, [])), None)
+            answer = _listed_in(answer)
         listed = [] if answer is None else _read(answer, list[t.Any])
         rows = [row if isinstance(row, dict) else {"reason": row} for row in listed]
         return msgspec.convert(rows, list[JobError])
+
+
+def _listed_in(answer: dict[str, t.Any]) -> t.Any:
+    """Return what an object lists as errors, under whatever name; None: it lists nothing."""
+    if any(answer.get(name) for name in ("reason", "entity_id")):
+        return [answer]
+    named = [answer.get(name) for name in ("items", "errors")]
+    lists = [value for value in answer.values() if isinstance(value, list)]
+    return next((listed for listed in (*named, *lists) if listed not in (None, [])), None)
+
+
+def _job(row: t.Any) -> Job:
+    """Read a job; a field that should be text and is none counts as absent, but a reason is shown in any form."""
+    if isinstance(row, dict):
+        texts = {name: value for name, value in row.items() if isinstance(value, str)}
+        reason = row.get("reason")
+        row = texts if reason is None else {**texts, "reason": str(reason)}
+    return _read(row, Job)
 
 
 def _job_path(import_id: str) -> str:

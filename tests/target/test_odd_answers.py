@@ -1,0 +1,94 @@
+"""Legal answers of the import API that look otherwise: other people's jobs, and lists of errors."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+from target_newstore_stock.auth import NewStoreAuthenticator
+from target_newstore_stock.client import NewStoreClient
+from target_newstore_stock.errors import ApiError
+from target_newstore_stock.import_api import NAME_PREFIX, ImportApi
+
+from tests.shop.scripted_http import ScriptedHttp, answer
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LIST = "/v0/d/import?filter%5Bstate%5D="
+ERRORS = "/v0/d/import/1/errors"
+OURS = {"import_id": "1", "state": "received", "provider": "ours", "name": NAME_PREFIX + "cut 1"}
+THEIRS = {"import_id": "2", "state": "received", "provider": "theirs", "name": "nightly"}
+ROW = {"reason": "no", "entity_id": "A"}
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedHttp]:
+    with ScriptedHttp().serving() as server:
+        yield server
+
+
+@pytest.fixture
+def api(server: ScriptedHttp) -> ImportApi:
+    authenticator = NewStoreAuthenticator(client_id="c", client_secret="s", auth_endpoint=server.settings["auth_url"])
+    return ImportApi(NewStoreClient(server.url, authenticator, sleep=lambda _: None), "ours")
+
+
+def listing(server: ScriptedHttp, *jobs: object) -> None:
+    for state in ("received", "waiting", "running"):
+        server.answers[LIST + state] = answer(200, json.dumps({"items": jobs if state == "received" else []}).encode())
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        {**THEIRS, "name": 5},
+        {**THEIRS, "provider": 5},
+        {**THEIRS, "reason": {"code": 7}},
+        {**THEIRS, "source_uri": ["a", "b"]},
+        {**THEIRS, "import_id": 5},
+        {"id": "2", "provider": "theirs"},
+        None,
+    ],
+)
+def test_a_job_of_somebody_else_may_have_any_form(api: ImportApi, server: ScriptedHttp, theirs: object) -> None:
+    listing(server, theirs, OURS)
+    assert [job.import_id for job in api.own_open_jobs()] == ["1"]
+    assert api.received(NAME_PREFIX + "cut 1") == ["1"]
+
+
+def test_a_job_of_ours_that_cannot_be_read_is_an_error(api: ImportApi, server: ScriptedHttp) -> None:
+    listing(server, {**OURS, "import_id": 5})
+    with pytest.raises(ApiError, match="not an answer of the import API"):
+        list(api.own_open_jobs())
+
+
+def test_a_reason_that_is_no_text_is_shown(api: ImportApi, server: ScriptedHttp) -> None:
+    job = {**OURS, "state": "failed", "reason": {"code": 7}, "transformed_uri": None}
+    server.answers["/v0/d/import/1"] = answer(200, json.dumps(job).encode())
+    assert "7" in (api.job("1").reason or "")
+
+
+@pytest.mark.adapter_mistake("a job's result was never read")
+@pytest.mark.parametrize(
+    "said",
+    [
+        [ROW],
+        {"items": [ROW]},
+        {"errors": [ROW]},
+        {"results": [ROW]},
+        {"total": 1, "import_errors": [ROW]},
+        {"items": [], "rejected": [ROW]},
+        ROW,
+    ],
+)
+def test_errors_are_found_whatever_they_are_listed_under(api: ImportApi, server: ScriptedHttp, said: object) -> None:
+    server.answers[ERRORS] = answer(200, json.dumps(said).encode())
+    assert [(error.reason, error.entity_id) for error in api.errors("1")] == [("no", "A")]
+
+
+@pytest.mark.parametrize("said", [[], {}, None, {"items": []}, {"errors": None}, {"total": 0, "results": []}])
+def test_no_errors_are_none_in_every_form(api: ImportApi, server: ScriptedHttp, said: object) -> None:
+    server.answers[ERRORS] = answer(200, json.dumps(said).encode())
+    assert api.errors("1") == []
