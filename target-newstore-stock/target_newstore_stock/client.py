@@ -11,6 +11,7 @@ import requests
 from target_newstore_stock.errors import ApiError
 from target_newstore_stock.http_session import HttpSession, RedirectError, in_one_line, read_json, retry_after, said
 from target_newstore_stock.masking import masked
+from target_newstore_stock.staging_link import without_signatures
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,11 +141,12 @@ def _body(answer: requests.Response) -> t.Any:
 
 
 def _message(answer: requests.Response, body: t.Any) -> str:
-    """Return NewStore's own words: `{error_code, message, request_id}` or problem+json."""
+    """Return NewStore's own words: `{error_code, message, request_id}` or problem+json. They may quote our link."""
     if not isinstance(body, dict):
-        return said(answer)
+        return without_signatures(said(answer))
     fields = ("error_code", "message", "request_id", "type", "title", "detail")
-    return in_one_line(", ".join(f"{name}: {body[name]}" for name in fields if body.get(name))) or said(answer)
+    words = in_one_line(", ".join(f"{name}: {body[name]}" for name in fields if body.get(name))) or said(answer)
+    return without_signatures(words)
 
 
 def _pause(answer: requests.Response) -> float | None:

@@ -9,6 +9,7 @@ import msgspec
 
 from target_newstore_stock.errors import ApiError, ImportJobError
 from target_newstore_stock.http_session import in_one_line
+from target_newstore_stock.staging_link import without_signatures
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,7 @@ LONGEST_REASON = 2_000
 
 
 def _shown(text: str) -> str:
-    return in_one_line(text, LONGEST_REASON)
+    return in_one_line(without_signatures(text), LONGEST_REASON)
 
 
 class Job(msgspec.Struct):

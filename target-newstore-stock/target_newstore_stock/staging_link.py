@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import urllib.parse
 
 from fsspec.registry import known_implementations
@@ -19,6 +20,8 @@ FETCHED = ("https", "s3")
 ADDRESSED = ("s3", "s3a")
 #: Where fsspec keeps its own kinds of places: directories, memory, archives, servers. None of them can sign a link.
 UNSIGNED = "fsspec.implementations."
+#: What makes a link one that opens a file: what follows its path, and a user before its host.
+SIGNATURE = re.compile(r"[?#&][^\s?#]*=\S*|(?<=//)[^\s/?#]*@")
 SERVED = "Give the https base URL that serves it"
 
 
@@ -44,6 +47,11 @@ def check_link(link: str, url: str, *, is_dry_run: bool) -> None:
             f"staging_link: {_shown(link)} has a query: file names are written behind it. Give the base URL alone, or "
             f"set {PRESIGNED}"
         )
+
+
+def without_signatures(text: str) -> str:
+    """Return a text, such as NewStore's words about a file, without what would let others fetch by the links in it."""
+    return SIGNATURE.sub("", text)
 
 
 def _check_place(link: str, url: str) -> None:

@@ -79,3 +79,28 @@ def test_a_kind_of_file_that_is_not_read_is_named(newstore: NewStore, tmp_path: 
     done = run_target(newstore, tmp_path, a_batch(tmp_path, [a_record("A", 7)], form="parquet"))
     assert (done.code, done.output) == (1, "")
     assert "BATCH files of parquet with compression gzip are not read here" in done.log
+
+
+@pytest.mark.parametrize(
+    "url", ["http://user:hush@127.0.0.1:1/a.jsonl", "http://127.0.0.1:1/a.jsonl?X-Amz-Signature=hush"]
+)
+def test_a_secret_in_the_url_of_a_file_is_not_shown(newstore: NewStore, tmp_path: Path, url: str) -> None:
+    batch = {"type": "BATCH", "stream": "stock", "encoding": {"format": "jsonl"}, "manifest": [url]}
+    done = run_target(newstore, tmp_path, batch, a_state(1))
+    assert (done.code, done.output) == (1, "")
+    assert "cannot be read" in done.log
+    assert "hush" not in done.log
+    assert "Traceback" not in done.log
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"encoding": "jsonl"}, {"manifest": "file:///a.jsonl"}, {"manifest": [1]}, {"stream": 5}, {"encoding": None}],
+)
+def test_a_batch_of_another_shape_is_one_line(newstore: NewStore, tmp_path: Path, wrong: dict[str, t.Any]) -> None:
+    batch = {"type": "BATCH", "stream": "stock", "encoding": {"format": "jsonl"}, "manifest": [], **wrong}
+    done = run_target(newstore, tmp_path, batch, a_state(1))
+    assert (done.code, done.output) == (1, "")
+    assert "a BATCH message of another shape came" in done.log
+    assert "[NSS-380]" in done.log
+    assert "Traceback" not in done.log
