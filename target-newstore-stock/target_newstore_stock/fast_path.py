@@ -68,11 +68,11 @@ class FastPath:
     """Takes the lines that are stock records of open streams.
 
     Args:
-        take: Called with each record taken.
+        take: Called with each record taken, and the name of its stream.
         count: Called with a sink and the number of records taken from its stream since the last call.
     """
 
-    def __init__(self, take: Callable[[StockRecord], None], count: Callable[[Sink, int], None]) -> None:
+    def __init__(self, take: Callable[[StockRecord, str], None], count: Callable[[Sink, int], None]) -> None:
         self._take = take
         self._count = count
         self._streams: dict[str, _Stream] = {}
@@ -123,7 +123,7 @@ class FastPath:
             self.count()
             self._sink = stream.sink
         self._uncounted += 1
-        self._take(record)
+        self._take(record, stream.sink.stream_name)
         return True
 
     def count(self) -> int:

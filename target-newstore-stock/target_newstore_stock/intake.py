@@ -49,17 +49,21 @@ class Intake:
         """Everything that came has been imported."""
         return not self._progress.is_open and self._plain_file is None
 
-    def add(self, record: StockRecord) -> None:
+    def add(self, record: StockRecord, stream: str = "") -> None:
         """Take a record; the last record of a cut imports the cut.
+
+        Args:
+            record: The record.
+            stream: Where it comes from: the records of a cut are of one stream.
 
         Raises:
             TargetError: the record does not fit, or the import failed.
         """
         try:
-            if self._progress.continues(record):
+            if self._progress.continues(record, stream):
                 self._add_to_cut(record)
             else:
-                self._add_first(record)
+                self._add_first(record, stream)
         except OSError as error:
             raise _disk_error(error) from error
 
@@ -85,14 +89,14 @@ class Intake:
             if file:
                 file.close()
 
-    def _add_first(self, record: StockRecord) -> None:
+    def _add_first(self, record: StockRecord, stream: str) -> None:
         """Add a plain record, or the first record of a cut."""
         head = head_of(record)
         if head.cut_id is None and not self._progress.is_open:
             self._add_plain(record)
             return
         self.import_plain()
-        self._progress.begin(head)
+        self._progress.begin(head, stream)
         self._add_to_cut(record)
 
     def _add_plain(self, record: StockRecord) -> None:

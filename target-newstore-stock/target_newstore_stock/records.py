@@ -15,6 +15,8 @@ import msgspec
 from target_newstore_stock.errors import IncompleteCutError, RecordError
 
 INT64_MAX = 2**63 - 1
+#: A logical timestamp is an int64.
+Timestamp = t.Annotated[int, msgspec.Meta(ge=-INT64_MAX - 1, le=INT64_MAX)]
 #: From here on floats skip whole numbers: what is read may not be what was written.
 FLOATS_SKIP = 2**53
 SHOWN_CHARACTERS = 60
@@ -30,8 +32,8 @@ class StockRecord(msgspec.Struct, frozen=True, gc=False):
     fulfillment_node_id: t.Annotated[str, msgspec.Meta(min_length=1)]
     product_id: t.Annotated[str, msgspec.Meta(min_length=1)]
     quantity: t.Annotated[int, msgspec.Meta(ge=0, le=INT64_MAX)]
-    logical_timestamp_start: int | None = None
-    logical_timestamp_end: int | None = None
+    logical_timestamp_start: Timestamp | None = None
+    logical_timestamp_end: Timestamp | None = None
     cut_id: str | None = None
     cut_size: t.Annotated[int, msgspec.Meta(ge=1)] | None = None
 
@@ -127,29 +129,31 @@ class CutProgress:
         """The last record of the cut has come."""
         return self.head is not None and self.count == self.head.size
 
-    def continues(self, record: StockRecord) -> bool:
+    def continues(self, record: StockRecord, stream: str = "") -> bool:
         """Return whether a record continues the open cut; only compares the cut fields, which `head_of` has checked."""
         return self._fields == (
+            stream,
             record.cut_id,
             record.cut_size,
             record.logical_timestamp_start,
             record.logical_timestamp_end,
         )
 
-    def begin(self, head: CutHead) -> None:
-        """Open a cut.
+    def begin(self, head: CutHead, stream: str = "") -> None:
+        """Open a cut; its records are those of one stream.
 
         Raises:
             RecordError: the cut before it is not complete.
         """
         if self.head is not None:
+            other = "" if stream == self._fields[0] else " of another stream"
             raise RecordError(
                 f"cut {self.head.cut_id} has {self.count} of {self.head.size} records, and the next record is of "
-                f"cut {head.cut_id} ({head.size} records, range {head.range}): nothing of either was imported",
+                f"cut {head.cut_id} ({head.size} records, range {head.range}){other}: nothing of either was imported",
                 to_do="Let nothing change or drop the mapper's records",
             )
         self.head = head
-        self._fields = (head.cut_id, head.size, *(head.range or (None, None)))
+        self._fields = (stream, head.cut_id, head.size, *(head.range or (None, None)))
 
     def require_head(self) -> CutHead:
         """Return the head of the open cut."""

@@ -55,7 +55,7 @@ class StockSink(Sink):
             TargetError: it is not a stock record, or the cut it completes could not be imported.
         """
         del context
-        self._intake.add(read_record(record))
+        self._intake.add(read_record(record), self.stream_name)
 
     def process_batch(self, context: dict[str, t.Any]) -> None:
         """Import the plain records that are waiting."""

@@ -90,9 +90,9 @@ class TargetNewStoreStock(Target):
             return DryRun(self.settings, self._counts)
         return StockImport(self.settings, self._counts, cuts_of=self._cuts_of)
 
-    def take(self, record: StockRecord) -> None:
+    def take(self, record: StockRecord, stream: str) -> None:
         """Take a record from the fast path; `count_taken` counts it later."""
-        self.intake.add(record)
+        self.intake.add(record, stream)
         if self._held_state is not None:
             self._emit_state()
 

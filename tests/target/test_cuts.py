@@ -101,6 +101,16 @@ def test_a_record_of_another_cut_inside_a_cut_is_refused(
     assert importer.imported == []
 
 
+def test_records_of_two_streams_make_no_cut_whatever_their_cut_fields_say(intake: Intake, importer: Importer) -> None:
+    ours, theirs = a_cut(1, {"A": 1, "B": 2}, (1, 2)), a_cut(1, {"C": 3, "D": 4}, (1, 2))
+    intake.add(read_record(ours[0]["record"]), "stock")
+    with pytest.raises(
+        RecordError, match=r"cut 1 has 1 of 2 records, and the next record is of cut 1 .* of another stream"
+    ):
+        intake.add(read_record(theirs[0]["record"]), "theirs")
+    assert importer.imported == []
+
+
 def test_a_key_that_occurs_twice_in_a_cut_is_refused(intake: Intake, importer: Importer) -> None:
     with pytest.raises(RecordError, match="DC01/A occurs twice"):
         feed(intake, *a_cut(3, {"A": 1}, size=2), *a_cut(3, {"A": 2}, size=2))
@@ -167,6 +177,14 @@ def test_plain_records_that_could_not_be_imported_still_wait(intake: Intake, imp
         ({"cut_id": "1"}, "cut_id and cut_size: give both or none"),
         ({"cut_size": 1}, "cut_id and cut_size: give both or none"),
         ({"cut_id": "1", "cut_size": 0}, "cut_size"),
+        (
+            {"logical_timestamp_start": 1, "logical_timestamp_end": 2**63},
+            r"<= 9223372036854775807 - at `\$.logical_timestamp_end`",
+        ),
+        (
+            {"logical_timestamp_start": -(2**63) - 1, "logical_timestamp_end": 1},
+            r"int.* >= -9223372036854775808 - at `\$.logical_timestamp_start`",
+        ),
     ],
 )
 def test_a_record_that_is_not_a_stock_record_is_refused(
