@@ -20,6 +20,16 @@ if t.TYPE_CHECKING:
     from target_newstore_stock.intake import Intake
 
 
+#: When the tap of a stream saw a row deleted, by the SDK's convention.
+DELETED = "_sdc_deleted_at"
+
+
+def empty_deleted(record: dict[str, t.Any]) -> None:
+    """Set the quantity of a deleted row to 0: what it says is the number of before, or nothing."""
+    if record.get(DELETED) is not None:
+        record["quantity"] = 0
+
+
 class StockSink(Sink):
     """Takes the records of a stream. A cut is imported with its last record; only plain records are drained.
 

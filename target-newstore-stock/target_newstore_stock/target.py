@@ -16,7 +16,7 @@ from target_newstore_stock.batch_files import read_record_lines
 from target_newstore_stock.command import report_errors
 from target_newstore_stock.dry_run import DryRun
 from target_newstore_stock.environment import with_variables, wrong_variable
-from target_newstore_stock.errors import ConfigurationError, TargetError
+from target_newstore_stock.errors import ConfigurationError, InputError, TargetError
 from target_newstore_stock.fast_path import FastPath
 from target_newstore_stock.intake import Intake
 from target_newstore_stock.masking import without_values
@@ -27,7 +27,7 @@ from target_newstore_stock.pipe_end import await_end_of_input
 from target_newstore_stock.run_lock import RunLock
 from target_newstore_stock.run_summary import NOTHING_TO_DO, RunSummary
 from target_newstore_stock.settings import SETTINGS, read_settings
-from target_newstore_stock.sinks import StockSink
+from target_newstore_stock.sinks import StockSink, empty_deleted
 from target_newstore_stock.staged_names import OwnNames
 from target_newstore_stock.stock_import import StockImport
 from target_newstore_stock.terminal import print_table
@@ -137,6 +137,12 @@ class TargetNewStoreStock(Target):
         self._cuts_of = CutsOf.of_schema(message_dict["schema"]) or self._cuts_of
         self._fast_path.open_or_close(stream, self.mapper.stream_maps.get(stream, []), self.get_sink)
 
+    def get_sink(self, stream_name: str, *, record: dict[str, t.Any] | None = None, **given: t.Any) -> Sink:
+        """Return the sink of a stream; a record comes by here on its way to it, as stream maps have left it."""
+        if record is not None:
+            empty_deleted(record)
+        return super().get_sink(stream_name, record=record, **given)
+
     def get_sink_class(self, stream_name: str) -> type[Sink]:
         """Return what the SDK calls to make a sink, with the intake already filled in."""
         del stream_name
@@ -152,6 +158,17 @@ class TargetNewStoreStock(Target):
         for line in read_record_lines(message_dict):
             if not self._fast_path.take(line):
                 self._process_record_message(self.message_reader.deserialize_json(line))
+
+    def _process_activate_version_message(self, message_dict: dict[str, t.Any]) -> None:
+        """Let the SDK note a version: nothing is deleted by it here."""
+        self._assert_line_requires(message_dict, requires={"stream"})
+        stream = message_dict["stream"]
+        if stream not in self.mapper.stream_maps:
+            raise InputError(
+                f"an ACTIVATE_VERSION message names the stream {stream!r}, which has no SCHEMA",
+                to_do="Correct what writes it",
+            )
+        super()._process_activate_version_message(message_dict)
 
     def _process_state_message(self, message_dict: dict[str, t.Any]) -> None:
         """Hold a STATE, and emit it as soon as everything before it is imported."""

@@ -81,3 +81,27 @@ def test_whole_floats_of_a_numeric_column_are_quantities(newstore: NewStore, tmp
     quantities = {item["product_id"]: item["quantity"] for item in job["items"]}
     assert quantities == {"A": 7, "B": 0, "C": 2**53 - 1}
     assert {type(quantity) for quantity in quantities.values()} == {int}
+
+
+@pytest.mark.parametrize("quantity", [5, None])
+def test_a_row_that_its_tap_calls_deleted_is_sent_as_0(
+    newstore: NewStore, tmp_path: Path, quantity: int | None
+) -> None:
+    schema = a_schema()
+    deleted = {"_sdc_deleted_at": {"type": ["string", "null"]}, "quantity": {"type": ["integer", "null"]}}
+    schema["schema"] = {"properties": {**PROPERTIES, **deleted}}
+    gone = a_record("A", quantity, _sdc_deleted_at="2026-01-01T00:00:00Z")
+    there = a_record("B", 4, _sdc_deleted_at=None)
+    messages = [schema, gone, there, a_state(1)]
+    done = run_plugin("target-newstore-stock", tmp_path, newstore.target_settings, messages=messages)
+    assert done.code == 0, done.log
+    assert {key: newstore.on_hand("DC01", key) for key in ("A", "B")} == {"A": 0, "B": 4}
+
+
+def test_an_activate_version_of_a_stream_without_schema_is_one_line(newstore: NewStore, tmp_path: Path) -> None:
+    message = {"type": "ACTIVATE_VERSION", "stream": "nobodys", "version": 3}
+    messages = [a_schema(), message, a_record("A", 7), a_state(1)]
+    done = run_plugin("target-newstore-stock", tmp_path, newstore.target_settings, messages=messages)
+    assert (done.code, done.output) == (1, "")
+    assert "an ACTIVATE_VERSION message names the stream 'nobodys', which has no SCHEMA" in done.log
+    assert "Traceback" not in done.log
