@@ -200,3 +200,12 @@ class InputError(TargetError):
     """
 
     code = "NSS-380"
+
+
+class OutputError(TargetError):
+    """The STATE could not be written to stdout. NewStore has the import it is behind.
+
+    Make room where stdout goes, or see why what reads it has ended; the next run sends the import again.
+    """
+
+    code = "NSS-381"

@@ -15,6 +15,12 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 SHOWN_CHARACTERS = 200
+#: What the SDK takes the fields of a message for without looking.
+SHAPES: dict[str, dict[str, type]] = {
+    "SCHEMA": {"stream": str, "schema": dict},
+    "RECORD": {"stream": str, "record": dict},
+    "ACTIVATE_VERSION": {"stream": str},
+}
 _decode = msgspec.json.Decoder(dict[str, t.Any]).decode
 
 
@@ -50,9 +56,12 @@ class MessageReader(SingerReader):
             InputError: a line is not a Singer message.
         """
         with self._reading():
+            lines = file_input or self.default_input
+            if lines is None:
+                raise InputError("there is no input: stdin is closed", to_do="Let a tap or mapper write to it")
             try:
-                counts = self._read(file_input or self.default_input, callbacks)
-            except UnicodeDecodeError as error:
+                counts = self._read(lines, callbacks)
+            except UnicodeError as error:  # in the C locale a line is read, and cannot be decoded
                 raise InputError(
                     f"the input is not UTF-8: {error}", to_do="See what stands between the mapper and this target"
                 ) from error
@@ -67,7 +76,7 @@ class MessageReader(SingerReader):
                 continue
             message = self.deserialize_json(line)
             self.assert_line_requires(message, requires={"type"})
-            kind = message["type"]
+            kind = _checked_kind(message)
             callbacks.get(kind, self._process_unknown_message)(message)
             counts[kind] += 1
         return counts
@@ -87,3 +96,22 @@ class MessageReader(SingerReader):
             f"a line of the input has the unknown type {message_dict['type']!r}",
             to_do="See what stands between the mapper and this target",
         )
+
+
+def _checked_kind(message: dict[str, t.Any]) -> str:
+    """Return the type of a message; its fields have the types the SDK takes them for.
+
+    Raises:
+        InputError: they have not.
+    """
+    kind = message["type"]
+    shape = SHAPES.get(kind, {}) if isinstance(kind, str) else {"type": str}
+    wrong = next((name for name, of in shape.items() if name in message and not isinstance(message[name], of)), None)
+    if kind == "SCHEMA" and wrong is None and not isinstance(message.get("schema", {}).get("properties", {}), dict):
+        wrong = "schema.properties"
+    if wrong:
+        raise InputError(
+            f"a {kind} message has a {wrong} of another type than Singer's",
+            to_do="See what stands between the mapper and this target",
+        )
+    return t.cast("str", kind)

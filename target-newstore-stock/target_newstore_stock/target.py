@@ -16,7 +16,7 @@ from target_newstore_stock.batch_files import read_record_lines
 from target_newstore_stock.command import report_errors
 from target_newstore_stock.dry_run import DryRun
 from target_newstore_stock.environment import with_variables, wrong_variable
-from target_newstore_stock.errors import ConfigurationError, InputError, TargetError
+from target_newstore_stock.errors import ConfigurationError, InputError, OutputError, TargetError
 from target_newstore_stock.fast_path import FastPath
 from target_newstore_stock.intake import Intake
 from target_newstore_stock.masking import without_values
@@ -186,8 +186,17 @@ class TargetNewStoreStock(Target):
 
     def _write_state_message(self, state: dict[str, t.Any]) -> None:
         """Emit a STATE, unless this is a dry run: it has nothing to acknowledge."""
-        if not self.settings.dry_run:
+        if self.settings.dry_run:
+            return
+        try:
             super()._write_state_message(state)
+        except (OSError, AttributeError) as error:
+            # Where stdout was closed, Python has none.
+            why = error.strerror or error if isinstance(error, OSError) else "stdout is closed"
+            raise OutputError(
+                f"the STATE cannot be written: {why}. NewStore has the import; the next run sends it again",
+                to_do="See what takes this target's output",
+            ) from error
 
     def _handle_max_record_age(self) -> None:
         """Allow time-based drains only between cuts."""
