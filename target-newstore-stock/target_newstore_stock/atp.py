@@ -24,7 +24,8 @@ MOST_UNITS = 2**53
 class _Row(msgspec.Struct):
     fulfillment_node_id: str | int
     product_id: str | int
-    atp: t.Annotated[int, msgspec.Meta(ge=-MOST_UNITS, le=MOST_UNITS)]
+    #: Null: NewStore does not know the key.
+    atp: t.Annotated[int, msgspec.Meta(ge=-MOST_UNITS, le=MOST_UNITS)] | None
 
 
 class _Rows(msgspec.Struct):
@@ -55,5 +56,7 @@ class AtpReader:
                     f"POST {PATH}: not a list of numbers: {error}",
                     to_do="Look at what answers as NewStore: correct api_url",
                 ) from error
-            atp.update({(str(row.fulfillment_node_id), str(row.product_id)): row.atp for row in rows})
+            for row in rows:
+                if row.atp is not None:
+                    atp[str(row.fulfillment_node_id), str(row.product_id)] = row.atp
         return atp

@@ -34,9 +34,10 @@ ADVICE = "Correct the records, or name the nodes in store_mapping (or set create
 class Location(msgspec.Struct):
     """A location: the fields an import depends on (newstore-api.md, section 6)."""
 
-    id: str
+    id: str | int
     type: str
-    is_inventory_master: bool = False
+    #: Null where it does not apply: only stores can be mastered by NewStore.
+    is_inventory_master: bool | None = False
 
 
 class _Locations(msgspec.Struct):
@@ -57,7 +58,7 @@ def read_locations(client: NewStoreClient) -> dict[str, Location]:
             f"GET /v0/locations: not a list of locations: {error}",
             to_do="Look at what answers as NewStore: correct api_url",
         ) from error
-    return {location.id: location for location in known.locations}
+    return {str(location.id): location for location in known.locations}
 
 
 class LocationCheck:

@@ -1,4 +1,4 @@
-"""Legal answers of the import API that look otherwise: other people's jobs, and lists of errors."""
+"""Legal answers of NewStore that look otherwise: other people's jobs, lists of errors, locations, numbers."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import json
 import typing as t
 
 import pytest
+from target_newstore_stock.atp import AtpReader
 from target_newstore_stock.auth import NewStoreAuthenticator
 from target_newstore_stock.client import NewStoreClient
 from target_newstore_stock.errors import ApiError
 from target_newstore_stock.import_api import NAME_PREFIX, ImportApi
+from target_newstore_stock.locations import read_locations
 
 from tests.shop.scripted_http import ScriptedHttp, answer
 
@@ -30,9 +32,14 @@ def server() -> Iterator[ScriptedHttp]:
 
 
 @pytest.fixture
-def api(server: ScriptedHttp) -> ImportApi:
+def client(server: ScriptedHttp) -> NewStoreClient:
     authenticator = NewStoreAuthenticator(client_id="c", client_secret="s", auth_endpoint=server.settings["auth_url"])
-    return ImportApi(NewStoreClient(server.url, authenticator, sleep=lambda _: None), "ours")
+    return NewStoreClient(server.url, authenticator, sleep=lambda _: None)
+
+
+@pytest.fixture
+def api(client: NewStoreClient) -> ImportApi:
+    return ImportApi(client, "ours")
 
 
 def listing(server: ScriptedHttp, *jobs: object) -> None:
@@ -92,3 +99,27 @@ def test_errors_are_found_whatever_they_are_listed_under(api: ImportApi, server:
 def test_no_errors_are_none_in_every_form(api: ImportApi, server: ScriptedHttp, said: object) -> None:
     server.answers[ERRORS] = answer(200, json.dumps(said).encode())
     assert api.errors("1") == []
+
+
+def test_a_location_may_have_a_number_for_an_id_and_null_for_what_does_not_apply(
+    client: NewStoreClient, server: ScriptedHttp
+) -> None:
+    rows = [
+        {"id": 100, "type": "dc", "is_inventory_master": None, "is_enabled": None},
+        {"id": "NYC1", "type": "store", "is_inventory_master": True},
+    ]
+    server.answers["/v0/locations"] = answer(200, json.dumps({"locations": rows}).encode())
+    known = read_locations(client)
+    assert {name: (place.type, bool(place.is_inventory_master)) for name, place in known.items()} == {
+        "100": ("dc", False),
+        "NYC1": ("store", True),
+    }
+
+
+def test_an_atp_of_null_is_none(client: NewStoreClient, server: ScriptedHttp) -> None:
+    rows = [
+        {"product_id": "A", "fulfillment_node_id": "DC01", "atp": None},
+        {"product_id": 12, "fulfillment_node_id": "DC01", "atp": 3},
+    ]
+    server.answers["/v0/availabilities"] = answer(200, json.dumps({"items": rows}).encode())
+    assert AtpReader(client)([("DC01", "A"), ("DC01", "12")]) == {("DC01", "12"): 3}
