@@ -107,13 +107,14 @@ class ImportApi:
         return _job(self._client.get(_job_path(import_id)))
 
     def find(self, import_id: str) -> Job | None:
-        """Look at a job; return None if it is gone."""
+        """Look at a job that a note names; None: it is gone, or of another provider, whose files may look alike."""
         try:
-            return self.job(import_id)
+            job = self.job(import_id)
         except ApiError as error:
             if error.status == 404:
                 return None
             raise
+        return job if job.provider in (None, self._provider) else None
 
     def jobs(self, state: str) -> list[Job]:
         """List the jobs in a state, other clients' too; one of theirs that cannot be read is left out."""

@@ -156,6 +156,15 @@ def test_nobody_elses_job_is_touched(jobs: ImportJobs, newstore: NewStore, uri: 
     assert states(newstore) == {theirs: "received"}
 
 
+@pytest.mark.adapter_mistake("restarted all waiting jobs, including other people's")
+def test_nor_one_that_a_note_of_a_provider_of_nearly_the_same_name_leads_to(
+    jobs: ImportJobs, newstore: NewStore, uri: str
+) -> None:
+    theirs = create(newstore, "o urs", NAME_PREFIX + "cut 1", uri)
+    jobs.clear_the_way([theirs])
+    assert states(newstore) == {theirs: "received"}
+
+
 @pytest.mark.fault("F12")
 def test_an_earlier_job_that_is_still_waiting_is_waited_for(
     jobs: ImportJobs, clock: Clock, newstore: NewStore, uri: str
