@@ -9,6 +9,7 @@ import pytest
 
 from tests.mapper.shop_day import ShopDay
 from tests.mapper.sql_erp import NOON, SHOES, SKU, SqlErp, a_completion, a_day, at, booked_by
+from tests.mapper.test_on_hand_sources import DC, STORE, TwoSources
 from tests.shop.erp import Erp
 
 if t.TYPE_CHECKING:
@@ -206,3 +207,77 @@ def test_a_row_that_the_last_dated_list_lacked_is_given_away_without_its_time(
     day.settings["on_hand_sources"] = [source]
     (cut,) = day.run(a_completion(13))
     assert cut.quantities == {SKU: 8}
+
+
+class TestContainedThroughIsRaised:
+    """It speaks of the numbers that are read from then on, not of a row that was read before."""
+
+    def test_while_a_last_row_stands(self, day: ShopDay, erp: SqlErp, gone: Callable[[], None]) -> None:
+        gone()
+        erp.count(*SHOES, 5, at(14))
+        (cut,) = day.run(a_completion(13))
+        assert cut.quantities == {SKU: 8}
+        day.settings["contained_through"] = 13
+        (cut,) = day.run(a_completion(15))
+        assert (cut.quantities[SKU], cut.range) == (7, (0, 15))
+        erp.count(*SKU, 20, at(12))
+        (cut,) = day.run()
+        assert cut.quantities == {SKU: 20 if day.settings["on_hand_as_of"] == "current" else 19}
+
+    def test_as_the_row_goes(self, day: ShopDay, erp: SqlErp, gone: Callable[[], None]) -> None:
+        gone()
+        erp.count(*SHOES, 5, at(14))
+        day.settings["contained_through"] = 13
+        (cut,) = day.run(a_completion(13), a_completion(15, "SHOES"))
+        assert cut.quantities[SKU] == 8
+
+    def test_before_the_row_goes(self, day: ShopDay, gone: Callable[[], None]) -> None:
+        day.settings["contained_through"] = 13
+        day.run(a_completion(13))
+        gone()
+        day.run()
+        # Told of only now: the number was read when all up to 13 were said to be in it.
+        late = a_completion(12, published_at=at(20))
+        (cut,) = day.run(a_completion(15, published_at=at(20)), late)
+        assert cut.quantities == {SKU: 8}
+
+    def test_and_a_row_goes_while_another_stands(self, tmp_path: Path, database_url: str) -> None:
+        day = ShopDay(tmp_path, ledger_url=database_url, vanished_rows="keep", max_vanished_percent=50)
+        for key in (SKU, SHOES, ("DC01", "HATS")):
+            day.erp.count(*key, 9)
+        day.run()
+        day.erp.remove(*SKU)
+        day.run(a_completion(11), a_completion(12, "SHOES"))
+        day.settings["contained_through"] = 12
+        (cut,) = day.run()
+        assert cut.quantities == {SHOES: 9}
+        day.erp.remove(*SHOES)
+        (cut,) = day.run(a_completion(13, "SHOES"))
+        assert cut.quantities == {SHOES: 8}
+
+    @pytest.mark.parametrize("hours", [0, 2])
+    def test_while_a_source_cannot_be_read(self, tmp_path: Path, database_url: str, hours: int) -> None:
+        shop = TwoSources(tmp_path, database_url, "current")
+        shop.run(a_completion(5, node="NYC1"))
+        shop.path.rename(tmp_path / "away.csv")
+        shop.pass_hours(hours)
+        assert shop.run(a_completion(11)) == ([] if hours else [({DC: 9}, (11, 11))])
+        shop.day.settings["contained_through"] = 13
+        shop.erp.count(*STORE, 18, at(14))
+        # If the WMS is too old, its keys are held, and no range covers 11.
+        assert shop.run(a_completion(14, node="NYC1")) == [({STORE: 18}, (14, 14))]
+        (tmp_path / "away.csv").rename(shop.path)
+        assert shop.run() == [({DC: 10}, (0, 13))]
+
+    def test_before_its_rows_go_to_a_source_that_has_been_read_since(self, tmp_path: Path, database_url: str) -> None:
+        shop = TwoSources(tmp_path, database_url, "current", max_vanished_percent=100)
+        shop.wms.count("DC01", "SKU-2", 1)
+        shop.run()
+        shop.path.unlink()
+        shop.run(a_completion(11))
+        shop.day.settings["contained_through"] = 13
+        shop.run()
+        shop.of_erp |= {"nodes": ["*"], "vanished_rows": "keep"}
+        shop.day.settings["on_hand_sources"] = [shop.of_erp]
+        (cut,) = shop.day.run(a_completion(14, "SKU-2"))
+        assert cut.quantities == {("DC01", "SKU-2"): 0}

@@ -7,6 +7,7 @@ is wrongly taken for contained oversells by one; one that is wrongly left out un
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
 import msgspec
@@ -31,6 +32,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
         skew_ms: Milliseconds the clocks of NewStore and the ERP may differ (`taken_at`).
         taken_at: When all rows were taken that do not say so themselves, epoch milliseconds (`taken_at`).
         contained_through: Completions up to this logical timestamp are in every number.
+        standing_through: The same of rows that today's list lacks, if it was lower when they were read.
         known_by: What the ERP's bookings are known by (`booked`).
         known_run: The run that read the rows last, when this one could not: they contain what was known then
             (`current`).
@@ -41,6 +43,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     skew_ms: int = 0
     taken_at: int | None = None
     contained_through: int | None = None
+    standing_through: int | msgspec.UnsetType | None = msgspec.UNSET
     known_by: str = ""
     known_run: int | None = None
     place: str = ""
@@ -50,7 +53,9 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
         unit = units.c
         if self.form in ("column", "taken_at"):
             contained = self._taken_at(unit) if self.form == "taken_at" else self._column(units)
-            return sa.case((sa.or_(contained, self._is_old(unit)), unit.units), else_=0)
+            # What was said of all rows when this one was read, it says no more itself.
+            said = [(is_absent, _standing(unit))] if self._is_raised else []
+            return sa.case((sa.or_(contained, self._is_old(unit)), unit.units), *said, else_=0)
         proven: sa.ColumnElement[int] = unit.booked
         if self.form == "current":
             proven = unit.units if self.known_run is None else sa.case((self._was_known(unit), unit.units), else_=0)
@@ -97,8 +102,42 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
         first, second = sorted((self.taken_at - self.skew_ms, last.taken_at - last.skew_ms))
         return first, second
 
+    @property
+    def _is_raised(self) -> bool:
+        """Whether `contained_through` was lower when rows were read that today's list lacks."""
+        return self.of_absent != self.contained_through
+
+    @property
+    def of_absent(self) -> int | None:
+        """What `contained_through` says of rows that today's list lacks."""
+        standing = self.standing_through
+        return self.contained_through if standing is msgspec.UNSET else lower(self.contained_through, standing)
+
+    def follows(self, last: Proof | None, *, has_absent: bool) -> Proof:
+        """Return this proof of a list, which speaks of no row that was read before `contained_through` was raised.
+
+        Args:
+            last: How the rows of the source proved what they contained before; None: it has none.
+            has_absent: The last list lacked some of them.
+        """
+        if last is None:
+            return self
+        before = last.of_absent if has_absent else last.contained_through
+        is_raised = lower(before, self.contained_through) != self.contained_through
+        return msgspec.structs.replace(self, standing_through=before) if is_raised else self
+
+    def with_rows_of(self, other: Proof) -> Proof:
+        """Return this proof where another source's rows are among its own: `contained_through` as it spoke of both."""
+        through = lower(self.contained_through, other.contained_through)
+        standing = lower(self.of_absent, other.of_absent)
+        return msgspec.structs.replace(
+            self, contained_through=through, standing_through=msgspec.UNSET if standing == through else standing
+        )
+
     def _is_old(self, unit: t.Any) -> sa.ColumnElement[bool]:
-        return sa.false() if self.contained_through is None else unit.logical_timestamp <= self.contained_through
+        if not self._is_raised:
+            return _reached(unit, self.contained_through)
+        return sa.case((is_absent, _reached(unit, self.of_absent)), else_=_reached(unit, self.contained_through))
 
     def _was_known(self, unit: t.Any) -> sa.ColumnElement[bool]:
         return sa.or_(unit.run <= self.known_run, self._is_old(unit))
@@ -113,6 +152,15 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 
     def _taken_at(self, unit: t.Any) -> sa.ColumnElement[bool]:
         return sa.and_(unit.published_at.is_not(None), unit.published_at < self.proven_before())
+
+
+def lower(one: int | None, other: int | None) -> int | None:
+    """Return the lower of two `contained_through`; None: nothing is said to be contained."""
+    return None if one is None or other is None else min(one, other)
+
+
+def _reached(unit: t.Any, through: int | None) -> sa.ColumnElement[bool]:
+    return sa.false() if through is None else unit.logical_timestamp <= through
 
 
 def _standing(unit: t.Any) -> sa.ColumnElement[int]:
@@ -169,7 +217,7 @@ class Proofs:
     @property
     def contained_through(self) -> int | None:
         """Completions up to this logical timestamp are in every number."""
-        return next(iter(self.by_source.values())).contained_through
+        return functools.reduce(lower, [proof.contained_through for proof in self.by_source.values()])
 
 
 def last_proofs(connection: sa.Connection) -> dict[str, Proof]:

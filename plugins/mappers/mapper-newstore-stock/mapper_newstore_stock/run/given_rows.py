@@ -107,11 +107,11 @@ def _give_proof(connection: sa.Connection, name: str, to: Source) -> None:
     """Give a source's proof to one that has none; what its bookings prove counts with no other bookings."""
     proofs = last_proofs(connection)
     proof, own = proofs.get(name), proofs.get(to.name)
-    if proof and own is None:
-        values = {"name": to.name, "proof": msgspec.json.encode(proof).decode()}
+    if proof:
+        values = {"name": to.name, "proof": msgspec.json.encode(own.with_rows_of(proof) if own else proof).decode()}
         row = insert(connection, source_table).values(values)
         connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
-    elif not (proof and own and own.is_of_the_same_bookings(proof)):
+    if not (proof and (own is None or own.is_of_the_same_bookings(proof))):
         nodes = sa.select(on_hand.c.fulfillment_node_id).distinct().where(on_hand.c.source == name)
         given = nodes.where(*at_nodes(on_hand.c, to.nodes))
         for units in (completed_unit, ahead_unit):

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import OnHandError, StaleListError
 from mapper_newstore_stock.ledger.database import has_any, insert
-from mapper_newstore_stock.ledger.proof import Proof, Proofs
+from mapper_newstore_stock.ledger.proof import Proof, Proofs, lower
 from mapper_newstore_stock.ledger.tables import is_absent, on_hand
 from mapper_newstore_stock.ledger.tables import source as source_table
 from mapper_newstore_stock.run.changed_rows import Kept
@@ -20,6 +20,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mapper_newstore_stock.ledger.store import Ledger
+    from mapper_newstore_stock.run.erp_tables import ErpTables
     from mapper_newstore_stock.run.sources import Source, Sources
     from mapper_newstore_stock.state import Cursor
 
@@ -71,6 +72,9 @@ def let_rows_stand(
         OnHandError: there are none.
     """
     row, through = source_table.c, source.inputs.contained_through
+    if last is not None:
+        # If it was raised, it speaks of numbers that nobody has read yet.
+        through = lower(last.contained_through, through)
     query = sa.select(row.read_run, row.taken_at).where(row.name == source.name, row.read_run.is_not(None))
     kept = connection.execute(query).first()
     if kept is None or last is None:
@@ -92,6 +96,23 @@ def let_rows_stand(
     known_run = kept.read_run if last.form == "current" else None
     proof = msgspec.structs.replace(last, contained_through=through, known_run=known_run)
     return SourceRead(proof=proof, is_live=False, taken_at=kept.taken_at, error=error, is_too_old=too_old)
+
+
+def proof_of_list(connection: sa.Connection, source: Source, erp: ErpTables, last: Proof | None) -> Proof:
+    """Return how the rows of a source prove what they contain, those included that its list lacks.
+
+    Args:
+        connection: The ledger's; the list has not been taken in yet.
+        source: Whose rows they are.
+        erp: Reads tables.
+        last: How they proved it before.
+
+    Raises:
+        OnHandError, ConfigurationError: they do not.
+    """
+    absent = sa.select(on_hand.c.absence).where(is_absent, on_hand.c.source == source.name)
+    has_absent = last is not None and has_any(connection, absent)
+    return source.inputs.proof(erp).follows(last, has_absent=has_absent)
 
 
 def remember_sources(

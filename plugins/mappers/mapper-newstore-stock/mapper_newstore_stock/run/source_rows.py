@@ -40,7 +40,7 @@ from mapper_newstore_stock.run.folded_rows import set_rows_below_folded_aside
 from mapper_newstore_stock.run.given_rows import gifts, give_rows, no_longer_named
 from mapper_newstore_stock.run.kept_lists import KeptLists, KeptPlace, kept_lists
 from mapper_newstore_stock.run.list_reading import ListReader
-from mapper_newstore_stock.run.source_reads import SourceRead, let_rows_stand
+from mapper_newstore_stock.run.source_reads import SourceRead, let_rows_stand, proof_of_list
 from mapper_newstore_stock.run.standing_rows import LastRead, forget_rows_that_are_back
 
 if t.TYPE_CHECKING:
@@ -131,7 +131,7 @@ class SourceReader:
                 changed = ChangedRows.begin(inputs.on_hand, erp, last, since) if last else None
                 if changed and changed.since != since:
                     since, which = None, SET_BACK
-                proof = inputs.proof(erp)
+                proof = proof_of_list(connection, source, erp, self._last_proofs.get(source.name))
                 source.refuse_old_list(now_ms)
                 # Bookings that are read after the numbers would prove units that are not in them.
                 booked = bookings.load(erp) if bookings else None
