@@ -159,6 +159,50 @@ class TestContainedThrough:
         ]
 
 
+class TestContainedThroughBelowWhatNoRangeMayCover:
+    """The first range begins before all completions, and ends before one that must not be covered (rules 13 and 18)."""
+
+    @pytest.fixture
+    def day(self, tmp_path: Path, database_url: str) -> ShopDay:
+        day = ShopDay(tmp_path, ledger_url=database_url, contained_through=20)
+        day.erp.count(*SKU, 30)
+        return day
+
+    @pytest.fixture(params=["held", "refused", "ignored"])
+    def barred(self, request: pytest.FixtureRequest, day: ShopDay) -> list[dict[str, t.Any]]:
+        """Return what comes of 22: a completion whose key has no row or is ignored, or nothing and a hole."""
+        if request.param == "refused":
+            bookmark = {"replication_key_value": 30, "position": 9, "store_id": "store", "complete": True}
+            day.bookmark = {**bookmark, "holes": [[18, 22]]}
+            return []
+        if request.param == "ignored":
+            day.settings.update(claim_ignored=False, ignored_products=["NEW"])
+        return [completed(22, "NEW")]
+
+    @pytest.mark.parametrize("below", [[], [10], [10, 20]])
+    def test_it_is_not_covered(self, day: ShopDay, barred: list[dict[str, t.Any]], below: list[int]) -> None:
+        known = [completed(at) for at in below]
+        cuts = day.run(*known, *barred, completed(25))
+        assert [(cut.quantities, cut.range) for cut in cuts] == [({SKU: 29}, (0, 20)), ({SKU: 29}, (25, 25))]
+        assert day.run() == []
+        (cut,) = day.run(completed(31))
+        assert (cut.quantities, cut.range) == ({SKU: 28}, (31, 31))
+
+    def test_nor_where_the_run_is_split(self, day: ShopDay, barred: list[dict[str, t.Any]]) -> None:
+        day.settings["max_cut_items"] = 1
+        day.erp.count("DC01", "SKU-2", 5)
+        completions = [completed(11), completed(15, "SKU-2"), completed(23), completed(24, "SKU-2")]
+        cuts = day.run(*completions, *barred)
+        assert [cut.range for cut in cuts] == [(0, 11), (12, 20), (23, 23), (24, 24)]
+
+    def test_what_shares_an_event_with_something_ignored_counts_once(self, day: ShopDay) -> None:
+        day.settings.update(claim_ignored=False, ignored_products=["NEW"])
+        (cut,) = day.run(completed(5, "SKU-1", "NEW"), completed(25))
+        assert (cut.quantities, cut.range) == ({SKU: 29}, (0, 25))
+        (cut,) = day.run(completed(26))
+        assert (cut.quantities, cut.range) == ({SKU: 28}, (26, 26))
+
+
 class TestContainedThroughOnARunningLedger:
     """The setting comes, changes or goes while the ledger has numbers of its own (form `column`, from a file)."""
 

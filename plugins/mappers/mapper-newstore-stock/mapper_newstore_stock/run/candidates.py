@@ -37,6 +37,8 @@ class Candidates:
         rules: The user's settings.
         holes: Timestamps of events the tap was refused: no range covers them (design rule 18).
         last_proofs: How the rows of each source proved what they contain in the last plan.
+        from_the_beginning_to: All up to this logical timestamp is declared in this run; None: no range begins before
+            all completions.
     """
 
     def __init__(
@@ -46,6 +48,8 @@ class Candidates:
         rules: Rules,
         holes: Sequence[TimestampRange],
         last_proofs: Mapping[str, Proof],
+        *,
+        from_the_beginning_to: int | None = None,
     ) -> None:
         self.claims = Claims()
         self.barred: list[int] = []
@@ -55,6 +59,7 @@ class Candidates:
         self._rules = rules
         self._holes = holes
         self._last_proofs = last_proofs
+        self._from_the_beginning_to = from_the_beginning_to
         self._first_number = 0
 
     def fill(self, first_number: int, *, has_referred: bool) -> None:
@@ -101,6 +106,9 @@ class Candidates:
         if not self._rules.claims_ignored:
             self.barred = sorted({*self.barred, *self._ignored_timestamps()})
         barred = [TimestampRange(at, at) for at in self.barred] + list(self._holes)
+        if (through := self._from_the_beginning_to) is not None:
+            # Up to it completions are declared of which no event tells, too.
+            barred = [TimestampRange(max(bar.start, through + 1), bar.end) for bar in barred if bar.end > through]
         if lowest is None or not barred:
             return
         self.claims = claims_around(self._connection, pending, barred, lowest)
@@ -118,6 +126,8 @@ class Candidates:
             ignored = (
                 sa.select(unit.logical_timestamp).distinct().where(self._beyond_acknowledged(), ~sa.and_(*managed))
             )
+            if (through := self._from_the_beginning_to) is not None:
+                ignored = ignored.where(unit.logical_timestamp > through)
             yield from self._connection.scalars(ignored.where(unit.units > 0))
 
     def not_acknowledged(self) -> sa.ColumnElement[bool]:

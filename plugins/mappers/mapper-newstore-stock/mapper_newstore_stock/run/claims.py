@@ -31,9 +31,11 @@ class Claims:
 
     Attributes:
         ranges: Between the timestamps that must not be covered; None: there are none, and all is claimed.
+        barred: The timestamps that must not be covered, also those below all that is pending.
     """
 
     ranges: tuple[TimestampRange, ...] | None = None
+    barred: tuple[TimestampRange, ...] = ()
 
     @property
     def are_partial(self) -> bool:
@@ -58,9 +60,10 @@ def claims_around(
         barred: Timestamps that must not be covered.
         lowest: The lowest timestamp of a pending completion.
     """
-    gaps = [gap for gap in _merged(barred) if gap.end >= lowest]
+    merged = _merged(barred)
+    gaps = [gap for gap in merged if gap.end >= lowest]
     if not gaps:
-        return Claims()
+        return Claims(barred=tuple(merged))
     looked_at = gaps[:_LOOKED_AT]
     at = completed_unit.c.logical_timestamp
     arms: list[tuple[sa.ColumnElement[bool], int]] = []
@@ -75,7 +78,7 @@ def claims_around(
         .order_by(found.place)
     )
     rows = connection.execute(between.limit(MOST_GAPS + 1)).all()
-    return Claims(tuple(TimestampRange(start, end) for start, end in rows))
+    return Claims(tuple(TimestampRange(start, end) for start, end in rows), tuple(merged))
 
 
 def note_unclaimed(

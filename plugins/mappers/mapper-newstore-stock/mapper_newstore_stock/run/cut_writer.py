@@ -14,7 +14,13 @@ from mapper_newstore_stock.ledger.quantities import not_negative, same_key
 from mapper_newstore_stock.ledger.tables import completed_unit, cut, cut_item
 from mapper_newstore_stock.ledger.temporary_tables import moved, pending, planned, without_row
 from mapper_newstore_stock.run.claims import Claims
-from mapper_newstore_stock.run.cuts import Cut, TimestampRange, sent_completions, split_along_timestamps
+from mapper_newstore_stock.run.cuts import (
+    Cut,
+    TimestampRange,
+    from_the_beginning,
+    sent_completions,
+    split_along_timestamps,
+)
 from mapper_newstore_stock.run.held_keys import needs_no_row
 from mapper_newstore_stock.run.sent_numbers import forget_numbers_not_sent, note_sent, within
 
@@ -24,9 +30,6 @@ if t.TYPE_CHECKING:
     from mapper_newstore_stock.state import Acknowledged
 
 logger = logging.getLogger("mapper-newstore-stock.planning")
-
-#: NewStore's logical timestamps begin above it.
-BEFORE_ALL = 0
 
 
 class CutWriter:
@@ -61,7 +64,7 @@ class CutWriter:
 
         Args:
             carried: The condition for the completed units these cuts carry.
-            claims: The timestamps their ranges may cover.
+            claims: What their ranges may cover.
             mark: The mark all quantities were computed at.
             first: The first cut's number.
         """
@@ -71,8 +74,8 @@ class CutWriter:
             return []
         end = self._highest_end()
         self._claims = claims
-        if self._fits_one_cut() and len(claims.ranges or ()) < 2:
-            cuts = self._fill(self._whole_range(), first, end, mark)
+        if self._fits_one_cut() and len(claims.ranges or ()) < 2 and len(whole := self._whole_range()) < 2:
+            cuts = self._fill(whole, first, end, mark)
         else:
             cuts = self._fill_split(carried, first, end, mark)
         self._fill_with_rest(rest, cuts, first, cuts[-1].end if cuts else end, mark)
@@ -118,26 +121,19 @@ class CutWriter:
     def _fill(self, ranges: list[TimestampRange], first: int, end: int | None, mark: int | None) -> list[Cut]:
         """Fill a cut for each range with the keys it touches."""
         cuts: list[Cut] = []
-        for part in ranges:
+        for place, part in enumerate(ranges):
             end = part.end if end is None else max(end, part.end)
             number = first + len(cuts)
             size = self._fill_with_touched(number, part if len(ranges) > 1 else None)
+            if not size and place + 1 < len(ranges):
+                # Nothing is known of the beginning: it goes along with keys of the next range, which repeats them.
+                size = self._fill_with_touched(number, ranges[place + 1])
             cuts.append(Cut(number, part, size, end, mark))
         return cuts
 
     def _from_the_beginning(self, ranges: list[TimestampRange]) -> list[TimestampRange]:
-        """Stretch ranges over all timestamps whose completions are in every number anyway."""
         through = self._from_the_beginning_to
-        if through is None:
-            return ranges
-        if not ranges:
-            return [TimestampRange(BEFORE_ALL, through)]
-        stretched, start = [], BEFORE_ALL
-        for part in ranges:
-            stretched.append(TimestampRange(min(start, part.start) if start <= through else part.start, part.end))
-            start = part.end + 1
-        stretched[-1] = TimestampRange(stretched[-1].start, max(stretched[-1].end, through))
-        return stretched
+        return ranges if through is None else from_the_beginning(ranges, through, self._claims.barred)
 
     def _fill_pending(self, carried: sa.ColumnElement[bool]) -> None:
         unit = completed_unit.c

@@ -9,6 +9,10 @@ if t.TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 
+#: NewStore's logical timestamps begin above it.
+BEFORE_ALL = 0
+
+
 class TimestampRange(t.NamedTuple):
     """Logical timestamps, both ends included (newstore-api.md, section 3)."""
 
@@ -80,6 +84,34 @@ def split_along_timestamps(
             keys = new_keys
             ranges.append(TimestampRange(timestamp, timestamp))
     return ranges
+
+
+def from_the_beginning(
+    ranges: Sequence[TimestampRange], through: int, barred: Sequence[TimestampRange]
+) -> list[TimestampRange]:
+    """Return ranges that cover all timestamps up to one whose completions are in every number, too.
+
+    Beyond it they cover nothing that is barred: where something barred lies before the first of them, the beginning is
+    a range of its own.
+
+    Args:
+        ranges: What else is declared, in order; none covers anything barred.
+        through: Completions up to this logical timestamp are in every number, whether an event tells of them or not.
+        barred: What no range may cover, all of it beyond that.
+    """
+    covering: list[TimestampRange] = []
+    start = BEFORE_ALL
+    for part in ranges:
+        if start <= through and any(through < bar.start < part.start for bar in barred):
+            covering = [*covering[:-1], TimestampRange(covering[-1].start if covering else start, through)]
+        elif start <= through:
+            part = TimestampRange(min(start, part.start), part.end)  # noqa: PLW2901
+        covering.append(part)
+        start = part.end + 1
+    if start <= through:
+        first = covering.pop().start if covering else start
+        covering.append(TimestampRange(first, through))
+    return covering
 
 
 def _by_timestamp(completions: Iterable[tuple[int, Hashable]]) -> Iterable[tuple[int, set[Hashable]]]:

@@ -31,7 +31,8 @@ from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, cut,
 from mapper_newstore_stock.ledger.temporary_tables import moved, planned, uncovered_unit, without_row
 from mapper_newstore_stock.run.candidates import Candidates
 from mapper_newstore_stock.run.claims import note_unclaimed
-from mapper_newstore_stock.run.cut_writer import BEFORE_ALL, CutWriter
+from mapper_newstore_stock.run.cut_writer import CutWriter
+from mapper_newstore_stock.run.cuts import BEFORE_ALL
 from mapper_newstore_stock.run.erp_rows import NAMED_KEYS
 from mapper_newstore_stock.run.folded_rows import refuse_rows_below_folded
 from mapper_newstore_stock.run.held_keys import is_zeroed, meant_otherwise, name_keys_meant_otherwise, note_keys, usable
@@ -73,7 +74,9 @@ class Planner:
         self._acknowledged = acknowledged
         self._rules = rules
         self._last_proofs = last_proofs(self._connection)
-        self._candidates = Candidates(ledger, acknowledged, rules, holes, self._last_proofs)
+        self._from_the_beginning_to = self._declared_at_first()
+        to = self._from_the_beginning_to
+        self._candidates = Candidates(ledger, acknowledged, rules, holes, self._last_proofs, from_the_beginning_to=to)
         #: How many keys are held, stale or vanished; and the unit-minutes found hidden.
         self.counts: collections.Counter[str] = collections.Counter()
 
@@ -103,8 +106,8 @@ class Planner:
         unplanned = self._plan_keys(_or_none_yet(mark))
         self._check_negative(unplanned)
         self._count_hidden(account(self._ledger, self._rules.proofs))
-        most, from_the_beginning_to = self._rules.max_cut_items, self._declared_at_first()
-        writer = CutWriter(self._ledger, self._acknowledged, most, from_the_beginning_to, unplanned)
+        most = self._rules.max_cut_items
+        writer = CutWriter(self._ledger, self._acknowledged, most, self._from_the_beginning_to, unplanned)
         cuts = writer.write(found.carried(), found.claims, mark, first_number)
         found.forget_cuts_of_others()
         self.counts.update(note_keys(self._connection, self._rules, self._ledger.started_at))
@@ -138,7 +141,7 @@ class Planner:
     def _declared(self) -> int | None:
         """Return the highest timestamp any run has declared or tried to."""
         known = (
-            self._declared_at_first(),
+            self._from_the_beginning_to,
             self._connection.scalar(sa.select(sa.func.max(cut.c.mark))),
             self._acknowledged.mark,
             self._acknowledged.end,
