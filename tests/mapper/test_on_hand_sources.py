@@ -375,7 +375,22 @@ def test_what_every_number_contains_is_known_beside_a_source_that_was_never_read
     shop.path.unlink()
     if order == "named last":
         shop.day.settings["on_hand_sources"].reverse()
-    assert shop.run(a_completion(50, "GONE", node="NYC1")) == [({STORE: 20}, (0, 100))]
+    assert shop.run(a_completion(50, "GONE", node="NYC1")) == [({STORE: 20}, (50, 50))]
+    assert held(shop.day) == []
+
+
+def test_the_first_range_claims_nothing_of_a_source_that_was_never_read(
+    shop: TwoSources, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop.day.settings["contained_through"] = 100
+    shop.path.rename(shop.path.with_name("away.csv"))
+    completions = [a_completion(50, node="NYC1"), a_completion(60), a_completion(70, node="NYC1")]
+    assert shop.run(*completions) == [({STORE: 20}, (50, 50)), ({STORE: 20}, (70, 70))]
+    assert [kind for _, kind, _ in held(shop.day)] == ["held"]
+    assert "Nothing is declared up to contained_through (100) before every source can be read" in caplog.text
+    shop.path.with_name("away.csv").rename(shop.path)
+    assert shop.run() == [({DC: 10}, (0, 100))]
+    assert shop.run() == []
 
 
 def test_rows_that_give_no_number_need_not_contain_what_was_folded(shop: TwoSources) -> None:

@@ -92,9 +92,7 @@ def find_keys_without_row(connection: sa.Connection, rules: Rules, pending: sa.C
     """
     connection.execute(without_row.delete())
     key, unit = moved.c, completed_unit.c
-    moves_stock = sa.and_(pending, same_key(unit, key), unit.units > 0, ~_was_acknowledged(connection))
-    if (through := rules.proofs.contained_through) is not None:
-        moves_stock = sa.and_(moves_stock, unit.logical_timestamp > through)
+    moves_stock = sa.and_(pending, same_key(unit, key), _moves_stock(connection, rules))
     has_row = sa.exists().where(same_key(on_hand.c, key), usable(rules))
     query = sa.select(key.fulfillment_node_id, key.product_id, sa.exists().where(moves_stock)).where(
         key.touched, ~has_row
@@ -106,16 +104,19 @@ def find_keys_without_row(connection: sa.Connection, rules: Rules, pending: sa.C
 def held_timestamps(connection: sa.Connection, rules: Rules, pending: sa.ColumnElement[bool]) -> list[int]:
     """Return the logical timestamps of the pending completions of held keys."""
     unit = completed_unit.c
-    query = (
-        sa.select(unit.logical_timestamp)
-        .distinct()
-        .join(without_row, same_key(without_row.c, unit))
-        .where(pending, without_row.c.is_held, unit.units > 0, ~_was_acknowledged(connection))
-        .order_by(unit.logical_timestamp)
-    )
-    if (through := rules.proofs.contained_through) is not None:
-        query = query.where(unit.logical_timestamp > through)
-    return list(connection.scalars(query))
+    held = sa.select(unit.logical_timestamp).distinct().join(without_row, same_key(without_row.c, unit))
+    held = held.where(pending, without_row.c.is_held, _moves_stock(connection, rules))
+    return list(connection.scalars(held.order_by(unit.logical_timestamp)))
+
+
+def _moves_stock(connection: sa.Connection, rules: Rules) -> sa.ColumnElement[bool]:
+    """Return the condition for units that need a row; no number contains those of a source that cannot be read."""
+    unit = completed_unit.c
+    moves = sa.and_(unit.units > 0, ~_was_acknowledged(connection))
+    if (through := rules.proofs.contained_through) is None:
+        return moves
+    unread = matches(unit.fulfillment_node_id, rules.unusable_nodes)
+    return sa.and_(moves, sa.or_(unit.logical_timestamp > through, *unread))
 
 
 def needs_no_row(connection: sa.Connection) -> sa.ColumnElement[bool]:

@@ -159,7 +159,13 @@ class Planner:
         from_the_beginning = sa.select(cut.c.cut).where(
             cut.c.logical_timestamp_start <= BEFORE_ALL, cut.c.cut <= self._acknowledged.cut
         )
-        return None if has_any(self._connection, from_the_beginning) else through
+        if has_any(self._connection, from_the_beginning):
+            return None
+        if self._rules.unusable_nodes:
+            # It would claim completions of keys that are held, also those of which no event tells.
+            logger.warning("Nothing is declared up to contained_through (%d) before every source can be read", through)
+            return None
+        return through
 
     def _note_uncovered(self, mark: int) -> None:
         """Fill `uncovered_unit`: few units, found once and not for each key."""
