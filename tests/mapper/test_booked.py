@@ -218,6 +218,28 @@ def test_a_booking_of_an_order_does_not_prove_its_units_at_another_node(
     assert cut.quantities == {SKU: 10, ("NYC1", "SKU-1"): 5}
 
 
+def test_a_booking_of_an_order_proves_no_more_once_a_unit_at_another_node_is_known(
+    tmp_path: Path, database_url: str, erp: SqlErp
+) -> None:
+    store = ("NYC1", "SKU-1")
+    erp.count(*store, 5)
+    day = a_day(tmp_path, database_url, erp, **booked_by("order_id", "product_id"))
+    erp.book(order="order")
+    (cut,) = day.run(a_completion(11, order_id="order"))
+    assert cut.quantities == {SKU: 10, store: 5}
+    # It may be this one that is booked: the number of neither may count on it.
+    (cut,) = day.run(a_completion(12, node="NYC1", order_id="order"))
+    assert cut.quantities == {SKU: 9, store: 4}
+    erp.unbook()
+    assert day.run() == []
+    for _ in range(2):
+        erp.book(order="order")
+    (cut,) = day.run()
+    assert cut.quantities == {SKU: 10, store: 5}
+    erp.unbook()
+    assert day.run() == []
+
+
 def test_a_booking_of_one_product_does_not_prove_another(tmp_path: Path, database_url: str, erp: SqlErp) -> None:
     erp.count(*SHOES, 5)
     day = a_day(tmp_path, database_url, erp, **booked_by("fulfillment_request_id", "product_id"))

@@ -33,7 +33,8 @@ def compare_groups(connection: sa.Connection, source: BookingSource, *, keeps: b
     Args:
         connection: The ledger's; the caller commits.
         source: Where the bookings were read.
-        keeps: How many units of a group are proven never falls.
+        keeps: How many units of a group are proven falls only when one of its reference at another node comes to be
+            known.
         asked: Only bookings of `asked_reference` were read, and only its groups are compared.
     """
     for table, rows in (
@@ -89,6 +90,10 @@ def _is_apart(source: BookingSource, name: str) -> bool:
     return not source.is_of_whole_events and (name == "product_id" or name in source.columns)
 
 
+def _tells_nodes_apart(source: BookingSource) -> bool:
+    return source.is_of_whole_events or _is_apart(source, "fulfillment_node_id")
+
+
 def _listed() -> sa.Select[t.Any]:
     row = read_booking.c
     key = (row.reference, sa.func.coalesce(row.product_id, ""), sa.func.coalesce(row.fulfillment_node_id, ""))
@@ -134,7 +139,11 @@ def _changed(source: BookingSource, *, keeps: bool) -> sa.Select[t.Any]:
     proven = sa.func.coalesce(listed.units, known.units + known.elsewhere) - known.elsewhere
     if not keeps:
         proven = sa.case((listed.reference.is_(None), 0), else_=proven)
-    least = known.booked if keeps else known.folded
+    least: sa.ColumnElement[int] = known.booked if keeps else known.folded
+    if keeps and not _tells_nodes_apart(source):
+        # What is listed may be a unit at another node that nobody knew of when it proved this one.
+        may_be_elsewhere = sa.and_(known.elsewhere > 0, listed.units.is_not(None))
+        least = sa.case((may_be_elsewhere, known.folded), else_=known.booked)
     booked = sa.case((proven < least, least), (proven > known.units, known.units), else_=proven)
     # A unit with a lower timestamp may come later than others of its group, and then takes the proof of one of them.
     in_order = sa.func.coalesce(known.last_booked <= known.first_open, sa.true())
@@ -152,7 +161,7 @@ def _elsewhere(source: BookingSource) -> sa.ColumnElement[int]:
 
     What it may have booked there proves nothing here.
     """
-    if _is_apart(source, "fulfillment_node_id") or source.is_of_whole_events:
+    if _tells_nodes_apart(source):
         return sa.literal(0)
     group = known_group.c
     everywhere = sa.func.sum(group.units).over(partition_by=[group.reference, group.product_id])

@@ -58,7 +58,7 @@ def prove_units(
 
     Of equal units of one request only the number counts: which of them the ERP booked first makes no difference
     to any number. How many are proven never falls, even when the ERP no longer lists them, unless bookings are
-    reversible.
+    reversible, or what is listed may be at another node.
 
     Args:
         connection: The ledger's; `read_booking` holds the bookings; the caller commits.
