@@ -51,16 +51,25 @@ class Day:
         engine: For the ledger.
         scope: What a range covers.
         beyond_the_promise: Events may arrive later than the settle time allows.
+        shipped_before: How many orders were completed before the receiver was there to be told.
     """
 
     def __init__(
-        self, directory: Path, engine: sa.Engine, seed: int, scope: Scope, *, beyond_the_promise: bool
+        self,
+        directory: Path,
+        engine: sa.Engine,
+        seed: int,
+        scope: Scope,
+        *,
+        beyond_the_promise: bool = False,
+        shipped_before: int = 0,
     ) -> None:
         self._chance = random.Random(seed)
         self._now = 0
         self._latest_delay = SETTLE * 4 if beyond_the_promise else SETTLE
         self._landing = LandingStore(f"sqlite:///{directory / 'landing.db'}")
-        self._shop = ShopDay(directory, engine, max_cut_items=self._chance.choice([1, 2, 3, 100]))
+        most = self._chance.choice([1, 2, 3, 100])
+        self._shop = ShopDay(directory, engine, max_cut_items=most, contained_through=shipped_before or None)
         self._states: list[dict[str, t.Any]] = [{}]
         self.stock = Stock(scope)
         self._units: list[Unit] = []
@@ -70,6 +79,9 @@ class Day:
         self._released: dict[str, dict[str, t.Any]] = {}
         for key in KEYS:
             self.stock.on_hand[key] = self.stock.shelf[key] = self._received[key] = 30
+        for _ in range(shipped_before):
+            self._ship_untold()
+        for key in KEYS:
             self._erp_counts(key)
 
     def close(self) -> None:
@@ -115,6 +127,13 @@ class Day:
         body = {"tenant": "demo", "name": "fulfillment_request.items_completed", "payload": payload}
         for _ in range(self._chance.choice([1, 1, 2])):
             self._under_way.append(UnderWay(self._now + self._chance.randint(0, self._latest_delay), body))
+
+    def _ship_untold(self) -> None:
+        key, at = self._chance.choice(KEYS), next(self._timestamps)
+        unit = Unit(f"{at}-0", "order", f"fr-{at}", key)
+        self.stock.assign(unit)
+        self.stock.complete(unit, at)
+        self._received[key] -= 1
 
     def _fail_an_order(self) -> None:
         if self._units:
@@ -169,9 +188,9 @@ class Day:
         self._shop.state = self._chance.choice(self._states)
 
 
-def a_day(directory: Path, ledgers: Ledgers, seed: int, scope: Scope, *, beyond_the_promise: bool = False) -> Stock:
+def a_day(directory: Path, ledgers: Ledgers, seed: int, scope: Scope, **options: t.Any) -> Stock:
     directory.mkdir()
-    day = Day(directory, ledgers.new(directory), seed, scope, beyond_the_promise=beyond_the_promise)
+    day = Day(directory, ledgers.new(directory), seed, scope, **options)
     day.live()
     day.come_to_rest()
     day.close()
@@ -197,4 +216,14 @@ def test_newstore_never_promises_too_much_and_at_rest_exactly_what_is_free(
 @pytest.mark.parametrize("seed", range(DAYS))
 def test_events_later_than_promised_are_made_good(tmp_path: Path, ledgers: Ledgers, seed: int, scope: Scope) -> None:
     stock = a_day(tmp_path / "day", ledgers, seed, scope, beyond_the_promise=True)
+    assert {key: stock.atp(key) for key in KEYS} == {key: stock.free(key) for key in KEYS}
+
+
+@pytest.mark.parametrize("scope", ["tenant", "file"])
+@pytest.mark.parametrize("seed", range(DAYS))
+def test_what_was_shipped_before_the_first_event_is_never_sold_again(
+    tmp_path: Path, ledgers: Ledgers, seed: int, scope: Scope
+) -> None:
+    stock = a_day(tmp_path / "day", ledgers, seed, scope, shipped_before=5)
+    assert stock.oversold == []
     assert {key: stock.atp(key) for key in KEYS} == {key: stock.free(key) for key in KEYS}

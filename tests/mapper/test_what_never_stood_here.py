@@ -149,14 +149,44 @@ class TestContainedThrough:
         (cut,) = day.run(completed(2, "GONE"), completed(4))
         assert (cut.quantities, cut.range) == ({SKU: 6}, (0, 4))
 
-    def test_the_parts_of_a_first_run_leave_no_gap_below_it(self, day: ShopDay) -> None:
+    def test_it_is_declared_once_all_parts_of_a_first_run_are_there(self, day: ShopDay) -> None:
         day.settings.update(max_cut_items=1, contained_through=20)
-        day.erp.count("DC01", "SKU-2", 5)
+        other = ("DC01", "SKU-2")
+        day.erp.count(*other, 5)
         cuts = day.run(completed(11), completed(15, "SKU-2"), completed(22, "SKU-2"))
         assert [(cut.quantities, cut.range) for cut in cuts] == [
-            ({SKU: 7}, (0, 11)),
-            ({("DC01", "SKU-2"): 4}, (12, 22)),
+            ({SKU: 7}, (11, 11)),
+            ({other: 4}, (15, 22)),
+            # A range may count for the whole tenant, or for the keys in its file alone.
+            ({SKU: 7}, (0, 20)),
+            ({other: 4}, (0, 20)),
         ]
+        assert day.run() == []
+
+    def test_no_more_is_declared_while_keys_without_events_are_on_their_way(self, day: ShopDay) -> None:
+        for number in (2, 3, 4):
+            day.erp.count("DC01", f"SKU-{number}", number)
+        day.settings.update(max_cut_items=3)
+        cuts = day.run(completed(4))
+        assert [(len(cut.quantities), cut.range) for cut in cuts] == [(3, (4, 4)), (1, None), (3, (0, 3)), (1, (0, 3))]
+        assert [cut.quantities for cut in cuts[2:]] == [cut.quantities for cut in cuts[:2]]
+        assert cuts[-1].state["bookmarks"]["stock"]["replication_key_value"] == 4
+        (cut,) = day.run(completed(5))
+        assert (cut.quantities, cut.range) == ({SKU: 5}, (5, 5))
+
+    @pytest.mark.parametrize("acknowledge", [0, 1, 2, 3])
+    def test_parts_newstore_lacks_are_repeated(self, day: ShopDay, acknowledge: int) -> None:
+        keys = {SKU: 6, ("DC01", "SKU-2"): 2}
+        day.erp.count("DC01", "SKU-2", 2)
+        day.settings.update(max_cut_items=1)
+        assert len(day.run(completed(4), acknowledge=acknowledge)) == 4
+        cuts = day.run()
+        begun = [cut for cut in cuts if cut.range == (0, 3)]
+        assert {key: number for cut in begun for key, number in cut.quantities.items()}.items() <= keys.items()
+        has = {key for cut in begun for key in cut.quantities}
+        assert has == (set(keys) if acknowledge < 3 else {("DC01", "SKU-2")})
+        assert cuts[-1].range == (0, 3)
+        assert day.run() == []
 
 
 class TestContainedThroughBelowWhatNoRangeMayCover:
@@ -188,12 +218,18 @@ class TestContainedThroughBelowWhatNoRangeMayCover:
         (cut,) = day.run(completed(31))
         assert (cut.quantities, cut.range) == ({SKU: 28}, (31, 31))
 
+    def test_all_keys_go_with_the_beginning(self, day: ShopDay, barred: list[dict[str, t.Any]]) -> None:
+        day.erp.count("DC01", "SKU-2", 5)
+        cuts = day.run(completed(10), *barred, completed(25))
+        everything = {SKU: 29, ("DC01", "SKU-2"): 5}
+        assert [(cut.quantities, cut.range) for cut in cuts] == [(everything, (0, 20)), ({SKU: 29}, (25, 25))]
+
     def test_nor_where_the_run_is_split(self, day: ShopDay, barred: list[dict[str, t.Any]]) -> None:
         day.settings["max_cut_items"] = 1
         day.erp.count("DC01", "SKU-2", 5)
         completions = [completed(11), completed(15, "SKU-2"), completed(23), completed(24, "SKU-2")]
         cuts = day.run(*completions, *barred)
-        assert [cut.range for cut in cuts] == [(0, 11), (12, 20), (23, 23), (24, 24)]
+        assert [cut.range for cut in cuts] == [(11, 11), (15, 15), (23, 23), (24, 24), *[(0, 20)] * 4]
 
     def test_what_shares_an_event_with_something_ignored_counts_once(self, day: ShopDay) -> None:
         day.settings.update(claim_ignored=False, ignored_products=["NEW"])

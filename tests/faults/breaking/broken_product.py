@@ -33,6 +33,7 @@ if t.TYPE_CHECKING:
 
     import pytest
     import singer_sdk.singerlib as singer
+    from mapper_newstore_stock.run.claims import Claims
     from mapper_newstore_stock.run.cuts import Cut
     from mapper_newstore_stock.state import Acknowledged
     from tap_newstore_fulfillment.landing.release import ReleasePlan
@@ -68,8 +69,8 @@ def positions_are_not_in_commit_order(patch: pytest.MonkeyPatch) -> None:
 def cut_is_split_along_keys(patch: pytest.MonkeyPatch) -> None:
     split, fill = CutWriter._ranges, CutWriter._insert_items
 
-    def whole_ranges(sheets: CutWriter) -> list[TimestampRange]:
-        ranges = split(sheets)
+    def whole_ranges(sheets: CutWriter, claims: Claims) -> list[TimestampRange]:
+        ranges = split(sheets, claims)
         if len(ranges) < 2:
             return ranges
         touched = sa.select(sa.func.count()).select_from(planned).where(planned.c.touched)

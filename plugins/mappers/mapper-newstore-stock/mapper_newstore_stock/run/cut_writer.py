@@ -13,8 +13,8 @@ from mapper_newstore_stock.ledger.database import STREAMED, analyze, has_any, is
 from mapper_newstore_stock.ledger.quantities import not_negative, same_key
 from mapper_newstore_stock.ledger.tables import completed_unit, cut, cut_item
 from mapper_newstore_stock.ledger.temporary_tables import moved, pending, planned, without_row
-from mapper_newstore_stock.run.claims import Claims
 from mapper_newstore_stock.run.cuts import (
+    BEFORE_ALL,
     Cut,
     TimestampRange,
     from_the_beginning,
@@ -25,7 +25,10 @@ from mapper_newstore_stock.run.held_keys import needs_no_row
 from mapper_newstore_stock.run.sent_numbers import forget_numbers_not_sent, note_sent, within
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from mapper_newstore_stock.ledger.store import Ledger
+    from mapper_newstore_stock.run.claims import Claims
     from mapper_newstore_stock.run.sent_numbers import Key
     from mapper_newstore_stock.state import Acknowledged
 
@@ -57,7 +60,6 @@ class CutWriter:
         self._acknowledged = acknowledged
         self._max_items = max_items
         self._unplanned = unplanned
-        self._claims = Claims()
 
     def write(self, carried: sa.ColumnElement[bool], claims: Claims, mark: int | None, first: int) -> list[Cut]:
         """Write all planned keys into cuts, and return the cuts.
@@ -72,18 +74,25 @@ class CutWriter:
         if not any(has_any(self._connection, sa.select(keys.c.product_id)) for keys in (planned, rest)):
             # Completions that need no row wait for a cut that has one.
             return []
-        end = self._highest_end()
-        self._claims = claims
-        if self._fits_one_cut() and len(claims.ranges or ()) < 2 and len(whole := self._whole_range()) < 2:
-            cuts = self._fill(whole, first, end, mark)
-        else:
-            cuts = self._fill_split(carried, first, end, mark)
-        self._fill_with_rest(rest, cuts, first, cuts[-1].end if cuts else end, mark)
-        self._remember(cuts)
-        note_sent(self._connection, cuts)
+        end, through = self._highest_end(), self._from_the_beginning_to
+        touched = self._count(sa.select(planned).where(planned.c.touched).subquery())
+        is_whole = touched <= self._max_items and len(claims.ranges or ()) < 2
+        is_one = through is not None and touched + self._count(rest) <= self._max_items
+        with contextlib.nullcontext() if is_whole else self._pending(carried):
+            ranges = self._whole_range() if is_whole else self._ranges(claims)
+            if through is not None and is_one:
+                ranges = from_the_beginning(ranges, through, claims.barred)
+            # All keys go with the beginning: nobody knows which of them its completions are of.
+            begun, others = (ranges[:1], ranges[1:]) if is_one else (ranges, [])
+            cuts = self._fill(begun, first, end, mark)
+            self._fill_with_rest(rest, cuts, first, cuts[-1].end if cuts else end, mark)
+            cuts += self._fill(others, first + len(cuts), cuts[-1].end, mark)
+        again = [] if through is None or is_one else self._send_again(cuts, through)
+        self._remember([*cuts, *again])
+        note_sent(self._connection, again or cuts)
         forget_numbers_not_sent(self._connection, self._acknowledged.cut, first)
         self._assign(carried, cuts)
-        return cuts
+        return [*cuts, *again]
 
     def _rest(self) -> sa.Subquery:
         """Return the keys without new completions."""
@@ -92,23 +101,26 @@ class CutWriter:
             return rest.subquery()
         return sa.union_all(rest, sa.select(unplanned)).subquery() if has_any(self._connection, rest) else unplanned
 
-    def _fits_one_cut(self) -> bool:
-        touched = sa.select(sa.func.count()).select_from(planned).where(planned.c.touched)
-        return (self._connection.scalar(touched) or 0) <= self._max_items
+    def _count(self, keys: sa.Subquery) -> int:
+        return self._connection.scalar(sa.select(sa.func.count()).select_from(keys)) or 0
 
     def _whole_range(self) -> list[TimestampRange]:
         low_high = sa.select(sa.func.min(moved.c.lowest), sa.func.max(moved.c.highest))
         start, end = self._connection.execute(low_high).one()
-        return self._from_the_beginning([] if start is None else [TimestampRange(start, end)])
+        return [] if start is None else [TimestampRange(start, end)]
 
-    def _fill_split(self, carried: sa.ColumnElement[bool], first: int, end: int | None, mark: int | None) -> list[Cut]:
-        self._fill_pending(carried)
+    @contextlib.contextmanager
+    def _pending(self, carried: sa.ColumnElement[bool]) -> Iterator[None]:
+        """Let `pending` hold the completions that are carried, for as long as ranges are filled."""
+        unit = completed_unit.c
+        self._connection.execute(pending.delete())
+        query = sa.select(unit.fulfillment_node_id, unit.product_id, unit.logical_timestamp)
+        self._connection.execute(pending.insert().from_select(pending.c.keys(), query.where(carried)))
         by_timestamp = temporary_index(self._connection, "pending_by_timestamp", pending.c.logical_timestamp)
         with by_timestamp, self._index_planned():
             analyze(self._connection, pending, planned)
-            cuts = self._fill(self._from_the_beginning(self._ranges()), first, end, mark)
+            yield
         self._connection.execute(pending.delete())
-        return cuts
 
     def _index_planned(self) -> contextlib.AbstractContextManager[None]:
         """Index planned keys on PostgreSQL; on SQLite they are in key order already."""
@@ -121,32 +133,32 @@ class CutWriter:
     def _fill(self, ranges: list[TimestampRange], first: int, end: int | None, mark: int | None) -> list[Cut]:
         """Fill a cut for each range with the keys it touches."""
         cuts: list[Cut] = []
-        for place, part in enumerate(ranges):
+        for part in ranges:
             end = part.end if end is None else max(end, part.end)
             number = first + len(cuts)
             size = self._fill_with_touched(number, part if len(ranges) > 1 else None)
-            if not size and place + 1 < len(ranges):
-                # Nothing is known of the beginning: it goes along with keys of the next range, which repeats them.
-                size = self._fill_with_touched(number, ranges[place + 1])
             cuts.append(Cut(number, part, size, end, mark))
         return cuts
 
-    def _from_the_beginning(self, ranges: list[TimestampRange]) -> list[TimestampRange]:
-        through = self._from_the_beginning_to
-        return ranges if through is None else from_the_beginning(ranges, through, self._claims.barred)
+    def _send_again(self, cuts: Sequence[Cut], through: int) -> list[Cut]:
+        """Send all keys once more, with a range that begins before all completions.
 
-    def _fill_pending(self, carried: sa.ColumnElement[bool]) -> None:
-        unit = completed_unit.c
-        self._connection.execute(pending.delete())
-        query = sa.select(unit.fulfillment_node_id, unit.product_id, unit.logical_timestamp)
-        self._connection.execute(pending.insert().from_select(pending.c.keys(), query.where(carried)))
+        Whether a range counts for the whole tenant or for the keys in its file is unknown (newstore-api.md, section 3).
+        In the first case all numbers have to be there before it is declared, in the other each key has to go with it.
+        """
+        part, end = TimestampRange(BEFORE_ALL, through), max(through, cuts[-1].end or through)
+        again = [dataclasses.replace(one, number=one.number + len(cuts), range=part, end=end) for one in cuts]
+        number, *values = cut_item.c
+        items = sa.select(number + len(cuts), *values).where(number.between(cuts[0].number, cuts[-1].number))
+        self._connection.execute(cut_item.insert().from_select(cut_item.c.keys(), items))
+        return again
 
-    def _ranges(self) -> list[TimestampRange]:
+    def _ranges(self, claims: Claims) -> list[TimestampRange]:
         unit = pending.c
         is_sent = sa.exists().where(same_key(planned.c, unit)).label("is_sent")
         query = sa.select(unit.logical_timestamp, unit.fulfillment_node_id, unit.product_id, is_sent)
         rows = self._connection.execute(query.order_by(unit.logical_timestamp), execution_options=STREAMED)
-        return split_along_timestamps(sent_completions(rows), self._max_items, self._claims.ranges)
+        return split_along_timestamps(sent_completions(rows), self._max_items, claims.ranges)
 
     def _fill_with_touched(self, number: int, part: TimestampRange | None) -> int:
         """Put every key with a completion in the range into a cut (None: every touched key); return how many."""
@@ -168,7 +180,7 @@ class CutWriter:
         self, rest: sa.Subquery, cuts: list[Cut], first: int, end: int | None, mark: int | None
     ) -> None:
         """Add keys without new completions: to the last cut while it has room, then in cuts of their own."""
-        count = self._connection.scalar(sa.select(sa.func.count()).select_from(rest)) or 0
+        count = self._count(rest)
         if count == 0:
             return
         if not cuts or cuts[-1].size >= self._max_items:
@@ -246,5 +258,6 @@ class CutWriter:
         if has_any(self._connection, sa.select(without_row.c.product_id)):
             carried = sa.and_(carried, ~needs_no_row(self._connection))
         carries = unit.logical_timestamp.between(cut.c.logical_timestamp_start, cut.c.logical_timestamp_end)
-        is_new = sa.and_(cut.c.cut >= ranged[0].number, unit.cut.is_distinct_from(cut.c.cut))
+        within_run = cut.c.cut.between(ranged[0].number, ranged[-1].number)
+        is_new = sa.and_(within_run, unit.cut.is_distinct_from(cut.c.cut))
         self._connection.execute(completed_unit.update().where(carried, carries, is_new).values(cut=cut.c.cut))

@@ -156,10 +156,9 @@ class Planner:
         through = self._rules.proofs.contained_through
         if through is None:
             return None
-        from_the_beginning = sa.select(cut.c.cut).where(
-            cut.c.logical_timestamp_start <= BEFORE_ALL, cut.c.cut <= self._acknowledged.cut
-        )
-        if has_any(self._connection, from_the_beginning):
+        begun = sa.select(sa.func.max(cut.c.cut)).where(cut.c.logical_timestamp_start <= BEFORE_ALL)
+        last = self._connection.scalar(begun)
+        if last is not None and last <= self._acknowledged.cut:
             return None
         if self._rules.unusable_nodes:
             # It would claim completions of keys that are held, also those of which no event tells.
