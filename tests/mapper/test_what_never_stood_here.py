@@ -174,6 +174,14 @@ class TestContainedThrough:
         (cut,) = day.run(completed(5))
         assert (cut.quantities, cut.range) == ({SKU: 5}, (5, 5))
 
+    @pytest.mark.parametrize("most", [1, 100])
+    def test_below_all_timestamps_there_is_nothing_to_declare(self, day: ShopDay, most: int) -> None:
+        day.erp.count("DC01", "SKU-2", 2)
+        day.settings.update(max_cut_items=most, contained_through=-1)
+        cuts = day.run(completed(4))
+        assert [cut.range for cut in cuts] == [(4, 4), None][: len(cuts)]
+        assert day.run() == []
+
     @pytest.mark.parametrize("acknowledge", [0, 1, 2, 3])
     def test_parts_newstore_lacks_are_repeated(self, day: ShopDay, acknowledge: int) -> None:
         keys = {SKU: 6, ("DC01", "SKU-2"): 2}

@@ -154,7 +154,7 @@ class Planner:
         NewStore may have completions that no event here tells of, from before the first one was received.
         """
         through = self._rules.proofs.contained_through
-        if through is None:
+        if through is None or through < BEFORE_ALL:
             return None
         begun = sa.select(sa.func.max(cut.c.cut)).where(cut.c.logical_timestamp_start <= BEFORE_ALL)
         last = self._connection.scalar(begun)
