@@ -77,7 +77,7 @@ def test_a_reason_that_is_no_text_is_shown(api: ImportApi, server: ScriptedHttp)
     assert "7" in (api.job("1").reason or "")
 
 
-@pytest.mark.adapter_mistake("a job's result was never read")
+@pytest.mark.adapter_mistake("never read a job's result")
 @pytest.mark.parametrize(
     "said",
     [

@@ -52,6 +52,7 @@ FAULTS = {
         "503, then on by itself; nothing lost, or all of it noticed",
     ),
     "F35": ("the list of the last run is deleted, cut, changed, older or another ledger's", "the same cut"),
+    "F38": ("a token endpoint redirects, answers drip, NewStore quotes a signed link", "one error, no secret leaves"),
     "F39": ("historical orders come at go-live, which never stood in these numbers", "no number changes"),
 }
 
