@@ -89,6 +89,7 @@ def error_of(call: Callable[[], object]) -> str:
     return text
 
 
+@pytest.mark.fault("F38")
 @pytest.mark.parametrize("path", ["/token", PAGE])
 def test_a_redirect_is_an_error_at_once_and_no_secret_goes_where_it_points(
     call: Callable[[], object],
@@ -147,6 +148,7 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "LONGEST_ANSWER", 10_000)
 
 
+@pytest.mark.fault("F38")
 @pytest.mark.usefixtures("limits")
 @pytest.mark.parametrize("path", ["/token", PAGE])
 def test_an_answer_that_comes_byte_by_byte_holds_a_call_no_longer_than_its_deadline(
