@@ -6,7 +6,10 @@ import collections
 import contextlib
 import copy
 import functools
+import os
+import pathlib
 import signal
+import sys
 import typing as t
 
 from singer_sdk import Target
@@ -191,6 +194,7 @@ class TargetNewStoreStock(Target):
         try:
             super()._write_state_message(state)
         except (OSError, AttributeError) as error:
+            _leave_stdout()
             # Where stdout was closed, Python has none.
             why = error.strerror or error if isinstance(error, OSError) else "stdout is closed"
             raise OutputError(
@@ -243,3 +247,9 @@ class TargetNewStoreStock(Target):
     def get_singer_command(cls) -> click.Command:
         """Return the command, with this package's exit codes."""
         return report_errors(super().get_singer_command(), cls.logger, await_end_of_input)
+
+
+def _leave_stdout() -> None:
+    """Let what stdout could not take go nowhere: written once more at the exit, it would end the process with 120."""
+    with contextlib.suppress(OSError, ValueError, AttributeError), pathlib.Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())

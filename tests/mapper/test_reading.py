@@ -99,7 +99,7 @@ def test_records_are_written_many_at_a_time_as_one_by_one(
     csv = tmp_path / "on_hand.csv"
     odd = ["A", 'a "quoted" one', "Ä/\\\u2603", "\U0001f600", "it's", "<b>&"]
     rows = [
-        f'DC01,"{product}",{2**62 + number},'.replace('a "quoted" one', 'a ""quoted"" one')
+        f'DC01,"{product}",{10**10 + number},'.replace('a "quoted" one', 'a ""quoted"" one')
         for number, product in enumerate([*odd, *(f"SKU-{number:05}" for number in range(25_000))])
     ]
     csv.write_text("\n".join(["fulfillment_node_id,product_id,quantity,as_of_logical_timestamp", *rows, ""]))

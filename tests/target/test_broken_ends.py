@@ -27,7 +27,7 @@ def run_in_shell(newstore: NewStore, directory: Path, content: bytes, redirected
     lines.write_bytes(content)
     words = f"exec {command('target-newstore-stock')} --config {config} < {lines} {redirected}"
     # In the C locale Python reads bytes that are no UTF-8 as lone surrogates.
-    variables = {**environment(), "LC_ALL": "C"}
+    variables = {**environment(), "LC_ALL": "C", "PYTHONUNBUFFERED": ""}
     done = subprocess.run(words, shell=True, capture_output=True, timeout=RUN_SECONDS, env=variables, check=False)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
