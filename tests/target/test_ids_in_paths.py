@@ -7,8 +7,6 @@ import logging
 import typing as t
 
 import pytest
-from target_newstore_stock.auth import NewStoreAuthenticator
-from target_newstore_stock.client import NewStoreClient
 from target_newstore_stock.errors import ImportJobError
 from target_newstore_stock.import_api import NAME_PREFIX, ImportApi
 from target_newstore_stock.import_jobs import ImportJobs
@@ -18,25 +16,14 @@ from target_newstore_stock.staging import Staging
 from tests.shop.scripted_http import ScriptedHttp, answer
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from target_newstore_stock.client import NewStoreClient
 
 IMPORTS = "/v0/d/import"
 ODD = ["../../v1/stores", "a/set_fail?", "a#", "a?b=c", "", "a\n", "ä", "%2e%2e", "x" * 101]
 #: As a real file of provider `p` and tenant `t` is named.
 NAME = "p-t-20260101T000000.000000Z-cut-1-0123456789ab"
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedHttp]:
-    with ScriptedHttp().serving() as server:
-        yield server
-
-
-@pytest.fixture
-def client(server: ScriptedHttp) -> NewStoreClient:
-    authenticator = NewStoreAuthenticator(client_id="c", client_secret="s", auth_endpoint=f"{server.url}/token")
-    return NewStoreClient(server.url, authenticator, sleep=lambda _: None)
 
 
 @pytest.mark.parametrize("import_id", ODD)

@@ -7,8 +7,6 @@ import typing as t
 
 import pytest
 from target_newstore_stock.atp import AtpReader
-from target_newstore_stock.auth import NewStoreAuthenticator
-from target_newstore_stock.client import NewStoreClient
 from target_newstore_stock.errors import ApiError
 from target_newstore_stock.import_api import NAME_PREFIX, ImportApi
 from target_newstore_stock.locations import read_locations
@@ -16,25 +14,13 @@ from target_newstore_stock.locations import read_locations
 from tests.shop.scripted_http import ScriptedHttp, answer
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from target_newstore_stock.client import NewStoreClient
 
 LIST = "/v0/d/import?filter%5Bstate%5D="
 ERRORS = "/v0/d/import/1/errors"
 OURS = {"import_id": "1", "state": "received", "provider": "ours", "name": NAME_PREFIX + "cut 1"}
 THEIRS = {"import_id": "2", "state": "received", "provider": "theirs", "name": "nightly"}
 ROW = {"reason": "no", "entity_id": "A"}
-
-
-@pytest.fixture
-def server() -> Iterator[ScriptedHttp]:
-    with ScriptedHttp().serving() as server:
-        yield server
-
-
-@pytest.fixture
-def client(server: ScriptedHttp) -> NewStoreClient:
-    authenticator = NewStoreAuthenticator(client_id="c", client_secret="s", auth_endpoint=server.settings["auth_url"])
-    return NewStoreClient(server.url, authenticator, sleep=lambda _: None)
 
 
 @pytest.fixture
