@@ -170,7 +170,7 @@ def answers(store: LandingStore, questions: dict[str, str]) -> list[object]:
         found = []
         for statement in questions:
             answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-            process.begin(statement, (), answer.set_result)
+            process.begin([(statement, ())], answer.set_result)
             found.append(await asyncio.wait_for(answer, 30))
         process.close()
         return found
@@ -186,8 +186,8 @@ def test_nothing_is_kept_where_the_question_fails(store: LandingStore, url: str)
 
 def test_its_commits_are_on_disk_as_all_others_are(store: LandingStore) -> None:
     assert answers(store, {"SELECT 1": "PRAGMA synchronous", "SELECT 2": "PRAGMA journal_mode"}) == [
-        [("2",)],
-        [("wal",)],
+        [[("2",)]],
+        [[("wal",)]],
     ]
     with store._database.reading() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2

@@ -34,7 +34,7 @@ from tap_newstore_fulfillment.landing.connections import (
     short,
 )
 from tap_newstore_fulfillment.landing.driver_writes import execute_alone
-from tap_newstore_fulfillment.landing.inserts import COUNT_NEW_ON_SQLITE, INSERT_ON_POSTGRESQL, INSERT_ON_SQLITE
+from tap_newstore_fulfillment.landing.inserts import QUESTIONS_ON_SQLITE, STATEMENTS_ON_POSTGRESQL, WAIT_FOR_STANDBY
 from tap_newstore_fulfillment.landing.loop_writes import LoopConnection
 from tap_newstore_fulfillment.landing.moved import REFUSES
 from tap_newstore_fulfillment.landing.opening import existing_version, looking, open_schema
@@ -50,10 +50,6 @@ if t.TYPE_CHECKING:
 
 #: An arbitrary number: writers on PostgreSQL queue on this advisory lock.
 WRITER_LOCK = 0x6E657773746F7265
-#: Nothing, unless commits wait for a standby: then a transaction that wrote nothing waits for all before it, too.
-WAIT_FOR_STANDBY = (
-    "SELECT pg_logical_emit_message(true, 'newstore', '') WHERE current_setting('synchronous_standby_names') <> ''"
-)
 
 
 class LandingDatabase:
@@ -163,11 +159,11 @@ class LandingDatabase:
         """Return what stores groups of events for an event loop; None: there is no way to do so now."""
         with contextlib.suppress(sa.exc.SQLAlchemyError, self._driver.Error, OSError):
             if self._alone.dialect.driver == "psycopg":
-                return LoopConnection(self._alone, (INSERT_ON_POSTGRESQL, WAIT_FOR_STANDBY))
+                return LoopConnection(self._alone, STATEMENTS_ON_POSTGRESQL)
             if self.file is not None:
                 from tap_newstore_fulfillment.landing.loop_process import LoopProcess  # noqa: PLC0415 - not for a tap
 
-                return LoopProcess(self._alone, {INSERT_ON_SQLITE: COUNT_NEW_ON_SQLITE})
+                return LoopProcess(self._alone, QUESTIONS_ON_SQLITE)
         return None
 
     @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The statements that store a group of events: whole, in one go, each event once.
+"""The statements that store a group of events, or set it aside: whole, in one go, each event once.
 
 A group goes in as one JSON text, in one statement that the database executes alone. For every row passed in or out,
 the thread would have to wait for the GIL, which the busy event loop holds.
@@ -51,6 +51,41 @@ WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(%s::bigint)),
 SELECT event_name, count(*), (SELECT tenant FROM owner) FROM added GROUP BY event_name
 UNION ALL SELECT NULL, 0, tenant FROM owner
 """
+# Another tenant's events go into quarantine in the same transaction, right after the others; the parameters of both are
+# the tenant the process knows, the kind of entry, and the group. One that quarantine has met is left out, whatever has
+# become of it: what to do with it takes a second look.
+SET_ASIDE_ON_SQLITE = """
+INSERT INTO quarantine (received_at, path, reason, body, kind, event_id, bytes)
+SELECT CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER), '', json_extract(value, '$[1]'),
+  CAST(json_extract(value, '$[2]') AS BLOB), ?2, json_extract(value, '$[0]'),
+  length(CAST(json_extract(value, '$[2]') AS BLOB))
+FROM json_each(?3) WHERE (SELECT tenant FROM landing_store) IS ?1
+  AND NOT EXISTS (SELECT 1 FROM quarantine WHERE event_id = json_extract(value, '$[0]')) ORDER BY key
+"""
+SIZE_OF_NEW_ON_SQLITE = """
+SELECT count(*), coalesce(sum(bytes), 0) FROM (SELECT bytes FROM quarantine ORDER BY id DESC LIMIT changes())
+"""
+# It sees the store as it is once INSERT_ON_POSTGRESQL has the lock. The first id in order is found by the index,
+# whatever the planner believes of a table that grows while nobody gathers statistics.
+SET_ASIDE_ON_POSTGRESQL = """
+WITH added AS (
+  INSERT INTO quarantine (received_at, path, reason, body, kind, event_id, bytes)
+  SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, '', event ->> 1, convert_to(event ->> 2, 'UTF8'),
+    given.kind, event ->> 0, octet_length(convert_to(event ->> 2, 'UTF8'))
+  FROM (SELECT %s::text, %s::text, %s::json) AS given (tenant, kind, events)
+  JOIN landing_store ON landing_store.tenant IS NOT DISTINCT FROM given.tenant,
+    json_array_elements(given.events) WITH ORDINALITY AS events (event, number)
+  WHERE coalesce((SELECT event_id <> event ->> 0 FROM quarantine
+    WHERE event_id >= event ->> 0 ORDER BY event_id LIMIT 1), true)
+  ORDER BY number RETURNING bytes)
+SELECT count(*), coalesce(sum(bytes), 0) FROM added
+"""
+# Nothing, unless commits wait for a standby: then a transaction that wrote nothing waits for all before it, too.
+WAIT_FOR_STANDBY = (
+    "SELECT pg_logical_emit_message(true, 'newstore', '') WHERE current_setting('synchronous_standby_names') <> ''"
+)
+STATEMENTS_ON_POSTGRESQL = INSERT_ON_POSTGRESQL, SET_ASIDE_ON_POSTGRESQL, WAIT_FOR_STANDBY
+QUESTIONS_ON_SQLITE = {INSERT_ON_SQLITE: COUNT_NEW_ON_SQLITE, SET_ASIDE_ON_SQLITE: SIZE_OF_NEW_ON_SQLITE}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -77,8 +112,30 @@ class Inserted(t.NamedTuple):
         return cls(new, bool(rows) and rows[0][2] == tenant)
 
 
+class SetAside(t.NamedTuple):
+    """What went into quarantine with a group, by the row the statement, or the question after it, returns.
+
+    Attributes:
+        events: How many.
+        size: The bytes of their bodies.
+    """
+
+    events: int
+    size: int
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[Sequence[t.Any]]) -> t.Self:
+        """Read the only row."""
+        return cls(*(int(value) for value in rows[0]))
+
+
 def as_json(events: Sequence[FulfillmentEvent]) -> str:
-    """Return events as the JSON text both statements take."""
+    """Return events as the JSON text that the statements take which store them."""
     return _encode(
         [(event.event_id, event.event_name, event.logical_timestamp, event.body) for event in events]
     ).decode()
+
+
+def aside_as_json(events: Sequence[tuple[FulfillmentEvent, str]]) -> str:
+    """Return events, each with the reason why it is set aside, as the JSON text the statements take that do so."""
+    return _encode([(event.event_id, reason, event.body) for event, reason in events]).decode()

@@ -6,6 +6,50 @@ import sqlalchemy as sa
 
 from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, REFUSED, TAKEN_OUT, fulfillment_event, quarantine
 
+BYTES_PER_MB = 2**20
+#: How much this process may add before it looks whether the limit is passed.
+MB_BETWEEN_LOOKS = 1
+#: And how large a part of a high limit: a look goes through all bodies, and the receiver waits for it.
+LOOKS_IN_A_LIMIT = 20
+
+
+class SizeLimit:
+    """The most that the bodies of a quarantine may take together.
+
+    Args:
+        max_mb: Megabytes; None: no limit.
+    """
+
+    def __init__(self, max_mb: int | None) -> None:
+        self._max_bytes = None if max_mb is None else max_mb * BYTES_PER_MB
+        self._added = 0
+
+    def may_be_passed(self, added: int) -> bool:
+        """Note that bodies were added; return whether they are so many by now that `keep` has something to do.
+
+        Args:
+            added: Their bytes.
+        """
+        self._added += added
+        if self._max_bytes is None:
+            return False
+        return self._added > max(MB_BETWEEN_LOOKS * BYTES_PER_MB, self._max_bytes // LOOKS_IN_A_LIMIT)
+
+    def keep(self, connection: sa.Connection, added: int) -> None:
+        """Empty the oldest bodies beyond the limit, now and then; the caller commits.
+
+        Args:
+            connection: The store's, in a transaction.
+            added: The bytes of bodies that were added in it.
+        """
+        if self.may_be_passed(added):
+            self._added = 0
+            self.empty_oldest(connection)
+
+    def empty_oldest(self, connection: sa.Connection) -> int:
+        """Empty the oldest bodies beyond the limit, and return their number; the caller commits."""
+        return 0 if self._max_bytes is None else _empty_oldest(connection, self._max_bytes)
+
 
 def is_open(position: int | None = None) -> sa.ColumnElement[bool]:
     """Return the condition that an entry was refused, and its event has not come since, up to a position if given."""
@@ -36,8 +80,7 @@ def prune(connection: sa.Connection, received_by: int) -> int:
     return dropped + connection.execute(quarantine.update().where(old).values(body=b"")).rowcount
 
 
-def empty_oldest(connection: sa.Connection, max_bytes: int) -> int:
-    """Empty the oldest bodies beyond a limit of size, and return their number; the caller commits."""
+def _empty_oldest(connection: sa.Connection, max_bytes: int) -> int:
     entry = quarantine.c
     size = sa.func.length(entry.body)
     if (connection.scalar(sa.select(sa.func.sum(size))) or 0) <= max_bytes:

@@ -1,4 +1,4 @@
-"""Stores events for an event loop, which waits for the database itself where one statement does it all."""
+"""Stores events for an event loop, which waits for the database itself where one transaction does it all."""
 
 from __future__ import annotations
 
@@ -8,9 +8,20 @@ import typing as t
 
 from tap_newstore_fulfillment.errors import StoreUnavailableError
 from tap_newstore_fulfillment.landing.added import Added
-from tap_newstore_fulfillment.landing.database import WAIT_FOR_STANDBY, WRITER_LOCK
-from tap_newstore_fulfillment.landing.inserts import INSERT_ON_POSTGRESQL, INSERT_ON_SQLITE, Inserted, as_json
+from tap_newstore_fulfillment.landing.database import WRITER_LOCK
+from tap_newstore_fulfillment.landing.inserts import (
+    INSERT_ON_POSTGRESQL,
+    INSERT_ON_SQLITE,
+    SET_ASIDE_ON_POSTGRESQL,
+    SET_ASIDE_ON_SQLITE,
+    WAIT_FOR_STANDBY,
+    Inserted,
+    SetAside,
+    as_json,
+    aside_as_json,
+)
 from tap_newstore_fulfillment.landing.loop_writes import Failed
+from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +30,8 @@ if t.TYPE_CHECKING:
     from tap_newstore_fulfillment.landing.database import LandingDatabase
     from tap_newstore_fulfillment.landing.far_ahead import FarAhead
     from tap_newstore_fulfillment.landing.loop_process import LoopProcess
-    from tap_newstore_fulfillment.landing.loop_writes import LoopConnection, Rows
+    from tap_newstore_fulfillment.landing.loop_writes import Answers, LoopConnection, Transaction
+    from tap_newstore_fulfillment.landing.quarantine import Quarantine
     from tap_newstore_fulfillment.landing.tenancy import Tenancy
 
     #: What was new; or what a thread has to do yet, or instead, and returns that.
@@ -31,7 +43,15 @@ SECONDS_BETWEEN_TRIES = 5.0
 
 
 class AnyStore(t.Protocol):
-    """The store, as a thread uses it."""
+    """The store, as a thread uses it.
+
+    Attributes:
+        quarantine: Where events of other tenants go.
+        far_ahead: Which events are far ahead of all others.
+    """
+
+    quarantine: Quarantine
+    far_ahead: FarAhead
 
     def add(self, events: Sequence[FulfillmentEvent]) -> Added:
         """Store events, whatever it takes."""
@@ -40,20 +60,36 @@ class AnyStore(t.Protocol):
         """Do what stored events call for."""
 
 
+class Group(t.NamedTuple):
+    """Events of one transaction, and what this process knew when it began.
+
+    Attributes:
+        events: All of them, in the order they arrived.
+        tenant: Whose store it is.
+        ours: Those of it.
+        others: All others.
+        aside: Those, each once, with the reason why it is set aside.
+    """
+
+    events: Sequence[FulfillmentEvent]
+    tenant: str | None
+    ours: Sequence[FulfillmentEvent]
+    others: Sequence[FulfillmentEvent]
+    aside: Sequence[tuple[FulfillmentEvent, str]]
+
+
 class LoopAdds:
     """One event loop's way into a landing store.
 
     Args:
         database: The store's.
         tenancy: Whose events it keeps.
-        far_ahead: Which events are far ahead of all others.
-        store: Does what takes more than one statement.
+        store: Does what takes more than one transaction.
     """
 
-    def __init__(self, database: LandingDatabase, tenancy: Tenancy, far_ahead: FarAhead, store: AnyStore) -> None:
+    def __init__(self, database: LandingDatabase, tenancy: Tenancy, store: AnyStore) -> None:
         self._database = database
         self._tenancy = tenancy
-        self._far_ahead = far_ahead
         self._store = store
         self._connection: LoopConnection | LoopProcess | None = None
         #: Where it leads to.
@@ -87,53 +123,72 @@ class LoopAdds:
 
     def begin(self, events: Sequence[FulfillmentEvent], ended: OnOutcome) -> None:
         """Begin to store events as one group, and call `ended`, in the event loop; only while no other is under way."""
-        if self._connection is None or not self._is_plain(events):
+        group = self._group(events)
+        if self._connection is None or group is None:
             ended(functools.partial(self._store.add, events))
             return
-        tenant = self._tenancy.known
-        stored = functools.partial(self._stored, events, tenant, ended)
-        group = as_json(events)
-        if self._database.is_postgresql:
-            self._connection.begin(INSERT_ON_POSTGRESQL, (WRITER_LOCK, None, tenant, group), stored)
-        else:
-            self._connection.begin(INSERT_ON_SQLITE, (None, tenant, group), stored)
+        self._connection.begin(self._transaction(group), functools.partial(self._stored, group, ended))
 
-    def _stored(
-        self, events: Sequence[FulfillmentEvent], tenant: str | None, ended: OnOutcome, answer: Rows | Failed
-    ) -> None:
-        if isinstance(answer, Failed):
-            ended(self._instead(events, answer))
+    def _group(self, events: Sequence[FulfillmentEvent]) -> Group | None:
+        """Return a group that one transaction can store, as far as this process knows; None: it takes more."""
+        parted = self._tenancy.parted(events)
+        if parted is None or not self._are_near(parted.ours):
+            return None
+        return Group(events, *parted, self._tenancy.with_reasons(parted.others))
+
+    def _are_near(self, ours: Sequence[FulfillmentEvent]) -> bool:
+        return not ours or self._store.far_ahead.is_near(max(event.logical_timestamp for event in ours))
+
+    def _transaction(self, group: Group) -> Transaction:
+        """Return what stores a group; nothing of it, if the store's tenant is another one."""
+        ours, aside = as_json(group.ours), (group.tenant, ANOTHER_TENANT, aside_as_json(group.aside))
+        steps: Transaction = (
+            [(INSERT_ON_POSTGRESQL, (WRITER_LOCK, None, group.tenant, ours)), (SET_ASIDE_ON_POSTGRESQL, aside)]
+            if self._database.is_postgresql
+            else [(INSERT_ON_SQLITE, (None, group.tenant, ours)), (SET_ASIDE_ON_SQLITE, aside)]
+        )
+        return steps if group.aside else steps[:1]
+
+    def _stored(self, group: Group, ended: OnOutcome, answers: Answers | Failed) -> None:
+        if isinstance(answers, Failed):
+            ended(self._instead(group.events, answers))
             return
-        inserted = Inserted.from_rows(answer, tenant)
+        inserted = Inserted.from_rows(answers[0], group.tenant)
         if not inserted.is_for_tenant:
-            ended(functools.partial(self._store.add, events))
+            ended(functools.partial(self._store.add, group.events))
             return
-        added = Added(inserted.new)
-        if added.total() == len(events) or self._connection is None or not self._database.is_postgresql:
-            ended(self._outcome(events, added))
+        added = Added(inserted.new, [event.event_name for event in group.others])
+        kept = SetAside.from_rows(answers[1]) if group.aside else SetAside(0, 0)
+        if added.total() == len(group.ours) or self._connection is None or not self._database.is_postgresql:
+            ended(self._outcome(group, added, kept))
             return
 
-        def are_safe(safe: Rows | Failed) -> None:
+        def are_safe(safe: Answers | Failed) -> None:
             is_failed = isinstance(safe, Failed)
-            ended(functools.partial(self._store.add, events) if is_failed else self._outcome(events, added))
+            ended(functools.partial(self._store.add, group.events) if is_failed else self._outcome(group, added, kept))
 
         # Those that were there may not be on a standby yet.
-        self._connection.begin(WAIT_FOR_STANDBY, (), are_safe)
+        self._connection.begin([(WAIT_FOR_STANDBY, ())], are_safe)
 
-    def _outcome(self, events: Sequence[FulfillmentEvent], added: Added) -> Outcome:
-        finish = functools.partial(self._finish, events, added)
+    def _outcome(self, group: Group, added: Added, kept: SetAside) -> Outcome:
         try:
-            return finish() if self._is_plain(events) else finish
+            is_left = kept.events < len(group.aside)
+            is_too_much = self._store.quarantine.limit.may_be_passed(kept.size)
+            finish = functools.partial(self._finish, group, added, kept, is_too_much=is_too_much)
+            return finish if is_left or is_too_much or not self._are_near(group.ours) else finish()
         except Exception:  # noqa: BLE001 - nobody would answer these events, or take the next; a thread's errors are
-            return functools.partial(self._store.add, events)
+            return functools.partial(self._store.add, group.events)
 
-    def _is_plain(self, events: Sequence[FulfillmentEvent]) -> bool:
-        """Return whether nothing but one statement is called for, as far as this process knows."""
-        is_near = self._far_ahead.is_near(max(event.logical_timestamp for event in events))
-        return is_near and self._tenancy.is_certain(events)
-
-    def _finish(self, events: Sequence[FulfillmentEvent], added: Added) -> Added:
-        self._store.look_after(events, added)
+    def _finish(self, group: Group, added: Added, kept: SetAside, *, is_too_much: bool) -> Added:
+        self._store.look_after(group.events, added)
+        if kept.events:
+            self._tenancy.say(group.aside)
+        if kept.events < len(group.aside):
+            # Quarantine has met some of them: it knows them, or has emptied them, or they were refused before.
+            self._store.add(group.others)
+        if is_too_much:
+            with self._database.writing() as connection:
+                self._store.quarantine.limit.keep(connection, 0)
         return added
 
     def _instead(self, events: Sequence[FulfillmentEvent], failed: Failed) -> Callable[[], Added]:

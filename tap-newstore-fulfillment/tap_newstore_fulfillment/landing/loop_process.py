@@ -16,14 +16,14 @@ import typing as t
 from tap_newstore_fulfillment.landing import sqlite_process
 from tap_newstore_fulfillment.landing.connections import CONNECT_SECONDS, LOCK_SECONDS, SQLITE_SESSION
 from tap_newstore_fulfillment.landing.loop_writes import Failed
-from tap_newstore_fulfillment.landing.sqlite_process import Opening, Request
+from tap_newstore_fulfillment.landing.sqlite_process import Opening, Step
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     import sqlalchemy as sa
 
-    from tap_newstore_fulfillment.landing.loop_writes import Rows
+    from tap_newstore_fulfillment.landing.loop_writes import Answers, Transaction
     from tap_newstore_fulfillment.landing.sqlite_process import Answer
 
 #: Characters of a transaction's parameters: what a socket takes at once, so that the event loop never waits for that.
@@ -53,7 +53,7 @@ class LoopProcess:
     def __init__(self, engine: sa.Engine, questions: Mapping[str, str]) -> None:
         self._questions = questions
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._ended: Callable[[Rows | Failed], None] | None = None
+        self._ended: Callable[[Answers | Failed], None] | None = None
         self._limit: asyncio.TimerHandle | None = None
         self._pipe, theirs = multiprocessing.Pipe()
         with theirs:
@@ -75,12 +75,13 @@ class LoopProcess:
             self.close()
             raise OSError("the process does not open the database") from error
 
-    def begin(self, statement: str, parameters: Sequence[object], ended: Callable[[Rows | Failed], None]) -> None:
-        """Begin a transaction, as `LoopConnection.begin` does; its rows are those of the statement's question."""
+    def begin(self, transaction: Transaction, ended: Callable[[Answers | Failed], None]) -> None:
+        """Begin a transaction, as `LoopConnection.begin` does; the rows are those of the statements' questions."""
         if not self.is_open:
             ended(Failed("the process has ended", is_lost=True))
             return
-        if sum(len(value) for value in parameters if isinstance(value, str)) > LARGEST:
+        values = (value for _, parameters in transaction for value in parameters)
+        if sum(len(value) for value in values if isinstance(value, str)) > LARGEST:
             ended(Failed("it is too large for this way"))
             return
         self._ended = ended
@@ -90,7 +91,12 @@ class LoopProcess:
             loop.add_reader(self._pipe.fileno(), self._read)
         self._limit = loop.call_later(TRANSACTION_SECONDS, self._kill)
         try:
-            self._pipe.send(Request(statement=statement, parameters=parameters, question=self._questions[statement]))
+            self._pipe.send(
+                [
+                    Step(statement=statement, parameters=parameters, question=self._questions[statement])
+                    for statement, parameters in transaction
+                ]
+            )
         except OSError:
             self._fail()
 
@@ -131,7 +137,7 @@ class LoopProcess:
         self.close()
         self._end(Failed("the process has ended", is_lost=True))
 
-    def _end(self, answer: Rows | Failed) -> None:
+    def _end(self, answer: Answers | Failed) -> None:
         ended, self._ended = self._ended, None
         if self._limit:
             self._limit.cancel()

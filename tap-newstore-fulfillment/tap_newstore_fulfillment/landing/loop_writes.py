@@ -17,9 +17,12 @@ if t.TYPE_CHECKING:
     import sqlalchemy as sa
 
     Rows = Sequence[tuple[str | None, ...]]
+    #: Statements with their parameters, and the rows of each.
+    Transaction = Sequence[tuple[str, Sequence[object]]]
+    Answers = Sequence[Rows]
 
-#: libpq's ExecStatusType: a command that returns no rows, and one that returns rows, succeeded.
-COMMAND_OK, TUPLES_OK = 1, 2
+#: libpq's ExecStatusType: a command that returns no rows, and one that returns rows, succeeded; several have ended.
+COMMAND_OK, TUPLES_OK, PIPELINE_SYNC = 1, 2, 10
 #: libpq's PG_DIAG_SQLSTATE.
 SQLSTATE = ord("C")
 #: PostgreSQL's code for a lock that was not to be had in time.
@@ -43,7 +46,7 @@ class Failed(t.NamedTuple):
 
 
 class LoopConnection:
-    """A connection that runs a statement at a time, each a transaction of its own, and calls back in the event loop.
+    """A connection that runs a transaction at a time, and calls back in the event loop.
 
     Made in any thread; all the rest is for the event loop's.
 
@@ -68,8 +71,10 @@ class LoopConnection:
         self._error: type[Exception] = t.cast("t.Any", engine.dialect.loaded_dbapi).Error
         self._names = {statement: b"newstore_%d" % number for number, statement in enumerate(statements)}
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._ended: Callable[[Rows | Failed], None] | None = None
-        self._result: t.Any = None
+        self._ended: Callable[[Answers | Failed], None] | None = None
+        self._results: list[t.Any] = []
+        #: Several statements are under way; without a word in between they are one transaction.
+        self._are_several = False
         self.is_open = True
         prepared = (self._libpq.prepare(name, _numbered(statement)) for statement, name in self._names.items())
         if driver.info.encoding != "utf-8" or any(result.status != COMMAND_OK for result in prepared):
@@ -77,25 +82,29 @@ class LoopConnection:
             raise ConnectionError("the server does not prepare statements")
         self._libpq.nonblocking = 1
 
-    def begin(self, statement: str, parameters: Sequence[object], ended: Callable[[Rows | Failed], None]) -> None:
-        """Begin to execute one of the statements; call `ended` with its rows, all values as text, when it is durable.
+    def begin(self, transaction: Transaction, ended: Callable[[Answers | Failed], None]) -> None:
+        """Begin a transaction; call `ended` with the rows of its statements, all values as text, when it is durable.
 
         Args:
-            statement: One of those given; none is under way.
-            parameters: Its values.
+            transaction: Of the statements given; none is under way.
             ended: Called once.
         """
         if not self.is_open:
             ended(Failed("the connection is closed", is_lost=True))
             return
-        self._ended, self._result = ended, None
+        self._ended, self._results, self._are_several = ended, [], len(transaction) > 1
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._loop = loop
             loop.add_reader(self._file, self._read)
-        values = [None if value is None else str(value).encode() for value in parameters]
         try:
-            self._libpq.send_query_prepared(self._names[statement], values)
+            if self._are_several:
+                self._libpq.enter_pipeline_mode()
+            for statement, parameters in transaction:
+                values = [None if value is None else str(value).encode() for value in parameters]
+                self._libpq.send_query_prepared(self._names[statement], values)
+            if self._are_several:
+                self._libpq.pipeline_sync()
             if self._libpq.flush():
                 loop.add_writer(self._file, self._write)
         except self._error as error:
@@ -127,32 +136,41 @@ class LoopConnection:
             self._libpq.consume_input()
             while not self._libpq.is_busy():
                 result = self._libpq.get_result()
-                if result is None:
-                    self._end(self._answer())
+                if result is not None and result.status != PIPELINE_SYNC:
+                    self._results.append(result)
+                elif result is not None or not self._are_several:
+                    if self._are_several:
+                        self._libpq.exit_pipeline_mode()
+                    self._end(self._answers())
                     return
-                self._result = result
         except self._error as error:
             self._fail(error)
 
-    def _answer(self) -> Rows | Failed:
-        result = self._result
+    def _answers(self) -> Answers | Failed:
         if self._connection.info.pop(NOT_REPLICATED, False):
             return Failed("a standby may not have it", is_lost=True)
-        if result is None or result.status not in (COMMAND_OK, TUPLES_OK):
-            state = _text(result and result.error_field(SQLSTATE)) or ""
-            reason = str(result and result.get_error_message()).strip()
-            return Failed(reason, is_locked=state == LOCK_NOT_AVAILABLE, is_lost=not state.startswith(OF_DATA))
-        columns = range(result.nfields)
-        return [tuple(_text(result.get_value(row, column)) for column in columns) for row in range(result.ntuples)]
+        bad = [result for result in self._results if result.status not in (COMMAND_OK, TUPLES_OK)]
+        if bad or not self._results:
+            # Of several, the first says why.
+            state = _text(bad[0].error_field(SQLSTATE)) if bad else ""
+            reason = str(bad and bad[0].get_error_message()).strip()
+            is_of_data = (state or "").startswith(OF_DATA)
+            return Failed(reason, is_locked=state == LOCK_NOT_AVAILABLE, is_lost=not is_of_data)
+        return [_rows(result) for result in self._results]
 
     def _fail(self, error: Exception) -> None:
         self.close()
         self._end(Failed(str(error).strip(), is_lost=True))
 
-    def _end(self, answer: Rows | Failed) -> None:
+    def _end(self, answer: Answers | Failed) -> None:
         ended, self._ended = self._ended, None
         if ended:
             ended(answer)
+
+
+def _rows(result: t.Any) -> Rows:
+    columns = range(result.nfields)
+    return [tuple(_text(result.get_value(row, column)) for column in columns) for row in range(result.ntuples)]
 
 
 def _text(value: bytes | None) -> str | None:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from tap_newstore_fulfillment.landing.discards import discard, refused_id, without_discarded
 from tap_newstore_fulfillment.landing.holes import joined, timestamps_in
-from tap_newstore_fulfillment.landing.kept_bodies import empty_oldest, is_open, prune
+from tap_newstore_fulfillment.landing.kept_bodies import SizeLimit, is_open, prune
 from tap_newstore_fulfillment.landing.open_bodies import Holes, OpenBodies, holes_of, open_bodies, still_open
 from tap_newstore_fulfillment.landing.tables import ANOTHER_TENANT, DEALT_WITH, DISCARDED, REFUSED, quarantine
 
@@ -30,11 +30,6 @@ LONGEST_REASON = 2_000
 #: it by. An event may be longer as it is stored: bytes that are no text become three each.
 LONGEST_BODY = 10 * 2**20
 KEPT_OF_A_LONG_BODY = 1_000
-BYTES_PER_MB = 2**20
-#: How much this process may add before it looks whether the limit is passed.
-MB_BETWEEN_LOOKS = 1
-#: And how large a part of a high limit: a look goes through all bodies, and the receiver waits for it.
-LOOKS_IN_A_LIMIT = 20
 
 
 class Entry(t.NamedTuple):
@@ -78,12 +73,14 @@ class Quarantine:
     Args:
         database: Where it is.
         max_mb: The most its bodies may take together; beyond it the oldest are emptied. None: no limit.
+
+    Attributes:
+        limit: That limit.
     """
 
     def __init__(self, database: LandingDatabase, max_mb: int | None = None) -> None:
         self._database = database
-        self._max_bytes = None if max_mb is None else max_mb * BYTES_PER_MB
-        self._added = 0
+        self.limit = SizeLimit(max_mb)
 
     def add(self, body: bytes, *, path: str, reason: str, received_at: int) -> None:
         """Keep a refused body.
@@ -102,19 +99,7 @@ class Quarantine:
         with self._database.writing() as connection:
             if new := without_discarded(connection, rows):
                 connection.execute(quarantine.insert(), new)
-            self.keep_within_limit(connection, sum(len(row["body"]) for row in rows))
-
-    def keep_within_limit(self, connection: sa.Connection, added: int) -> None:
-        """Empty the oldest bodies beyond the limit of size, now and then; the caller commits.
-
-        Args:
-            connection: The store's, in a transaction.
-            added: The bytes of bodies that were added in it.
-        """
-        self._added += added
-        if self._added > max(MB_BETWEEN_LOOKS * BYTES_PER_MB, (self._max_bytes or 0) // LOOKS_IN_A_LIMIT):
-            self._added = 0
-            self._empty_oldest(connection)
+            self.limit.keep(connection, sum(len(row["body"]) for row in rows))
 
     def lines(self) -> KeptLines:
         """Return which export files have refused lines here."""
@@ -226,10 +211,7 @@ class Quarantine:
         """
         with self._database.writing() as connection:
             count = prune(connection, self._database.now(connection) - keep_ms)
-            return count + self._empty_oldest(connection)
-
-    def _empty_oldest(self, connection: sa.Connection) -> int:
-        return 0 if self._max_bytes is None else empty_oldest(connection, self._max_bytes)
+            return count + self.limit.empty_oldest(connection)
 
 
 def new_row(
@@ -251,8 +233,8 @@ def new_row(
     is_cut = kind != ANOTHER_TENANT and len(body) > LONGEST_BODY
     return {
         "received_at": received_at,
-        "path": _storable(path),
-        "reason": _storable(reason),
+        "path": storable(path),
+        "reason": storable(reason),
         "body": body[:KEPT_OF_A_LONG_BODY] if is_cut else body,
         "kind": kind,
         "event_id": event_id,
@@ -272,6 +254,6 @@ def _are_lines() -> sa.ColumnElement[bool]:
     return sa.and_(quarantine.c.line.is_not(None), quarantine.c.kind != DISCARDED)
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Return a text in a form any database stores: it may quote the body, which may hold anything."""
     return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")[:LONGEST_REASON]

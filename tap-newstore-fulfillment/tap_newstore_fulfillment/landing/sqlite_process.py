@@ -1,7 +1,7 @@
 """The process that writes to SQLite for an event loop (see `loop_process`): a program that needs no package.
 
 Its one argument is a connection of `multiprocessing`. What comes first says how to open the database; then each message
-is a transaction. When the other side has gone, it ends.
+is a transaction, a list of steps. When the other side has gone, it ends.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Opening(t.TypedDict):
     session: t.Sequence[str]
 
 
-class Request(t.TypedDict):
-    """A transaction: a statement with its parameters, and a question about what it has done."""
+class Step(t.TypedDict):
+    """Of a transaction: a statement with its parameters, and a question about what it has done."""
 
     statement: str
     parameters: t.Sequence[object]
@@ -33,7 +33,7 @@ class Request(t.TypedDict):
 
 
 class Answer(t.TypedDict):
-    """The answer's rows, all values as text; or why there are none.
+    """Each answer's rows, all values as text; or why there are none.
 
     Attributes:
         error: The database's words; None: the transaction is durable.
@@ -41,19 +41,18 @@ class Answer(t.TypedDict):
         is_lost: It is not about the data: the next transaction would fare no better.
     """
 
-    rows: list[Row]
+    rows: list[list[Row]]
     error: str | None
     is_locked: bool
     is_lost: bool
 
 
-def answer(database: sqlite3.Connection, request: Request) -> Answer:
+def answer(database: sqlite3.Connection, transaction: t.Sequence[Step]) -> Answer:
     """Execute a transaction; nothing of it is kept if it fails."""
     try:
         # Lock now: what counts the new rows must not see those of others.
         database.execute("BEGIN IMMEDIATE")
-        database.execute(request["statement"], tuple(request["parameters"]))
-        rows = [tuple(map(_text, row)) for row in database.execute(request["question"])]
+        rows = [_answer(database, step) for step in transaction]
         database.execute("COMMIT")
     except sqlite3.Error as error:
         if database.in_transaction:
@@ -63,6 +62,11 @@ def answer(database: sqlite3.Connection, request: Request) -> Answer:
         is_of_data = isinstance(error, sqlite3.DataError | sqlite3.IntegrityError)
         return Answer(rows=[], error=str(error), is_locked=code == sqlite3.SQLITE_BUSY, is_lost=not is_of_data)
     return Answer(rows=rows, error=None, is_locked=False, is_lost=False)
+
+
+def _answer(database: sqlite3.Connection, step: Step) -> list[Row]:
+    database.execute(step["statement"], tuple(step["parameters"]))
+    return [tuple(map(_text, row)) for row in database.execute(step["question"])]
 
 
 def _text(value: object) -> str | None:

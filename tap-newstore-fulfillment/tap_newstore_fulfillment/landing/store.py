@@ -71,7 +71,7 @@ class LandingStore(Releases):
         self.clock = StoreClock(self._database)
         self.audits = Audits(self._database)
         self._tenancy = Tenancy(self._database, tenant)
-        self._loop_adds = LoopAdds(self._database, self._tenancy, self.far_ahead, self)
+        self._loop_adds = LoopAdds(self._database, self._tenancy, self)
 
     @property
     def tenant(self) -> str | None:
@@ -128,7 +128,7 @@ class LandingStore(Releases):
         events = [event for _, event in deliveries]
         try:
             with self._database.writing() as connection:
-                ours, others = self._tenancy.split(connection, events)
+                _, ours, others = self._tenancy.split(connection, events)
                 known = self.audits.known(connection, ours) | self.audits.known_of_others(connection, others)
                 added = self._store(connection, events, self._database.now(connection))
                 self.audits.note(connection, deliveries, known)
@@ -139,7 +139,7 @@ class LandingStore(Releases):
 
     def is_ours(self, event: FulfillmentEvent) -> bool:
         """Return whether an event belongs to this store's tenant."""
-        return not self._tenancy.has_others([event])
+        return self._tenancy.is_ours(event)
 
     def put_back(self, event: FulfillmentEvent) -> Added:
         """Store an event that was set aside, or taken out; it arrives now.
@@ -148,7 +148,7 @@ class LandingStore(Releases):
             StoreUnavailableError: it was not stored.
         """
         with self._database.writing() as connection:
-            if self._tenancy.split(connection, [event])[0]:
+            if self._tenancy.split(connection, [event]).ours:
                 put_back(connection, event, self._database.now(connection))
                 return Added([event.event_name])
         return self.add([event])
@@ -163,10 +163,10 @@ class LandingStore(Releases):
 
     def _add_plainly(self, events: Sequence[FulfillmentEvent], received_at: int | None) -> Added | None:
         """Store events that are all ours, as far as this process knows; None: it knew too little to do so."""
-        tenant = self._tenancy.known
-        if not (self._database.executes_alone and self._tenancy.is_certain(events)):
+        parted = self._tenancy.parted(events)
+        if not self._database.executes_alone or parted is None or parted.others:
             return None
-        group = as_json(events)
+        group, tenant = as_json(events), parted.tenant
         if self._database.is_postgresql:
             rows, _ = self._database.execute_alone(INSERT_ON_POSTGRESQL, (WRITER_LOCK, received_at, tenant, group))
             inserted = Inserted.from_rows(rows, tenant)
@@ -186,19 +186,19 @@ class LandingStore(Releases):
         return Added(row[0] for row in names)
 
     def _store(self, connection: sa.Connection, events: Sequence[FulfillmentEvent], moment: int) -> Added:
-        ours, others = self._tenancy.split(connection, events)
+        _, ours, others = self._tenancy.split(connection, events)
         if others:
-            self.quarantine.keep_within_limit(connection, self._tenancy.set_aside(connection, others, moment))
+            self.quarantine.limit.keep(connection, self._tenancy.set_aside(connection, others, moment))
         new = self._insert(connection, ours, moment) if ours else {}
         return Added(new, [event.event_name for event in others])
 
     def look_after(self, events: Sequence[FulfillmentEvent], added: Added) -> None:
         """Do what stored events call for."""
-        if not added.set_aside:
-            self.losses.remember(events, all_are_new=added.total() == len(events))
+        if not (ours := [event for event in events if self.is_ours(event)]):
+            return
+        self.losses.remember(ours, all_are_new=added.total() == len(ours))
         with contextlib.suppress(StoreUnavailableError):
-            if ours := [event.logical_timestamp for event in events if self.is_ours(event)]:
-                self.far_ahead.watch(max(ours))
+            self.far_ahead.watch(max(event.logical_timestamp for event in ours))
 
     def _insert(self, connection: sa.Connection, events: Sequence[FulfillmentEvent], moment: int) -> Mapping[str, int]:
         """Return how many events were new, by event name."""

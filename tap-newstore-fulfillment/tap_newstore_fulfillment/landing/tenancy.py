@@ -18,7 +18,7 @@ from tap_newstore_fulfillment.landing.emptied import (
     other_tenant,
 )
 from tap_newstore_fulfillment.landing.late_arrivals import move_notes
-from tap_newstore_fulfillment.landing.quarantine import set_aside_row
+from tap_newstore_fulfillment.landing.quarantine import set_aside_row, storable
 from tap_newstore_fulfillment.landing.sweep import sweep
 from tap_newstore_fulfillment.landing.tables import (
     ANOTHER_TENANT,
@@ -47,6 +47,20 @@ MOST_NAMED = 10
 ENTRIES_AT_ONCE = 100
 
 
+class Parted(t.NamedTuple):
+    """Events, parted by whose they are.
+
+    Attributes:
+        tenant: Ours; None: no event has named it yet.
+        ours: Those of it, and those that name none.
+        others: Those of other tenants.
+    """
+
+    tenant: str | None
+    ours: Sequence[FulfillmentEvent]
+    others: Sequence[FulfillmentEvent]
+
+
 class Tenancy:
     """The tenant of one landing store: as set, else that of the first event that names one.
 
@@ -71,23 +85,43 @@ class Tenancy:
                 if setting != self.known:
                     self._change(connection, setting)
 
-    def has_others(self, events: Events) -> bool:
-        """Return whether any of the events is another tenant's, as far as this process knows."""
-        return self.known is not None and any(event.tenant not in (None, self.known) for event in events)
+    def parted(self, events: Events) -> Parted | None:
+        """Return the events that are ours and those of others, as far as this process knows.
 
-    def split(self, connection: sa.Connection, events: Events) -> tuple[Events, Events]:
+        None: it may be the first to hear of a tenant.
+        """
+        known = self.known
+        if known is None and any(event.tenant for event in events):
+            return None
+        return _parted(known, events)
+
+    def is_ours(self, event: FulfillmentEvent) -> bool:
+        """Return whether an event is ours, as far as this process knows."""
+        return self.known is None or event.tenant in (None, self.known)
+
+    def split(self, connection: sa.Connection, events: Events) -> Parted:
         """Return the events that are ours and those of others. The caller commits.
 
         The first tenant ever named is ours from then on.
         """
-        self._learn(connection, events)
-        ours = (None, self.known)
-        others = [event for event in events if event.tenant not in ours]
-        return [event for event in events if event.tenant in ours] if others else events, others
+        return _parted(self._learn(connection, events), events)
+
+    def with_reasons(self, others: Events) -> list[tuple[FulfillmentEvent, str]]:
+        """Return events of other tenants, each once, with the reason why it is set aside."""
+        is_set, ours = self._setting == self.known, str(self.known)
+        each = {event.event_id: event for event in others}.values()
+        return [(event, storable(other_tenant(event.tenant, ours, is_set=is_set))) for event in each]
+
+    def say(self, aside: Sequence[tuple[FulfillmentEvent, str]]) -> None:
+        """Log of each tenant, once, why its events are set aside."""
+        reasons = {event.tenant: reason for event, reason in aside}
+        for tenant in reasons.keys() - self._named:
+            logger.warning("Set aside from now on: %s", reasons[tenant])
+        self._named.update(list(reasons)[:MOST_NAMED])
 
     def set_aside(self, connection: sa.Connection, events: Events, received_at: int) -> int:
         """Keep events of another tenant in quarantine, each once; return the bytes added. The caller commits."""
-        new = {event.event_id: event for event in events}
+        new = {event.event_id: (event, reason) for event, reason in self.with_reasons(events)}
         entry = quarantine.c
         these = entry.event_id.in_(list(new))
         # Now there is a body again.
@@ -97,28 +131,19 @@ class Tenancy:
         known = sa.select(entry.event_id).where(these, sa.or_(entry.kind == ANOTHER_TENANT, is_discarded))
         for event_id in connection.scalars(known):
             new.pop(event_id, None)
-        rows = []
-        if new:
-            is_set = self._setting == self.known
-            reasons = {
-                event.tenant: other_tenant(event.tenant, str(self.known), is_set=is_set) for event in new.values()
-            }
-            rows = [set_aside_row(event, reasons[event.tenant], received_at) for event in new.values()]
+        rows = [set_aside_row(event, reason, received_at) for event, reason in new.values()]
+        if rows:
             connection.execute(quarantine.insert(), rows)
-            for tenant in reasons.keys() - self._named:
-                logger.warning("Set aside from now on: %s", reasons[tenant])
-            self._named.update(list(reasons)[:MOST_NAMED])
+            self.say(list(new.values()))
         return sum(row["bytes"] for row in rows)
 
-    def is_certain(self, events: Events) -> bool:
-        """Return whether all events are ours and none names the first tenant, as far as this process knows."""
-        return all(event.tenant in (None, self.known) for event in events)
-
-    def _learn(self, connection: sa.Connection, events: Events) -> None:
-        self.known = tenant_of(connection)
-        if self.known is None and (named := next((event.tenant for event in events if event.tenant), None)):
-            self.known = named
+    def _learn(self, connection: sa.Connection, events: Events) -> str | None:
+        known = tenant_of(connection)
+        if known is None and (named := next((event.tenant for event in events if event.tenant), None)):
+            known = named
             connection.execute(landing_store.update().values(tenant=named))
+        self.known = known
+        return known
 
     def _change(self, connection: sa.Connection, setting: str) -> None:
         """Make the store another tenant's: set aside all others' events, and take back those of this one.
@@ -163,6 +188,12 @@ class Tenancy:
                     connection.execute(quarantine.delete().where(entry.id == row.id))
             last = rows[-1].id
         return unreadable
+
+
+def _parted(tenant: str | None, events: Events) -> Parted:
+    ours = (None, tenant)
+    others = [event for event in events if event.tenant not in ours]
+    return Parted(tenant, [event for event in events if event.tenant in ours] if others else events, others)
 
 
 def put_back(connection: sa.Connection, event: FulfillmentEvent, received_at: int) -> None:
