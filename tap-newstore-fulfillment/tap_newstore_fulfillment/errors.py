@@ -131,6 +131,15 @@ class StateError(TapError):
     code = "NSS-130"
 
 
+class OutputError(TapError):
+    """The messages could not be written to stdout. No event is lost.
+
+    Make room where stdout goes; the next run sends again what its state does not confirm.
+    """
+
+    code = "NSS-131"
+
+
 class NewStoreError(TapError):
     """NewStore did not answer, answered what is none of its answers, or gave no token.
 

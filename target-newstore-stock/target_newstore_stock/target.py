@@ -6,15 +6,13 @@ import collections
 import contextlib
 import copy
 import functools
-import os
-import pathlib
 import signal
-import sys
 import typing as t
 
 from singer_sdk import Target
 from singer_sdk.exceptions import ConfigValidationError
 
+from target_newstore_stock import standard_output
 from target_newstore_stock.batch_files import read_record_lines
 from target_newstore_stock.command import report_errors
 from target_newstore_stock.dry_run import DryRun
@@ -194,7 +192,7 @@ class TargetNewStoreStock(Target):
         try:
             super()._write_state_message(state)
         except (OSError, AttributeError) as error:
-            _leave_stdout()
+            standard_output.leave()
             # Where stdout was closed, Python has none.
             why = error.strerror or error if isinstance(error, OSError) else "stdout is closed"
             raise OutputError(
@@ -247,9 +245,3 @@ class TargetNewStoreStock(Target):
     def get_singer_command(cls) -> click.Command:
         """Return the command, with this package's exit codes."""
         return report_errors(super().get_singer_command(), cls.logger, await_end_of_input)
-
-
-def _leave_stdout() -> None:
-    """Let what stdout could not take go nowhere: written once more at the exit, it would end the process with 120."""
-    with contextlib.suppress(OSError, ValueError, AttributeError), pathlib.Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())

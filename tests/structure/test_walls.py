@@ -52,6 +52,7 @@ def test_a_start_on_sqlite_imports_no_other_database(module: str) -> None:
         "command_log.py",
         "environment.py",
         "run_summary.py",
+        "standard_output.py",
         "findings.py",
         "drivers.py",
         "progress.py",

@@ -255,3 +255,12 @@ class TenantError(MapperError):
     """
 
     code = "NSS-243"
+
+
+class OutputError(MapperError):
+    """The messages could not be written to stdout. The cuts they belong to are in the ledger.
+
+    Make room where stdout goes; the next run sends again what its state does not confirm.
+    """
+
+    code = "NSS-244"

@@ -11,6 +11,7 @@ import typing as t
 
 from singer_sdk.exceptions import ConfigValidationError
 
+from mapper_newstore_stock import standard_output
 from mapper_newstore_stock.command import with_its_variable
 from mapper_newstore_stock.errors import ConfigurationError, MapperError
 from mapper_newstore_stock.masking import in_text
@@ -47,7 +48,10 @@ class RunSummary:
         try:
             yield
         except BaseException as error:
-            self._log(*_exit_of(error))
+            unwritten = standard_output.error_of(error)
+            self._log(*_exit_of(unwritten or error))
+            if unwritten:
+                raise unwritten from error
             raise
         if is_last:
             self._log(0, "done")
