@@ -41,6 +41,9 @@ if t.TYPE_CHECKING:
 
 logger = logging.getLogger("target-newstore-stock.stock_import")
 
+#: As good as for ever: the calendar goes back no further than 2,000 years.
+LONGEST_KEPT_DAYS = 365_000
+
 
 class StockImport:
     """Imports stock files strictly one after another (design rule 9).
@@ -239,7 +242,8 @@ class StockImport:
             logger.warning("%s; a later run will clean the staging place", error)
             return
         links = [link for job in jobs for link in (job.source_uri, job.transformed_uri) if link]
-        removed = self._staging.clean(self._own, self._now() - dt.timedelta(days=days), links)
+        oldest = self._now() - dt.timedelta(days=min(days, LONGEST_KEPT_DAYS))
+        removed = self._staging.clean(self._own, oldest, links)
         if removed:
             logger.info("Removed %d files older than %g days from the staging place", len(removed), days)
 

@@ -113,6 +113,8 @@ def test_missing_on_hand_ends_with_1_when_asked_lists_the_keys_and_sends_nothing
         ({"max_cut_items": 0}, "0 is less than the minimum of 1"),
         ({"on_hand_url": "sqlite:///x.db"}, "on_hand_table or on_hand_query: one is required"),
         ({"on_hand_table": "a", "on_hand_query": "SELECT 1"}, "set one of them, not both"),
+        ({"clock_skew_seconds": 10**20}, "is greater than the maximum of 1000000000"),
+        ({"on_hand_lag_seconds": 10**20}, "is greater than the maximum of 1000000000"),
         ({"on_hand_columns": {"amount": "a"}}, "'amount' was unexpected"),
     ],
 )

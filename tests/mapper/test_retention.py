@@ -74,6 +74,16 @@ def test_units_younger_than_ledger_keep_days_stay(tmp_path: Path, database_url: 
     assert units_kept(day) == [10]
 
 
+@pytest.mark.parametrize("days", [999_999, 10**10])
+def test_a_number_of_days_beyond_the_calendar_keeps_all(tmp_path: Path, database_url: str, days: int) -> None:
+    day = ShopDay(tmp_path, ledger_url=database_url, ledger_keep_days=days)
+    day.erp.count(*SKU, 9, as_of=10)
+    (cut,) = day.run(completed(10))
+    assert cut.quantities == {SKU: 9}
+    day.run()
+    assert units_kept(day) == [10]
+
+
 @pytest.mark.fault("F26")
 @pytest.mark.parametrize("released", [True, False])
 def test_what_was_folded_does_not_count_again_when_all_events_come_again(day: ShopDay, released: bool) -> None:

@@ -120,6 +120,20 @@ def test_a_file_of_an_open_job_stays_however_old(newstore: NewStore, tmp_path: P
     assert [(newstore.staging / name).exists() for name in old] == [True, keep == 0]
 
 
+@pytest.mark.parametrize("keep", [999_999, 1e300])
+def test_a_number_of_days_beyond_the_calendar_keeps_all_files(newstore: NewStore, tmp_path: Path, keep: float) -> None:
+    old = named(3000, cut="1") + ZIP
+    (newstore.staging / old).write_bytes(b"x")
+    done = run_plugin(
+        "target-newstore-stock",
+        tmp_path,
+        {**newstore.target_settings, "staging_keep_days": keep},
+        messages=[a_schema(), *a_cut(17, {"A": 1}), a_state(17)],
+    )
+    assert (done.code, acknowledged(done.messages)) == (0, [17]), done.log
+    assert (newstore.staging / old).exists()
+
+
 def test_a_note_of_a_job_is_found_again_and_only_ours(tmp_path: Path) -> None:
     staging = Staging(str(tmp_path), "uri")
     staging.remember(named(1), "job-1")

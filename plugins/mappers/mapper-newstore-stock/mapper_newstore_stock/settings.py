@@ -14,6 +14,8 @@ from mapper_newstore_stock.sources_setting import sources_setting
 from mapper_newstore_stock.written_settings import WRITTEN
 
 DEFAULT_SKEW_SECONDS = 120
+#: The longest time a setting may say: the ledger holds the milliseconds of it.
+MOST_SECONDS = 10**9
 STOCK, ALLOCATIONS = "stock", "allocations"
 
 _FLAT: dict[str, t.Any] = th.PropertiesList(
@@ -86,14 +88,14 @@ _FLAT: dict[str, t.Any] = th.PropertiesList(
     ),
     th.Property(
         "on_hand_lag_seconds",
-        th.IntegerType(minimum=0),
+        th.IntegerType(minimum=0, maximum=MOST_SECONDS),
         default=0,
         title="On-hand lag (seconds)",
         description="How long before its modification time a file's numbers were taken (form `taken_at`)",
     ),
     th.Property(
         "clock_skew_seconds",
-        th.IntegerType(minimum=0),
+        th.IntegerType(minimum=0, maximum=MOST_SECONDS),
         default=DEFAULT_SKEW_SECONDS,
         title="Clock skew (seconds)",
         description="How far the clocks of NewStore and the ERP may differ (form `taken_at`), and those of whoever "

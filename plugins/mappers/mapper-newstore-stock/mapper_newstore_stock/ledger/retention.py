@@ -36,6 +36,8 @@ if t.TYPE_CHECKING:
 
 DEFAULT_KEEP_DAYS = 90
 LONGEST_PAUSE = dt.timedelta(days=1)
+#: As good as for ever: the calendar goes back no further than 2,000 years.
+LONGEST_MEMORY_DAYS = 365_000
 #: So long at least a booking is remembered that the ERP no longer lists.
 SHORTEST_MEMORY = dt.timedelta(days=1)
 
@@ -60,7 +62,7 @@ def forget_old(
         known_by: The column a source's bookings are known by, for each that has bookings.
     """
     connection = ledger_.connection
-    keep = dt.timedelta(days=keep_days)
+    keep = dt.timedelta(days=min(keep_days, LONGEST_MEMORY_DAYS))
     if not _is_due(connection, now, min(keep, LONGEST_PAUSE)):
         return 0
     last = _last_run_before(connection, now - keep)
