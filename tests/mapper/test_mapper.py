@@ -116,6 +116,19 @@ def test_missing_on_hand_ends_with_1_when_asked_lists_the_keys_and_sends_nothing
         ({"clock_skew_seconds": 10**20}, "is greater than the maximum of 1000000000"),
         ({"on_hand_lag_seconds": 10**20}, "is greater than the maximum of 1000000000"),
         ({"on_hand_columns": {"amount": "a"}}, "'amount' was unexpected"),
+        ({"on_hand_columns": {"quantity": ""}}, "'' should be non-empty in config['on_hand_columns']['quantity']"),
+        (
+            {"on_hand_columns": {"quantity": "n", "as_of_logical_timestamp": "n"}},
+            "on_hand_columns: quantity and as_of_logical_timestamp are both read from the column n",
+        ),
+        (
+            {"on_hand_columns": {"fulfillment_node_id": "product_id"}},
+            "on_hand_columns: fulfillment_node_id and product_id are both read from the column product_id",
+        ),
+        (
+            {"on_hand_as_of": "booked", "booked_url": "b.csv", "booked_columns": {"order_id": "o", "product_id": "o"}},
+            "booked_columns: order_id and product_id are both read from the column o",
+        ),
     ],
 )
 def test_bad_settings_end_with_2_and_one_line(
@@ -126,6 +139,12 @@ def test_bad_settings_end_with_2_and_one_line(
     assert done.code == 2
     assert said in done.log
     assert "Traceback" not in done.log
+
+
+def test_a_column_that_is_null_keeps_its_name(tmp_path: Path, settings: dict[str, t.Any]) -> None:
+    settings |= {"on_hand_columns": {"quantity": None, "as_of_logical_timestamp": None}}
+    done = run_mapper(tmp_path, settings, schema(), *records(completed(10)), state(10, 1))
+    assert [record["quantity"] for record in done.records] == [9], done.log
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,12 @@ from mapper_newstore_stock.errors import ClockError, ConfigurationError
 from mapper_newstore_stock.ledger.proof import Proof
 from mapper_newstore_stock.run.bookings import BookingSource
 from mapper_newstore_stock.run.clocks import newstore_difference, refuse_difference
+from mapper_newstore_stock.run.column_names import named_columns, refuse_column_named_twice
 from mapper_newstore_stock.run.erp_tables import ErpTables
 from mapper_newstore_stock.run.layouts import csv_format, number_reader, on_hand_format
 from mapper_newstore_stock.run.list_files import ListFile, ListFiles
 from mapper_newstore_stock.run.moments import MomentReader, names_a_day
-from mapper_newstore_stock.run.on_hand import TAKEN_AT, OnHandSource
+from mapper_newstore_stock.run.on_hand import TAKEN_AT, OnHandSource, columns_asked
 from mapper_newstore_stock.run.places import Place, has_snapshots, is_sql
 
 if t.TYPE_CHECKING:
@@ -87,7 +88,7 @@ class ErpInputs:
         A file's rows say so before its time does: a file that is copied is younger than its numbers.
         """
         config, place = self._config, self._place
-        columns: Mapping[str, str] = config["on_hand_columns"]
+        columns = named_columns(config, "on_hand_columns")
         if self._form != "taken_at" or TAKEN_AT in columns:
             return columns
         if not place.is_sql:
@@ -108,7 +109,7 @@ class ErpInputs:
             name_format=config.get("taken_at_format") or "",
             lag_ms=config["on_hand_lag_seconds"] * 1000,
         )
-        is_dated = self._form == "taken_at" and TAKEN_AT not in config["on_hand_columns"]
+        is_dated = self._form == "taken_at" and TAKEN_AT not in named_columns(config, "on_hand_columns")
         return files.newest(dated=is_dated or config.get("max_on_hand_age_minutes") is not None)
 
     @property
@@ -147,8 +148,8 @@ class ErpInputs:
         table, query = config.get("booked_table"), config.get("booked_query")
         place = Place("booked", booked_url(config), table, query, csv_format(config))
         options = {"is_reversible": config["booked_reversible"], "numbers": number_reader(config)}
-        if config["booked_columns"]:
-            return BookingSource(place, config["booked_columns"], **options)
+        if columns := named_columns(config, "booked_columns"):
+            return BookingSource(place, columns, **options)
         with ErpTables() as erp:
             return BookingSource.found(place, erp.columns(place), **options)
 
@@ -230,6 +231,8 @@ def check_source(config: Mapping[str, t.Any]) -> None:
             f"taken_at_format: {layout} leaves out the year, the month or the day, so nobody can tell a file's age. "
             "Let the ERP write all three into its name, such as stock-%Y%m%d-%H%M.csv"
         )
+    columns = named_columns(config, "on_hand_columns")
+    refuse_column_named_twice("on_hand_columns", columns, columns_asked(form, columns))
     if form == "booked":
         _check_bookings(config)
 
@@ -247,6 +250,8 @@ def _check_bookings(config: Mapping[str, t.Any]) -> None:
             "booked_reversible: bookings that can be taken back must be read at the same moment as the numbers: "
             "booked_url and on_hand_url must be one database, PostgreSQL, SQLite, MySQL or MariaDB"
         )
+    columns = named_columns(config, "booked_columns")
+    refuse_column_named_twice("booked_columns", columns, columns)
 
 
 def _iso(epoch_ms: int) -> str:

@@ -38,6 +38,17 @@ ADVICE = {
 OnHandRow = tuple[str, str, int, int | None]
 
 
+def columns_asked(form: Form, columns: Mapping[str, str]) -> tuple[str, ...]:
+    """Return our names of the columns that are read; the last is what the form of proof asks for ("": nothing).
+
+    Args:
+        form: How a number proves what it contains.
+        columns: The source's names by ours.
+    """
+    says_when = form == "taken_at" and TAKEN_AT in columns
+    return (*COLUMNS, AS_OF if form == "column" else TAKEN_AT if says_when else "")
+
+
 @dataclasses.dataclass
 class OnHandSource:
     """Where the ERP's numbers are.
@@ -83,8 +94,7 @@ class OnHandSource:
     @property
     def names(self) -> list[str]:
         """The source's own names of node, product, quantity, and of what the form of proof asks for ("": nothing)."""
-        asked = AS_OF if self.form == "column" else TAKEN_AT if self.says_when else ""
-        return [self.columns.get(column, column) for column in (*COLUMNS, asked)]
+        return [self.columns.get(column, column) for column in columns_asked(self.form, self.columns)]
 
     @property
     def moments(self) -> MomentReader:
