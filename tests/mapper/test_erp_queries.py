@@ -174,3 +174,26 @@ def test_a_column_that_is_not_there_is_named(stock: dict[str, t.Any], name: str)
     said = refusal(**stock, on_hand_table="stock", on_hand_columns={"quantity": name})
     assert "on_hand_url: cannot read stock: " in said
     assert name.strip('"') in said
+
+
+@pytest.mark.parametrize("where", ["on_hand_table", "on_hand_query"])
+@pytest.mark.parametrize("name", ["quantity", "Quantity", '"quantity"'])
+def test_a_column_that_sqlite_has_twice_is_refused(tmp_path: Path, where: str, name: str) -> None:
+    twice = "SELECT *, quantity - reserved AS QUANTITY FROM stock"
+    connection = sqlite3.connect(tmp_path / "erp.db")
+    with connection:
+        connection.execute("CREATE TABLE stock (fulfillment_node_id TEXT, product_id TEXT, quantity INT, reserved INT)")
+        connection.execute("INSERT INTO stock VALUES ('DC01', 'A', 5, 3)")
+        connection.execute(f"CREATE VIEW free AS {twice}")
+    connection.close()
+    settings: dict[str, t.Any] = {"on_hand_url": f"sqlite:///{tmp_path / 'erp.db'}", "on_hand_as_of": "current"}
+    settings[where] = "free" if where == "on_hand_table" else twice
+    said = refusal(**settings, on_hand_columns={"quantity": name})
+    assert "it has the column quantity twice (fulfillment_node_id, product_id, quantity, reserved, QUANTITY)" in said
+    left = settings | {where: "stock"} if where == "on_hand_table" else settings | {where: "SELECT * FROM stock"}
+    assert rows_of(**left) == [A]
+
+
+def test_a_column_that_postgresql_has_twice_is_refused(server: tuple[str, psycopg.Connection]) -> None:
+    query = "select 'DC01' as fulfillment_node_id, 'A' as product_id, 5 as quantity, 2 as quantity"
+    assert "ambiguous" in refusal(on_hand_url=server[0], on_hand_as_of="current", on_hand_query=query)

@@ -30,16 +30,21 @@ def select(connection: sa.Connection, place: Place, names: Sequence[str]) -> sa.
     """Return a SELECT of columns of a table or query; a name "" gives NULL.
 
     Names that need quotes are looked up first. Some databases keep a name as it was written and others fold its case;
-    and SQLite takes one in quotes that is not there for a text.
+    and SQLite takes one in quotes that is not there for a text. Of two columns of one name SQLite takes the first,
+    where others refuse: `SELECT *, quantity - reserved AS quantity`.
 
     Raises:
-        OnHandError: a column is not there.
+        OnHandError: a column is not there, or twice.
         ConfigurationError: no table and no query is set.
     """
     columns, quote = [_unquoted(name) for name in names], connection.dialect.identifier_preparer.quote
+    takes_the_first = connection.dialect.name == "sqlite"
+    known = column_names(connection, place) if takes_the_first else []
     if any(quote(name) != name for name in columns if name):
-        known = column_names(connection, place)
+        known = known or column_names(connection, place)
         columns = [name and _spelled(name, known, place) for name in columns]
+    if takes_the_first:
+        _refuse_twice(columns, known, place)
     wanted = [sa.column(name) if name else sa.null().label("no_column") for name in columns]
     return sa.select(*wanted).select_from(_from(connection, place))
 
@@ -120,6 +125,18 @@ def _spelled(name: str, known: Sequence[str], place: Place) -> str:
         f"{place.setting}_url: cannot read {place.name}: it has no column {name} ({', '.join(known)})",
         f"Correct {place.setting}_columns",
     )
+
+
+def _refuse_twice(columns: Sequence[str], known: Sequence[str], place: Place) -> None:
+    """Refuse a column that SQLite has twice: it calls the second one `quantity:1`."""
+    names = {name.lower() for name in known}
+    for column in columns:
+        if f"{column}:1".lower() in names:
+            shown = ", ".join(re.sub(r":\d+$", "", name) for name in known)
+            raise OnHandError(
+                f"{place.setting}_url: cannot read {place.name}: it has the column {column} twice ({shown})",
+                "Leave one of them out, or give it another name",
+            )
 
 
 def _without_end(query: str) -> str:
