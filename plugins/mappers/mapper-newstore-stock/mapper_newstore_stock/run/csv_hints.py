@@ -11,7 +11,15 @@ if t.TYPE_CHECKING:
 DELIMITERS = {",": ",", ";": ";", "\t": "tab", "|": "|"}
 #: A byte order mark of UTF-8 read as a Western encoding.
 MISREAD_BOM = "ï»¿"
-PARQUET = b"PAR1"
+#: How files begin that are no CSV: what they are, and what to do.
+NO_TEXT = {
+    b"PAR1": "it is a Parquet file: let its name end in .parquet",
+    b"PK\x03\x04": "it is a zip archive or a workbook of Excel: end an archive's name in .zip, save a workbook as CSV",
+    b"\xd0\xcf\x11\xe0": "it is an Excel workbook: save it as CSV",
+    b"\x1f\x8b": "it is packed with gzip: let its name end in .gz",
+    b"BZh": "it is packed with bzip2: let its name end in .bz2",
+    b"\xfd7zXZ": "it is packed with xz: let its name end in .xz",
+}
 LINE_END = re.compile(r"\r\n?|\n")
 UTF_16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 UTF_16 = "it looks like UTF-16: set csv_encoding to utf-16"
@@ -27,6 +35,8 @@ def hint(header: Sequence[str], name: str, setting: str, delimiter: str) -> str:
         delimiter: What the header row was split at.
     """
     text = delimiter.join(header)
+    if said := _no_text(text[:8].encode("cp1252", "ignore")) or _no_text(text[:8].encode("latin-1", "ignore")):
+        return f": {said}"
     if "\0" in text:
         return f": {UTF_16}"
     if text.startswith(MISREAD_BOM):
@@ -58,9 +68,14 @@ def not_decoded(error: UnicodeError) -> str:
         return f"it cannot be decoded ({error}): set csv_encoding to what the ERP writes"
     if error.object[:2] in UTF_16_BOMS:
         return UTF_16
-    if error.object.startswith(PARQUET):
-        return "it is a Parquet file: let its name end in .parquet"
+    if said := _no_text(error.object):
+        return said
     if error.reason in ("unexpected end of data", "truncated data"):
         return "the file ends inside a character: it was cut, or is still being written. Let the ERP write it again"
     wrong = error.object[error.start : error.start + 1].hex()
     return f"byte 0x{wrong} is not {error.encoding}: set csv_encoding to what the ERP writes, such as cp1252 or utf-16"
+
+
+def _no_text(content: bytes) -> str:
+    """Return what a file is by its first bytes, and what to do; "" for a text."""
+    return next((said for begins, said in NO_TEXT.items() if content.startswith(begins)), "")

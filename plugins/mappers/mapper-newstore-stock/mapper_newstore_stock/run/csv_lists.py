@@ -24,7 +24,7 @@ from mapper_newstore_stock.run.layouts import UTF_8, CsvFormat
 from mapper_newstore_stock.run.line_diff import BLOCK_BYTES, CannotCompareError
 from mapper_newstore_stock.run.list_bytes import HandedOn, open_bytes, shown_url
 from mapper_newstore_stock.run.list_ends import Trailer, is_blank
-from mapper_newstore_stock.run.list_errors import why
+from mapper_newstore_stock.run.list_errors import is_damaged, why
 
 if t.TYPE_CHECKING:
     import _csv
@@ -257,7 +257,7 @@ class CsvFile:
         what = why(error, self._url)
         if isinstance(error, csv.Error):
             return NotWholeError(f"{text}, line {line}: {what}: a quote is missing or one too many")
-        if infer_compression(self._url) and (not isinstance(error, OSError) or error.errno is None):
+        if infer_compression(self._url) and is_damaged(error):
             what += ": the archive seems to be cut or damaged. Let the ERP write or send it again"
             return NotWholeError(f"{text}: {what}")
         return OnHandError(f"{text}: {what}", f"Correct {self._setting}_url, or let this user read what it names")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
 import http
+import lzma
 import os
 import re
+import socket
 import typing as t
+import zipfile
+import zlib
 
 from mapper_newstore_stock.drivers import missing_driver
 from mapper_newstore_stock.run.list_bytes import named
@@ -16,6 +22,8 @@ if t.TYPE_CHECKING:
 
 #: In a URL of fsspec, also behind another protocol: `zip://a.csv::https://erp/stock.zip`.
 WEB = re.compile(r"(?:^|::)https?://")
+#: What unpacking raises of an archive that is not whole.
+_NOT_WHOLE = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile)
 
 
 def why(error: Exception, url: str) -> str:
@@ -31,7 +39,15 @@ def why(error: Exception, url: str) -> str:
         return named(found, url)
     if WEB.search(url):
         return _why_not_answered(error, url)
+    if isinstance(error, FileNotFoundError) and error.errno is None:
+        return f"not found: {named(error, url)}"
     return _of_the_system(error) or named(error, url)
+
+
+def is_damaged(error: Exception) -> bool:
+    """Return whether an error of reading says that an archive is cut or damaged, not that it cannot be reached."""
+    # bz2 has no error of its own.
+    return isinstance(error, _NOT_WHOLE) or (type(error) is OSError and error.errno is None)
 
 
 def _why_not_answered(error: Exception, url: str) -> str:
@@ -50,7 +66,12 @@ def _why_not_answered(error: Exception, url: str) -> str:
 
 def _of_the_system(error: BaseException) -> str:
     """Return the system's words for an error of its own, "" for another; fsspec puts other texts in their stead."""
+    if isinstance(error, socket.gaierror):
+        return str(error.strerror)
     number = error.errno if isinstance(error, OSError) else None
+    if isinstance(number, str):
+        # fsspec: a path with `?` or `[` that it did not find.
+        number = errno.ENOENT
     return os.strerror(number) if isinstance(number, int) and number > 0 else ""
 
 

@@ -65,10 +65,7 @@ class ListFiles:
         is_pattern = "*" in self.url
         if not (is_pattern or dated or self.done_marker):
             return ListFile(self.url)
-        try:
-            filesystem, path = fsspec.core.url_to_fs(self.url, **options(self.url))
-        except (ImportError, ValueError) as error:
-            raise ConfigurationError(f"on_hand_url: {why(error, self.url)}") from error
+        filesystem, path = self._place()
         try:
             paths = self._matching(filesystem, path) if is_pattern else [path]
             if is_directory(self.url):
@@ -76,17 +73,34 @@ class ListFiles:
             whole = [path for path in paths if not self.done_marker or filesystem.exists(path + self.done_marker)]
             if not whole:
                 raise OnHandError(self._nothing(paths))
+            if not (is_pattern or dated or _tells_times(filesystem)):
+                return ListFile(self.url)
             found = [(taken_at, path) for path in whole if (taken_at := self._taken_at(filesystem, path)) is not None]
             if not found:
                 raise OnHandError(self._nothing([]))
         except OnHandError:
             raise
         except Exception as error:  # each store's client raises its own kinds
-            raise OnHandError(f"on_hand_url: cannot look at {shown_url(self.url)}: {why(error, self.url)}") from error
+            raise self._not_seen(error) from error
         taken_at, path = max(found)
         if "://" in self.url:
             path = str(filesystem.unstrip_protocol(path)).rstrip("/") + ("/" if is_directory(self.url) else "")
         return ListFile(path, taken_at)
+
+    def _place(self) -> tuple[t.Any, str]:
+        """Return the store and what it calls the path.
+
+        Raises:
+            OnHandError: it is down; FTP and archives are opened at once.
+            ConfigurationError: no such kind of store, or its package is not installed.
+        """
+        try:
+            filesystem, path = fsspec.core.url_to_fs(self.url, **options(self.url))
+        except (ImportError, ValueError) as error:
+            raise ConfigurationError(f"on_hand_url: {why(error, self.url)}") from error
+        except Exception as error:
+            raise self._not_seen(error) from error
+        return filesystem, path
 
     def _matching(self, filesystem: t.Any, path: str) -> list[str]:
         found: dict[str, dict[str, t.Any]] = filesystem.glob(path, detail=True)
@@ -111,6 +125,17 @@ class ListFiles:
             raise
         return max(_epoch_ms(filesystem.modified(path)) for path in paths) - self.lag_ms
 
+    def _not_seen(self, error: Exception) -> OnHandError:
+        url = shown_url(self.url)
+        if isinstance(error, NotImplementedError):
+            return OnHandError(
+                f"on_hand_url: {url}: nothing there says when a file was written, which `*`, max_on_hand_age_minutes "
+                f"and taken_at without a column ask for",
+                "Name one file, and let its rows say when they were taken (on_hand_columns), or its name "
+                "(taken_at_format)",
+            )
+        return OnHandError(f"on_hand_url: cannot look at {url}: {why(error, self.url)}")
+
     def _nothing(self, paths: list[str]) -> str:
         url = shown_url(self.url)
         if paths:
@@ -121,6 +146,11 @@ class ListFiles:
             )
             return f"on_hand_url: none of the {found} yet"
         return f"on_hand_url: no {'directory' if is_directory(url) else 'file'} matches {url}"
+
+
+def _tells_times(filesystem: t.Any) -> bool:
+    """Return whether a store says when its files were written; over HTTP nobody does."""
+    return type(filesystem).modified is not fsspec.AbstractFileSystem.modified
 
 
 def _epoch_ms(modified: dt.datetime) -> int:
