@@ -142,6 +142,33 @@ def test_what_is_no_url_is_named_in_one_line(url: str) -> None:
         assert "hush" not in line
 
 
+@pytest.mark.parametrize(
+    ("setting", "url", "said"),
+    [
+        ("database_url", "sqlite:///erp.db", "expected PostgreSQL, got sqlite"),
+        ("database_url", "mysql://u:hush@127.0.0.1:1/d", "expected PostgreSQL, got mysql"),
+        ("ledger_url", "mysql+pymysql://u:hush@127.0.0.1:1/d", "expected SQLite or PostgreSQL, got mysql"),
+    ],
+)
+def test_another_kind_of_database_is_a_wrong_setting(setting: str, url: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "ledger.db").touch()
+    given = {"database_url": "postgresql://h/d", "ledger_url": f"sqlite:///{tmp_path / 'ledger.db'}"} | {setting: url}
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    command = ["setup", options[0]] if setting == "database_url" else ["apply", *options]
+    done = run_command("newstore-erp-postgresql", *command)
+    assert done.stderr == f"Error: {setting}: {said}. Correct {setting} [NSS-401]\n"
+    assert done.returncode == 2
+
+
+def test_a_database_that_refuses_to_be_set_up_is_one_line(postgresql: PostgreSql) -> None:
+    url = sa.make_url(postgresql.new_database()).update_query_dict({"options": "-c default_transaction_read_only=on"})
+    done = run_command("newstore-erp-postgresql", "setup", f"--database-url={url.render_as_string(False)}")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Error: database_url: cannot execute CREATE SCHEMA in a read-only transaction. ")
+    assert line.endswith(" [NSS-400]")
+    assert done.returncode == 1
+
+
 @pytest.mark.parametrize("kind", ["no file", "an empty SQLite", "an empty PostgreSQL"])
 def test_before_the_first_run_apply_says_what_to_run(
     erp: ErpDatabase, postgresql: PostgreSql, tmp_path: Path, kind: str

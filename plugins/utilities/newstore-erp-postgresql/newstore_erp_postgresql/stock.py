@@ -19,6 +19,11 @@ if t.TYPE_CHECKING:
 NAMED_KEYS = 20
 #: The mapper makes its ledger in its first run.
 RUN_FIRST = "run newstore-stock-sync first"
+#: Which kinds of database a setting may name, as SQLAlchemy calls them, and as people do.
+KINDS = {
+    "database_url": {"postgresql": "PostgreSQL"},
+    "ledger_url": {"sqlite": "SQLite", "postgresql": "PostgreSQL"},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,12 +114,15 @@ def apply(database_url: str, taken: Taken) -> Applied:
 @contextlib.contextmanager
 def _connection(url: str, setting: str) -> Iterator[sa.Connection]:
     parsed = _address(url, setting)
+    errors: tuple[type[Exception], ...] = (sa.exc.SQLAlchemyError, ImportError)
     try:
         with contextlib.ExitStack() as stack:
             engine = sa.create_engine(parsed)
+            # What is run on the driver's own connection raises its own errors.
+            errors += (engine.dialect.loaded_dbapi.Error,)
             stack.callback(engine.dispose)
             yield stack.enter_context(engine.connect())
-    except (sa.exc.SQLAlchemyError, ImportError) as error:
+    except errors as error:
         # A server's driver names the server.
         file = f" ({_file(parsed)})" if _file(parsed) else ""
         raise ErpError(f"{setting}: {_said(error)}{file}. Correct {setting}, or start its database") from error
@@ -126,6 +134,10 @@ def _address(url: str, setting: str) -> sa.URL:
         parsed.get_dialect()
     except sa.exc.ArgumentError as error:
         raise SettingsError(f"{setting}: {_said(error)}. Correct {setting}") from error
+    kind = parsed.get_backend_name()
+    if kind not in KINDS[setting]:
+        expected = " or ".join(KINDS[setting].values())
+        raise SettingsError(f"{setting}: expected {expected}, got {kind}. Correct {setting}")
     return parsed
 
 
