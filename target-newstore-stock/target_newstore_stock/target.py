@@ -25,6 +25,7 @@ from target_newstore_stock.messages import MessageReader
 from target_newstore_stock.missing_cuts import refuse_missing_cut
 from target_newstore_stock.other_runs import CutsOf
 from target_newstore_stock.pipe_end import await_end_of_input
+from target_newstore_stock.quiet_clients import quieten_clients
 from target_newstore_stock.run_lock import RunLock
 from target_newstore_stock.run_summary import NOTHING_TO_DO, RunSummary
 from target_newstore_stock.settings import SETTINGS, read_settings
@@ -63,6 +64,7 @@ class TargetNewStoreStock(Target):
         # A reader the caller has configured is used as it is: all lines go the general way.
         if message_reader is None and issubclass(self.message_reader_class, MessageReader):
             message_reader = self.message_reader_class(self._fast_path.take, self._fast_path.count, self._reading)
+        quieten_clients()
         self.append_builtin_config(self.config_jsonschema)
         try:
             super().__init__(message_reader=message_reader, **with_variables(self.name, self.config_jsonschema, kwargs))

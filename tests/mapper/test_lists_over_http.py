@@ -12,6 +12,8 @@ from mapper_newstore_stock.run import web_lists
 
 from tests.mapper.parquet_files import parquet_bytes
 from tests.mapper.shop_day import ShopDay, completed
+from tests.mapper.test_mapper import records, schema, state
+from tests.shop.plugin import run_plugin
 from tests.shop.scripted_http import ScriptedHttp, answer
 
 if t.TYPE_CHECKING:
@@ -105,3 +107,12 @@ def test_a_list_that_is_cut_short_by_its_server_is_refused(tmp_path: Path, serve
 def test_an_error_of_the_server_is_one_line(tmp_path: Path, server: ScriptedHttp, status: int) -> None:
     server.answers[PATH] = answer(status, b"\x1b[2J\r\nhunter2")
     refusal(day_of(tmp_path, server))
+
+
+def test_no_password_of_a_list_is_shown_however_much_is_said(tmp_path: Path, server: ScriptedHttp) -> None:
+    settings = day_of(tmp_path, server).settings
+    messages = [schema(), *records(completed(10)), state(10, 1)]
+    done = run_plugin("mapper-newstore-stock", tmp_path, settings, messages=messages, LOGLEVEL="debug")
+    assert [record["quantity"] for record in done.records] == [9], done.log
+    assert "DEBUG" in done.log
+    assert "hunter2" not in done.log

@@ -86,6 +86,11 @@ def test_tap_mapper_and_target_hide_secrets_alike() -> None:
     assert len({_text(package, "masking.py") for package in hiding}) == 1
 
 
+def test_mapper_and_target_quieten_the_clients_of_stores_alike() -> None:
+    quiet = ("mapper_newstore_stock", "target_newstore_stock")
+    assert len({_text(package, "quiet_clients.py") for package in quiet}) == 1
+
+
 def test_no_file_and_no_function_is_too_long_to_read() -> None:
     too_long = []
     for module in (module for package in PACKAGES for module in modules(package)):

@@ -29,7 +29,14 @@ def named(days_old: float, cut: str = "17", own: OwnNames = OWN) -> str:
     return name.file(own.owner)
 
 
-def run_on_s3(newstore: NewStore, store: ObjectStore, directory: Path, *messages: t.Any, **settings: t.Any) -> Finished:
+def run_on_s3(
+    newstore: NewStore,
+    store: ObjectStore,
+    directory: Path,
+    *messages: t.Any,
+    variables: t.Mapping[str, str] | None = None,
+    **settings: t.Any,
+) -> Finished:
     place = {"staging_url": f"s3://{store.bucket}/stock/in", "staging_link": "presigned"}
     return run_plugin(
         "target-newstore-stock",
@@ -37,7 +44,19 @@ def run_on_s3(newstore: NewStore, store: ObjectStore, directory: Path, *messages
         {**newstore.target_settings, **place, **settings},
         messages=[a_schema(), *messages],
         **store.variables,
+        **(variables or {}),
     )
+
+
+def test_no_signature_is_shown_however_much_is_said(
+    newstore: NewStore, object_store: ObjectStore, tmp_path: Path
+) -> None:
+    debug = {"LOGLEVEL": "debug"}
+    done = run_on_s3(newstore, object_store, tmp_path, *a_cut(17, {"A": 7}), a_state(17), variables=debug)
+    assert (done.code, acknowledged(done.messages)) == (0, [17]), done.log
+    assert "DEBUG" in done.log
+    said = [line for line in done.log.splitlines() if "werkzeug" not in line]
+    assert [line for line in said if "Signature=" in line or "StringToSign" in line] == []
 
 
 @pytest.mark.adapter_mistake("gave links that expire before they are fetched")

@@ -21,6 +21,7 @@ from mapper_newstore_stock.ledger.hidden import CAUSES, hidden_by
 from mapper_newstore_stock.masking import without_values
 from mapper_newstore_stock.messages import MessageReader, MessageWriter
 from mapper_newstore_stock.pipe_end import await_end_of_input
+from mapper_newstore_stock.quiet_clients import quieten_clients
 from mapper_newstore_stock.run.erp_inputs import ignore_before
 from mapper_newstore_stock.run.sources import check_sources, forms_of_proof
 from mapper_newstore_stock.run.stock_run import StockRun
@@ -92,6 +93,7 @@ class MapperNewStoreStock(InlineMapper):
         self._counts = collections.Counter(COUNTS)
         self._summary = RunSummary(self._counts)
         self._arrivals = Arrivals()
+        quieten_clients()
         self.append_builtin_config(self.config_jsonschema)
         try:
             super().__init__(
