@@ -117,6 +117,23 @@ def test_a_fresh_ledger_after_a_full_refresh_ends_in_right_numbers(tmp_path: Pat
     assert (cut.quantities[SKU], cut.range) == (8, (10, 11))
 
 
+@pytest.mark.fault("F17")
+def test_a_fresh_ledger_that_is_told_the_mark_subtracts_what_was_declared(tmp_path: Path, database_url: str) -> None:
+    day = a_day(tmp_path, database_url)
+    events = completed(10, "SKU-1", "C"), completed(11)
+    day.run(*events)
+    day.delete_ledger()
+    day.erp.remove("DC01", "C")
+    with pytest.raises(LedgerError, match="older than the Singer state") as refused:
+        day.run()
+    # What the error advises.
+    assert """'{"singer_state":{"bookmarks":{"fulfillment_events":null}}}'""" in str(refused.value)
+    day.state["bookmarks"].pop("fulfillment_events")
+    (cut,) = day.run(*events)
+    # NewStore was told of 10 and 11; now C is held, and a new ledger's range begins behind it.
+    assert (cut.quantities[SKU], cut.range) == (8, (11, 11))
+
+
 @pytest.mark.fault("F15")
 def test_a_second_run_on_the_same_ledger_is_refused_and_told_who_holds_it(tmp_path: Path, database_url: str) -> None:
     day = a_day(tmp_path, database_url)

@@ -24,6 +24,9 @@ if t.TYPE_CHECKING:
 
 logger = logging.getLogger("mapper-newstore-stock.ledger")
 
+#: Drops the tap's bookmark, and keeps the mark, which a ledger that was lost no longer knows.
+EVENTS_AGAIN = """meltano state merge STATE_ID '{"singer_state":{"bookmarks":{"fulfillment_events":null}}}'"""
+
 
 class Ledger:
     """One run's hold on the ledger.
@@ -107,7 +110,8 @@ class Ledger:
                 f"the ledger is older than the Singer state: the state counts events up to logical timestamp "
                 f"{taken.through} as read and cut {acknowledged.cut} as imported, the ledger has taken them up to "
                 f"{self.seen_through} and knows {self.last_cut()} cuts. Restore the newer ledger, or let the tap "
-                f"send all events again: meltano run --full-refresh"
+                f"send all events again, while the state still says what was declared: {EVENTS_AGAIN}. Only if that "
+                f"is not this pipeline's state: meltano run --full-refresh"
             )
         if not ours:
             logger.warning(
