@@ -239,6 +239,14 @@ class TestContainedThroughBelowWhatNoRangeMayCover:
         cuts = day.run(*completions, *barred)
         assert [cut.range for cut in cuts] == [(11, 11), (15, 15), (23, 23), (24, 24), *[(0, 20)] * 4]
 
+    @pytest.mark.parametrize("oldest", [22, 25])
+    def test_nor_does_it_reach_over_what_the_tap_leaves_out(self, day: ShopDay, oldest: int) -> None:
+        bookmark = {"replication_key_value": 30, "position": 9, "store_id": "store", "complete": True}
+        day.bookmark = {**bookmark, "start_logical_timestamp": oldest}
+        # 21 was shipped, and the numbers do not contain it; the tap does not send it.
+        cuts = day.run(completed(25))
+        assert [(cut.quantities, cut.range) for cut in cuts] == [({SKU: 29}, (0, 20)), ({SKU: 29}, (25, 25))]
+
     def test_what_shares_an_event_with_something_ignored_counts_once(self, day: ShopDay) -> None:
         day.settings.update(claim_ignored=False, ignored_products=["NEW"])
         (cut,) = day.run(completed(5, "SKU-1", "NEW"), completed(25))

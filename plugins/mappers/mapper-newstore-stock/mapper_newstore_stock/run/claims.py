@@ -42,6 +42,17 @@ class Claims:
         """Whether something is left out."""
         return self.ranges is not None
 
+    def leaving_out(self, through: int | None, oldest: int | None) -> Claims:
+        """Return these claims without what the tap leaves out: nobody here knows which units that moves.
+
+        Args:
+            through: All up to this logical timestamp is declared; None: nothing but what is known.
+            oldest: The tap leaves out events with a lower logical timestamp; None: none.
+        """
+        if through is None or oldest is None or oldest <= through + 1:
+            return self
+        return dataclasses.replace(self, barred=(*self.barred, TimestampRange(through + 1, oldest - 1)))
+
     def cover(self, timestamp: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
         """Return the condition that a timestamp is covered."""
         if self.ranges is None:

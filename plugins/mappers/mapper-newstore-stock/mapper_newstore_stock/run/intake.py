@@ -95,6 +95,11 @@ class Intake:
         return self._covered.holes if self._covered else ()
 
     @property
+    def oldest(self) -> int | None:
+        """The tap leaves out events with a lower logical timestamp; None: none."""
+        return self._covered.oldest if self._covered else None
+
+    @property
     def is_complete(self) -> bool:
         """The tap has sent all that its run releases; a tap that says so does in its last STATE."""
         if self._covered is None:

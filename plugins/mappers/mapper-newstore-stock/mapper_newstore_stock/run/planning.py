@@ -108,7 +108,8 @@ class Planner:
         self._count_hidden(account(self._ledger, self._rules.proofs))
         most = self._rules.max_cut_items
         writer = CutWriter(self._ledger, self._acknowledged, most, self._from_the_beginning_to, unplanned)
-        cuts = writer.write(found.carried(), found.claims, mark, first_number)
+        claims = found.claims.leaving_out(self._from_the_beginning_to, intake.oldest)
+        cuts = writer.write(found.carried(), claims, mark, first_number)
         found.forget_cuts_of_others()
         self.counts.update(note_keys(self._connection, self._rules, self._ledger.started_at))
         for table in (moved, planned, without_row, uncovered_unit):
