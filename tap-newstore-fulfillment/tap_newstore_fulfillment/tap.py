@@ -15,6 +15,7 @@ from tap_newstore_fulfillment.errors import ConfigurationError
 from tap_newstore_fulfillment.given_files import bookmarks_of, checked
 from tap_newstore_fulfillment.landing_url import check_landing_url
 from tap_newstore_fulfillment.masking import without_values
+from tap_newstore_fulfillment.quiet_clients import quieten_clients
 from tap_newstore_fulfillment.run_summary import RunSummary
 from tap_newstore_fulfillment.set_aside import warn
 from tap_newstore_fulfillment.settings import SETTINGS
@@ -51,6 +52,7 @@ class TapNewStoreFulfillment(Tap):
         if not hasattr(self, "emitted"):
             self.emitted = collections.Counter()
             self.counts = {}
+        quieten_clients()
         self.append_builtin_config(self.config_jsonschema)
         try:
             super().__init__(*args, **with_variables(self.name, self.config_jsonschema, kwargs))

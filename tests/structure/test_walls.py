@@ -86,8 +86,8 @@ def test_tap_mapper_and_target_hide_secrets_alike() -> None:
     assert len({_text(package, "masking.py") for package in hiding}) == 1
 
 
-def test_mapper_and_target_quieten_the_clients_of_stores_alike() -> None:
-    quiet = ("mapper_newstore_stock", "target_newstore_stock")
+def test_tap_mapper_and_target_quieten_the_clients_of_stores_alike() -> None:
+    quiet = ("tap_newstore_fulfillment", "mapper_newstore_stock", "target_newstore_stock")
     assert len({_text(package, "quiet_clients.py") for package in quiet}) == 1
 
 

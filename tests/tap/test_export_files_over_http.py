@@ -191,3 +191,17 @@ def test_a_local_directory_is_shown_as_it_is_called(tmp_path: Path) -> None:
     directory = tmp_path / "a#b" / "c@d"
     directory.mkdir(parents=True)
     assert ExportPrefix(str(directory)).shown == f"file://{directory}"
+
+
+def test_no_password_of_a_prefix_is_shown_however_much_is_said(tmp_path: Path, server: ScriptedHttp) -> None:
+    url = f"http://shop:hunter2@{server.url.removeprefix('http://')}{PAGE}"
+    settings = {"source": "export_files", "export_files_url": url, "settle_seconds": 0}
+    done = run_plugin(
+        "tap-newstore-fulfillment",
+        tmp_path,
+        settings | {"landing_url": f"sqlite:///{tmp_path / 'landing.db'}"},
+        LOGLEVEL="debug",
+    )
+    assert [record["logical_timestamp"] for record in done.records] == [10], done.log
+    assert "DEBUG" in done.log
+    assert "hunter2" not in done.log
