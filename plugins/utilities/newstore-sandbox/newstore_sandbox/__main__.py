@@ -23,7 +23,7 @@ def main() -> None:
 
 @main.command(context_settings={"auto_envvar_prefix": "NEWSTORE_SANDBOX", "show_default": True})
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
-@click.option("--port", default=8766, help="Port to listen on; 0 takes a free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8766, help="Port to listen on; 0 takes a free one.")
 @click.option("--tenant", default="demo", help="The tenant, which is also the realm of the token endpoint.")
 @click.option("--client-id", default="sandbox-client", help="ID of the API client.")
 @click.option("--client-secret", default="sandbox-secret", help="Secret of the API client.")
@@ -60,8 +60,11 @@ def main() -> None:
 def serve(host: str, port: int, staging_dir: pathlib.Path | None, **options: t.Any) -> None:
     """Serve until stopped."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    if staging_dir:
-        staging_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        if staging_dir:
+            staging_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.UsageError(f"--staging-dir: cannot make {staging_dir}: {error.strerror}") from error
     sandbox = Sandbox(Options(staging_dir=str(staging_dir) if staging_dir else None, **options))
     try:
         listener = socket.create_server((host, port), backlog=512)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import typing as t
 
 import msgspec
@@ -18,11 +19,13 @@ from newstore_sandbox.sandbox import MOVES
 from newstore_sandbox.stock import HeldBack
 
 if t.TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from starlette.requests import Request
 
     from newstore_sandbox.sandbox import Sandbox
+
+logger = logging.getLogger("newstore-sandbox")
 
 SHOWN_ITEMS = 1000
 Body = dict[str, t.Any]
@@ -43,6 +46,10 @@ def routes(sandbox: Sandbox) -> list[Route]:
                 return error_answer(CallError(400, "invalid_request", f"{error.args[0]}: required"))
             except CallError as error:
                 return error_answer(error)
+            except (TypeError, ValueError, AttributeError, ImportError, OSError) as error:
+                # A value of another type than is asked for, or a place that cannot be written.
+                logger.warning("%s %s", request.method, request.url.path, exc_info=True)
+                return error_answer(CallError(400, "invalid_request", str(error) or type(error).__name__))
 
         return handle
 
@@ -87,28 +94,25 @@ class _Control:
 
     def set_stock(self, _request: Request, body: Body) -> Body:
         with self._sandbox.lock:
-            for item in body["items"]:
-                key = (item["fulfillment_node_id"], item["product_id"])
+            for key, item in _keys(body):
                 if key[0] not in self._sandbox.locations:
                     raise CallError(400, "invalid_request", f"fulfillment_node_id: no location {key[0]}")
-                self._sandbox.stock.tell_number(key, item["on_hand"])
+                self._sandbox.stock.tell_number(key, _whole(item, "on_hand"))
         return {}
 
     def set_shelf(self, _request: Request, body: Body) -> Body:
         shelf = self._sandbox.stock.shelf
         with self._sandbox.lock:
-            for item in body["items"]:
-                key = (item["fulfillment_node_id"], item["product_id"])
-                shelf[key] = shelf.get(key, 0) + item["delta"] if "delta" in item else item["quantity"]
+            for key, item in _keys(body):
+                shelf[key] = shelf.get(key, 0) + _whole(item, "delta") if "delta" in item else _whole(item, "quantity")
         return {}
 
     def hold_back(self, _request: Request, body: Body) -> Body:
         names = [field.name for field in dataclasses.fields(HeldBack)]
         sandbox = self._sandbox
         with sandbox.lock:
-            for item in body["items"]:
-                key = (item["fulfillment_node_id"], item["product_id"])
-                held_back = HeldBack(**{name: item.get(name, 0) for name in names})
+            for key, item in _keys(body):
+                held_back = HeldBack(**{name: _whole({name: 0, **item}, name) for name in names})
                 if held_back.future and sandbox.locations.get(key[0], {}).get("type") != "dc":
                     raise CallError(400, "invalid_request", "future: only distribution centres have future inventory")
                 sandbox.stock.held_back[key] = held_back
@@ -119,7 +123,11 @@ class _Control:
         return {"calls": rate.calls, "refused": rate.refused, "most_in_a_second": rate.most}
 
     def place_order(self, _request: Request, body: Body) -> Body:
-        products = [item["product_id"] for item in body["items"] for _ in range(item.get("quantity", 1))]
+        products = [
+            item["product_id"] for item in _items(body) for _ in range(_whole({"quantity": 1, **item}, "quantity"))
+        ]
+        if not products:
+            raise CallError(400, "invalid_request", "items: expected at least one unit")
         return self._sandbox.place_order(
             body["fulfillment_node_id"],
             products,
@@ -191,3 +199,23 @@ class _Control:
     def redeliver(self, _request: Request, body: Body) -> Body:
         seed = body.get("seed", 0) if body.get("shuffle") else None
         return {"deliveries": self._sandbox.publisher.redeliver(body.get("times", 1), seed)}
+
+
+def _items(body: Body) -> list[Body]:
+    items = body["items"]
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise CallError(400, "invalid_request", "items: expected a list of objects")
+    return items
+
+
+def _keys(body: Body) -> Iterator[tuple[tuple[str, str], Body]]:
+    """Yield the items with their keys: location, product."""
+    for item in _items(body):
+        yield (item["fulfillment_node_id"], item["product_id"]), item
+
+
+def _whole(item: Body, name: str) -> int:
+    value = item[name]
+    if type(value) is not int:
+        raise CallError(400, "invalid_request", f"{name}: expected a whole number, got {value!r}")
+    return value
