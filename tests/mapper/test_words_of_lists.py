@@ -144,6 +144,25 @@ def test_a_file_of_sqlite_that_is_missing_is_said_to_be_and_not_made(tmp_path: P
     assert not path.exists()
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"ignored_nodes": ["DC*"]},
+            "the on-hand list has no row of what is managed here: ignored_nodes leave out all",
+        ),
+        ({"ignored_products": ["SKU-*"]}, "ignored_products leave out all it has"),
+        ({}, "the on-hand list is empty"),
+    ],
+)
+def test_a_list_of_which_no_row_counts_says_what_leaves_them_out(
+    settings: dict[str, t.Any], said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "stock.csv"
+    path.write_bytes(LIST if settings else LIST.replace(b"DC01,SKU-1,10,", b"Total,,10,"))
+    assert said in refusal(tmp_path, on_hand_url=str(path), **settings)
+
+
 def test_keys_that_come_twice_are_counted_and_twenty_are_named(tmp_path: Path) -> None:
     day = ShopDay(tmp_path)
     lines = [f"DC01,SKU-{number:02},1,\n" for number in range(25)] * 2

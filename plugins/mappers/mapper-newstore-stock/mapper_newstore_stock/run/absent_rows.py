@@ -94,7 +94,7 @@ def refuse_short_list(connection: sa.Connection, rules: ListRules, count: int, b
         OnHandError: it is.
     """
     if not count:
-        raise NotWholeError(f"{rules.title} is empty. Nothing of it was taken. Check that it was written whole")
+        raise NotWholeError(_nothing_managed(rules))
     if before is None:
         before = connection.scalar(sa.select(sa.func.count()).select_from(on_hand).where(rules.present())) or 0
     if before and count < before * (1 - rules.max_vanished_percent / 100):
@@ -103,6 +103,19 @@ def refuse_short_list(connection: sa.Connection, rules: ListRules, count: int, b
             f"({rules.max_vanished_percent:g}) are missing. Nothing of it was taken. Check that it is whole; if it is, "
             f"raise max_vanished_percent for one run"
         )
+
+
+def _nothing_managed(rules: ListRules) -> str:
+    """Return what is said of a list that has rows, none of which counts."""
+    left_out_by = {"ignored_nodes": rules.ignored_nodes, "ignored_products": rules.ignored_products}
+    settings = [name for name, globs in left_out_by.items() if globs] + (["nodes"] if rules.nodes is not None else [])
+    if not settings:
+        return f"{rules.title} is empty. Nothing of it was taken. Check that it was written whole"
+    named = " and ".join(settings)
+    return (
+        f"{rules.title} has no row of what is managed here: {named} leave out all it has. Nothing of it was taken. "
+        f"Correct {named}, or let the ERP write the list again"
+    )
 
 
 def refuse_vanished(connection: sa.Connection, rules: ListRules, *, has_all: bool) -> None:
