@@ -135,9 +135,9 @@ def meddle(kept: Path, others: list[bytes], chance: random.Random) -> None:
     match chance.choice(["nothing"] * 20 + ["deleted", "cut", "flipped", "older", "longer"]):
         case "deleted":
             kept.unlink()
-        case "cut":
+        case "cut" if content:
             kept.write_bytes(content[: chance.randrange(len(content))])
-        case "flipped":
+        case "flipped" if content:
             at = chance.randrange(len(content))
             kept.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
         case "older":
