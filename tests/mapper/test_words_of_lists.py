@@ -130,6 +130,7 @@ def test_a_path_with_marks_that_are_no_pattern_here_is_not_found(name: str, say:
         ),
         (bytes.fromhex("d0cf11e0a1b11ae1") + b"\0" * 500, "it is an Excel workbook: save it as CSV"),
     ],
+    ids=["gzip", "zip", "workbook"],
 )
 def test_a_file_that_is_no_text_says_what_it_is(content: bytes, said: str, encoding: str, tmp_path: Path) -> None:
     path = tmp_path / "stock.csv"
