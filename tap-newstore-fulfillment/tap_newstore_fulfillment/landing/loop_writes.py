@@ -150,12 +150,13 @@ class LoopConnection:
         if self._connection.info.pop(NOT_REPLICATED, False):
             return Failed("a standby may not have it", is_lost=True)
         bad = [result for result in self._results if result.status not in (COMMAND_OK, TUPLES_OK)]
-        if bad or not self._results:
+        if not self._results:
+            return Failed("no answer came", is_lost=True)
+        if bad:
             # Of several, the first says why.
-            state = _text(bad[0].error_field(SQLSTATE)) if bad else ""
-            reason = str(bad and bad[0].get_error_message()).strip()
-            is_of_data = (state or "").startswith(OF_DATA)
-            return Failed(reason, is_locked=state == LOCK_NOT_AVAILABLE, is_lost=not is_of_data)
+            state = _text(bad[0].error_field(SQLSTATE)) or ""
+            reason = str(bad[0].get_error_message()).strip()
+            return Failed(reason, is_locked=state == LOCK_NOT_AVAILABLE, is_lost=not state.startswith(OF_DATA))
         return [_rows(result) for result in self._results]
 
     def _fail(self, error: Exception) -> None:
