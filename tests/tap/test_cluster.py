@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +11,7 @@ import requests
 import sqlalchemy as sa
 from tap_newstore_fulfillment.address import address
 from tap_newstore_fulfillment.errors import NoPrimaryError, StoreUnavailableError
+from tap_newstore_fulfillment.landing.release import Bookmark
 from tap_newstore_fulfillment.landing.store import LandingStore
 
 from tests.shop.cluster import PASSWORD, Cluster
@@ -20,8 +22,12 @@ from tests.tap.events import an_event
 from tests.tap.test_looking_after_the_store import keep
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
+
+    from tap_newstore_fulfillment.landing.releases import Arrival
+
+    from tests.shop.postgresql import PostgreSql
 
 STANDBY = "no server there takes writes: what answers is a standby, or read-only"
 WAITING = "SELECT pid, query NOT LIKE 'WITH locked%' FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
@@ -237,3 +243,15 @@ def kept(url: str) -> list[int]:
 def waits_again(cluster: Cluster, first: int) -> bool:
     """Return whether a session waits for the standby, in a later transaction than the first wait was in."""
     return any(row[0] != first or row[1] for row in cluster.primary.execute(WAITING))
+
+
+def test_events_nobody_reads_on_end_without_an_error_when_the_server_is_gone(own_postgresql: PostgreSql) -> None:
+    """Python would show an error of a generator it lets go as a traceback, beside the one line that counts."""
+    with contextlib.closing(LandingStore(own_postgresql.new_database())) as store:
+        for at in range(1, 20):
+            keep(store, at)
+        plan = store.plan_release(Bookmark(), now=2**42)
+        begun = t.cast("Generator[Sequence[Arrival], None, None]", store.released_first(plan))
+        assert len(next(begun)) == 19
+        own_postgresql.restart()
+        begun.close()

@@ -182,8 +182,14 @@ class Releases:
     def _read(self, query: sa.Select[t.Any]) -> Iterator[Sequence[Arrival]]:
         with self._database.reading() as connection:
             result = connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE})
-            for rows in result.partitions():
-                yield t.cast("Sequence[Arrival]", rows)
+            try:
+                for rows in result.partitions():
+                    yield t.cast("Sequence[Arrival]", rows)
+            except GeneratorExit:
+                # Nobody reads on, so nobody could be told what goes wrong at the end, such as that the server is gone.
+                connection.invalidate()
+                result.close()
+                raise
 
 
 def _has_settled(limits: Settled) -> sa.ColumnElement[bool]:

@@ -17,7 +17,7 @@ def named_columns(config: Mapping[str, t.Any], setting: str) -> dict[str, str]:
         config: The settings of the source.
         setting: `on_hand_columns` or `booked_columns`.
     """
-    return {ours: name for ours, name in config[setting].items() if name is not None}
+    return {ours: name for ours, name in config.get(setting, {}).items() if name is not None}
 
 
 def refuse_column_named_twice(setting: str, columns: Mapping[str, str], wanted: Iterable[str]) -> None:
