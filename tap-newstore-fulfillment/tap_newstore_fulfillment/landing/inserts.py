@@ -62,9 +62,7 @@ SELECT CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER), '', js
 FROM json_each(?3) WHERE (SELECT tenant FROM landing_store) IS ?1
   AND NOT EXISTS (SELECT 1 FROM quarantine WHERE event_id = json_extract(value, '$[0]')) ORDER BY key
 """
-SIZE_OF_NEW_ON_SQLITE = """
-SELECT count(*), coalesce(sum(bytes), 0) FROM (SELECT bytes FROM quarantine ORDER BY id DESC LIMIT changes())
-"""
+COUNT_SET_ASIDE_ON_SQLITE = "SELECT changes()"
 # It sees the store as it is once INSERT_ON_POSTGRESQL has the lock. The first id in order is found by the index,
 # whatever the planner believes of a table that grows while nobody gathers statistics.
 SET_ASIDE_ON_POSTGRESQL = """
@@ -77,15 +75,15 @@ WITH added AS (
     json_array_elements(given.events) WITH ORDINALITY AS events (event, number)
   WHERE coalesce((SELECT event_id <> event ->> 0 FROM quarantine
     WHERE event_id >= event ->> 0 ORDER BY event_id LIMIT 1), true)
-  ORDER BY number RETURNING bytes)
-SELECT count(*), coalesce(sum(bytes), 0) FROM added
+  ORDER BY number RETURNING 1)
+SELECT count(*) FROM added
 """
 # Nothing, unless commits wait for a standby: then a transaction that wrote nothing waits for all before it, too.
 WAIT_FOR_STANDBY = (
     "SELECT pg_logical_emit_message(true, 'newstore', '') WHERE current_setting('synchronous_standby_names') <> ''"
 )
 STATEMENTS_ON_POSTGRESQL = INSERT_ON_POSTGRESQL, SET_ASIDE_ON_POSTGRESQL, WAIT_FOR_STANDBY
-QUESTIONS_ON_SQLITE = {INSERT_ON_SQLITE: COUNT_NEW_ON_SQLITE, SET_ASIDE_ON_SQLITE: SIZE_OF_NEW_ON_SQLITE}
+QUESTIONS_ON_SQLITE = {INSERT_ON_SQLITE: COUNT_NEW_ON_SQLITE, SET_ASIDE_ON_SQLITE: COUNT_SET_ASIDE_ON_SQLITE}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -110,23 +108,6 @@ class Inserted(t.NamedTuple):
         """
         new = {str(name): int(count) for name, count, _ in rows if name is not None}
         return cls(new, bool(rows) and rows[0][2] == tenant)
-
-
-class SetAside(t.NamedTuple):
-    """What went into quarantine with a group, by the row the statement, or the question after it, returns.
-
-    Attributes:
-        events: How many.
-        size: The bytes of their bodies.
-    """
-
-    events: int
-    size: int
-
-    @classmethod
-    def from_rows(cls, rows: Sequence[Sequence[t.Any]]) -> t.Self:
-        """Read the only row."""
-        return cls(*(int(value) for value in rows[0]))
 
 
 def as_json(events: Sequence[FulfillmentEvent]) -> str:

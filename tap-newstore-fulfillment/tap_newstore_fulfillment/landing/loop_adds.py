@@ -16,7 +16,6 @@ from tap_newstore_fulfillment.landing.inserts import (
     SET_ASIDE_ON_SQLITE,
     WAIT_FOR_STANDBY,
     Inserted,
-    SetAside,
     as_json,
     aside_as_json,
 )
@@ -158,32 +157,34 @@ class LoopAdds:
             ended(functools.partial(self._store.add, group.events))
             return
         added = Added(inserted.new, [event.event_name for event in group.others])
-        kept = SetAside.from_rows(answers[1]) if group.aside else SetAside(0, 0)
+        is_left = bool(group.aside) and int(answers[1][0][0] or 0) < len(group.aside)
         if added.total() == len(group.ours) or self._connection is None or not self._database.is_postgresql:
-            ended(self._outcome(group, added, kept))
+            ended(self._outcome(group, added, is_left=is_left))
             return
 
         def are_safe(safe: Answers | Failed) -> None:
-            is_failed = isinstance(safe, Failed)
-            ended(functools.partial(self._store.add, group.events) if is_failed else self._outcome(group, added, kept))
+            if isinstance(safe, Failed):
+                ended(functools.partial(self._store.add, group.events))
+            else:
+                ended(self._outcome(group, added, is_left=is_left))
 
         # Those that were there may not be on a standby yet.
         self._connection.begin([(WAIT_FOR_STANDBY, ())], are_safe)
 
-    def _outcome(self, group: Group, added: Added, kept: SetAside) -> Outcome:
+    def _outcome(self, group: Group, added: Added, *, is_left: bool) -> Outcome:
         try:
-            is_left = kept.events < len(group.aside)
-            is_too_much = self._store.quarantine.limit.may_be_passed(kept.size)
-            finish = functools.partial(self._finish, group, added, kept, is_too_much=is_too_much)
+            size = sum(len(event.body.encode()) for event, _ in group.aside)
+            is_too_much = self._store.quarantine.limit.may_be_passed(size)
+            finish = functools.partial(self._finish, group, added, is_left=is_left, is_too_much=is_too_much)
             return finish if is_left or is_too_much or not self._are_near(group.ours) else finish()
         except Exception:  # noqa: BLE001 - nobody would answer these events, or take the next; a thread's errors are
             return functools.partial(self._store.add, group.events)
 
-    def _finish(self, group: Group, added: Added, kept: SetAside, *, is_too_much: bool) -> Added:
+    def _finish(self, group: Group, added: Added, *, is_left: bool, is_too_much: bool) -> Added:
         self._store.look_after(group.events, added)
-        if kept.events:
+        if group.aside:
             self._tenancy.say(group.aside)
-        if kept.events < len(group.aside):
+        if is_left:
             # Quarantine has met some of them: it knows them, or has emptied them, or they were refused before.
             self._store.add(group.others)
         if is_too_much:

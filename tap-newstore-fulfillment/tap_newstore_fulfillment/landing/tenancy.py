@@ -108,9 +108,12 @@ class Tenancy:
 
     def with_reasons(self, others: Events) -> list[tuple[FulfillmentEvent, str]]:
         """Return events of other tenants, each once, with the reason why it is set aside."""
+        if not others:
+            return []
         is_set, ours = self._setting == self.known, str(self.known)
-        each = {event.event_id: event for event in others}.values()
-        return [(event, storable(other_tenant(event.tenant, ours, is_set=is_set))) for event in each]
+        tenants = {event.tenant for event in others}
+        reasons = {tenant: storable(other_tenant(tenant, ours, is_set=is_set)) for tenant in tenants}
+        return [(event, reasons[event.tenant]) for event in {event.event_id: event for event in others}.values()]
 
     def say(self, aside: Sequence[tuple[FulfillmentEvent, str]]) -> None:
         """Log of each tenant, once, why its events are set aside."""
