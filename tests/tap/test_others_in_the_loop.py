@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from tap_newstore_fulfillment.errors import StoreUnavailableError
 from tap_newstore_fulfillment.events import check_event
-from tap_newstore_fulfillment.landing import loop_adds
+from tap_newstore_fulfillment.landing import loop_adds, loop_process
 from tap_newstore_fulfillment.landing.database import WRITER_LOCK
 from tap_newstore_fulfillment.landing.store import LandingStore
 
@@ -153,6 +153,16 @@ def test_the_limit_of_quarantine_holds(database_url: str) -> None:
     assert bodies[0] == 0 < bodies[-1]
 
 
+def test_what_a_socket_might_not_take_at_once_is_left_to_a_thread(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'landing.db'}"
+    with contextlib.closing(open_for_loop(url)) as store:
+        large, small = outcomes(store, [event(2), other(3, note="x" * loop_process.LARGEST)], [other(4)])
+        assert by_thread(large) == 1
+        assert added(small).set_aside.total() == 1
+    assert [at for at, _ in kept(url)] == [1, 2]
+    assert len(set_aside(url)) == 2
+
+
 def test_a_store_that_goes_back_is_seen_by_events_that_came_with_others(store: LandingStore) -> None:
     outcomes(store, [event(2), other(3)])
     with store.transaction() as connection:
@@ -190,9 +200,8 @@ def test_of_a_group_the_database_cannot_hold_nothing_is_kept_and_the_next_goes_t
     store: LandingStore, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = store._loop_adds._connection
-    broken = '[["id", null, "body"]]'
     with monkeypatch.context() as patch:
-        patch.setattr(loop_adds, "aside_as_json", lambda _aside: broken)
+        patch.setattr(loop_adds, "ANOTHER_TENANT", None)
         (outcome,) = outcomes(store, [event(2), other(3)])
     assert [at for at, _ in kept(database_url)] == [1]
     assert by_thread(outcome) == 1

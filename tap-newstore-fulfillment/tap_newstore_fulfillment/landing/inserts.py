@@ -1,7 +1,8 @@
 """The statements that store a group of events, or set it aside: whole, in one go, each event once.
 
 A group goes in as one JSON text, in one statement that the database executes alone. For every row passed in or out,
-the thread would have to wait for the GIL, which the busy event loop holds.
+the thread would have to wait for the GIL, which the busy event loop holds. What SQLite sets aside goes in row by row: a
+process of its own does that.
 """
 
 from __future__ import annotations
@@ -51,20 +52,16 @@ WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(%s::bigint)),
 SELECT event_name, count(*), (SELECT tenant FROM owner) FROM added GROUP BY event_name
 UNION ALL SELECT NULL, 0, tenant FROM owner
 """
-# Another tenant's events go into quarantine in the same transaction, right after the others; the parameters of both are
-# the tenant the process knows, the kind of entry, and the group. One that quarantine has met is left out, whatever has
-# become of it: what to do with it takes a second look.
+# Another tenant's events go into quarantine in the same transaction, right after the others; the parameters of both
+# begin with the tenant the process knows and the kind of entry. One that quarantine has met is left out, whatever has
+# become of it: what to do with it takes a second look. On SQLite they end with one event's id, the reason and its body.
 SET_ASIDE_ON_SQLITE = """
 INSERT INTO quarantine (received_at, path, reason, body, kind, event_id, bytes)
-SELECT CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER), '', json_extract(value, '$[1]'),
-  CAST(json_extract(value, '$[2]') AS BLOB), ?2, json_extract(value, '$[0]'),
-  length(CAST(json_extract(value, '$[2]') AS BLOB))
-FROM json_each(?3) WHERE (SELECT tenant FROM landing_store) IS ?1
-  AND NOT EXISTS (SELECT 1 FROM quarantine WHERE event_id = json_extract(value, '$[0]')) ORDER BY key
+SELECT CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER), '', ?4, ?5, ?2, ?3, length(?5)
+WHERE (SELECT tenant FROM landing_store) IS ?1 AND NOT EXISTS (SELECT 1 FROM quarantine WHERE event_id = ?3)
 """
-COUNT_SET_ASIDE_ON_SQLITE = "SELECT changes()"
-# It sees the store as it is once INSERT_ON_POSTGRESQL has the lock. The first id in order is found by the index,
-# whatever the planner believes of a table that grows while nobody gathers statistics.
+# It ends with the group as JSON, and sees the store as it is once INSERT_ON_POSTGRESQL has the lock. The first id in
+# order is found by the index, whatever the planner believes of a table that grows while nobody gathers statistics.
 SET_ASIDE_ON_POSTGRESQL = """
 WITH added AS (
   INSERT INTO quarantine (received_at, path, reason, body, kind, event_id, bytes)
@@ -83,7 +80,7 @@ WAIT_FOR_STANDBY = (
     "SELECT pg_logical_emit_message(true, 'newstore', '') WHERE current_setting('synchronous_standby_names') <> ''"
 )
 STATEMENTS_ON_POSTGRESQL = INSERT_ON_POSTGRESQL, SET_ASIDE_ON_POSTGRESQL, WAIT_FOR_STANDBY
-QUESTIONS_ON_SQLITE = {INSERT_ON_SQLITE: COUNT_NEW_ON_SQLITE, SET_ASIDE_ON_SQLITE: COUNT_SET_ASIDE_ON_SQLITE}
+QUESTIONS_ON_SQLITE = {INSERT_ON_SQLITE: COUNT_NEW_ON_SQLITE, SET_ASIDE_ON_SQLITE: None}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -118,5 +115,5 @@ def as_json(events: Sequence[FulfillmentEvent]) -> str:
 
 
 def aside_as_json(events: Sequence[tuple[FulfillmentEvent, str]]) -> str:
-    """Return events, each with the reason why it is set aside, as the JSON text the statements take that do so."""
+    """Return events, each with the reason why it is set aside, as the JSON text that PostgreSQL's statement takes."""
     return _encode([(event.event_id, reason, event.body) for event, reason in events]).decode()

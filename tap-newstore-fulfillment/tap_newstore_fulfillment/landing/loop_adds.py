@@ -140,13 +140,14 @@ class LoopAdds:
 
     def _transaction(self, group: Group) -> Transaction:
         """Return what stores a group; nothing of it, if the store's tenant is another one."""
-        ours, aside = as_json(group.ours), (group.tenant, ANOTHER_TENANT, aside_as_json(group.aside))
-        steps: Transaction = (
-            [(INSERT_ON_POSTGRESQL, (WRITER_LOCK, None, group.tenant, ours)), (SET_ASIDE_ON_POSTGRESQL, aside)]
-            if self._database.is_postgresql
-            else [(INSERT_ON_SQLITE, (None, group.tenant, ours)), (SET_ASIDE_ON_SQLITE, aside)]
-        )
-        return steps if group.aside else steps[:1]
+        tenant, ours, aside = group.tenant, as_json(group.ours), group.aside
+        if not self._database.is_postgresql:
+            rows = [(tenant, ANOTHER_TENANT, event.event_id, reason, event.body.encode()) for event, reason in aside]
+            return [(INSERT_ON_SQLITE, (None, tenant, ours)), *((SET_ASIDE_ON_SQLITE, row) for row in rows)]
+        insert = INSERT_ON_POSTGRESQL, (WRITER_LOCK, None, tenant, ours)
+        if not aside:
+            return [insert]
+        return [insert, (SET_ASIDE_ON_POSTGRESQL, (tenant, ANOTHER_TENANT, aside_as_json(aside)))]
 
     def _stored(self, group: Group, ended: OnOutcome, answers: Answers | Failed) -> None:
         if isinstance(answers, Failed):
@@ -157,7 +158,7 @@ class LoopAdds:
             ended(functools.partial(self._store.add, group.events))
             return
         added = Added(inserted.new, [event.event_name for event in group.others])
-        is_left = bool(group.aside) and int(answers[1][0][0] or 0) < len(group.aside)
+        is_left = sum(int(rows[0][0] or 0) for rows in answers[1:]) < len(group.aside)
         if added.total() == len(group.ours) or self._connection is None or not self._database.is_postgresql:
             ended(self._outcome(group, added, is_left=is_left))
             return

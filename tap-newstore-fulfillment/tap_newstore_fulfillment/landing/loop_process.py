@@ -16,7 +16,7 @@ import typing as t
 from tap_newstore_fulfillment.landing import sqlite_process
 from tap_newstore_fulfillment.landing.connections import CONNECT_SECONDS, LOCK_SECONDS, SQLITE_SESSION
 from tap_newstore_fulfillment.landing.loop_writes import Failed
-from tap_newstore_fulfillment.landing.sqlite_process import Opening, Step
+from tap_newstore_fulfillment.landing.sqlite_process import Opening
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
     from tap_newstore_fulfillment.landing.loop_writes import Answers, Transaction
     from tap_newstore_fulfillment.landing.sqlite_process import Answer
 
-#: Characters of a transaction's parameters: what a socket takes at once, so that the event loop never waits for that.
+#: Characters or bytes of a transaction's parameters: what a socket takes at once, so that the event loop never waits.
 LARGEST = 2**15
 #: How long a transaction may take. Then the process stands still: it has waited for its lock by now.
 TRANSACTION_SECONDS = LOCK_SECONDS + 10
@@ -41,7 +41,8 @@ class LoopProcess:
 
     Args:
         engine: Of a SQLite file.
-        questions: What will be executed, and what is asked about it in the same transaction.
+        questions: What will be executed, and what is asked about it in the same transaction; None: how many rows it
+            has changed.
 
     Attributes:
         is_open: It can be used.
@@ -50,8 +51,8 @@ class LoopProcess:
         OSError: the process cannot be started, or does not open the database.
     """
 
-    def __init__(self, engine: sa.Engine, questions: Mapping[str, str]) -> None:
-        self._questions = questions
+    def __init__(self, engine: sa.Engine, questions: Mapping[str, str | None]) -> None:
+        self._numbers = {statement: number for number, statement in enumerate(questions)}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: Callable[[Answers | Failed], None] | None = None
         self._limit: asyncio.TimerHandle | None = None
@@ -67,7 +68,9 @@ class LoopProcess:
         self.is_open = True
         arguments, options = engine.dialect.create_connect_args(engine.url)
         try:
-            self._pipe.send(Opening(arguments=arguments, options=options, session=SQLITE_SESSION))
+            statements = list(questions.items())
+            opening = Opening(arguments=arguments, options=options, session=SQLITE_SESSION, statements=statements)
+            self._pipe.send(opening)
             if not self._pipe.poll(CONNECT_SECONDS):
                 raise TimeoutError("the process does not open the database")
             self._pipe.recv()
@@ -81,7 +84,7 @@ class LoopProcess:
             ended(Failed("the process has ended", is_lost=True))
             return
         values = (value for _, parameters in transaction for value in parameters)
-        if sum(len(value) for value in values if isinstance(value, str)) > LARGEST:
+        if sum(len(value) for value in values if isinstance(value, str | bytes)) > LARGEST:
             ended(Failed("it is too large for this way"))
             return
         self._ended = ended
@@ -91,12 +94,7 @@ class LoopProcess:
             loop.add_reader(self._pipe.fileno(), self._read)
         self._limit = loop.call_later(TRANSACTION_SECONDS, self._kill)
         try:
-            self._pipe.send(
-                [
-                    Step(statement=statement, parameters=parameters, question=self._questions[statement])
-                    for statement, parameters in transaction
-                ]
-            )
+            self._pipe.send([(self._numbers[statement], parameters) for statement, parameters in transaction])
         except OSError:
             self._fail()
 

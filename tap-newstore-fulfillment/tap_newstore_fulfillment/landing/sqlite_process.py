@@ -14,22 +14,19 @@ import typing as t
 from multiprocessing.connection import Connection
 
 Row = tuple[str | None, ...]
+#: A statement, and a question about what it has done; None: how many rows it has changed.
+Statement = tuple[str, str | None]
+#: Of a transaction: the number of a statement, from 0, and its parameters.
+Step = tuple[int, t.Sequence[object]]
 
 
 class Opening(t.TypedDict):
-    """How to open the database: what `sqlite3.connect` takes, and what every session begins with."""
+    """What `sqlite3.connect` takes, what every session begins with, and what will be executed."""
 
     arguments: t.Sequence[t.Any]
     options: t.Mapping[str, t.Any]
     session: t.Sequence[str]
-
-
-class Step(t.TypedDict):
-    """Of a transaction: a statement with its parameters, and a question about what it has done."""
-
-    statement: str
-    parameters: t.Sequence[object]
-    question: str
+    statements: t.Sequence[Statement]
 
 
 class Answer(t.TypedDict):
@@ -47,12 +44,12 @@ class Answer(t.TypedDict):
     is_lost: bool
 
 
-def answer(database: sqlite3.Connection, transaction: t.Sequence[Step]) -> Answer:
+def answer(database: sqlite3.Connection, statements: t.Sequence[Statement], transaction: t.Sequence[Step]) -> Answer:
     """Execute a transaction; nothing of it is kept if it fails."""
     try:
         # Lock now: what counts the new rows must not see those of others.
         database.execute("BEGIN IMMEDIATE")
-        rows = [_answer(database, step) for step in transaction]
+        rows = [_answer(database, statements[number], parameters) for number, parameters in transaction]
         database.execute("COMMIT")
     except sqlite3.Error as error:
         if database.in_transaction:
@@ -64,9 +61,12 @@ def answer(database: sqlite3.Connection, transaction: t.Sequence[Step]) -> Answe
     return Answer(rows=rows, error=None, is_locked=False, is_lost=False)
 
 
-def _answer(database: sqlite3.Connection, step: Step) -> list[Row]:
-    database.execute(step["statement"], tuple(step["parameters"]))
-    return [tuple(map(_text, row)) for row in database.execute(step["question"])]
+def _answer(database: sqlite3.Connection, statement: Statement, parameters: t.Sequence[object]) -> list[Row]:
+    command, question = statement
+    changed = database.execute(command, parameters)
+    if question is None:
+        return [(str(changed.rowcount),)]
+    return [tuple(map(_text, row)) for row in database.execute(question)]
 
 
 def _text(value: object) -> str | None:
@@ -86,7 +86,7 @@ def main(descriptor: int) -> None:
                 database.execute(statement)
             other.send(None)
             while True:
-                other.send(answer(database, other.recv()))
+                other.send(answer(database, opening["statements"], other.recv()))
 
 
 if __name__ == "__main__":
