@@ -28,8 +28,10 @@ def test_a_session_has_memory_to_sort_in(postgresql: PostgreSql) -> None:
     assert in_session(url, "SHOW jit") == "off"
 
 
-def test_plans_are_for_streams_that_are_read_to_their_end(postgresql: PostgreSql) -> None:
-    assert in_session(postgresql.new_database(), "SHOW cursor_tuple_fraction") == "1"
+def test_plans_are_for_streams_that_are_read_to_their_end_and_keys_asked_once(postgresql: PostgreSql) -> None:
+    url = postgresql.new_database()
+    assert in_session(url, "SHOW cursor_tuple_fraction") == "1"
+    assert in_session(url, "SHOW enable_memoize") == "off"
 
 
 def test_a_users_own_higher_setting_stays(postgresql: PostgreSql) -> None:

@@ -6,7 +6,9 @@ import re
 import typing as t
 
 import pytest
+import sqlalchemy as sa
 from mapper_newstore_stock.errors import MapperError, OnHandError, QuantityError
+from mapper_newstore_stock.ledger.database import open_ledger_engine
 
 from tests.faults.breaking.death import Death, Died
 from tests.mapper.shop_day import Ledgers, ShopDay, completed
@@ -196,6 +198,29 @@ def test_a_late_event_of_a_run_that_failed_counts_although_the_row_changed_befor
 
 
 @pytest.mark.fault("F14")
+def test_what_left_since_is_summed_once_for_each_key(tmp_path: Path, database_url: str) -> None:
+    """Merged into what uses it, the sum would be made six times for each key."""
+    engine, plans = open_ledger_engine(database_url), list[str]()
+
+    def explain(connection: sa.Connection, _cursor: object, statement: str, values: t.Any, *_: object) -> None:
+        if statement.startswith("INSERT INTO planned"):
+            how = "EXPLAIN" if connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+            cursor = connection.connection.cursor()
+            cursor.execute(f"{how} {statement}", values)
+            plans.append("\n".join(str(row[-1]) for row in cursor.fetchall()))
+
+    day = ShopDay(tmp_path, engine)
+    for quantity in (10, 9):
+        day.erp.count(*SKU, quantity)
+        day.erp.count("DC01", f"SKU-{quantity}", 1)
+        if quantity == 9:
+            sa.event.listen(engine, "before_cursor_execute", explain)
+        day.run(completed(30 - quantity))
+    engine.dispose()
+    sums = [len(re.findall(r"(?:SEARCH|SCAN|on) completed_unit\b", plan)) for plan in plans]
+    assert sums == [1, 1]
+
+
 def test_a_negative_quantity_is_sent_as_zero(day: ShopDay, caplog: pytest.LogCaptureFixture) -> None:
     day.erp.count(*SKU, 1)
     (cut,) = day.run(completed(10), completed(11))

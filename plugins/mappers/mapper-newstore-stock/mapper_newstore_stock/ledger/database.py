@@ -43,6 +43,8 @@ DURABLE = (
 )
 #: A run has few statements: compiling each costs more than it gains.
 JIT_OFF = "SELECT set_config('jit', 'off', false) WHERE current_setting('jit', true) = 'on'"
+#: It asks of each key once. To keep what was found for a key gains nothing, and keeps the planner from hashing.
+MEMOIZE_OFF = "SELECT set_config('enable_memoize', 'off', false) WHERE current_setting('enable_memoize', true) = 'on'"
 #: What is streamed is read to its end. For a tenth of it, as PostgreSQL supposes, other plans are good.
 WHOLE_STREAMS = "SELECT set_config('cursor_tuple_fraction', '1', false)"
 
@@ -88,7 +90,7 @@ def set_up_sqlite(connection: t.Any, _record: object) -> None:
 
 def set_up_postgresql(connection: t.Any, _record: object) -> None:
     """Give a session its memory, plans and durable commits; what only speaks the protocol may not know them."""
-    for statement in (SESSION_MEMORY, DURABLE, JIT_OFF, WHOLE_STREAMS):
+    for statement in (SESSION_MEMORY, DURABLE, JIT_OFF, MEMOIZE_OFF, WHOLE_STREAMS):
         with contextlib.suppress(connection.Error), connection.cursor() as cursor:
             cursor.execute(statement)
         # A setting is undone with its transaction; after a failure this ends the failed one.

@@ -243,7 +243,8 @@ class Planner:
 
     def _plan_from(self, summed: sa.Select[t.Any]) -> None:
         """Plan the keys of a query of `_sum`, `touched` and `new_units` whose number NewStore does not have."""
-        key = summed.subquery().c
+        # With an offset it stays a subquery: merged into the other, a sum would be made each time that it is used.
+        key = summed.offset(sa.literal_column("0")).subquery().c
         query = planned_as(key).where(
             sa.or_(
                 key.touched,
