@@ -46,7 +46,7 @@ RESULTS = Path(__file__).parent / "results"
 @click.option("--part", "parts", multiple=True, default=PARTS, help="Which parts; default all.")
 @click.option("--results", default=RESULTS, type=click.Path(path_type=Path), help="Directory for the figures.")
 def main(sizes: tuple[int, ...], rounds: int, parts: tuple[str, ...], results: Path) -> None:
-    """Measure, print the table, and write the figures as JSON and as a picture."""
+    """Measure, print the table, and write the figures as JSON and as a picture, beside those of other parts."""
     report = Report()
     for part in parts:
         module = importlib.import_module(f"tests.benchmarks.{part}")
@@ -56,8 +56,8 @@ def main(sizes: tuple[int, ...], rounds: int, parts: tuple[str, ...], results: P
             with tempfile.TemporaryDirectory() as directory:
                 module.measure(report, size, rounds if size <= MOST_IN_ROUNDS else 1, Path(directory))
             # Write after each part, so that a run stopped after an hour keeps its figures.
-            report.write(results / "figures.json")
-            (results / "cost.svg").write_text(draw(report.figures), encoding="utf-8")
+            figures = report.write(results / "figures.json")
+            (results / "cost.svg").write_text(draw(figures), encoding="utf-8")
     report.print()
 
 

@@ -217,18 +217,7 @@ class Report:
 
     def growth(self) -> list[Growth]:
         """Return how cost and memory grow from each variant's smallest size to its largest."""
-        found: dict[tuple[str, str], list[Figure]] = {}
-        for figure in self.figures:
-            if not figure.beside and figure.size > 1:
-                found.setdefault((figure.part, figure.what), []).append(figure)
-        grown = []
-        for figures in found.values():
-            least, most = (pick(figures, key=lambda figure: figure.size) for pick in (min, max))
-            if least.size < most.size:
-                memory = most.peak_mb / least.peak_mb if most.peak_mb and least.peak_mb else None
-                cost = least.per_second / most.per_second
-                grown.append(Growth(least.part, least.what, least.size, most.size, cost, memory))
-        return grown
+        return _growth(self.figures)
 
     def print(self, console: Console | None = None) -> None:
         """Print all figures as a table."""
@@ -257,12 +246,39 @@ class Report:
             growth.add_row(row.part, row.what, f"{row.least:,}", f"{row.most:,}", f"{row.cost:.2f}", memory)
         console.print(growth)
 
-    def write(self, path: Path) -> None:
-        """Write all figures as JSON."""
+    def write(self, path: Path) -> list[Figure]:
+        """Write all figures as JSON, and return them: what is not measured now has those of the run before."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        figures = [dataclasses.asdict(figure) for figure in self.figures]
-        growth = [dataclasses.asdict(row) for row in self.growth()]
-        path.write_text(json.dumps({"figures": figures, "growth": growth}, indent=1) + "\n", encoding="utf-8")
+        before = _read(path) if path.exists() else []
+        parts = list(dict.fromkeys(figure.part for figure in [*before, *self.figures]))
+        now = {(figure.part, figure.size) for figure in self.figures}
+        kept = [figure for figure in before if (figure.part, figure.size) not in now]
+        figures = sorted([*kept, *self.figures], key=lambda figure: (parts.index(figure.part), figure.size))
+        rows = {
+            "figures": [dataclasses.asdict(figure) for figure in figures],
+            "growth": [dataclasses.asdict(row) for row in _growth(figures)],
+        }
+        path.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        return figures
+
+
+def _read(path: Path) -> list[Figure]:
+    return [Figure(**row) for row in json.loads(path.read_text(encoding="utf-8"))["figures"]]
+
+
+def _growth(measured: Sequence[Figure]) -> list[Growth]:
+    found: dict[tuple[str, str], list[Figure]] = {}
+    for figure in measured:
+        if not figure.beside and figure.size > 1:
+            found.setdefault((figure.part, figure.what), []).append(figure)
+    grown = []
+    for figures in found.values():
+        least, most = (pick(figures, key=lambda figure: figure.size) for pick in (min, max))
+        if least.size < most.size:
+            memory = most.peak_mb / least.peak_mb if most.peak_mb and least.peak_mb else None
+            cost = least.per_second / most.per_second
+            grown.append(Growth(least.part, least.what, least.size, most.size, cost, memory))
+    return grown
 
 
 def _ratio(runs: Sequence[Measured], beside: Sequence[Measured]) -> float:

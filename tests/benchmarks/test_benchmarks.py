@@ -45,6 +45,25 @@ def test_growth_compares_the_largest_size_with_the_smallest() -> None:
     assert (growth.least, growth.most, growth.cost, growth.memory) == (100, 1000, 2.0, 1.1)
 
 
+def test_a_part_measured_alone_leaves_the_figures_of_all_others(tmp_path: Path) -> None:
+    both, one = Report(), Report()
+    both.figures = [Figure(part, "ours", size, 1000.0, 80.0) for part in ("tap", "target") for size in (100, 1000)]
+    one.figures = [Figure("tap", "ours", 1000, 500.0, 88.0), Figure("sweep", "ours", 100, 10.0)]
+    path = tmp_path / "figures.json"
+    both.write(path)
+    kept = [(figure.part, figure.size, figure.per_second) for figure in one.write(path)]
+    assert kept == [
+        ("tap", 100, 1000),
+        ("tap", 1000, 500),
+        ("target", 100, 1000),
+        ("target", 1000, 1000),
+        ("sweep", 100, 10),
+    ]
+    written = json.loads(path.read_text(encoding="utf-8"))
+    assert [figure["per_second"] for figure in written["figures"]] == [rate for _, _, rate in kept]
+    assert {row["part"]: row["cost"] for row in written["growth"]} == {"tap": 2, "target": 1}
+
+
 def test_a_ratio_is_the_median_of_the_rounds() -> None:
     report = Report()
     # The machine was twice as slow in two of three rounds, and did not wait for their end.
