@@ -68,6 +68,11 @@ def quantity_of(key: t.Any) -> sa.ColumnElement[int]:
     return sa.case((key.vanished, 0), else_=key.on_hand - key.completed + key.added_back)
 
 
+def summed_once(summed: sa.Select[t.Any]) -> sa.Subquery:
+    """Return a subquery that no database merges into what uses it: a sum would be made each time that it is used."""
+    return summed.offset(sa.literal_column("0")).subquery()
+
+
 def planned_as(key: t.Any) -> sa.Select[t.Any]:
     """Select what `planned` keeps of keys, from the parts of their sums."""
     return sa.select(

@@ -13,7 +13,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import QuantityError
-from mapper_newstore_stock.ledger.database import analyze, has_any
+from mapper_newstore_stock.ledger.database import analyze, has_any, is_postgresql
 from mapper_newstore_stock.ledger.hidden import CAUSES, hidden_by
 from mapper_newstore_stock.ledger.proof import last_proofs
 from mapper_newstore_stock.ledger.quantities import (
@@ -26,6 +26,7 @@ from mapper_newstore_stock.ledger.quantities import (
     planned_as,
     quantity_of,
     same_key,
+    summed_once,
 )
 from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, cut, on_hand, unclaimed
 from mapper_newstore_stock.ledger.temporary_tables import moved, planned, uncovered_unit, without_row
@@ -189,7 +190,9 @@ class Planner:
         in_moved, usable_rows = sa.exists().where(same_key(moved.c, row)), self._usable_rows()
         untouched = (sa.false().label("touched"), sa.literal(0, sa.BigInteger).label("new_units"))
         by_rows = sa.select(*self._sum(mark), *untouched).where(~in_moved, *usable_rows)
-        unplanned = None if self._ledger.last_cut() else planned_as(by_rows.subquery().c).subquery()
+        # SQLite reads the first cuts part by part, each from where it begins: for that it has to merge them.
+        first = summed_once(by_rows) if is_postgresql(self._connection) else by_rows.subquery()
+        unplanned = None if self._ledger.last_cut() else planned_as(first.c).subquery()
         if unplanned is None:
             new = [row.changed_run >= self._ledger.unread_since, row.sent_cut.is_(None), row.sent_cut > sent]
             new += [row.source == name for name in self._proven_otherwise()]
@@ -243,8 +246,7 @@ class Planner:
 
     def _plan_from(self, summed: sa.Select[t.Any]) -> None:
         """Plan the keys of a query of `_sum`, `touched` and `new_units` whose number NewStore does not have."""
-        # With an offset it stays a subquery: merged into the other, a sum would be made each time that it is used.
-        key = summed.offset(sa.literal_column("0")).subquery().c
+        key = summed_once(summed).c
         query = planned_as(key).where(
             sa.or_(
                 key.touched,
