@@ -5,6 +5,9 @@ each run claims the cut it is about to import before it makes any other call, an
 the same ledger before it creates its job and again before it starts it. The newer run claims before it looks for
 earlier jobs: of two runs at once, either the older one sees the newer one's claim, or the newer one finds the older
 one's job and waits for it.
+
+Which of two runs is newer, their ledger knows: a run says which ones it found there. Clocks are asked only where that
+says nothing.
 """
 
 from __future__ import annotations
@@ -29,6 +32,20 @@ CUTS_OF = "x-cuts-of"
 #: it planned are none of a newer run.
 CLOCKS_DIFFER = dt.timedelta(minutes=2)
 
+RunId = t.Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]+\Z")]
+
+
+class Line(msgspec.Struct, frozen=True):
+    """Where a run stands among the runs of its ledger; a claim holds it, as JSON.
+
+    Attributes:
+        run: The run.
+        runs_before: The last runs its ledger had seen before.
+    """
+
+    run: RunId
+    runs_before: tuple[RunId, ...]
+
 
 class CutsOf(msgspec.Struct, frozen=True):
     """Where cuts come from.
@@ -36,10 +53,14 @@ class CutsOf(msgspec.Struct, frozen=True):
     Attributes:
         ledger: The id of the ledger that numbers them, hexadecimal.
         planned_at: When they were planned.
+        run: The run of the ledger that planned them; None: an earlier mapper did not say.
+        runs_before: The last runs the ledger had seen before.
     """
 
-    ledger: t.Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]+\Z")]
+    ledger: RunId
     planned_at: t.Annotated[dt.datetime, msgspec.Meta(tz=True)]
+    run: RunId | None = None
+    runs_before: tuple[RunId, ...] = ()
 
     @classmethod
     def of_schema(cls, schema: Mapping[str, t.Any]) -> t.Self | None:
@@ -48,6 +69,11 @@ class CutsOf(msgspec.Struct, frozen=True):
             return msgspec.convert(schema.get(CUTS_OF), cls)
         except msgspec.ValidationError:
             return None
+
+    @property
+    def line(self) -> Line | None:
+        """Where the run stands among the runs of its ledger; None: nobody says."""
+        return Line(self.run, self.runs_before) if self.run else None
 
 
 class OtherRuns:
@@ -65,6 +91,8 @@ class OtherRuns:
         self._cuts_of = cuts_of
         self._known: set[str] | None = None
         self._mine: Claim | None = None
+        #: What claims said when they were read.
+        self._lines: dict[str, Line] = {}
 
     def claim(self, name: StagedName) -> None:
         """Say which cut is imported next, and look for others; nothing else has been done for it.
@@ -75,7 +103,7 @@ class OtherRuns:
         """
         self._mine = self._claim_of(name)
         if self._mine:
-            self._staging.note(self._mine.file(self._own.owner))
+            self._write(self._mine)
         names = self._staging.listed()
         if self._known is None:
             self._known = set(names)
@@ -95,6 +123,12 @@ class OtherRuns:
         """
         self._refuse(self._staging.listed())
 
+    def _write(self, claim: Claim) -> None:
+        file, line = claim.file(self._own.owner), self._cuts_of and self._cuts_of.line
+        self._staging.note(file, msgspec.json.encode(line).decode() if line else "")
+        if line:
+            self._lines[file] = line
+
     def _claim_of(self, name: StagedName) -> Claim | None:
         number = name.cut.cut_id or ""
         if self._cuts_of is None or not number.isdecimal():
@@ -105,7 +139,7 @@ class OtherRuns:
         known = self._known or set()
         claims = {name: claim for name in names if (claim := self._of_same_ledger(name))}
         for name, claim in claims.items():
-            if self._overtakes(claim, is_new=name not in known):
+            if self._overtakes(name, claim, is_new=name not in known):
                 raise SecondRunError(
                     f"another run has overtaken this one: it imports cut {claim.cut} of the same ledger, and this is "
                     f"cut {self._mine.cut if self._mine else 0}. Its numbers are newer, so this run imports nothing "
@@ -124,8 +158,37 @@ class OtherRuns:
         claim = self._own.claim(name)
         return claim if claim and self._mine and claim.ledger == self._mine.ledger else None
 
-    def _overtakes(self, other: Claim, *, is_new: bool) -> bool:
-        """Return whether a claim is of a newer run of the same ledger."""
+    def _overtakes(self, name: str, other: Claim, *, is_new: bool) -> bool:
+        """Return whether a claim is of a newer run of the same ledger.
+
+        Args:
+            name: Its file.
+            other: The claim.
+            is_new: It was not there when this run claimed its first cut.
+        """
         if self._mine is None or self._cuts_of is None:
             return False
-        return other.cut > self._mine.cut and (is_new or other.at > self._cuts_of.planned_at - CLOCKS_DIFFER)
+        is_higher = other.cut > self._mine.cut
+        is_later = is_new or other.at > self._cuts_of.planned_at - CLOCKS_DIFFER
+        # Mostly both say the same, and the claim need not be read.
+        if is_higher == is_later:
+            return is_higher
+        mine, line = self._cuts_of.line, self._line_of(name)
+        if mine is None or line is None:
+            return False
+        if is_higher:
+            return mine.run in line.runs_before
+        if line.run in (mine.run, *mine.runs_before):
+            return False
+        # Made since, of a run my ledger has not seen, but which has seen some that mine has: the ledger was restored to
+        # before my run. Without any in common, it is of so long ago that neither names the other.
+        return not set(line.runs_before).isdisjoint(mine.runs_before)
+
+    def _line_of(self, name: str) -> Line | None:
+        """Return what a claim says; None: nothing, or it cannot be read now."""
+        if name not in self._lines:
+            try:
+                self._lines[name] = msgspec.json.decode(self._staging.read(name) or b"", type=Line)
+            except msgspec.DecodeError:
+                return None
+        return self._lines[name]

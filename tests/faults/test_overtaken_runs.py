@@ -37,3 +37,28 @@ def test_f15_a_target_that_stood_still_before_its_input_gives_way_to_a_newer_run
     assert shop.run_part(TARGET) == 1
     assert "another run has overtaken this one" in (shop.directory / "run.log").read_text(encoding="utf-8")
     shop.assert_in_sync()
+
+
+@pytest.mark.fault("F15")
+def test_f15_a_target_whose_run_a_restored_ledger_no_longer_knows_gives_way(shop: ForkedShop) -> None:
+    ledger, backup = shop.directory / "ledger.db", shop.directory / "backup.db"
+    shop.settings[MAPPER]["ledger_url"] = f"sqlite:///{ledger}"
+    # A new ledger goes on with the mark alone.
+    assert shop.state
+    shop.state["bookmarks"].pop("fulfillment_events")
+    assert shop.run().codes == (0, 0, 0)
+    shutil.copy(ledger, backup)
+    shop.sell("A")
+    messages, older = shop.directory / f"{MAPPER}.out", shop.directory / "older.jsonl"
+    for part in (TAP, MAPPER):
+        assert shop.run_part(part) == 0
+    shutil.copy(messages, older)
+    shutil.copy(backup, ledger)
+    shop.sell("A")
+    # It has the number of the older cut.
+    assert shop.run().codes == (0, 0, 0)
+    shop.assert_in_sync()
+    shutil.copy(older, messages)
+    assert shop.run_part(TARGET) == 1
+    assert "another run has overtaken this one" in (shop.directory / "run.log").read_text(encoding="utf-8")
+    shop.assert_in_sync()

@@ -80,6 +80,15 @@ def test_a_run_without_changes_passes_the_state_on_and_nothing_else(tmp_path: Pa
     assert second.states[0]["bookmarks"][STREAM]["replication_key_value"] == 10
 
 
+def test_the_schema_says_which_runs_its_ledger_has_seen(tmp_path: Path, settings: dict[str, t.Any]) -> None:
+    before: list[str] = []
+    for at in (10, 11, 12):
+        done = run_mapper(tmp_path, settings, schema(), *records(completed(at)), state(at, at))
+        (cuts_of,) = [each["schema"]["x-cuts-of"] for each in done.messages if each["type"] == "SCHEMA"]
+        assert cuts_of["runs_before"] == before
+        before.insert(0, cuts_of["run"])
+
+
 def test_no_input_at_all_is_no_error(tmp_path: Path, settings: dict[str, t.Any]) -> None:
     done = run_mapper(tmp_path, settings)
     assert (done.code, done.output) == (0, "")

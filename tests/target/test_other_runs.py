@@ -41,19 +41,23 @@ class Run(t.NamedTuple):
     patch: pytest.MonkeyPatch
     capsys: pytest.CaptureFixture[str]
 
-    def of(self, cut: int, quantity: int, minutes: int = 0, ledger: str = LEDGER) -> Ended:
-        """Import a cut planned so many minutes from now."""
+    def of(
+        self, cut: int, quantity: int, minutes: int = 0, ledger: str = LEDGER, *, run: str = "", before: str = ""
+    ) -> Ended:
+        """Import a cut planned so many minutes from now, by a run of the ledger that knew others (a letter each)."""
         planned_at = dt.datetime.now(tz=dt.UTC) + dt.timedelta(minutes=minutes)
         self.host.mkdir(exist_ok=True)
         with self.patch.context() as here:
             here.setattr(tempfile, "tempdir", str(self.host))
-            messages = [schema(planned_at, ledger), *a_cut(cut, {"SKU-1": quantity}, (cut, cut)), a_state(cut)]
+            line = {"run": run, "runs_before": [*before]} if run else {}
+            messages = [schema(planned_at, ledger, **line), *a_cut(cut, {"SKU-1": quantity}, (cut, cut)), a_state(cut)]
             return run_here(self.newstore, Clock(self.newstore), messages, self.capsys)
 
 
-def schema(planned_at: dt.datetime, ledger: str) -> Message:
+def schema(planned_at: dt.datetime, ledger: str, **line: t.Any) -> Message:
     message = a_schema()
-    message["schema"] = {**message["schema"], "x-cuts-of": {"ledger": ledger, "planned_at": planned_at.isoformat()}}
+    cuts_of = {"ledger": ledger, "planned_at": planned_at.isoformat(), **line}
+    message["schema"] = {**message["schema"], "x-cuts-of": cuts_of}
     return message
 
 
@@ -117,6 +121,51 @@ def test_an_older_plan_does_not_begin_after_a_newer_one(newstore: NewStore, newe
     assert newer.of(7, 6).error == ""
     said = newer.of(3, 8).error
     assert said.startswith("another run has overtaken this one: it imports cut 7 of the same ledger, and this is cut 3")
+    assert newstore.on_hand(*KEY) == 6
+
+
+@pytest.mark.fault("F33")
+def test_an_older_plan_does_not_begin_after_a_newer_one_whatever_the_clocks_say(newstore: NewStore, newer: Run) -> None:
+    # Its clock, or the newer one's, is an hour wrong.
+    assert newer.of(7, 6, run="b", before="ac").error == ""
+    assert newer.of(3, 8, minutes=60, run="a", before="c").error.startswith("another run has overtaken this one")
+    assert newstore.on_hand(*KEY) == 6
+
+
+@pytest.mark.fault("F33")
+@pytest.mark.parametrize("call", ["GET /v0/locations", "GET /import", "POST /import", "POST /start"])
+@pytest.mark.parametrize("cut", [2, 3])
+def test_a_run_the_ledger_no_longer_knows_gives_way_wherever_it_stood_still(
+    older: Run, newer: Run, monkeypatch: pytest.MonkeyPatch, call: str, cut: int
+) -> None:
+    """The ledger was restored from a backup of before that run, or a standby that lagged took over."""
+    newer_ended: list[Ended] = []
+    at_call(monkeypatch, call, lambda: newer_ended.append(newer.of(cut, 6, minutes=10, run="b", before="c")))
+    ended = older.of(3, 8, run="a", before="c")
+    assert [(each.error, each.acknowledged) for each in newer_ended] == [("", [cut])]
+    assert (bool(ended.error), ended.acknowledged) == (True, [])
+    assert older.newstore.on_hand(*KEY) == 6
+
+
+@pytest.mark.fault("F33")
+def test_nor_does_it_begin_after_a_newer_one(newstore: NewStore, newer: Run) -> None:
+    assert newer.of(3, 6, run="b", before="c").error == ""
+    assert newer.of(3, 8, run="a", before="c", minutes=-1).error.startswith("another run has overtaken this one")
+    assert newstore.on_hand(*KEY) == 6
+
+
+def test_the_runs_before_hold_up_nothing(newstore: NewStore, newer: Run) -> None:
+    for cut, (run, before) in enumerate([("a", ""), ("b", "a"), ("c", "ba")], 1):
+        assert newer.of(cut, cut, run=run, before=before).error == ""
+    # Restored to before run b, some time later.
+    assert newer.of(2, 9, minutes=10, run="d", before="a").error == ""
+    assert newstore.on_hand(*KEY) == 9
+
+
+def test_nor_do_those_of_long_ago_whose_clock_was_far_ahead(newstore: NewStore, newer: Run) -> None:
+    assert newer.of(3, 8, run="a", before="bc").error == ""
+    # So many runs later that it names none of them.
+    assert newer.of(9, 6, minutes=-60, run="f", before="de").error == ""
     assert newstore.on_hand(*KEY) == 6
 
 

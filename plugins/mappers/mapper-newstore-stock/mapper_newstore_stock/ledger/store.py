@@ -27,6 +27,10 @@ logger = logging.getLogger("mapper-newstore-stock.ledger")
 #: Drops the tap's bookmark, and keeps the mark, which a ledger that was lost no longer knows.
 EVENTS_AGAIN = """meltano state merge STATE_ID '{"singer_state":{"bookmarks":{"fulfillment_events":null}}}'"""
 
+#: How many earlier runs a run names, so that a target can tell an older run from a newer one: with one every ten
+#: minutes, those of 16 hours.
+RUNS_BEFORE = 100
+
 
 class Ledger:
     """One run's hold on the ledger.
@@ -82,6 +86,12 @@ class Ledger:
     def identity(self) -> str:
         """The ledger and its run: what a cut's number means depends on both."""
         return f"{self.ledger_id}.{self.run_id}"
+
+    def runs_before(self) -> list[str]:
+        """Return the ids of the last runs before this one, the last first."""
+        run = tables.run.c
+        query = sa.select(run.run_id).where(run.run < self.run).order_by(run.run.desc())
+        return list(self.connection.scalars(query.limit(RUNS_BEFORE)))
 
     def close(self) -> None:
         """Release the ledger, without what was not committed."""

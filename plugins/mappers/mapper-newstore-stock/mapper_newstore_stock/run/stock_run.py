@@ -221,7 +221,9 @@ class StockRun:
     def _schema(self) -> dict[str, t.Any]:
         """Return the schema with what tells an older run of this ledger from a newer one."""
         planned_at = dt.datetime.fromtimestamp(time.time_ns() / 1_000_000_000, tz=dt.UTC)
-        return {**STOCK_SCHEMA, CUTS_OF: {"ledger": self._ledger.ledger_id, "planned_at": planned_at.isoformat()}}
+        ledger = self._ledger
+        of = {"ledger": ledger.ledger_id, "planned_at": planned_at.isoformat()}
+        return {**STOCK_SCHEMA, CUTS_OF: {**of, "run": ledger.run_id, "runs_before": ledger.runs_before()}}
 
     def _forget_old(self, found: Mapping[str, SourceRead]) -> bool:
         """Forget what is old enough; return whether units were folded away."""
