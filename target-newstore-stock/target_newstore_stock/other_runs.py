@@ -185,10 +185,10 @@ class OtherRuns:
         return not set(line.runs_before).isdisjoint(mine.runs_before)
 
     def _line_of(self, name: str) -> Line | None:
-        """Return what a claim says; None: nothing, or it cannot be read now."""
+        """Return what a claim says; None: nothing, or it is still being written."""
         if name not in self._lines:
             try:
-                self._lines[name] = msgspec.json.decode(self._staging.read(name) or b"", type=Line)
+                self._lines[name] = msgspec.json.decode(self._staging.look_into(name) or b"", type=Line)
             except msgspec.DecodeError:
                 return None
         return self._lines[name]

@@ -115,10 +115,14 @@ class Staging:
         self.remove([name + NOTE])
 
     def remembered(self, own: OwnNames) -> dict[str, str]:
-        """Return the job ids from our notes, by the note's name; what is no id names no job."""
+        """Return the job ids from our notes, by the note's name; what is no id names no job.
+
+        Raises:
+            StagingError: a note cannot be read now: the job it leads to may still be open.
+        """
         notes = {}
-        for name in self.names():
-            if own.is_note(name) and (content := self.read(name)) is not None:
+        for name in self.listed():
+            if own.is_note(name) and (content := self.look_into(name)) is not None:
                 import_id = content.decode(errors="replace").strip()
                 if IMPORT_ID.fullmatch(import_id):
                     notes[name] = import_id
@@ -185,6 +189,24 @@ class Staging:
             return t.cast("bytes", self._filesystem.cat_file(self._path(name)))
         except Exception as error:  # noqa: BLE001 - each store's driver has errors of its own
             logger.warning("staging_url: cannot read %s: %s", masked(self._path(name)), _why(error))
+            return None
+
+    def look_into(self, name: str) -> bytes | None:
+        """Read what another run has left; return None if it is gone, or this user may not read it.
+
+        Raises:
+            StagingError: it cannot be read now.
+        """
+        path = self._path(name)
+        try:
+            return t.cast("bytes", self._filesystem.cat_file(path))
+        except FileNotFoundError:
+            return None
+        except Exception as error:
+            said = f"staging_url: cannot read {masked(path)}: {_why(error)}"
+            if not _is_forbidden(error):
+                raise StagingError(f"{said}. So it cannot be seen what another run has done", to_do=PLACE) from error
+            logger.warning("%s", said)
             return None
 
     def remove(self, names: Iterable[str]) -> None:

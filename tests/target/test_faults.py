@@ -9,6 +9,7 @@ import dataclasses
 import typing as t
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from target_newstore_stock.target import TargetNewStoreStock
 
 from tests.target.runs import Clock, Ended, run_here
@@ -195,6 +196,38 @@ def test_the_next_run_waits_for_a_job_in_an_unknown_state(
     assert [job["state"] for job in newstore.imports()] == ["finished"] * 3
     assert_in_order(newstore)
     assert [path.suffix for path in newstore.staging.iterdir()] == [".zip"] * 3
+
+
+@pytest.mark.fault("F11", "F12")
+@pytest.mark.parametrize("fails", [("cat_file", 1), ("ls", 2)])
+def test_a_note_that_cannot_be_read_just_now_stops_the_run(
+    newstore: NewStore,
+    clock: Clock,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    fails: tuple[str, int],
+) -> None:
+    """The job it leads to would land on what this run imports."""
+    newstore.set_faults(hold_jobs=True, state_word="transforming")
+    run_here(newstore, clock, MESSAGES, capsys, **SHORT)
+    (call, number), count = fails, 0
+    done = getattr(LocalFileSystem, call)
+
+    def fails_once(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        nonlocal count
+        count += 1
+        if count == number:
+            raise ConnectionError("reset")
+        return done(*args, **kwargs)
+
+    with monkeypatch.context() as here:
+        here.setattr(LocalFileSystem, call, fails_once)
+        ended = run_here(newstore, clock, MESSAGES, capsys, **SHORT)
+    assert (len(newstore.imports()), ended.acknowledged) == (1, NONE)
+    assert ended.error.startswith("staging_url: cannot ")
+    newstore.set_faults(hold_jobs=False, state_word=None)
+    assert run_here(newstore, clock, MESSAGES, capsys).acknowledged == ALL
+    assert_in_order(newstore)
 
 
 @pytest.mark.fault("F11", "F12")

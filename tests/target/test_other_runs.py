@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import tempfile
 import typing as t
+from unittest import mock
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from target_newstore_stock.http_session import HttpSession
 from target_newstore_stock.other_runs import OtherRuns
 
@@ -129,6 +131,15 @@ def test_an_older_plan_does_not_begin_after_a_newer_one_whatever_the_clocks_say(
     # Its clock, or the newer one's, is an hour wrong.
     assert newer.of(7, 6, run="b", before="ac").error == ""
     assert newer.of(3, 8, minutes=60, run="a", before="c").error.startswith("another run has overtaken this one")
+    assert newstore.on_hand(*KEY) == 6
+
+
+def test_a_claim_that_cannot_be_read_just_now_stops_the_run(
+    newstore: NewStore, newer: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert newer.of(7, 6, run="b", before="ac").error == ""
+    monkeypatch.setattr(LocalFileSystem, "cat_file", mock.Mock(side_effect=ConnectionError("reset")))
+    assert newer.of(3, 8, minutes=60, run="a", before="c").error.startswith("staging_url: cannot read ")
     assert newstore.on_hand(*KEY) == 6
 
 
