@@ -169,7 +169,8 @@ class OtherRuns:
         if self._mine is None or self._cuts_of is None:
             return False
         is_higher = other.cut > self._mine.cut
-        is_later = is_new or other.at > self._cuts_of.planned_at - CLOCKS_DIFFER
+        planned_at = self._cuts_of.planned_at
+        is_later = is_new or other.at > planned_at - CLOCKS_DIFFER
         # Mostly both say the same, and the claim need not be read.
         if is_higher == is_later:
             return is_higher
@@ -178,10 +179,12 @@ class OtherRuns:
             return False
         if is_higher:
             return mine.run in line.runs_before
-        if line.run in (mine.run, *mine.runs_before):
+        # A run that the restored ledger lost may have claimed just before this one was planned.
+        is_since = is_new or other.at > planned_at
+        if not is_since or line.run in (mine.run, *mine.runs_before):
             return False
-        # Made since, of a run my ledger has not seen, but which has seen some that mine has: the ledger was restored to
-        # before my run. Without any in common, it is of so long ago that neither names the other.
+        # Of a run my ledger has not seen, but which has seen some that mine has: the ledger was restored to before my
+        # run. Without any in common, it is of so long ago that neither names the other.
         return not set(line.runs_before).isdisjoint(mine.runs_before)
 
     def _line_of(self, name: str) -> Line | None:
