@@ -168,20 +168,18 @@ class OtherRuns:
         """
         if self._mine is None or self._cuts_of is None:
             return False
-        is_higher = other.cut > self._mine.cut
-        planned_at = self._cuts_of.planned_at
-        is_later = is_new or other.at > planned_at - CLOCKS_DIFFER
-        # Mostly both say the same, and the claim need not be read.
-        if is_higher == is_later:
-            return is_higher
-        mine, line = self._cuts_of.line, self._line_of(name)
-        if mine is None or line is None:
+        planned_at, mine = self._cuts_of.planned_at, self._cuts_of.line
+        # Mostly number and time say the same, and the claim need not be read.
+        if other.cut > self._mine.cut:
+            if is_new or other.at > planned_at - CLOCKS_DIFFER:
+                return True
+            line = self._line_of(name)
+            return mine is not None and line is not None and mine.run in line.runs_before
+        # A run that a restored ledger lost may have claimed just before this one was planned.
+        if not (is_new or other.at > planned_at):
             return False
-        if is_higher:
-            return mine.run in line.runs_before
-        # A run that the restored ledger lost may have claimed just before this one was planned.
-        is_since = is_new or other.at > planned_at
-        if not is_since or line.run in (mine.run, *mine.runs_before):
+        line = self._line_of(name)
+        if mine is None or line is None or line.run in (mine.run, *mine.runs_before):
             return False
         # Of a run my ledger has not seen, but which has seen some that mine has: the ledger was restored to before my
         # run. Without any in common, it is of so long ago that neither names the other.
