@@ -36,6 +36,8 @@ TYPES = {
 COUNTED_AT_ONCE = 500
 #: Words of a schema that refuse no stock record, given what is checked below.
 SCHEMA_WORDS = {"$schema", "type", "title", "description", "properties", "required", "additionalProperties"}
+#: Begins a word that is an application's own, such as the mapper's `x-cuts-of`; JSON Schema refuses nothing by it.
+OWN_WORD = "x-"
 PROPERTY_WORDS = {"type", "title", "description"}
 
 
@@ -152,7 +154,7 @@ def allows_stock_records(schema: Mapping[str, t.Any]) -> bool:
     """Return whether a schema allows every stock record, apart from fields it requires or does not have."""
     properties = schema["properties"]
     return (
-        schema.keys() <= SCHEMA_WORDS
+        all(word in SCHEMA_WORDS or word.startswith(OWN_WORD) for word in schema)
         and "object" in _listed(schema.get("type", "object"))
         and set(schema.get("required", ())) <= TYPES.keys()
         and all(field in properties for field in REQUIRED_FIELDS)

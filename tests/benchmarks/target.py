@@ -33,6 +33,13 @@ SCHEMA = {
         "cut_size": {"type": ["integer"]},
     },
     "required": ["fulfillment_node_id", "product_id", "quantity", "cut_id", "cut_size"],
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "x-cuts-of": {
+        "ledger": "d094c4588a7e4d5986f09222f2ed583e",
+        "planned_at": "2026-11-30T22:00:00+00:00",
+        "run": "ea78ec894bdb",
+        "runs_before": ["6500e880b387"],
+    },
 }
 SDK = "SDK target, sink drops all"
 OURS = "stock records to a zip"

@@ -15,6 +15,9 @@ from target_newstore_stock.messages import MessageReader
 from target_newstore_stock.stock_file import make_head
 from target_newstore_stock.target import TargetNewStoreStock
 
+from tests.mapper.shop_day import STREAM, completed
+from tests.shop.erp import Erp
+from tests.shop.plugin import run_plugin
 from tests.target.stock_messages import PROPERTIES, a_cut, a_record, a_schema, a_state
 
 if t.TYPE_CHECKING:
@@ -97,6 +100,7 @@ FAST: dict[str, list[Message]] = {
     "plain records of a plain schema": [a_stock_schema(**NO_CUT_FIELDS), *PLAIN],
     "cut fields that are required": [a_stock_schema(required=["cut_id", "cut_size"], type="object"), *CUTS],
     "both, one after the other": [a_schema(), *PLAIN, *CUTS],
+    "words of somebody's own in the schema": [a_stock_schema(**{"x-of": {"a": 1}}), *CUTS],
 }
 EITHER: dict[str, list[Message]] = {
     "a field nobody knows": [a_schema(), a_record("A", 1, colour="red"), a_state(1)],
@@ -155,6 +159,26 @@ def test_what_a_user_configures_takes_the_general_way_and_works(
     quantities = {product: quantity for _, items in fast.files for _, product, quantity in items}
     expected = {"a stream map": {"A": 4, "B": 3}, "a filter": {"A": 3}}
     assert quantities == expected.get(name, {"A": 3, "B": 2})
+
+
+def test_what_the_mapper_writes_takes_the_fast_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    erp = Erp(tmp_path / "on_hand.csv")
+    erp.count("DC01", "SKU-1", 10)
+    erp.count("DC01", "SKU-2", 10)
+    settings = {"ledger_url": f"sqlite:///{tmp_path / 'ledger.db'}", "on_hand_url": str(erp.path)}
+    bookmark = {"replication_key": "logical_timestamp", "replication_key_value": 10, "position": 1, "store_id": "s"}
+    done = run_plugin(
+        "mapper-newstore-stock",
+        tmp_path,
+        settings,
+        messages=[
+            {"type": "SCHEMA", "stream": STREAM, "schema": {"properties": {}}, "key_properties": ["event_id"]},
+            {"type": "RECORD", "stream": STREAM, "record": completed(10)},
+            {"type": "STATE", "value": {"bookmarks": {STREAM: bookmark}}},
+        ],
+    )
+    outcome = run(done.messages, tmp_path, capsys, fast=True)
+    assert (outcome.error, outcome.taken) == ("", len(done.records)) == ("", 2)
 
 
 def test_switching_validation_off_changes_nothing_for_stock_records(
