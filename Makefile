@@ -88,6 +88,7 @@ clean:
 	$(PYTHON) -m venv .venv
 	pip install --quiet --disable-pip-version-check --constraint requirements.txt uv
 	uv pip install --quiet --requirements $(REQUIREMENTS) $(PACKAGES:%=--editable %)
+	python -m compileall -q $(PACKAGES)
 	$(if $(LOWEST),uv pip compile --quiet --resolution lowest-direct --all-extras $(PROJECTS) --output-file .venv/lowest.txt)
 	$(if $(LOWEST),uv pip install --quiet --requirements .venv/lowest.txt "$(MOTO)")
 	touch $@

@@ -9,6 +9,9 @@ from __future__ import annotations
 import gc
 import os
 
+#: The collector looks after so many new objects, instead of 700: a short run would be looked through a hundred times.
+COLLECTED_AT = 10_000
+
 
 def main() -> None:
     """Load the target and run its command."""
@@ -18,5 +21,6 @@ def main() -> None:
     from target_newstore_stock.target import TargetNewStoreStock  # noqa: PLC0415 - imported here, with the collector off
 
     gc.freeze()
+    gc.set_threshold(COLLECTED_AT)
     gc.enable()
     TargetNewStoreStock.cli()

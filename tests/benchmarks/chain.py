@@ -58,15 +58,31 @@ def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
     report.add("chain, each process", size, peaks, {})
 
 
-def run_processes(directory: Path, landing: str, on_hand: Path, ledger: str) -> list[Measured]:
-    """Run tap, mapper and a target that ends with the zip, without a state."""
+def run_processes(
+    directory: Path, landing: str, on_hand: Path, ledger: str, state: Path | None = None
+) -> list[Measured]:
+    """Run tap, mapper and a target that ends with the zip.
+
+    Args:
+        directory: For configuration and zip.
+        landing: URL of the landing store.
+        on_hand: The ERP's list.
+        ledger: URL of the ledger.
+        state: The state of the run before, and then this run's, as an orchestrator passes it on; None: no state.
+    """
     tap = _config(directory, "tap", landing_url=landing, settle_seconds=0)
     mapper = _config(directory, "mapper", ledger_url=ledger, on_hand_url=str(on_hand))
-    return run_chain(
-        [command("tap-newstore-fulfillment"), "--config", tap],
+    before = ["--state", str(state)] if state and state.exists() else []
+    states = directory / "states.jsonl"
+    measured = run_chain(
+        [command("tap-newstore-fulfillment"), "--config", tap, *before],
         [command("mapper-newstore-stock"), "--config", mapper],
         [sys.executable, "-m", "tests.benchmarks.zipping_target", str(directory / "stock.zip")],
+        stdout=states,
     )
+    if state and (lines := states.read_text(encoding="utf-8").splitlines()):
+        state.write_text(lines[-1], encoding="utf-8")
+    return measured
 
 
 @contextlib.contextmanager

@@ -133,13 +133,17 @@ def _read_measured(path: Path) -> Measured:
     return Measured(float(seconds), int(peak) / 1e6, float(cpu))
 
 
-def run_chain(*commands: Sequence[str]) -> list[Measured]:
+def run_chain(*commands: Sequence[str], stdout: Path | None = None) -> list[Measured]:
     """Run commands joined by pipes; each one's seconds count from the start of all.
+
+    Args:
+        commands: Each reads what the one before it writes.
+        stdout: Gets what the last one writes; None: nothing does.
 
     Raises:
         RuntimeError: one of them failed.
     """
-    with tempfile.TemporaryDirectory() as directory, Path(os.devnull).open("wb") as sink:
+    with tempfile.TemporaryDirectory() as directory, (stdout or Path(os.devnull)).open("wb") as sink:
         begun = time.perf_counter()
         paths = [Path(directory) / str(number) for number in range(len(commands))]
         processes: list[subprocess.Popen[bytes]] = []

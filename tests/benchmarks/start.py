@@ -34,6 +34,7 @@ def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
     """Measure each start, and whole runs with nothing to do; the rates are per second."""
     del size
     landing, on_hand = f"sqlite:///{directory / 'landing.db'}", directory / "on_hand.csv"
+    state = directory / "state.json"
     fill(landing, 0)
     write_on_hand(on_hand)
     of_processes, of_meltano = (f"sqlite:///{directory / f'ledger-{name}.db'}" for name in ("processes", "meltano"))
@@ -41,7 +42,7 @@ def measure(report: Report, size: int, rounds: int, directory: Path) -> None:
         ways: dict[str, Callable[[], Measured]] = {
             name: functools.partial(run_process, arguments) for name, arguments in COMMANDS.items()
         }
-        ways[f"{OURS}, nothing to do"] = lambda: run_processes(directory, landing, on_hand, of_processes)[-1]
+        ways[f"{OURS}, nothing to do"] = lambda: run_processes(directory, landing, on_hand, of_processes, state)[-1]
         ways[f"{MELTANO}, nothing to do"] = lambda: run(of_meltano)
         # Not measured: the first run has the initial stock to send.
         in_turns(ways, 1)

@@ -19,8 +19,8 @@ if t.TYPE_CHECKING:
 PACKAGE = Path(mapper_newstore_stock.__file__).parent
 TABLES = {**tables.metadata.tables, **temporary_tables.temporary.tables, "moved_ledger": moved.moved_ledger}
 METHODS = {"insert", "update", "delete"}
-#: Functions of `database` that write to the table they are given after the connection.
-FUNCTIONS = {"insert", "load"}
+#: Functions of `database` that write to the table they are given after the connection, or to all they are given.
+FUNCTIONS = {"insert": 2, "load": 2, "empty": None}
 
 
 def test_each_table_is_written_by_the_modules_its_comment_names() -> None:
@@ -53,6 +53,8 @@ def test_each_table_is_written_by_the_modules_its_comment_names() -> None:
             "for table in temporary_tables.temporary.sorted_tables:\n    table.delete()",
             {*temporary_tables.temporary.tables},
         ),
+        ("empty(connection, cut, tables.run)", {"cut", "run"}),
+        ("empty(connection, *temporary_tables.temporary.sorted_tables)", {*temporary_tables.temporary.tables}),
         ("for table in (cut,):\n    table.delete()\nfor table in (tables.run,):\n    print(table)", {"cut"}),
         ("counts.update(cut=1)\nsa.select(cut.c.cut)\nfor table in (cut,):\n    print(table)", set()),
     ],
@@ -89,9 +91,10 @@ def tables_written(code: str, names: dict[str, t.Any]) -> Iterator[str]:
         if isinstance(call.func, ast.Attribute) and call.func.attr in METHODS:
             yield from tables_in(call.func.value, names, loops)
         elif isinstance(call.func, ast.Name) and call.func.id in FUNCTIONS:
-            written = tables_in(call.args[1], names, loops)
-            assert written, f"which table is written by {ast.unparse(call)}?"
-            yield from written
+            for argument in call.args[1 : FUNCTIONS[call.func.id]]:
+                written = tables_in(argument, names, loops)
+                assert written, f"which table is written by {ast.unparse(call)}?"
+                yield from written
 
 
 def loops_around(call: ast.Call, module: ast.Module) -> dict[str, ast.expr]:
@@ -101,6 +104,8 @@ def loops_around(call: ast.Call, module: ast.Module) -> dict[str, ast.expr]:
 
 
 def tables_in(expression: ast.expr, names: dict[str, t.Any], loops: dict[str, ast.expr]) -> set[str]:
+    if isinstance(expression, ast.Starred):
+        return tables_in(expression.value, names, loops)
     if isinstance(expression, ast.Name) and expression.id in loops:
         return {
             table

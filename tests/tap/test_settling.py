@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -66,7 +67,7 @@ def test_a_host_just_booted_does_not_trust_earlier_wall_clock_times() -> None:
     before = a_check(0, position=3, boot="before")
     started = ClockCheck("store", "now", 60_000, 5 * HOUR, 4)
     assert decide(started, before) == Settled()
-    assert decide(dataclasses.replace(started, boot_ms=SETTLE), before).received_at == 5 * HOUR - SETTLE
+    assert decide(msgspec.structs.replace(started, boot_ms=SETTLE), before).received_at == 5 * HOUR - SETTLE
 
 
 def test_a_host_put_back_to_a_snapshot_of_its_memory_settles_nothing_early() -> None:

@@ -7,9 +7,9 @@ complete up to a timestamp, as the mapper takes an ERP's number, would then coun
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
+import msgspec
 import sqlalchemy as sa
 
 from tap_newstore_fulfillment.landing.release import KnownLate
@@ -74,7 +74,9 @@ class LateArrivals:
                 is_known_late(late),
             )
             lowest = connection.scalar(query)
-        return plan if lowest is None else dataclasses.replace(plan, late=dataclasses.replace(late, lowest=lowest))
+        if lowest is None:
+            return plan
+        return msgspec.structs.replace(plan, late=msgspec.structs.replace(late, lowest=lowest))
 
 
 def forget_pruned(connection: sa.Connection) -> None:

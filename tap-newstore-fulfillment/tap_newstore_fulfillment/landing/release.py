@@ -11,6 +11,7 @@ import typing as t
 
 from tap_newstore_fulfillment.errors import StateError
 from tap_newstore_fulfillment.settings import INT64
+from tap_newstore_fulfillment.values import Value
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,8 +102,7 @@ class Bookmark:
         return f"position {self.position} of {self.reader_id}", 0
 
 
-@dataclasses.dataclass(frozen=True)
-class KnownLate:
+class KnownLate(Value, frozen=True):
     """Events above the start of a run that the store has noted as late.
 
     Attributes:
@@ -116,8 +116,7 @@ class KnownLate:
     waited_ms: int
 
 
-@dataclasses.dataclass(frozen=True)
-class ReleasePlan:
+class ReleasePlan(Value, frozen=True):
     """What one run releases: everything beyond `start`, up to `through` and `position`.
 
     An event at or below `start.through` that arrived after `start.position` is late: it is

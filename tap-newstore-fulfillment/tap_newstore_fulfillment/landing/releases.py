@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import typing as t
 
+import msgspec
 import sqlalchemy as sa
 
 from tap_newstore_fulfillment.events import check_event
@@ -112,7 +112,7 @@ class Releases:
         plan = ReleasePlan.make(
             start, mark=mark, position=position, store_id=self.store_id, oldest=oldest, arrival=arrival
         )
-        return self._with_late_arrivals(dataclasses.replace(plan, held_from=held_from), settle_ms)
+        return self._with_late_arrivals(msgspec.structs.replace(plan, held_from=held_from), settle_ms)
 
     def _with_late_arrivals(self, plan: ReleasePlan, settle_ms: int) -> ReleasePlan:
         """Note which events of a plan come late, and return the plan with all that do."""

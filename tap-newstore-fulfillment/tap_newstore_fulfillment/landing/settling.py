@@ -16,8 +16,11 @@ In doubt an event counts as the younger.
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
+
+import msgspec
+
+from tap_newstore_fulfillment.values import Value
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +28,7 @@ if t.TYPE_CHECKING:
 EVERYTHING = 2**63 - 1
 
 
-@dataclasses.dataclass(frozen=True)
-class ClockCheck:
+class ClockCheck(Value, frozen=True):
     """One reading of a wall clock, beside the time since boot.
 
     Attributes:
@@ -45,7 +47,7 @@ class ClockCheck:
 
     def before(self, milliseconds: int) -> ClockCheck:
         """Return the check as it would have been that much earlier."""
-        return dataclasses.replace(self, boot_ms=self.boot_ms - milliseconds, wall_ms=self.wall_ms - milliseconds)
+        return msgspec.structs.replace(self, boot_ms=self.boot_ms - milliseconds, wall_ms=self.wall_ms - milliseconds)
 
     @property
     def offset(self) -> int:
@@ -53,8 +55,7 @@ class ClockCheck:
         return self.wall_ms - self.boot_ms
 
 
-@dataclasses.dataclass(frozen=True)
-class Settled:
+class Settled(Value, frozen=True):
     """The limits up to which events have settled.
 
     An event has settled if `position <= self.position`, or if both

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+import msgspec
 import sqlalchemy as sa
 from mapper_newstore_stock.ledger import quantities, tables
 from mapper_newstore_stock.ledger.proof import Proof, Proofs
@@ -55,7 +56,7 @@ def bookmark_forgets_the_arrival_position(patch: pytest.MonkeyPatch) -> None:
 
     def broken(store: LandingStore, *arguments: t.Any, **named: t.Any) -> ReleasePlan:
         made = plan(store, *arguments, **named)
-        return dataclasses.replace(made, start=dataclasses.replace(made.start, position=made.position))
+        return msgspec.structs.replace(made, start=dataclasses.replace(made.start, position=made.position))
 
     patch.setattr(LandingStore, "plan_release", broken)
 
@@ -96,7 +97,7 @@ def each_part_carries_the_whole_range(patch: pytest.MonkeyPatch) -> None:
         whole = sa.select(sa.func.min(part.logical_timestamp_start), sa.func.max(part.logical_timestamp_end))
         start, end = connection.execute(whole.where(part.run == run)).one()
         covered = None if cut.range is None else TimestampRange(start, end)
-        yield from records.records_of(connection, dataclasses.replace(cut, range=covered))
+        yield from records.records_of(connection, msgspec.structs.replace(cut, range=covered))
 
     patch.setattr(stock_run, "records_of", broken)
 
@@ -157,7 +158,7 @@ def run_without_events_declares_what_the_erp_contains(patch: pytest.MonkeyPatch)
     def broken(connection: sa.Connection, cut: Cut) -> Iterator[singer.RecordMessage]:
         highest = connection.scalar(sa.select(sa.func.max(_row.as_of_logical_timestamp)))
         covered = cut.range or (None if highest is None else TimestampRange(0, highest))
-        yield from records.records_of(connection, dataclasses.replace(cut, range=covered))
+        yield from records.records_of(connection, msgspec.structs.replace(cut, range=covered))
 
     patch.setattr(stock_run, "records_of", broken)
 
@@ -189,7 +190,7 @@ def what_was_planned_counts_as_imported(patch: pytest.MonkeyPatch) -> None:
     acknowledge = Ledger.acknowledge
 
     def broken(ledger: Ledger, *arguments: t.Any, **named: t.Any) -> Acknowledged:
-        return dataclasses.replace(acknowledge(ledger, *arguments, **named), cut=ledger.last_cut())
+        return msgspec.structs.replace(acknowledge(ledger, *arguments, **named), cut=ledger.last_cut())
 
     patch.setattr(Ledger, "acknowledge", broken)
 

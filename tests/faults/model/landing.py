@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import typing as t
 
+import msgspec
 from tap_newstore_fulfillment.landing.release import Bookmark, KnownLate, ReleasePlan
 
 from tests.faults.model.readings import SETTLE, Key
@@ -89,7 +89,7 @@ class Landing:
         if not self.late:
             return plan
         last = [sale.at for sale in self._above(plan) if self.is_known_late(sale)]
-        return dataclasses.replace(plan, late=KnownLate(min(last), 0, 0)) if last else plan
+        return msgspec.structs.replace(plan, late=KnownLate(min(last), 0, 0)) if last else plan
 
     def settled(self, now: int) -> int | None:
         """Return the highest timestamp received long enough ago."""

@@ -7,13 +7,13 @@ the next run's tap sends it back before its first record.
 from __future__ import annotations
 
 import copy
-import dataclasses
 import typing as t
 
 import msgspec
 
 from mapper_newstore_stock.errors import StateError
 from mapper_newstore_stock.run.cuts import TimestampRange
+from mapper_newstore_stock.values import Value
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +25,7 @@ REPLICATION_KEY = "logical_timestamp_end"
 Cursor = int | str
 
 
-@dataclasses.dataclass(frozen=True)
-class Acknowledged:
+class Acknowledged(Value, frozen=True):
     """What the state says NewStore has.
 
     Attributes:
@@ -41,7 +40,7 @@ class Acknowledged:
     end: int | None = None
     mark: int | None = None
     ledger: str | None = None
-    cursors: Mapping[str, Cursor] = dataclasses.field(default_factory=dict)
+    cursors: Mapping[str, Cursor] = msgspec.field(default_factory=dict)
 
     @classmethod
     def from_state(cls, state: Mapping[str, t.Any]) -> Acknowledged:
@@ -84,8 +83,7 @@ class Acknowledged:
         return result
 
 
-@dataclasses.dataclass(frozen=True)
-class Taken:
+class Taken(Value, frozen=True):
     """How far the tap's events have been taken: its own bookmark, as the ledger keeps it.
 
     Attributes:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
+import msgspec
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import StaleListError
-from mapper_newstore_stock.ledger.database import load, undone_if_it_fails
+from mapper_newstore_stock.ledger.database import empty, load, undone_if_it_fails
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import is_present, on_hand
 from mapper_newstore_stock.ledger.temporary_tables import foreign_row, gone_row, read_row, unusable_row
@@ -44,8 +44,7 @@ class Counted(t.NamedTuple):
 def look_at_list(findings: Findings, connection: sa.Connection, sources: Sources, source: Source) -> Counted:
     """Note whether a run could read a source, and what of it is new."""
     of = f" of {source.name}" if source.name else ""
-    for table in (read_row, gone_row, unusable_row, foreign_row):
-        connection.execute(table.delete())
+    empty(connection, read_row, gone_row, unusable_row, foreign_row)
     with findings.looking(f"on-hand list{of}", TO_DO), undone_if_it_fails(connection):
         unusable: list[UnusableRow] = []
         try:
@@ -130,7 +129,7 @@ def _rules(connection: sa.Connection, sources: Sources, source: Source) -> ListR
     given = gifts(connection, sources, no_longer_named(connection, sources))
     givers = [gift.giver for gift in given if gift.taker is source]
     away = [glob for gift in given if gift.giver == source.name for glob in gift.taker.nodes or ()]
-    return dataclasses.replace(source.rules, givers=givers, given_away=away)
+    return msgspec.structs.replace(source.rules, givers=givers, given_away=away)
 
 
 def _say_next(findings: Findings, connection: sa.Connection, source: Source, rules: ListRules) -> None:

@@ -7,7 +7,6 @@ nobody.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime as dt
 import fcntl
 import functools
@@ -22,6 +21,7 @@ import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import ConfigurationError, LedgerInUseError
 from mapper_newstore_stock.ledger.database import is_postgresql
+from mapper_newstore_stock.values import Value
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,8 +33,7 @@ LOOK_SECONDS = 1.0
 APPLICATION_NAME_LENGTH = 63
 
 
-@dataclasses.dataclass(frozen=True)
-class Holder:
+class Holder(Value, frozen=True):
     """Who holds a ledger."""
 
     host: str

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from mapper_newstore_stock.address import address
 from mapper_newstore_stock.errors import LedgerError, LedgerVersionError
 from mapper_newstore_stock.ledger import lock, past_tables, tables, temporary_tables, views
-from mapper_newstore_stock.ledger.database import open_engine, open_ledger_engine, short
+from mapper_newstore_stock.ledger.database import empty, open_engine, open_ledger_engine, short
 from mapper_newstore_stock.ledger.moved import moved_at, moved_to
 from mapper_newstore_stock.ledger.upgrade import is_older, upgrade, what_is_done
 
@@ -37,7 +37,7 @@ def open_schema(connection: sa.Connection) -> str:
     past_tables.add_missing(connection)
     for table in temporary_tables.temporary.sorted_tables:
         connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
-        connection.execute(table.delete())
+    empty(connection, *temporary_tables.temporary.sorted_tables)
     ledger_id = connection.scalar(sa.select(tables.ledger.c.ledger_id))
     connection.commit()
     return str(ledger_id)

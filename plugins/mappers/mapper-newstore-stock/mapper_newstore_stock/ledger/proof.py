@@ -6,7 +6,6 @@ is wrongly taken for contained oversells by one; one that is wrongly left out un
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import typing as t
 
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import completed_unit, is_absent, late_unit, on_hand, source, standing_unit
+from mapper_newstore_stock.values import Value
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +54,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
         if self.form in ("column", "taken_at"):
             contained = self._taken_at(unit) if self.form == "taken_at" else self._column(units)
             # What was said of all rows when this one was read, it says no more itself.
-            said = [(is_absent, _standing(unit))] if self._is_raised else []
+            said = [(is_absent, _standing(unit))] if self.speaks_apart_of_absent else []
             return sa.case((sa.or_(contained, self._is_old(unit)), unit.units), *said, else_=0)
         proven: sa.ColumnElement[int] = unit.booked
         if self.form == "current":
@@ -103,15 +103,15 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
         return first, second
 
     @property
-    def _is_raised(self) -> bool:
-        """Whether `contained_through` was lower when rows were read that today's list lacks."""
-        return self.of_absent != self.contained_through
-
-    @property
     def of_absent(self) -> int | None:
         """What `contained_through` says of rows that today's list lacks."""
         standing = self.standing_through
         return self.contained_through if standing is msgspec.UNSET else lower(self.contained_through, standing)
+
+    @property
+    def speaks_apart_of_absent(self) -> bool:
+        """Whether `contained_through` says something else of rows that today's list lacks than of the others."""
+        return self.of_absent != self.contained_through
 
     def follows(self, last: Proof | None, *, has_absent: bool) -> Proof:
         """Return this proof of a list, which speaks of no row that was read before `contained_through` was raised.
@@ -135,7 +135,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _is_old(self, unit: t.Any) -> sa.ColumnElement[bool]:
-        if not self._is_raised:
+        if not self.speaks_apart_of_absent:
             return _reached(unit, self.contained_through)
         return sa.case((is_absent, _reached(unit, self.of_absent)), else_=_reached(unit, self.contained_through))
 
@@ -185,8 +185,7 @@ def _row_has_not_changed_since(unit: t.Any) -> sa.ColumnElement[bool]:
     return stands.correlate_except(late_unit)
 
 
-@dataclasses.dataclass(frozen=True)
-class Proofs:
+class Proofs(Value, frozen=True):
     """How the rows of each source prove what they contain.
 
     Attributes:
@@ -194,7 +193,7 @@ class Proofs:
         has_absent: There are rows in the ledger that today's lists lack.
     """
 
-    by_source: Mapping[str, Proof] = dataclasses.field(default_factory=lambda: {"": Proof()})
+    by_source: Mapping[str, Proof] = msgspec.field(default_factory=lambda: {"": Proof()})
     has_absent: bool = True
 
     def units_in(self, units: sa.Table) -> sa.ColumnElement[int]:

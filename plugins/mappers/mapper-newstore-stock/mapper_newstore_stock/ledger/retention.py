@@ -12,7 +12,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.ledger.database import has_any, insert, load
+from mapper_newstore_stock.ledger.database import empty, has_any, insert, load
 from mapper_newstore_stock.ledger.past_tables import folded, folded_booking, folded_unit
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import (
@@ -144,7 +144,7 @@ def unit_hash(node: str, product: str, timestamp: int, event_id: str) -> int:
 
 def hash_units(connection: sa.Connection, units: sa.Select[t.Any]) -> None:
     """Fill `hashed_unit` with units: node, product, logical timestamp and event of each."""
-    connection.execute(hashed_unit.delete())
+    empty(connection, hashed_unit)
     rows = connection.execute(units).all()
     load(connection, hashed_unit, ((*row, unit_hash(*row)) for row in rows))
 
@@ -156,7 +156,7 @@ def _remember(connection: sa.Connection, old: sa.ColumnElement[bool]) -> None:
     # Without a WHERE, SQLite parses ON CONFLICT as a join.
     hashes = sa.select(hashed_unit.c.hash).where(sa.true())
     connection.execute(insert(connection, folded_unit).from_select(["hash"], hashes).on_conflict_do_nothing())
-    connection.execute(hashed_unit.delete())
+    empty(connection, hashed_unit)
 
 
 def _add_up(connection: sa.Connection, old: sa.ColumnElement[bool]) -> None:

@@ -6,7 +6,6 @@ completions can go on being subtracted from it.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import typing as t
 
@@ -20,6 +19,7 @@ from mapper_newstore_stock.ledger.temporary_tables import gone_row, read_row, un
 from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, is_among, name_keys
 from mapper_newstore_stock.run.globs import at_nodes, matches, matches_none
 from mapper_newstore_stock.run.standing_rows import keep_what_rows_prove
+from mapper_newstore_stock.values import Value
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +33,7 @@ VANISHED, UNUSABLE, IGNORED = "vanished", "unusable", "ignored"
 Policy = t.Literal["zero", "keep", "fail"]
 
 
-@dataclasses.dataclass(frozen=True)
-class ListRules:
+class ListRules(Value, frozen=True):
     """What a whole list may lack.
 
     Attributes:
@@ -151,7 +150,8 @@ def mark_absent(
         last: When rows were read before.
     """
     here = rules.here()
-    _mark(connection, rules, sa.and_(here, is_absent, on_hand.c.absence != _why(rules)), run)
+    if has_any(connection, sa.select(on_hand.c.absence).where(here, is_absent)):
+        _mark(connection, rules, sa.and_(here, is_absent, on_hand.c.absence != _why(rules)), run)
     if _has_gone(connection, here, count):
         gone = sa.and_(here, is_present, _not_read() if count is not None else is_among(gone_row, on_hand.c))
         keep_what_rows_prove(connection, last, gone)

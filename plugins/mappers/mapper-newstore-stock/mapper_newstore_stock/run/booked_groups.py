@@ -10,7 +10,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.ledger.database import analyze, is_postgresql
+from mapper_newstore_stock.ledger.database import analyze, empty, is_postgresql
 from mapper_newstore_stock.ledger.past_tables import folded_booking
 from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit
 from mapper_newstore_stock.ledger.temporary_tables import (
@@ -42,7 +42,7 @@ def compare_groups(connection: sa.Connection, source: BookingSource, *, keeps: b
         (known_group, _known(source, asked=asked)),
         (changed_group, _changed(source, keeps=keeps)),
     ):
-        connection.execute(table.delete())
+        empty(connection, table)
         # SQLite keeps them in the order of their key.
         in_order = rows if is_postgresql(connection) else rows.order_by(*list(rows.selected_columns)[: len(GROUP)])
         connection.execute(table.insert().from_select(table.c.keys(), in_order))

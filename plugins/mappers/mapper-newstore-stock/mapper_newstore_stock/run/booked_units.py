@@ -8,6 +8,7 @@ import typing as t
 
 import sqlalchemy as sa
 
+from mapper_newstore_stock.ledger.database import empty
 from mapper_newstore_stock.ledger.past_tables import folded_booking
 from mapper_newstore_stock.ledger.retention import note_unlisted
 from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit
@@ -78,7 +79,7 @@ def prove_units(
     for units in (completed_unit, ahead_unit):
         same_unit = sa.and_(*(units.c[name] == newly_booked.c[name] for name in UNIT))
         connection.execute(units.update().where(same_unit).values(booked=newly_booked.c.units))
-    connection.execute(read_booking.delete())
+    empty(connection, read_booking)
     return unproven
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import dataclasses
 import itertools
 import logging
 import typing as t
@@ -17,13 +16,14 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import OnHandError
-from mapper_newstore_stock.ledger.database import analyze, load
+from mapper_newstore_stock.ledger.database import analyze, empty, load
 from mapper_newstore_stock.ledger.temporary_tables import asked_reference, read_booking
 from mapper_newstore_stock.run.booked_groups import known_before, known_in
 from mapper_newstore_stock.run.csv_lists import NOT_ALONE
 from mapper_newstore_stock.run.kept_lists import KeptBookings, KeptPlace, difference_from_last
 from mapper_newstore_stock.run.line_diff import CannotCompareError
 from mapper_newstore_stock.run.list_writer import ListWriter
+from mapper_newstore_stock.values import Value
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,8 +40,7 @@ logger = logging.getLogger("mapper-newstore-stock.bookings")
 MOST_REFERENCES = 100_000
 
 
-@dataclasses.dataclass
-class ReadBookings:
+class ReadBookings(Value, frozen=True):
     """What was read of a list of bookings.
 
     Attributes:
@@ -55,8 +54,7 @@ class ReadBookings:
     unknown: int = 0
 
 
-@dataclasses.dataclass
-class KeptBookingsPlace(KeptPlace):
+class KeptBookingsPlace(KeptPlace, frozen=True):
     """Where a list of bookings is kept between runs.
 
     Attributes:
@@ -160,7 +158,7 @@ class BookingReader:
             raise CannotCompareError("most of it proves something new")
         lines = enumerate(itertools.islice(self._writer.taken(), 1 if header else 0, None))
         now = self._bookings(header, lines, wanted) if wanted else []
-        self._connection.execute(read_booking.delete())
+        empty(self._connection, read_booking)
         load(self._connection, read_booking, now)
         analyze(self._connection, read_booking)
         before = collections.Counter(now)
@@ -171,7 +169,7 @@ class BookingReader:
     def _ask(self, references: set[str]) -> None:
         """Fill `asked_reference` with these, and those of units that came in this run."""
         connection, asked = self._connection, asked_reference.c.reference
-        connection.execute(asked_reference.delete())
+        empty(connection, asked_reference)
         load(connection, asked_reference, ((reference,) for reference in references))
         came = known_in(self._source, self._kept.run).subquery("came").c
         new = sa.select(came.reference).where(came.reference.not_in(sa.select(asked)))
@@ -204,7 +202,7 @@ def load_bookings(
     Raises:
         OnHandError: a booking cannot be used.
     """
-    connection.execute(read_booking.delete())
+    empty(connection, read_booking)
     count = load(connection, read_booking, source.rows(erp, writer))
     analyze(connection, read_booking)
     return count

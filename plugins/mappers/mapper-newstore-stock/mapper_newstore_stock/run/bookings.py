@@ -7,9 +7,10 @@ next run.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import typing as t
+
+import msgspec
 
 from mapper_newstore_stock.errors import ConfigurationError
 from mapper_newstore_stock.events import as_kept
@@ -19,6 +20,7 @@ from mapper_newstore_stock.run.list_ends import is_blank
 from mapper_newstore_stock.run.row_problems import RowProblems
 from mapper_newstore_stock.run.sql_rows import rows_of
 from mapper_newstore_stock.run.whole_numbers import UNITS_END, NumberReader
+from mapper_newstore_stock.values import Value
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -37,8 +39,7 @@ DETAILS = ("product_id", "units", "fulfillment_node_id")
 Booking = tuple[str, str | None, str | None, int | None]
 
 
-@dataclasses.dataclass(frozen=True)
-class BookingSource:
+class BookingSource(Value, frozen=True):
     """Where the ERP says what it has booked.
 
     Attributes:
@@ -52,7 +53,7 @@ class BookingSource:
     place: Place
     columns: Mapping[str, str]
     is_reversible: bool = False
-    numbers: NumberReader = dataclasses.field(default_factory=NumberReader)
+    numbers: NumberReader = msgspec.field(default_factory=NumberReader)
 
     @classmethod
     def found(cls, place: Place, names: Sequence[str], **options: t.Any) -> t.Self:

@@ -6,7 +6,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.ledger.database import has_any
+from mapper_newstore_stock.ledger.database import empty, has_rows
 from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit
 from mapper_newstore_stock.ledger.temporary_tables import moved, without_row
 from mapper_newstore_stock.run.booked_units import newly_booked_keys
@@ -77,13 +77,16 @@ class Candidates:
         held = find_keys_without_row(self._connection, self._rules, self.not_acknowledged())
         refuse_too_many(self._connection, self._rules, held)
         self._claim(held)
-        ahead = ahead_unit.c
-        self._add_untouched(sa.select(ahead.fulfillment_node_id, ahead.product_id).distinct())
+        if has_rows(self._connection, ahead_unit):
+            ahead = ahead_unit.c
+            self._add_untouched(sa.select(ahead.fulfillment_node_id, ahead.product_id).distinct())
         for proven in self._newly_proven(has_referred=has_referred):
             self._add_untouched(proven)
 
     def _fill_touched(self) -> None:
-        self._connection.execute(moved.delete())
+        empty(self._connection, moved)
+        if not has_rows(self._connection, completed_unit):
+            return
         unit = completed_unit.c
         key, at = (unit.fulfillment_node_id, unit.product_id), unit.logical_timestamp
         is_new = sa.or_(unit.cut.is_(None), unit.cut >= self._first_number)
@@ -100,7 +103,9 @@ class Candidates:
 
     def _claim(self, held: int) -> None:
         """Find out what the ranges may cover, and take what they may not out of `moved`."""
-        lowest = self._connection.scalar(sa.select(sa.func.min(moved.c.lowest)))
+        lowest = None
+        if has_rows(self._connection, moved):
+            lowest = self._connection.scalar(sa.select(sa.func.min(moved.c.lowest)))
         pending = self.not_acknowledged()
         self.barred = held_timestamps(self._connection, self._rules, pending) if held else []
         if not self._rules.claims_ignored:
@@ -144,6 +149,8 @@ class Candidates:
         """Return the timestamps this run's ranges cover."""
         if self.claims.ranges is not None:
             return self.claims.ranges
+        if not has_rows(self._connection, moved):
+            return []
         low_high = sa.select(sa.func.min(moved.c.lowest), sa.func.max(moved.c.highest))
         start, end = self._connection.execute(low_high).one()
         return [] if start is None else [TimestampRange(start, end)]
@@ -174,6 +181,6 @@ class Candidates:
         """Take units that no range covers out of their cuts: none carries them until one does."""
         if self.managed(completed_unit.c) or self.claims.are_partial:
             others = sa.and_(completed_unit.c.cut > self._acknowledged.cut, ~self.carried())
-            if has_any(self._connection, sa.select(without_row.c.product_id)):
+            if has_rows(self._connection, without_row):
                 others = sa.and_(others, ~needs_no_row(self._connection))
             self._connection.execute(completed_unit.update().where(others).values(cut=None))

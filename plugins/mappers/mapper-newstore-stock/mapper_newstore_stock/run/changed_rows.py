@@ -7,7 +7,6 @@ again every `full_read_hours`.
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
 import msgspec
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 
 from mapper_newstore_stock.run.updated_values import Times, Watch, is_above
 from mapper_newstore_stock.state import Cursor
+from mapper_newstore_stock.values import Value
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,8 +92,7 @@ class LastReading(t.NamedTuple):
         return since, f"changed since {since}"
 
 
-@dataclasses.dataclass
-class ChangedRows:
+class ChangedRows(Value, frozen=True):
     """One reading of a source that has an updated column.
 
     Attributes:

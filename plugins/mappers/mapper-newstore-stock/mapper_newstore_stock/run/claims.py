@@ -8,13 +8,15 @@ cover, so every other key stays exact.
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
+import msgspec
 import sqlalchemy as sa
 
+from mapper_newstore_stock.ledger.database import has_rows
 from mapper_newstore_stock.ledger.tables import completed_unit, unclaimed
 from mapper_newstore_stock.run.cuts import TimestampRange
+from mapper_newstore_stock.values import Value
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,8 +27,7 @@ MOST_GAPS = 3
 _LOOKED_AT = 64
 
 
-@dataclasses.dataclass(frozen=True)
-class Claims:
+class Claims(Value, frozen=True):
     """What the ranges of a run may cover.
 
     Attributes:
@@ -51,7 +52,7 @@ class Claims:
         """
         if through is None or oldest is None or oldest <= through + 1:
             return self
-        return dataclasses.replace(self, barred=(*self.barred, TimestampRange(through + 1, oldest - 1)))
+        return msgspec.structs.replace(self, barred=(*self.barred, TimestampRange(through + 1, oldest - 1)))
 
     def cover(self, timestamp: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
         """Return the condition that a timestamp is covered."""
@@ -107,7 +108,7 @@ def note_unclaimed(
         mark: The mark of this run.
     """
     at = unclaimed.c.logical_timestamp
-    known = set(connection.scalars(sa.select(at)))
+    known = set(connection.scalars(sa.select(at))) if has_rows(connection, unclaimed) else set()
     if known:
         connection.execute(unclaimed.delete().where(Claims(tuple(covered)).cover(at)))
     new = [{"logical_timestamp": one} for one in barred if last < one <= mark and one not in known]

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import typing as t
 
+import msgspec
 import sqlalchemy as sa
 
-from mapper_newstore_stock.ledger.database import STREAMED, analyze, has_any, is_postgresql, temporary_index
+from mapper_newstore_stock.ledger.database import (
+    STREAMED,
+    analyze,
+    empty,
+    has_any,
+    has_rows,
+    is_postgresql,
+    temporary_index,
+)
 from mapper_newstore_stock.ledger.quantities import not_negative, same_key
 from mapper_newstore_stock.ledger.tables import completed_unit, cut, cut_item
 from mapper_newstore_stock.ledger.temporary_tables import moved, pending, planned, without_row
@@ -70,10 +78,10 @@ class CutWriter:
             mark: The mark all quantities were computed at.
             first: The first cut's number.
         """
-        rest = self._rest()
-        if not any(has_any(self._connection, sa.select(keys.c.product_id)) for keys in (planned, rest)):
+        if not (has_rows(self._connection, planned) or self._has_unplanned()):
             # Completions that need no row wait for a cut that has one.
             return []
+        rest = self._rest()
         end, through = self._highest_end(), self._from_the_beginning_to
         touched = self._count(sa.select(planned).where(planned.c.touched).subquery())
         is_whole = touched <= self._max_items and len(claims.ranges or ()) < 2
@@ -94,6 +102,10 @@ class CutWriter:
         self._assign(carried, cuts)
         return [*cuts, *again]
 
+    def _has_unplanned(self) -> bool:
+        keys = self._unplanned
+        return keys is not None and has_any(self._connection, sa.select(keys.c.product_id))
+
     def _rest(self) -> sa.Subquery:
         """Return the keys without new completions."""
         rest, unplanned = sa.select(planned).where(~planned.c.touched), self._unplanned
@@ -113,14 +125,14 @@ class CutWriter:
     def _pending(self, carried: sa.ColumnElement[bool]) -> Iterator[None]:
         """Let `pending` hold the completions that are carried, for as long as ranges are filled."""
         unit = completed_unit.c
-        self._connection.execute(pending.delete())
+        empty(self._connection, pending)
         query = sa.select(unit.fulfillment_node_id, unit.product_id, unit.logical_timestamp)
         self._connection.execute(pending.insert().from_select(pending.c.keys(), query.where(carried)))
         by_timestamp = temporary_index(self._connection, "pending_by_timestamp", pending.c.logical_timestamp)
         with by_timestamp, self._index_planned():
             analyze(self._connection, pending, planned)
             yield
-        self._connection.execute(pending.delete())
+        empty(self._connection, pending)
 
     def _index_planned(self) -> contextlib.AbstractContextManager[None]:
         """Index planned keys on PostgreSQL; on SQLite they are in key order already."""
@@ -147,7 +159,7 @@ class CutWriter:
         In the first case all numbers have to be there before it is declared, in the other each key has to go with it.
         """
         part, end = TimestampRange(BEFORE_ALL, through), max(through, cuts[-1].end or through)
-        again = [dataclasses.replace(one, number=one.number + len(cuts), range=part, end=end) for one in cuts]
+        again = [msgspec.structs.replace(one, number=one.number + len(cuts), range=part, end=end) for one in cuts]
         number, *values = cut_item.c
         items = sa.select(number + len(cuts), *values).where(number.between(cuts[0].number, cuts[-1].number))
         self._connection.execute(cut_item.insert().from_select(cut_item.c.keys(), items))
@@ -195,7 +207,7 @@ class CutWriter:
             self._insert_items(number + (place + taken) // self._max_items, sa.select(rest), rest.c)
         else:
             self._insert_one_by_one(rest, number, self._max_items - taken)
-        cuts[-1] = dataclasses.replace(cuts[-1], size=min(total, self._max_items))
+        cuts[-1] = msgspec.structs.replace(cuts[-1], size=min(total, self._max_items))
         for begun in range(self._max_items, total, self._max_items):
             cuts.append(Cut(first + len(cuts), None, min(total - begun, self._max_items), end, mark))
 

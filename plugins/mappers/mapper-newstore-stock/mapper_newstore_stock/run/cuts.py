@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
+
+from mapper_newstore_stock.values import Value
 
 if t.TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -20,8 +21,7 @@ class TimestampRange(t.NamedTuple):
     end: int
 
 
-@dataclasses.dataclass(frozen=True)
-class Cut:
+class Cut(Value, frozen=True):
     """One import's worth of stock records.
 
     Attributes:

@@ -8,7 +8,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import RepeatedKeysError, UnusableRowsError
-from mapper_newstore_stock.ledger.database import analyze, insert, is_postgresql, load, temporary_index
+from mapper_newstore_stock.ledger.database import analyze, empty, has_rows, insert, is_postgresql, load, temporary_index
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import is_absent, is_present, on_hand
 from mapper_newstore_stock.ledger.temporary_tables import foreign_row, gone_row, read_row, unusable_row
@@ -46,7 +46,7 @@ def load_rows(
     Raises:
         OnHandError: the source cannot be read.
     """
-    connection.execute(read_row.delete())
+    empty(connection, read_row)
     unusable: list[UnusableRow] = []
     count = load(connection, read_row, source.rows(erp, changed, unusable.append))
     return count, load_unusable(connection, unusable)
@@ -95,6 +95,8 @@ def refuse_keys_of_two(connection: sa.Connection, live: Sequence[str]) -> None:
     Raises:
         OnHandError: names key and sources.
     """
+    if not has_rows(connection, foreign_row):
+        return
     row = on_hand.c
     query = (
         sa.select(row.fulfillment_node_id, row.product_id, row.source, foreign_row.c.source.label("other"))

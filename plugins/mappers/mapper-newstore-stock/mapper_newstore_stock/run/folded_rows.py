@@ -7,7 +7,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import LostProofError
-from mapper_newstore_stock.ledger.database import has_any
+from mapper_newstore_stock.ledger.database import has_rows
 from mapper_newstore_stock.ledger.past_tables import folded
 from mapper_newstore_stock.ledger.quantities import NO_MARK, same_key
 from mapper_newstore_stock.ledger.tables import is_present, on_hand
@@ -27,7 +27,7 @@ def set_rows_below_folded_aside(connection: sa.Connection, name: str, proof: Pro
 
     The last row of such a key stands.
     """
-    if not has_any(connection, sa.select(folded.c.product_id)):
+    if not has_rows(connection, folded):
         return 0
     read, gone = read_row.c, folded.c
     if proof.form == "column":
@@ -57,6 +57,8 @@ def refuse_rows_below_folded(connection: sa.Connection, rules: Rules, last: Mapp
     Raises:
         OnHandError: names the keys.
     """
+    if not has_rows(connection, folded):
+        return
     # The last row of a key that the list lacks is the one that contained them, whatever it says of another form of
     # proof, and nobody could correct it. Only the user's word for all rows may be taken back.
     words = (proof.contained_through for proof in last.values() if proof.contained_through is not None)

@@ -7,6 +7,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import OlderLedgerError
+from mapper_newstore_stock.ledger.database import empty
 from mapper_newstore_stock.ledger.past_tables import folded, folded_unit
 from mapper_newstore_stock.ledger.retention import hash_units
 from mapper_newstore_stock.ledger.tables import completed_unit, ledger
@@ -37,7 +38,7 @@ def leave_out_folded(connection: sa.Connection, taken: sa.Table, batch: int) -> 
     was_folded = sa.exists().where(*_same_unit(taken), folded_unit.c.hash == hashed_unit.c.hash)
     connection.execute(taken.delete().where(was_folded))
     _refuse_untraced(connection, old)
-    connection.execute(hashed_unit.delete())
+    empty(connection, hashed_unit)
 
 
 def _same_unit(taken: sa.Table) -> list[sa.ColumnElement[bool]]:

@@ -7,6 +7,7 @@ lack what its source does not own any more.
 
 from __future__ import annotations
 
+import functools
 import logging
 import typing as t
 
@@ -30,6 +31,7 @@ logger = logging.getLogger("mapper-newstore-stock.on-hand")
 _NEVER_READ = {"read_run": None, "taken_at": None, "full_read_at": None, "cursor": None, "list": None}
 
 
+@functools.cache
 def _nodes() -> sa.Select[tuple[str, str]]:
     """Return the query for all fulfillment nodes, each with the source of its rows: one step in the index for each."""
     node = on_hand.c.fulfillment_node_id
@@ -38,9 +40,6 @@ def _nodes() -> sa.Select[tuple[str, str]]:
     nodes = nodes.union_all(sa.select(next_node).where(nodes.c.node.is_not(None)))
     of_node = sa.select(on_hand.c.source).where(node == nodes.c.node).limit(1).scalar_subquery()
     return sa.select(nodes.c.node, of_node).where(nodes.c.node.is_not(None))
-
-
-_NODES = _nodes()
 
 
 def no_longer_named(connection: sa.Connection, sources: Sources) -> Sequence[str]:
@@ -76,7 +75,7 @@ def gifts(connection: sa.Connection, sources: Sources, gone: Sequence[str]) -> l
         return []
     by_name = {source.name: source for source in sources}
     found = set()
-    for node, giver in connection.execute(_NODES):
+    for node, giver in connection.execute(_nodes()):
         taker = sources.owner(node)
         if taker not in (None, giver):
             found.add((giver, taker))

@@ -10,9 +10,10 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import HeldKeysError
+from mapper_newstore_stock.ledger.database import empty, has_rows
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import completed_unit, held_key, is_absent, on_hand, run
-from mapper_newstore_stock.ledger.temporary_tables import moved, noticed, planned, unusable_row, without_row
+from mapper_newstore_stock.ledger.temporary_tables import moved, noticed, unusable_row, without_row
 from mapper_newstore_stock.run.absent_rows import UNUSABLE, VANISHED
 from mapper_newstore_stock.run.erp_rows import NAMED_KEYS, is_among, name_keys
 from mapper_newstore_stock.run.globs import matches
@@ -53,32 +54,6 @@ def is_zeroed(rules: Rules) -> sa.ColumnElement[bool]:
     return sa.and_(row.absence == VANISHED, sa.or_(row.source.in_(list(rules.zeroed)), stays))
 
 
-def meant_otherwise(rules: Rules) -> sa.ColumnElement[bool]:
-    """Return the condition that an `on_hand` row may have been sent by another `vanished_rows`, since it vanished.
-
-    What the number is has to be computed: completions may have emptied a row that stands.
-    """
-    row, sent = on_hand.c, on_hand.c.sent_quantity
-    is_zero_now = sa.and_(row.source.in_(list(rules.zeroed)), sent != 0)
-    stands_now = sa.and_(row.source.in_(list(rules.kept)), sent == 0, row.quantity > 0)
-    return sa.and_(is_absent, row.absence == VANISHED, sa.or_(is_zero_now, stands_now))
-
-
-def name_keys_meant_otherwise(connection: sa.Connection, rows: sa.ColumnElement[bool]) -> None:
-    """Name the keys in `planned` that go out because their absence means something else now.
-
-    Args:
-        connection: The ledger's.
-        rows: The condition for their `on_hand` rows.
-    """
-    key = (planned.c.fulfillment_node_id, planned.c.product_id)
-    query = sa.select(*key).join(on_hand, same_key(on_hand.c, planned.c)).where(rows)
-    if count := connection.scalar(sa.select(sa.func.count()).select_from(query.subquery())):
-        named = name_keys(connection.execute(query.order_by(*key).limit(NAMED_KEYS)).all())
-        more = " and more" if count > NAMED_KEYS else ""
-        logger.warning("%d keys that had vanished before are sent as vanished_rows says now: %s%s", count, named, more)
-
-
 def find_keys_without_row(connection: sa.Connection, rules: Rules, pending: sa.ColumnElement[bool]) -> int:
     """Fill `without_row` with the touched keys that have no usable row, and return how many are held.
 
@@ -90,7 +65,9 @@ def find_keys_without_row(connection: sa.Connection, rules: Rules, pending: sa.C
         rules: The user's settings.
         pending: The condition for completed units that NewStore has not acknowledged.
     """
-    connection.execute(without_row.delete())
+    empty(connection, without_row)
+    if not has_rows(connection, moved):
+        return 0
     key, unit = moved.c, completed_unit.c
     moves_stock = sa.and_(pending, same_key(unit, key), _moves_stock(connection, rules))
     has_row = sa.exists().where(same_key(on_hand.c, key), usable(rules))
@@ -135,6 +112,8 @@ def refuse_too_many(connection: sa.Connection, rules: Rules, count: int) -> None
     Raises:
         HeldKeysError: names the keys, or says what is wrong with the first rows.
     """
+    if not count and not has_rows(connection, unusable_row):
+        return
     bad = unusable_row.c
     # A key is counted once: as held, or by its row. Where nothing is held, the row is what has to be corrected.
     is_held = sa.exists().where(same_key(without_row.c, bad), without_row.c.is_held)
@@ -189,6 +168,8 @@ def note_keys(connection: sa.Connection, rules: Rules, now: dt.datetime) -> coll
         rules: The user's settings.
         now: The time, with its zone.
     """
+    if not (rules.proofs.has_absent or has_rows(connection, without_row, unusable_row, held_key)):
+        return collections.Counter()
     _fill_noticed(connection, rules)
     same = sa.and_(same_key(noticed.c, held_key.c), noticed.c.kind == held_key.c.kind)
     connection.execute(held_key.delete().where(~sa.exists().where(same)))
@@ -224,7 +205,7 @@ def _say_which(connection: sa.Connection) -> None:
 
 def _fill_noticed(connection: sa.Connection, rules: Rules) -> None:
     """Fill `noticed`, each key once: a key may be held or unusable that has vanished before."""
-    connection.execute(noticed.delete())
+    empty(connection, noticed)
     row, bad, bare = on_hand.c, unusable_row.c, without_row.c
     is_known = sa.exists().where(same_key(row, bad))
     zeroed = is_zeroed(rules)

@@ -15,7 +15,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.ledger.database import has_any
+from mapper_newstore_stock.ledger.database import empty, has_any, has_rows
 from mapper_newstore_stock.ledger.hidden import CLOCK_SKEW, HELD, IMPORT_WAIT, SETTLING, UNPROVEN
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import cut, cut_item, held_key, hidden_unit, lowered_key, on_hand, run, source
@@ -54,10 +54,14 @@ def account(ledger: Ledger, proofs: Proofs) -> dict[str, float]:
         proofs: How the rows prove what they contain.
     """
     connection = ledger.connection
+    if not has_rows(connection, planned, hidden_unit):
+        return {}
     before = _started(connection, sa.select(sa.func.max(source.c.read_run)).scalar_subquery())
     if before is None:
         return {}
     found = list(_waiting(connection, before))
+    if not has_rows(connection, planned):
+        return _note(ledger, found)
     gained = planned.c.gained
     sums = (sa.func.coalesce(sa.func.sum(sa.case((gained > 0, part), else_=0)), 0) for part in (1, gained))
     raised, units, least = connection.execute(sa.select(*sums, sa.func.min(gained))).one()
@@ -86,7 +90,7 @@ def _raised(connection: sa.Connection, proofs: Proofs, keys: int, units: int) ->
         _date(connection, keys)
     yield from _goods(connection, units)
     yield from _evidence(connection, proofs)
-    connection.execute(dated.delete())
+    empty(connection, dated)
 
 
 def _goods(connection: sa.Connection, gained: int) -> Iterator[Found]:

@@ -11,7 +11,7 @@ import typing as t
 import sqlalchemy as sa
 
 from mapper_newstore_stock.events import completed_units, references
-from mapper_newstore_stock.ledger.database import BATCH_ROWS, begin_writing_rows, insert, load
+from mapper_newstore_stock.ledger.database import BATCH_ROWS, begin_writing_rows, has_rows, insert, load
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, run
 from mapper_newstore_stock.ledger.temporary_tables import taken_ahead_unit, taken_reference, taken_unit
@@ -121,12 +121,8 @@ class Intake:
             return
         self._hand_over()
         begin_writing_rows(self._connection)
-        for table in (taken_unit, taken_ahead_unit):
-            leave_out_folded(self._connection, table, self._batch)
-        self._complete(self._with_references(taken_unit), self._is_said_to_be_late(), cut)
-        self._add_ahead()
-        if self._keeps_references:
-            self._refer()
+        if has_rows(self._connection, taken_unit, taken_ahead_unit):
+            self._take(cut)
         self._connection.execute(
             run.update()
             .where(run.c.run == self._ledger.run)
@@ -139,6 +135,15 @@ class Intake:
         note_unknown_past(self._connection, self._covered, self._ledger.run)
         note_tenant(self._connection, self._tenant.seen)
         self._connection.commit()
+
+    def _take(self, cut: int) -> None:
+        """Take the units that came into the ledger."""
+        for table in (taken_unit, taken_ahead_unit):
+            leave_out_folded(self._connection, table, self._batch)
+        self._complete(self._with_references(taken_unit), self._is_said_to_be_late(), cut)
+        self._add_ahead()
+        if self._keeps_references:
+            self._refer()
 
     def release_up_to(self, mark: int, cut: int) -> None:
         """Count units known ahead as completed, up to a mark.

@@ -7,7 +7,6 @@ a file that is missing, damaged, older, or another ledger's is not what the ledg
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import logging
 import typing as t
@@ -19,6 +18,7 @@ import sqlalchemy as sa
 from mapper_newstore_stock.ledger.database import is_postgresql
 from mapper_newstore_stock.ledger.tables import source as source_table
 from mapper_newstore_stock.run.line_diff import BLOCK_BYTES, CannotCompareError, difference
+from mapper_newstore_stock.values import Value
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,8 +71,7 @@ class KeptLists(msgspec.Struct, frozen=True):
     bookings: KeptBookings | None = None
 
 
-@dataclasses.dataclass
-class KeptPlace:
+class KeptPlace(Value, frozen=True):
     """Where a list is kept between runs.
 
     Attributes:

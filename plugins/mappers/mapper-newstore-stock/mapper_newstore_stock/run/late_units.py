@@ -11,7 +11,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.ledger.database import has_any, insert
+from mapper_newstore_stock.ledger.database import has_any, has_rows, insert
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import completed_unit, is_present, late_unit, on_hand
 
@@ -35,7 +35,8 @@ def note_late(connection: sa.Connection, units: sa.Select[t.Any], late: sa.Colum
 def note_rows(connection: sa.Connection) -> None:
     """Note beside which row each late unit stands, once the row has been read."""
     row, late = on_hand.c, late_unit.c
-    if not has_any(connection, sa.select(late.event_id).where(late.quantity.is_(None))):
+    is_new = sa.select(late.event_id).where(late.quantity.is_(None))
+    if not (has_rows(connection, late_unit) and has_any(connection, is_new)):
         return
     waiting = sa.and_(same_key(late, row), late.quantity.is_(None), is_present)
     values = {"quantity": row.quantity, "as_of_logical_timestamp": row.as_of_logical_timestamp}

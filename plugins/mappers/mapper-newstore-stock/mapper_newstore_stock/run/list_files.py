@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import typing as t
 
@@ -13,6 +12,7 @@ from mapper_newstore_stock.run.list_bytes import shown_url
 from mapper_newstore_stock.run.list_errors import why
 from mapper_newstore_stock.run.list_parts import NoPartsError, is_directory, parts_of
 from mapper_newstore_stock.run.web_lists import options
+from mapper_newstore_stock.values import Value
 
 if t.TYPE_CHECKING:
     from mapper_newstore_stock.run.moments import MomentReader
@@ -30,8 +30,7 @@ class ListFile(t.NamedTuple):
     taken_at: int | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class ListFiles:
+class ListFiles(Value, frozen=True):
     """The files an `on_hand_url` means.
 
     Attributes:

@@ -7,12 +7,11 @@ where the ledger says what the last list was, byte for byte, and every line that
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import typing as t
 
 from mapper_newstore_stock.errors import OnHandError
-from mapper_newstore_stock.ledger.database import load
+from mapper_newstore_stock.ledger.database import empty, load
 from mapper_newstore_stock.ledger.temporary_tables import gone_row, read_row
 from mapper_newstore_stock.progress import long_step
 from mapper_newstore_stock.run.csv_lists import NOT_ALONE
@@ -22,6 +21,7 @@ from mapper_newstore_stock.run.line_diff import CannotCompareError
 from mapper_newstore_stock.run.list_writer import ListWriter
 from mapper_newstore_stock.run.row_reading import RowReader
 from mapper_newstore_stock.run.sql_rows import rows_of
+from mapper_newstore_stock.values import Value
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,8 +37,7 @@ if t.TYPE_CHECKING:
 logger = logging.getLogger("mapper-newstore-stock.on-hand")
 
 
-@dataclasses.dataclass
-class ReadList:
+class ReadList(Value, frozen=True):
     """What was read of a list.
 
     Attributes:
@@ -87,8 +86,7 @@ class ListReader:
         Raises:
             OnHandError: the list cannot be read, or has rows that cannot be used; names them.
         """
-        for table in (read_row, gone_row):
-            self._connection.execute(table.delete())
+        empty(self._connection, read_row, gone_row)
         if changed is not None:
             count, unusable = load_rows(self._connection, self._source, erp, changed)
             return ReadList(count, unusable, changed=count)

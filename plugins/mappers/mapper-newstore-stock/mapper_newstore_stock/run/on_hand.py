@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
+
+import msgspec
 
 from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.run.fingerprints import fingerprint
 from mapper_newstore_stock.run.moments import MomentReader
 from mapper_newstore_stock.run.row_reading import RowReader, UnusableRow
 from mapper_newstore_stock.run.whole_numbers import INT64_MAX, NumberReader
+from mapper_newstore_stock.values import Value
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,8 +51,7 @@ def columns_asked(form: Form, columns: Mapping[str, str]) -> tuple[str, ...]:
     return (*COLUMNS, AS_OF if form == "column" else TAKEN_AT if says_when else "")
 
 
-@dataclasses.dataclass
-class OnHandSource:
+class OnHandSource(Value, frozen=True):
     """Where the ERP's numbers are.
 
     Attributes:
@@ -69,20 +70,20 @@ class OnHandSource:
 
     place: Place
     form: Form = "column"
-    columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    columns: Mapping[str, str] = msgspec.field(default_factory=dict)
     ignored_nodes: Sequence[str] = ()
     ignored_products: Sequence[str] = ()
     updated_column: str | None = None
     zone: str = "UTC"
     skew_ms: int = 0
     latest: int = INT64_MAX
-    numbers: NumberReader = dataclasses.field(default_factory=NumberReader)
+    numbers: NumberReader = msgspec.field(default_factory=NumberReader)
     taken_by: Sequence[t.Any] = ()
 
     @property
     def fingerprint(self) -> str:
         """Changes with every setting: tells whether what lies below a cursor would be read from the same rows today."""
-        said = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        said = {name: getattr(self, name) for name in self.__struct_fields__}
         # The time of a run is no setting.
         return fingerprint(said | {"latest": None, "numbers": self.numbers.separators})
 

@@ -12,8 +12,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.errors import QuantityError
-from mapper_newstore_stock.ledger.database import analyze, has_any, is_postgresql
+from mapper_newstore_stock.ledger.database import analyze, empty, has_any, has_rows, is_postgresql
 from mapper_newstore_stock.ledger.hidden import CAUSES, hidden_by
 from mapper_newstore_stock.ledger.proof import last_proofs
 from mapper_newstore_stock.ledger.quantities import (
@@ -34,12 +33,13 @@ from mapper_newstore_stock.run.candidates import Candidates
 from mapper_newstore_stock.run.claims import note_unclaimed
 from mapper_newstore_stock.run.cut_writer import CutWriter
 from mapper_newstore_stock.run.cuts import BEFORE_ALL
-from mapper_newstore_stock.run.erp_rows import NAMED_KEYS
 from mapper_newstore_stock.run.folded_rows import refuse_rows_below_folded
-from mapper_newstore_stock.run.held_keys import is_zeroed, meant_otherwise, name_keys_meant_otherwise, note_keys, usable
+from mapper_newstore_stock.run.held_keys import is_zeroed, note_keys, usable
 from mapper_newstore_stock.run.hidden_units import account
 from mapper_newstore_stock.run.late_units import note_rows
+from mapper_newstore_stock.run.negative_numbers import refuse_negative
 from mapper_newstore_stock.run.unprovable_units import say_what_nothing_can_prove
+from mapper_newstore_stock.run.vanished_keys import meant_otherwise, name_keys_meant_otherwise
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -105,7 +105,7 @@ class Planner:
         note_unclaimed(self._connection, found.covered(), found.barred, last, _or_none_yet(mark))
         self._note_uncovered(_or_none_yet(mark))
         unplanned = self._plan_keys(_or_none_yet(mark))
-        self._check_negative(unplanned)
+        refuse_negative(self._connection, self._rules, unplanned)
         self._count_hidden(account(self._ledger, self._rules.proofs))
         most = self._rules.max_cut_items
         writer = CutWriter(self._ledger, self._acknowledged, most, self._from_the_beginning_to, unplanned)
@@ -113,8 +113,7 @@ class Planner:
         cuts = writer.write(found.carried(), claims, mark, first_number)
         found.forget_cuts_of_others()
         self.counts.update(note_keys(self._connection, self._rules, self._ledger.started_at))
-        for table in (moved, planned, without_row, uncovered_unit):
-            self._connection.execute(table.delete())
+        empty(self._connection, moved, planned, without_row, uncovered_unit)
         return cuts
 
     def _count_hidden(self, minutes: Mapping[str, float]) -> None:
@@ -129,14 +128,16 @@ class Planner:
     def _release_up_to(self, intake: Intake, mark: int, number: int) -> bool:
         unit = ahead_unit.c
         reached = sa.select(unit.event_id).where(unit.logical_timestamp <= mark, *self._candidates.managed(unit))
-        if not has_any(self._connection, reached):
+        if not (has_rows(self._connection, ahead_unit) and has_any(self._connection, reached)):
             return False
         intake.release_up_to(mark, number)
         return True
 
     def _mark(self) -> int | None:
         """Return the highest timestamp this run will declare, or any run has declared or tried to."""
-        highest = self._connection.scalar(sa.select(sa.func.max(moved.c.highest)))
+        highest = None
+        if has_rows(self._connection, moved):
+            highest = self._connection.scalar(sa.select(sa.func.max(moved.c.highest)))
         known = (highest, self._declared())
         return max((value for value in known if value is not None), default=None)
 
@@ -170,7 +171,7 @@ class Planner:
 
     def _note_uncovered(self, mark: int) -> None:
         """Fill `uncovered_unit`: few units, found once and not for each key."""
-        if not self._candidates.claims.are_partial and not self._has_any(unclaimed):
+        if not self._candidates.claims.are_partial and not has_rows(self._connection, unclaimed):
             return
         unit = completed_unit.c
         no_range = unit.logical_timestamp.in_(sa.select(unclaimed.c.logical_timestamp))
@@ -184,7 +185,11 @@ class Planner:
         Those without completions are not planned before the first cut, but returned, in columns as `planned` has them:
         there may be millions, and they are written once, into their cut.
         """
-        row, sent, has_moved = on_hand.c, self._acknowledged.cut, self._has_any(moved)
+        row, is_first, has_moved = on_hand.c, not self._ledger.last_cut(), has_rows(self._connection, moved)
+        is_new = self._is_new()
+        has_new = not is_first and has_any(self._connection, sa.select(row.product_id).where(is_new))
+        if not (is_first or has_moved or has_new or self._rules.proofs.has_absent):
+            return None
         if has_moved:
             analyze(self._connection, moved, completed_unit, on_hand)
         in_moved, usable_rows = sa.exists().where(same_key(moved.c, row)), self._usable_rows()
@@ -192,21 +197,25 @@ class Planner:
         by_rows = sa.select(*self._sum(mark), *untouched).where(~in_moved, *usable_rows)
         # SQLite reads the first cuts part by part, each from where it begins: for that it has to merge them.
         first = summed_once(by_rows) if is_postgresql(self._connection) else by_rows.subquery()
-        unplanned = None if self._ledger.last_cut() else planned_as(first.c).subquery()
-        if unplanned is None:
-            new = [row.changed_run >= self._ledger.unread_since, row.sent_cut.is_(None), row.sent_cut > sent]
-            new += [row.source == name for name in self._proven_otherwise()]
-            self._plan_from(by_rows.where(sa.or_(*new)))
-            if self._rules.proofs.has_absent:
-                otherwise = sa.and_(meant_otherwise(self._rules), ~sa.or_(*new))
-                self._plan_from(by_rows.where(otherwise))
-                name_keys_meant_otherwise(self._connection, otherwise)
+        unplanned = planned_as(first.c).subquery() if is_first else None
+        if has_new:
+            self._plan_from(by_rows.where(is_new))
+        if self._rules.proofs.has_absent and not is_first:
+            otherwise = sa.and_(meant_otherwise(self._rules), ~is_new)
+            self._plan_from(by_rows.where(otherwise))
+            name_keys_meant_otherwise(self._connection, otherwise)
         if has_moved:
             new_units = sa.func.coalesce(moved.c.new_units, 0).label("new_units")
             from_units = sa.select(*self._sum(mark), moved.c.touched, new_units)
             by_units = from_units.select_from(moved.join(on_hand, same_key(row, moved.c)))
             self._plan_from(by_units.where(*usable_rows))
         return unplanned
+
+    def _is_new(self) -> sa.ColumnElement[bool]:
+        """Return the condition for rows that may give their keys another number than NewStore has, by themselves."""
+        row, sent = on_hand.c, self._acknowledged.cut
+        new = [row.changed_run >= self._ledger.unread_since, row.sent_cut.is_(None), row.sent_cut > sent]
+        return sa.or_(*new, *(row.source == name for name in self._proven_otherwise()))
 
     def _usable_rows(self) -> list[sa.ColumnElement[bool]]:
         """Return the conditions for rows that give their keys a number; of a usual list all do."""
@@ -222,7 +231,7 @@ class Planner:
         row, proofs = on_hand.c, self._rules.proofs
         completed = self._units(completed_unit, completed_since(mark, proofs))
         added = self._units(ahead_unit, added_back(mark, proofs))
-        if self._has_any(uncovered_unit):
+        if has_rows(self._connection, uncovered_unit):
             completed -= passed_over(mark, proofs)
             added += not_covered(proofs)
         return [
@@ -239,10 +248,7 @@ class Planner:
 
     def _units(self, table: sa.Table, units: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
         """Return a sum over a table; of an empty one it is 0, without a search for each key."""
-        return units if self._has_any(table) else sa.literal(0, sa.BigInteger)
-
-    def _has_any(self, table: sa.Table) -> bool:
-        return has_any(self._connection, sa.select(sa.literal(1)).select_from(table))
+        return units if has_rows(self._connection, table) else sa.literal(0, sa.BigInteger)
 
     def _plan_from(self, summed: sa.Select[t.Any]) -> None:
         """Plan the keys of a query of `_sum`, `touched` and `new_units` whose number NewStore does not have."""
@@ -256,22 +262,6 @@ class Planner:
             )
         )
         self._connection.execute(planned.insert().from_select(query.selected_columns.keys(), query))
-
-    def _check_negative(self, unplanned: sa.Subquery | None) -> None:
-        names = ("fulfillment_node_id", "product_id", "quantity")
-        keys = [planned.c] if unplanned is None else [planned.c, unplanned.c]
-        below = [sa.select(*(key[name] for name in names)).where(key.quantity < 0) for key in keys]
-        negative = sa.union_all(*below).order_by(*names[:2])
-        rows = self._connection.execute(negative.limit(NAMED_KEYS)).all()
-        if not rows:
-            return
-        text = ", ".join(f"{row.fulfillment_node_id}/{row.product_id} ({row.quantity})" for row in rows)
-        if not self._rules.negative_is_zero:
-            raise QuantityError(
-                f"negative quantities: {text}. Nothing was sent. Correct the on-hand source, or set "
-                f"negative_on_hand to zero"
-            )
-        logger.warning("Negative quantities are sent as 0: %s", text)
 
 
 def _or_none_yet(mark: int | None) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
+import msgspec
+
 from mapper_newstore_stock.ledger.proof import Proofs
+from mapper_newstore_stock.values import Value
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,8 +17,7 @@ if t.TYPE_CHECKING:
 DEFAULT_MAX_CUT_ITEMS = 500_000
 
 
-@dataclasses.dataclass(frozen=True)
-class Rules:
+class Rules(Value, frozen=True):
     """What decides which keys go out, with which quantity and range.
 
     Attributes:
@@ -38,7 +39,7 @@ class Rules:
     max_cut_items: int = DEFAULT_MAX_CUT_ITEMS
     ignored_nodes: Sequence[str] = ()
     ignored_products: Sequence[str] = ()
-    proofs: Proofs = dataclasses.field(default_factory=Proofs)
+    proofs: Proofs = msgspec.field(default_factory=Proofs)
     zeroed: Sequence[str] = ("",)
     kept: Sequence[str] = ()
     unusable: Sequence[str] = ()

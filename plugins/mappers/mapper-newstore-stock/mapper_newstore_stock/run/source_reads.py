@@ -111,7 +111,7 @@ def proof_of_list(connection: sa.Connection, source: Source, erp: ErpTables, las
         OnHandError, ConfigurationError: they do not.
     """
     absent = sa.select(on_hand.c.absence).where(is_absent, on_hand.c.source == source.name)
-    has_absent = last is not None and has_any(connection, absent)
+    has_absent = last is not None and last.speaks_apart_of_absent and has_any(connection, absent)
     return source.inputs.proof(erp).follows(last, has_absent=has_absent)
 
 

@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from mapper_newstore_stock.errors import OnHandError
-from mapper_newstore_stock.ledger.database import begin_writing_rows, has_any, undone_if_it_fails
+from mapper_newstore_stock.ledger.database import begin_writing_rows, empty, has_rows, undone_if_it_fails
 from mapper_newstore_stock.ledger.proof import Proof, last_proofs
 from mapper_newstore_stock.ledger.tables import on_hand
 from mapper_newstore_stock.ledger.tables import source as source_table
@@ -93,8 +93,7 @@ class SourceReader:
         Raises:
             OnHandError: none could be read, one may not be missing, or a key is in two of them.
         """
-        for table in (newly_booked, foreign_row, unusable_row):
-            self._connection.execute(table.delete())
+        empty(self._connection, newly_booked, foreign_row, unusable_row)
         gone = no_longer_named(self._connection, self._sources)
         given = gifts(self._connection, self._sources, gone)
         if gone or given:
@@ -162,7 +161,7 @@ class SourceReader:
         connection, has_all, place = self._connection, read.before is None, source.inputs.on_hand.place.name
         self._begin_writing()
         # Rows that none are compared with are sorted only once, on their way to their places.
-        are_first = not has_any(connection, sa.select(on_hand.c.product_id))
+        are_first = not has_rows(connection, on_hand)
         with rows_by_key(connection, 0 if are_first else read.changed):
             foreign, unusable = self._set_foreign_aside(source)
             if not are_first:
@@ -184,8 +183,7 @@ class SourceReader:
                 mark_absent(connection, source.rules, count if has_all else None, run, proven)
             elif unusable:
                 mark_unusable(connection, source.rules, run, proven)
-        for table in (read_row, gone_row):
-            connection.execute(table.delete())
+        empty(connection, read_row, gone_row)
         return count
 
     def _begin_writing(self) -> None:

@@ -11,7 +11,7 @@ import typing as t
 import msgspec
 import sqlalchemy as sa
 
-from mapper_newstore_stock.ledger.database import insert
+from mapper_newstore_stock.ledger.database import has_rows, insert
 from mapper_newstore_stock.ledger.quantities import same_key
 from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, is_present, on_hand, standing_unit
 
@@ -64,5 +64,7 @@ def keep_what_rows_prove(connection: sa.Connection, last: LastRead | None, leavi
 
 def forget_rows_that_are_back(connection: sa.Connection) -> None:
     """Forget what rows proved in whose place the list has others now; the caller commits."""
+    if not has_rows(connection, standing_unit):
+        return
     is_back = sa.exists().where(same_key(on_hand.c, standing_unit.c), is_present)
     connection.execute(standing_unit.delete().where(is_back))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import dataclasses
 import datetime as dt
 import time
 import typing as t
 
+import msgspec
 import singer_sdk.singerlib as singer
 import sqlalchemy as sa
 from singer_sdk import typing as th
@@ -193,7 +193,7 @@ class StockRun:
         remember_sources(self._ledger, self._sources, found, keeps_bookings=not has_folded)
         self._ledger.connection.commit()
         cursors = {name: read.cursor for name, read in found.items() if read.cursor is not None}
-        read_through = dataclasses.replace(self._acknowledged, cursors=cursors)
+        read_through = msgspec.structs.replace(self._acknowledged, cursors=cursors)
         self.outcome = "sent" if cuts else NOTHING_TO_DO
         if not cuts:
             self._logger.info("%d events taken, no quantity changed", self._counts["events"])
