@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import typing as t
 
 import pytest
 import sqlalchemy as sa
+from mapper_newstore_stock.errors import QuantityError
 
 from tests.mapper.shop_day import ShopDay, completed
 
@@ -69,3 +71,47 @@ def test_a_cut_that_was_not_acknowledged_goes_out_again_though_nothing_has_come(
     (again,) = day.run()
     assert (again.quantities, again.range) == (sent.quantities, sent.range) == ({("DC01", "SKU-2"): 9}, (11, 11))
     assert day.run() == []
+
+
+def kept_keys(day: ShopDay) -> list[tuple[str, str]]:
+    """Return the keys the ledger says have no number of their own, and their kind."""
+    with contextlib.closing(sqlite3.connect(day.settings["ledger_url"].removeprefix("sqlite:///"))) as ledger:
+        return ledger.execute("SELECT product_id, kind FROM held_key ORDER BY product_id").fetchall()
+
+
+def test_a_row_of_a_new_key_that_cannot_be_used_is_kept_in_mind(day: ShopDay) -> None:
+    day.erp.count("DC01", "SKU-NEW", "a dozen")
+    assert day.run() == []
+    assert kept_keys(day) == [("SKU-NEW", "held")]
+
+
+def test_a_key_ignored_while_it_vanished_is_sent_as_0_once_it_is_managed(day: ShopDay) -> None:
+    day.settings["ignored_products"] = ["SKU-3"]
+    assert day.run() == []
+    day.erp.remove("DC01", "SKU-3")
+    assert day.run() == []
+    assert kept_keys(day) == []
+    day.settings["ignored_products"] = []
+    (cut,) = day.run()
+    assert cut.quantities == {("DC01", "SKU-3"): 0}
+    assert kept_keys(day) == [("SKU-3", "vanished")]
+
+
+def test_a_unit_ahead_of_the_mark_is_added_back_beside_a_row_that_contains_it(day: ShopDay) -> None:
+    day.erp.count("DC01", "SKU-4", 9, as_of=15)
+    (cut,) = day.run()
+    assert cut.quantities == {("DC01", "SKU-4"): 9}
+    (cut,) = day.run(completed(15, "SKU-4", released=False))
+    assert (cut.quantities, cut.range) == ({("DC01", "SKU-4"): 10}, None)
+    assert day.run() == []
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["in the first cut", "later"])
+def test_a_number_below_zero_is_refused_if_it_must_not_be(tmp_path: Path, *, is_first: bool) -> None:
+    day = ShopDay(tmp_path, negative_on_hand="fail")
+    if not is_first:
+        day.erp.count("DC01", "SKU-1", 1)
+        day.run()
+    day.erp.count("DC01", "SKU-1", -1)
+    with pytest.raises(QuantityError, match=r"DC01/SKU-1 \(-1\)"):
+        day.run()
