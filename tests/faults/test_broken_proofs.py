@@ -16,7 +16,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from mapper_newstore_stock.run.csv_lists import Found
+    from mapper_newstore_stock.run.found_rows import Block
 
 #: Usually one of the first catches it.
 SEEDS = range(60)
@@ -73,10 +73,10 @@ def while_the_erp_books(directory: Path, monkeypatch: pytest.MonkeyPatch) -> int
     day = a_day(
         directory, f"sqlite:///{directory / 'ledger.db'}", erp, booked_url=elsewhere.url, **booked_by("event_id")
     )
-    event, read = a_completion(11), ErpTables.rows
+    event, read = a_completion(11), ErpTables.blocks
     read_places: list[str] = []
 
-    def reading(tables: ErpTables, place: t.Any, *arguments: t.Any, **named: t.Any) -> Iterator[Found]:
+    def reading(tables: ErpTables, place: t.Any, *arguments: t.Any, **named: t.Any) -> Iterator[Block]:
         yield from read(tables, place, *arguments, **named)
         read_places.append(place.setting)
         if len(read_places) == 1:
@@ -84,7 +84,7 @@ def while_the_erp_books(directory: Path, monkeypatch: pytest.MonkeyPatch) -> int
             erp.count(*SKU, 9, at(1))
 
     with monkeypatch.context() as patch:
-        patch.setattr(ErpTables, "rows", reading)
+        patch.setattr(ErpTables, "blocks", reading)
         (cut,) = day.run(event)
     assert sorted(read_places) == ["booked", "on_hand"]
     return cut.quantities[SKU]

@@ -19,6 +19,7 @@ from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.mapper import MapperNewStoreStock
 from mapper_newstore_stock.run import parquet_lists
 from mapper_newstore_stock.run.erp_inputs import ErpInputs
+from mapper_newstore_stock.run.found_rows import each_row
 from mapper_newstore_stock.run.list_parts import is_parquet
 from mapper_newstore_stock.run.parquet_lists import ParquetList
 
@@ -168,7 +169,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeyp
 
 def test_a_file_that_is_replaced_while_it_is_read_is_the_one_that_was_there(tmp_path: Path) -> None:
     path = tmp_path / "erp.parquet"
-    reading = ParquetList("on_hand", a_parquet(path, A, B)).rows(NAMES)
+    reading = each_row(ParquetList("on_hand", a_parquet(path, A, B)).blocks(NAMES))
     assert next(reading)[1] == A
     os.replace(a_parquet(tmp_path / "new.parquet", C), path)  # noqa: PTH105 - as an export does
     assert [row for _, row in reading] == [B]

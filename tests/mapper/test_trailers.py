@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 from mapper_newstore_stock.errors import ConfigurationError, NotWholeError
-from mapper_newstore_stock.run import csv_lists, list_ends
+from mapper_newstore_stock.run import csv_rows, list_ends
 
 from tests.mapper.both_ways import BothWays
 from tests.mapper.on_hand_lists import HEADER, a_list, refusal, rows_of
@@ -45,6 +45,12 @@ def zipped(content: bytes) -> bytes:
 def test_a_trailer_is_no_row(tmp_path: Path, end: str, after: str) -> None:
     url = a_list(tmp_path, with_trailer(*ROWS, end=end) + after.replace("\n", end))
     assert rows_of(on_hand_url=url, on_hand_trailer=TRAILER) == READ
+
+
+def test_a_line_that_is_no_row_counts_and_is_what_is_refused(tmp_path: Path) -> None:
+    url = a_list(tmp_path, with_trailer(ROWS[0], "DC01,C", ROWS[1]))
+    said = refusal(on_hand_url=url, on_hand_trailer=TRAILER)
+    assert "erp.csv, line 3: 2 values under 4 column names" in said
 
 
 @pytest.mark.parametrize(
@@ -136,7 +142,7 @@ def test_what_is_ignored_or_cannot_be_used_is_counted_and_what_is_blank_is_not(t
 
 
 def test_a_list_of_many_blocks_ends_with_its_trailer(tmp_path: Path) -> None:
-    for count in (csv_lists.BLOCK_LINES - 2, csv_lists.BLOCK_LINES - 1, csv_lists.BLOCK_LINES, 9_999):
+    for count in (csv_rows.BLOCK_LINES - 2, csv_rows.BLOCK_LINES - 1, csv_rows.BLOCK_LINES, 9_999):
         lines = [f"DC01,SKU-{number},5," for number in range(count)]
         for after in ("", ",,,\n" * 5_000):
             url = a_list(tmp_path, with_trailer(*lines) + after)

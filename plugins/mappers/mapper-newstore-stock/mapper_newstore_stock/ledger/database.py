@@ -21,6 +21,8 @@ if t.TYPE_CHECKING:
 
 #: Rows held in memory on their way to or from a database.
 BATCH_ROWS = 10_000
+#: Rows that are read and written at once where they are done with by then: so many stay near the processor.
+NEAR_ROWS = 1_000
 #: Parameters of one statement; older SQLite takes no more.
 MOST_PARAMETERS = 999
 STREAMED = {"yield_per": BATCH_ROWS}
@@ -213,7 +215,7 @@ def streamed(connection: sa.Connection, query: sa.Select[t.Any]) -> Iterator[Seq
     cursor = connection.connection.cursor()
     try:
         cursor.execute(statement)
-        while rows := cursor.fetchmany(BATCH_ROWS):
+        while rows := cursor.fetchmany(NEAR_ROWS):
             yield rows
     finally:
         cursor.close()

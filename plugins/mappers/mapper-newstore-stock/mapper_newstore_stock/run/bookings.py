@@ -25,8 +25,8 @@ from mapper_newstore_stock.values import Value
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from mapper_newstore_stock.run.csv_lists import Found
     from mapper_newstore_stock.run.erp_tables import ErpTables
+    from mapper_newstore_stock.run.found_rows import Found
     from mapper_newstore_stock.run.list_writer import ListWriter
     from mapper_newstore_stock.run.places import Place
 

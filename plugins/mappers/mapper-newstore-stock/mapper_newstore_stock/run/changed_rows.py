@@ -20,8 +20,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mapper_newstore_stock.run.clocks import Now
-    from mapper_newstore_stock.run.csv_lists import Found
     from mapper_newstore_stock.run.erp_tables import ErpTables
+    from mapper_newstore_stock.run.found_rows import Found
     from mapper_newstore_stock.run.on_hand import OnHandSource
     from mapper_newstore_stock.run.under_way import UnderWay
 

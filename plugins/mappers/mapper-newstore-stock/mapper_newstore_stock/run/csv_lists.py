@@ -12,7 +12,6 @@ import csv
 import io
 import itertools
 import logging
-import operator
 import re
 import typing as t
 
@@ -20,6 +19,7 @@ from fsspec.utils import infer_compression
 
 from mapper_newstore_stock.errors import NotWholeError, OnHandError
 from mapper_newstore_stock.run.csv_hints import hint, line_ends_before, not_decoded
+from mapper_newstore_stock.run.csv_rows import BLOCK_LINES, Columns, CsvRows
 from mapper_newstore_stock.run.layouts import UTF_8, CsvFormat
 from mapper_newstore_stock.run.line_diff import BLOCK_BYTES, CannotCompareError
 from mapper_newstore_stock.run.list_bytes import HandedOn, open_bytes, shown_url
@@ -27,16 +27,13 @@ from mapper_newstore_stock.run.list_ends import Trailer, is_blank
 from mapper_newstore_stock.run.list_errors import is_damaged, why
 
 if t.TYPE_CHECKING:
-    import _csv
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from mapper_newstore_stock.run.found_rows import Block, Found
     from mapper_newstore_stock.run.list_writer import ListWriter
 
 logger = logging.getLogger("mapper-newstore-stock.on-hand")
 
-#: A line or row number, and the values in the order they were asked for.
-Found = tuple[int, "Sequence[t.Any]"]
-BLOCK_LINES = 2_000
 SHOWN_CHARACTERS = 40
 LINE_ENDS = ("\n", "\r")
 UTF_8_WITH_BOM, BOM = "utf-8-sig", "\ufeff"
@@ -70,15 +67,15 @@ class CsvFile:
         Raises:
             OnHandError: the file cannot be read, or is empty.
         """
-        with self._opened() as reader:
-            return self._header(reader)
+        with self._opened() as rows:
+            return self._header(rows.header())
 
-    def rows(
+    def blocks(
         self,
         names: Sequence[str],
         damaged: Callable[[int, Sequence[t.Any], str], None],
         writer: ListWriter | None = None,
-    ) -> Iterator[Found]:
+    ) -> Iterator[Block]:
         """Yield the rows, some in memory at a time; whether the file is whole shows only at its end.
 
         Args:
@@ -89,26 +86,26 @@ class CsvFile:
         Raises:
             OnHandError: the file cannot be read, or is not whole.
         """
-        with self._opened(writer) as reader:
-            header = self._header(reader)
-            places = [self._find(header, name) for name in names if name]
-            pick = _picker(places, names)
-            width, line = len(header), reader.line_num
-            if writer and line > 1:
+        with self._opened(writer) as found:
+            columns = self._columns(self._header(found.header()), names)
+            if writer and found.line > 1:
                 writer.drop()
-            for row in self.trailer.counted(reader) if self.trailer else reader:
-                line += 1
-                if len(row) == width and reader.line_num == line:
-                    yield line, pick(row)
-                    continue
+
+            def is_row(row: Sequence[str], earlier: range) -> bool:
                 if writer:
-                    writer.leave_out_or_drop(line, reader.line_num)
-                wrong = None if is_blank(row) else self._wrong(row, width, range(line, reader.line_num))
-                line = reader.line_num
-                if wrong == "":
-                    yield line, pick(row)
-                elif wrong:
-                    damaged(line, [row[place] if place < len(row) else None for place in places], wrong)
+                    writer.leave_out_or_drop(earlier.start, earlier.stop)
+                wrong = None if is_blank(row) else self._wrong(row, columns.width, earlier)
+                if wrong and self.trailer:
+                    self.trailer.count([row])
+                if wrong:
+                    damaged(earlier.stop, columns.cells(row), wrong)
+                return wrong == ""
+
+            for first, table in found.blocks(columns.width, is_row):
+                if self.trailer:
+                    self.trailer.count(zip(*table, strict=True))
+                yield first, columns.of(table)
+            line = found.line
         if self.trailer:
             self.trailer.finish(writer)
         else:
@@ -150,21 +147,22 @@ class CsvFile:
 
         reader = csv.reader(texts(), delimiter=self._layout.delimiter, strict=True)
         try:
-            columns = self._header(reader)
-            pick = _picker([self._find(columns, name) for name in names if name], names)
+            columns = self._columns(self._header(next(reader, [])), names)
             for count, row in enumerate(reader, start=1):
-                if count != len(numbers) or not (len(row) == len(columns) or is_blank(row)):
+                if count != len(numbers) or not (len(row) == columns.width or is_blank(row)):
                     raise CannotCompareError(NOT_ALONE)
-                if len(row) == len(columns):
-                    yield numbers[-1], pick(row)
+                if len(row) == columns.width:
+                    yield numbers[-1], columns.cells(row)
         except (UnicodeError, csv.Error, OnHandError) as error:
             raise CannotCompareError(NOT_ALONE) from error
 
-    def _header(self, reader: _csv.Reader) -> list[str]:
-        header = next(reader, [])
+    def _header(self, header: list[str]) -> list[str]:
         if not header:
             raise NotWholeError(f"{shown_url(self._url)}: the file is empty. Let the ERP write it again")
         return [header[0].removeprefix(BOM), *header[1:]]
+
+    def _columns(self, header: Sequence[str], names: Sequence[str]) -> Columns:
+        return Columns(len(header), [self._find(header, name) if name else None for name in names])
 
     def _find(self, header: Sequence[str], name: str) -> int:
         if header.count(name) == 1:
@@ -176,7 +174,7 @@ class CsvFile:
             "" if advice else f"Name the list's own columns in {self._setting}_columns, or let the ERP write this one",
         )
 
-    def _wrong(self, row: list[str], width: int, earlier: range) -> str:
+    def _wrong(self, row: Sequence[str], width: int, earlier: range) -> str:
         """Return what is wrong with an unusual row, "" when nothing is.
 
         Args:
@@ -211,9 +209,9 @@ class CsvFile:
         )
 
     @contextlib.contextmanager
-    def _opened(self, writer: ListWriter | None = None) -> Iterator[_csv.Reader]:
-        """Open the file; a reader of its rows."""
-        reader, self._lines = None, 0
+    def _opened(self, writer: ListWriter | None = None) -> Iterator[CsvRows]:
+        """Open the file for its rows, without a trailer."""
+        rows, self._lines = None, 0
         try:
             with contextlib.ExitStack() as resources:
                 stream = open_bytes(self._url, resources)
@@ -223,15 +221,15 @@ class CsvFile:
                 text = io.TextIOWrapper(stream, self._encoding, newline="")
                 blocks = self._blocks(text)
                 lines = itertools.chain.from_iterable(self.trailer.lines(blocks) if self.trailer else blocks)
-                reader = csv.reader(lines, delimiter=self._layout.delimiter, strict=True)
-                yield reader
+                rows = CsvRows(lines, self._layout.delimiter)
+                yield rows
         except OnHandError:
             raise
         except UnicodeError as error:
             line = self._lines + line_ends_before(error) + 1
             raise OnHandError(f"{shown_url(self._url)}, line {line}: {not_decoded(error)}") from error
         except Exception as error:  # each store and each kind of archive raises its own kinds
-            raise self._cannot_read(error, reader.line_num if reader else 0) from error
+            raise self._cannot_read(error, rows.line if rows else 0) from error
 
     @property
     def _encoding(self) -> str:
@@ -261,12 +259,3 @@ class CsvFile:
             what += ": the archive seems to be cut or damaged. Let the ERP write or send it again"
             return NotWholeError(f"{text}: {what}")
         return OnHandError(f"{text}: {what}", f"Correct {self._setting}_url, or let this user read what it names")
-
-
-def _picker(places: Sequence[int], names: Sequence[str]) -> Callable[[list[str]], Sequence[str | None]]:
-    """Return what takes the values asked for out of a row."""
-    if len(places) == 1:
-        return lambda row: (row[places[0]],)
-    pick = operator.itemgetter(*places)
-    # Only the last name is ever empty.
-    return pick if all(names) else lambda row: (*pick(row), None)

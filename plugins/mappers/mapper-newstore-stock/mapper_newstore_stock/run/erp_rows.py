@@ -20,6 +20,7 @@ if t.TYPE_CHECKING:
     from mapper_newstore_stock.ledger.proof import Form
     from mapper_newstore_stock.run.changed_rows import ChangedRows
     from mapper_newstore_stock.run.erp_tables import ErpTables
+    from mapper_newstore_stock.run.key_order import Span
     from mapper_newstore_stock.run.on_hand import OnHandSource, UnusableRow
 
 NAMED_KEYS = 20
@@ -148,7 +149,9 @@ def forget_refused(connection: sa.Connection, name: str) -> None:
         connection.execute(table.delete().where(table.c.source == name))
 
 
-def add_first_rows(connection: sa.Connection, name: str, form: Form, run: int, place: str) -> None:
+def add_first_rows(
+    connection: sa.Connection, name: str, form: Form, run: int, place: str, *, spans: Sequence[Span] = ()
+) -> None:
     """Write what is in `read_row` into `on_hand`, which has no row yet.
 
     Args:
@@ -157,13 +160,17 @@ def add_first_rows(connection: sa.Connection, name: str, form: Form, run: int, p
         form: How its numbers prove what they contain.
         run: The first run in which the rows may have changed.
         place: Where the list is, as errors name it.
+        spans: Where rows are together in `read_row`, in key order; empty: they have to be sorted.
 
     Raises:
         OnHandError: the list has a key twice; names it.
     """
     count = connection.scalar(sa.select(sa.func.count()).select_from(read_row))
-    added = _rows_added(connection, _says(form), name, run).on_conflict_do_nothing()
-    if connection.execute(added, execution_options={"preserve_rowcount": True}).rowcount != count:
+    together = [sa.literal_column("rowid").between(sa.bindparam("first"), sa.bindparam("last"))] if spans else []
+    added = _rows_added(connection, _says(form), name, run, *together).on_conflict_do_nothing()
+    by_span = [{"first": first, "last": last} for first, last in spans]
+    written = connection.execute(added, by_span or None, execution_options={"preserve_rowcount": True})
+    if written.rowcount != count:
         # The run may go on without this list, and SQLite undoes nothing by itself.
         connection.execute(on_hand.delete())
         refuse_duplicates(connection, None, place)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import typing as t
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from mapper_newstore_stock.errors import OnHandError
 from mapper_newstore_stock.ledger.database import STREAMED, open_engine
 from mapper_newstore_stock.run.clocks import database_difference, database_now, host_now
 from mapper_newstore_stock.run.csv_lists import NOT_ALONE
+from mapper_newstore_stock.run.found_rows import each_row
 from mapper_newstore_stock.run.kept_lists import blocks
 from mapper_newstore_stock.run.line_diff import CannotCompareError
 from mapper_newstore_stock.run.places import SNAPSHOTS
@@ -25,7 +25,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from mapper_newstore_stock.run.clocks import Difference, Now
-    from mapper_newstore_stock.run.csv_lists import Found
+    from mapper_newstore_stock.run.found_rows import Block, Found
     from mapper_newstore_stock.run.list_ends import Trailer
     from mapper_newstore_stock.run.list_writer import ListWriter
     from mapper_newstore_stock.run.places import Place
@@ -73,7 +73,7 @@ class ErpTables:
         where: sa.ColumnElement[bool] | None = None,
         writer: ListWriter | None = None,
     ) -> Iterator[Found]:
-        """Yield the rows of a table, some in memory at a time.
+        """Yield the rows of a table, each with its number.
 
         Args:
             place: Where it is.
@@ -86,16 +86,30 @@ class ErpTables:
             OnHandError: it cannot be read.
             ConfigurationError: the settings do not fit the source.
         """
-        if not place.is_sql:
-            yield from place.csv.rows(names, damaged, writer) if place.is_csv else place.parquet.rows(names, writer)
+        if where is None:
+            yield from each_row(self.blocks(place, names, damaged, writer))
             return
         with place.explained():
             connection = self.connection(place)
-            wanted = select(connection, place, names)
-            if where is None:
-                yield from enumerate(itertools.chain.from_iterable(_kept(batches(connection, wanted), writer)), start=1)
-            else:
-                yield from enumerate(connection.execute(wanted.where(where), execution_options=STREAMED), start=1)
+            wanted = select(connection, place, names).where(where)
+            yield from enumerate(connection.execute(wanted, execution_options=STREAMED), start=1)
+
+    def blocks(
+        self,
+        place: Place,
+        names: Sequence[str],
+        damaged: Callable[[int, Sequence[t.Any], str], None],
+        writer: ListWriter | None = None,
+    ) -> Iterator[Block]:
+        """Yield all rows of a table, some in memory at a time; arguments and errors are those of `rows`."""
+        if not place.is_sql:
+            yield from place.csv.blocks(names, damaged, writer) if place.is_csv else place.parquet.blocks(names, writer)
+            return
+        with place.explained():
+            connection, first = self.connection(place), 1
+            for rows in _kept(batches(connection, select(connection, place, names)), writer):
+                yield first, list(zip(*rows, strict=True))
+                first += len(rows)
 
     @contextlib.contextmanager
     def lines(self, place: Place, names: Sequence[str]) -> Iterator[Lines]:

@@ -78,13 +78,12 @@ class Trailer:
             # Nothing at all is in it, which others say.
             yield held
 
-    def counted(self, rows: Iterable[list[str]]) -> Iterator[list[str]]:
-        """Yield rows, and count those that are not blank."""
+    def count(self, rows: Iterable[Sequence[str]]) -> None:
+        """Count those of some rows that are not blank."""
         for row in rows:
             # Nearly all rows begin with what says something.
             if (row and row[0].strip().strip(CTRL_Z)) or not is_blank(row):
                 self._rows += 1
-            yield row
 
     def handing_on(self, take: Callable[[bytes], None]) -> Callable[[bytes], None]:
         """Return what takes the list's bytes, and hands them on without the trailer."""

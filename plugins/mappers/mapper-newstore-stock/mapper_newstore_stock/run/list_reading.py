@@ -11,12 +11,14 @@ import logging
 import typing as t
 
 from mapper_newstore_stock.errors import OnHandError
-from mapper_newstore_stock.ledger.database import empty, load
+from mapper_newstore_stock.ledger.database import empty, has_rows, is_postgresql, load
+from mapper_newstore_stock.ledger.tables import on_hand
 from mapper_newstore_stock.ledger.temporary_tables import gone_row, read_row
 from mapper_newstore_stock.progress import long_step
 from mapper_newstore_stock.run.csv_lists import NOT_ALONE
 from mapper_newstore_stock.run.erp_rows import load_rows, load_unusable
 from mapper_newstore_stock.run.kept_lists import difference_from_last
+from mapper_newstore_stock.run.key_order import KeyOrder
 from mapper_newstore_stock.run.line_diff import CannotCompareError
 from mapper_newstore_stock.run.list_writer import ListWriter
 from mapper_newstore_stock.run.row_reading import RowReader
@@ -24,13 +26,14 @@ from mapper_newstore_stock.run.sql_rows import rows_of
 from mapper_newstore_stock.values import Value
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import sqlalchemy as sa
 
     from mapper_newstore_stock.run.changed_rows import ChangedRows
     from mapper_newstore_stock.run.erp_tables import ErpTables
     from mapper_newstore_stock.run.kept_lists import KeptList, KeptPlace
+    from mapper_newstore_stock.run.key_order import Span
     from mapper_newstore_stock.run.on_hand import OnHandRow, OnHandSource
     from mapper_newstore_stock.run.row_reading import UnusableRow
 
@@ -45,12 +48,14 @@ class ReadList(Value, frozen=True):
         unusable: Of how many rows only the key can be used.
         before: How many the last list had, if only what differs from it was read; None: all was.
         changed: How many rows were read.
+        spans: Where rows are together in `read_row`, in key order; empty: it is in no order that is known.
     """
 
     count: int
     unusable: int
     before: int | None = None
     changed: int = 0
+    spans: Sequence[Span] = ()
 
 
 class ListReader:
@@ -107,10 +112,14 @@ class ListReader:
         self._begin()
         reader = RowReader(self._source, self._unusable.append, left_out=self._writer.leave_out)
         source = self._source
-        rows = reader.rows(erp.rows(source.place, source.names, reader.damaged, writer=self._writer))
+        rows = reader.rows_of_blocks(erp.blocks(source.place, source.names, reader.damaged, self._writer))
         with long_step(f"Reading {source.place.name}", "rows") as step:
-            count = load(self._connection, read_row, step.counting(rows))
-        return ReadList(count, len(self._unusable), changed=count)
+            order = KeyOrder()
+            # Only a first list is written in key order; PostgreSQL is faster at sorting it.
+            has_order = not (is_postgresql(self._connection) or has_rows(self._connection, on_hand))
+            rows = step.counting(rows)
+            count = load(self._connection, read_row, order.together(rows) if has_order else rows)
+        return ReadList(count, len(self._unusable), changed=count, spans=list(order.spans()))
 
     def _load_difference(self, erp: ErpTables) -> ReadList | None:
         if not self._kept.can_be_compared:

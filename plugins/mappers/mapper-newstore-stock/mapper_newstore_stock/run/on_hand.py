@@ -134,7 +134,7 @@ class OnHandSource(Value, frozen=True):
         """
         reader = RowReader(self, unusable, is_whole=changed is None or changed.since is None)
         if changed is None:
-            return reader.rows(erp.rows(self.place, self.names, reader.damaged))
+            return reader.rows_of_blocks(erp.blocks(self.place, self.names, reader.damaged))
         names = [*self.names, changed.column]
         found = erp.rows(self.place, names, reader.damaged, changed.condition)
         return reader.rows(changed.watching(found, reader.refuse))

@@ -32,7 +32,7 @@ from mapper_newstore_stock.run.web_lists import options
 if t.TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
-    from mapper_newstore_stock.run.csv_lists import Found
+    from mapper_newstore_stock.run.found_rows import Block
     from mapper_newstore_stock.run.list_writer import ListWriter
 
 BATCH_ROWS = 1 << 14
@@ -65,7 +65,7 @@ class ParquetList:
             with self._opened(filesystem, parts[0]) as file:
                 return list(file.schema_arrow.names)
 
-    def rows(self, names: Sequence[str], writer: ListWriter | None = None) -> Iterator[Found]:
+    def blocks(self, names: Sequence[str], writer: ListWriter | None = None) -> Iterator[Block]:
         """Yield the rows, some in memory at a time; whether the list is whole shows only at its end.
 
         Args:
@@ -80,9 +80,11 @@ class ParquetList:
             if writer:
                 writer.take(lines.block)
             if lines.is_plain:
-                yield from enumerate(_plain_rows.decode_lines(lines.block), first)
+                rows = _plain_rows.decode_lines(lines.block)
             else:
-                yield from rows_of(enumerate(lines.block.splitlines(), first))
+                rows = [row for _, row in rows_of(enumerate(lines.block.splitlines()))]
+            if rows:
+                yield first, list(zip(*rows, strict=True))
             first += lines.rows
 
     def lines(self, names: Sequence[str]) -> Generator[Lines]:

@@ -192,9 +192,11 @@ class Planner:
             return None
         if has_moved:
             analyze(self._connection, moved, completed_unit, on_hand)
-        in_moved, usable_rows = sa.exists().where(same_key(moved.c, row)), self._usable_rows()
+        usable_rows = self._usable_rows()
+        # Of a first cut, SQLite would look into the empty table once for each row.
+        not_moved = [~sa.exists().where(same_key(moved.c, row))] if has_moved else []
         untouched = (sa.false().label("touched"), sa.literal(0, sa.BigInteger).label("new_units"))
-        by_rows = sa.select(*self._sum(mark), *untouched).where(~in_moved, *usable_rows)
+        by_rows = sa.select(*self._sum(mark), *untouched).where(*not_moved, *usable_rows)
         # SQLite reads the first cuts part by part, each from where it begins: for that it has to merge them.
         first = summed_once(by_rows) if is_postgresql(self._connection) else by_rows.subquery()
         unplanned = planned_as(first.c).subquery() if is_first else None

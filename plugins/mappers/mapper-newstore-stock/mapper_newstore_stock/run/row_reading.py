@@ -8,6 +8,7 @@ import typing as t
 from mapper_newstore_stock.errors import NotWholeError, OnHandError
 from mapper_newstore_stock.events import as_kept
 from mapper_newstore_stock.run.examined_rows import FutureError, NoKeyError, examined
+from mapper_newstore_stock.run.found_rows import each_row
 from mapper_newstore_stock.run.globs import matcher
 from mapper_newstore_stock.run.identities import MAX_CHARACTERS, readable
 from mapper_newstore_stock.run.list_ends import is_blank
@@ -16,9 +17,9 @@ from mapper_newstore_stock.run.row_problems import RowProblems
 from mapper_newstore_stock.run.whole_numbers import INT64_MAX, UNITS_END
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from mapper_newstore_stock.run.csv_lists import Found
+    from mapper_newstore_stock.run.found_rows import Block, Found
     from mapper_newstore_stock.run.on_hand import OnHandRow, OnHandSource
 
 logger = logging.getLogger("mapper-newstore-stock.on-hand")
@@ -68,68 +69,136 @@ class RowReader:
         self._ignores_node, self._ignores_product = matcher(source.ignored_nodes), matcher(source.ignored_products)
         #: Nodes that are as they should be, and whether they are managed here.
         self._nodes: dict[str, bool] = {}
+        self._amounts, self._sayings = Remembered(source.numbers.read), Remembered(source.said)
+        #: The last row that was as it should be or is to be left out; 0: there was none.
+        self._last = 0
         #: The last row that needed a closer look; how errors call it if it may be a total line.
         self._last_examined = 0
         self._total = ""
 
-    def rows(self, found: Iterator[Found]) -> Iterator[OnHandRow]:
+    def rows(self, found: Iterable[Found]) -> Iterator[OnHandRow]:
         """Yield the rows that can be used of those found: node, product, quantity, what the form of proof asks for.
-
-        Nearly all rows are as they should be. They pass here, with as little done as possible for each.
 
         Raises:
             OnHandError: rows cannot be used, and nobody took them; names them. Or there is no row at all.
         """
-        nodes, ignores_product, last = self._nodes, self._ignores_product, 0
-        amounts, sayings = Remembered(self._source.numbers.read), Remembered(self._source.said)
-        is_dated = self._source.says_when
+        return self._finished(self._one_by_one(found))
+
+    def rows_of_blocks(self, blocks: Iterable[Block]) -> Iterator[OnHandRow]:
+        """Yield the rows of blocks as `rows` does. Nearly all blocks are plain: no row of them is looked at alone.
+
+        Raises:
+            OnHandError: as `rows`.
+        """
+        return self._finished(self._block_by_block(blocks))
+
+    def _finished(self, rows: Iterator[OnHandRow]) -> Iterator[OnHandRow]:
         try:
-            for position, values in found:
-                node, product, quantity, says = values[:4]
-                try:
-                    if not nodes[node] or (ignores_product is not None and ignores_product(product)):
-                        last = position
-                        continue
-                    if type(quantity) is not int:
-                        quantity = amounts[quantity]
-                    if is_dated or (says is not None and type(says) is not int):
-                        is_short = not is_dated and len(says) <= SAFE_DIGITS and says.isascii() and says.isdigit()
-                        says = int(says) if is_short else sayings[says]
-                    is_plain = (
-                        product.isprintable()
-                        and (" " not in product or product == product.strip())
-                        and 0 < len(product) <= MAX_CHARACTERS
-                        and "=" not in product
-                        and "%" not in product
-                        and -UNITS_END < quantity < UNITS_END
-                        and (says is None or -INT64_MAX <= says <= INT64_MAX)
-                    )
-                except (KeyError, TypeError, AttributeError):
-                    # A node not met before, or a key that is no text.
-                    is_plain = False
-                if is_plain:
-                    last = position
-                    yield node, product, quantity, says
-                elif row := self._examined(position, values):
-                    yield row
+            yield from rows
         except OnHandError as error:
             raise self._source.with_advice(error) from error
-        self._finish(last)
+        self._finish()
 
-    def _finish(self, last: int) -> None:
+    def _block_by_block(self, blocks: Iterable[Block]) -> Iterator[OnHandRow]:
+        for first, columns in blocks:
+            if plain := self._plain(columns):
+                self._last = first + len(columns[0]) - 1
+                yield from plain
+            else:
+                yield from self._one_by_one(each_row([(first, columns)]))
+
+    def _plain(self, columns: Sequence[Sequence[t.Any]]) -> Iterator[OnHandRow] | None:
+        """Return the rows of a block if each of them would pass `_one_by_one` without a closer look."""
+        nodes, products, quantities, says = columns
+        try:
+            if not (all(map(self._nodes.__getitem__, set(nodes))) and self._are_plain(products)):
+                return None
+            are_numbers = set(map(type, quantities)) == {int}
+            amounts = quantities if are_numbers else list(map(self._amounts.__getitem__, quantities))
+            if not (min(amounts) > -UNITS_END and max(amounts) < UNITS_END):
+                return None
+            return zip(nodes, products, amounts, self._said(says), strict=True)
+        except (KeyError, TypeError, ValueError):
+            # As for one row: a node not met before, a key that is no text, a value that means nothing by itself.
+            return None
+
+    def _are_plain(self, products: Sequence[str]) -> bool:
+        text, ignores = "".join(products), self._ignores_product
+        return (
+            text.isprintable()
+            and (" " not in text or all(product == product.strip() for product in products))
+            and all(products)
+            and max(map(len, products)) <= MAX_CHARACTERS
+            and "=" not in text
+            and "%" not in text
+            and not (ignores is not None and any(map(ignores, products)))
+        )
+
+    def _said(self, says: Sequence[t.Any]) -> Sequence[int | None]:
+        """Return what the rows of a block say of the completions they contain.
+
+        Raises:
+            KeyError, TypeError, ValueError: some rows need a closer look.
+        """
+        kinds, meant = set(map(type, says)), says
+        if self._source.says_when or (kinds == {str} and not any(says)):
+            meant = list(map(self._sayings.__getitem__, says))
+        elif kinds == {str}:
+            text = "".join(says)
+            if not (all(says) and max(map(len, says)) <= SAFE_DIGITS and text.isascii() and text.isdigit()):
+                raise ValueError
+            meant = list(map(int, says))
+        if set(map(type, meant)) == {type(None)}:
+            return meant
+        if set(map(type, meant)) != {int} or min(meant) < -INT64_MAX or max(meant) > INT64_MAX:
+            raise ValueError
+        return meant
+
+    def _one_by_one(self, found: Iterable[Found]) -> Iterator[OnHandRow]:
+        """Nearly all rows are as they should be. They pass here, with as little done as possible for each."""
+        nodes, ignores_product, last = self._nodes, self._ignores_product, self._last
+        amounts, sayings, is_dated = self._amounts, self._sayings, self._source.says_when
+        for position, values in found:
+            node, product, quantity, says = values[:4]
+            try:
+                if not nodes[node] or (ignores_product is not None and ignores_product(product)):
+                    last = position
+                    continue
+                if type(quantity) is not int:
+                    quantity = amounts[quantity]
+                if is_dated or (says is not None and type(says) is not int):
+                    is_short = not is_dated and len(says) <= SAFE_DIGITS and says.isascii() and says.isdigit()
+                    says = int(says) if is_short else sayings[says]
+                is_plain = (
+                    product.isprintable()
+                    and (" " not in product or product == product.strip())
+                    and 0 < len(product) <= MAX_CHARACTERS
+                    and "=" not in product
+                    and "%" not in product
+                    and -UNITS_END < quantity < UNITS_END
+                    and (says is None or -INT64_MAX <= says <= INT64_MAX)
+                )
+            except (KeyError, TypeError, AttributeError):
+                # A node not met before, or a key that is no text.
+                is_plain = False
+            if is_plain:
+                last = position
+                yield node, product, quantity, says
+            elif row := self._examined(position, values):
+                yield row
+        self._last = last
+
+    def _finish(self) -> None:
         """Refuse the list if rows cannot be used and nobody took them, or if there are none.
-
-        Args:
-            last: The last row that was as it should be or is to be left out; 0: there was none.
 
         Raises:
             OnHandError: names the rows.
         """
-        if self._is_whole and self._total and last < self._last_examined:
+        if self._is_whole and self._total and self._last < self._last_examined:
             self._problems.forget_last()
             logger.warning("%s: it names no product; taken for a total line and left out", self._total)
         self._problems.refuse()
-        if self._is_whole and not (last or self._last_examined):
+        if self._is_whole and not (self._last or self._last_examined):
             place = self._source.place
             raise NotWholeError(
                 f"{place.name}: there is no row in it, as if nothing were on hand anywhere. Nothing was sent. Let the "

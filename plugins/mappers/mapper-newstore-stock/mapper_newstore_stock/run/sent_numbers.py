@@ -6,9 +6,9 @@ import typing as t
 
 import sqlalchemy as sa
 
-from mapper_newstore_stock.ledger.database import analyze, is_postgresql
+from mapper_newstore_stock.ledger.database import analyze, has_any, has_rows, is_postgresql
 from mapper_newstore_stock.ledger.quantities import not_negative, same_key
-from mapper_newstore_stock.ledger.tables import cut_item, on_hand
+from mapper_newstore_stock.ledger.tables import ahead_unit, completed_unit, cut_item, is_absent, on_hand
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +80,11 @@ def _note_each_row(connection: sa.Connection, cuts: Sequence[Cut]) -> None:
     for part, begin, end in zip(cuts, begins, [*begins[1:], None], strict=True):
         here = on_hand.update().where(*within(row, begin, end))
         connection.execute(here.values(sent_quantity=by_row, sent_cut=part.number))
-    # Most items say what the ERP's row says.
+    if not (
+        has_rows(connection, completed_unit, ahead_unit) or has_any(connection, sa.select(row.absence).where(is_absent))
+    ):
+        # Each item says what the ERP's row says.
+        return
     is_new = item.cut >= cuts[0].number
     others = sa.select(*key).where(is_new, item.quantity != not_negative(item.on_hand))
     quantity = sa.select(item.quantity).where(item.cut == row.sent_cut, same_key(item, row)).scalar_subquery()

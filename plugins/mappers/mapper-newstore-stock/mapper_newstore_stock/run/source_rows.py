@@ -174,14 +174,14 @@ class SourceReader:
             # A run that died may have taken units younger than a change it did not read.
             run = self._ledger.unread_since
             if are_first:
-                add_first_rows(connection, source.name, proof.form, run, place)
+                add_first_rows(connection, source.name, proof.form, run, place, spans=read.spans)
             else:
                 apply_rows(connection, source.name, proof.form, run)
             forget_rows_that_are_back(connection)
             proven = self._last_read(source)
-            if is_whole:
+            if is_whole and not are_first:
                 mark_absent(connection, source.rules, count if has_all else None, run, proven)
-            elif unusable:
+            elif unusable and not is_whole:
                 mark_unusable(connection, source.rules, run, proven)
         empty(connection, read_row, gone_row)
         return count
