@@ -290,3 +290,17 @@ def test_a_first_list_is_taken_in_whatever_order(tmp_path: Path, monkeypatch: py
     with sa.create_engine(f"sqlite:///{tmp_path / 'ledger.db'}").connect() as connection:
         found = connection.execute(sa.select(row.fulfillment_node_id, row.product_id, row.quantity)).all()
     assert {(node, product): quantity for node, product, quantity in found} == cut.quantities
+
+
+@pytest.mark.parametrize("wrong", [[(1, 50)], [(2, 120)], [(5000, 6000)], [(1, 120), (121, 130)]])
+def test_wherever_spans_are_said_to_be_all_rows_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: list[tuple[int, int]]
+) -> None:
+    monkeypatch.setattr(KeyOrder, "spans", lambda _: iter(wrong))
+    lines = [f"DC{node},SKU-{product},{product}," for product in range(10, 40) for node in range(4)]
+    path = tmp_path / "erp.csv"
+    a_csv(tmp_path, *lines)
+    (cut,) = ShopDay(tmp_path, on_hand_url=str(path)).run()
+    assert cut.quantities == {
+        (f"DC{node}", f"SKU-{product}"): product for product in range(10, 40) for node in range(4)
+    }

@@ -166,14 +166,17 @@ def add_first_rows(
         OnHandError: the list has a key twice; names it.
     """
     count = connection.scalar(sa.select(sa.func.count()).select_from(read_row))
-    together = [sa.literal_column("rowid").between(sa.bindparam("first"), sa.bindparam("last"))] if spans else []
-    added = _rows_added(connection, _says(form), name, run, *together).on_conflict_do_nothing()
-    by_span = [{"first": first, "last": last} for first, last in spans]
-    written = connection.execute(added, by_span or None, execution_options={"preserve_rowcount": True})
+    new = _new_rows(form, name, run)
+    in_span = sa.literal_column("rowid").between(sa.bindparam("first"), sa.bindparam("last"))
+    in_order, parts = new.order_by(*_KEY), [{"first": first, "last": last} for first, last in spans]
+    added = _added(connection, new.where(in_span) if parts else in_order).on_conflict_do_nothing()
+    written = connection.execute(added, parts or None, execution_options={"preserve_rowcount": True})
     if written.rowcount != count:
         # The run may go on without this list, and SQLite undoes nothing by itself.
         connection.execute(on_hand.delete())
         refuse_duplicates(connection, None, place)
+        # No key is there twice: wherever the spans are, all rows are taken.
+        connection.execute(_added(connection, in_order))
 
 
 def apply_rows(connection: sa.Connection, name: str, form: Form, run: int) -> None:
@@ -187,7 +190,7 @@ def apply_rows(connection: sa.Connection, name: str, form: Form, run: int) -> No
     """
     _change(connection, _says(form), name, run)
     known = sa.exists().where(same_key(on_hand.c, read_row.c))
-    connection.execute(_rows_added(connection, _says(form), name, run, ~known))
+    connection.execute(_added(connection, _new_rows(form, name, run).where(~known).order_by(*_KEY)))
 
 
 @contextlib.contextmanager
@@ -233,10 +236,12 @@ def _change(connection: sa.Connection, says: sa.Column[t.Any], name: str, run: i
     connection.execute(on_hand.update().where(same_key(kept, read), differs).values(values))
 
 
-def _rows_added(
-    connection: sa.Connection, says: sa.Column[t.Any], name: str, run: int, *conditions: sa.ColumnElement[bool]
-) -> t.Any:
-    row = read_row.c
-    new = sa.select(*_KEY, row.quantity, row.as_of, sa.literal(run), sa.literal(name)).where(*conditions)
-    columns = ["fulfillment_node_id", "product_id", "quantity", says.name, "changed_run", "source"]
-    return insert(connection, on_hand).from_select(columns, new.order_by(*_KEY))
+def _new_rows(form: Form, name: str, run: int) -> sa.Select[t.Any]:
+    """Select what was read as rows of `on_hand`."""
+    row, says = read_row.c, _says(form)
+    source, changed_run = sa.literal(name).label("source"), sa.literal(run).label("changed_run")
+    return sa.select(*_KEY, row.quantity, row.as_of.label(says.name), changed_run, source)
+
+
+def _added(connection: sa.Connection, rows: sa.Select[t.Any]) -> t.Any:
+    return insert(connection, on_hand).from_select(rows.selected_columns.keys(), rows)
