@@ -56,6 +56,41 @@ def test_a_run_with_nothing_to_do_compiles_few_statements(day: ShopDay) -> None:
     assert len(of_a_busy_run) > len(compiled)
 
 
+def cuts_of_units(day: ShopDay) -> dict[str, str]:
+    """Return the cut that carries each product's first completion, as the ledger says; "": none does."""
+    units = "SELECT product_id, coalesce(cut, '') FROM completed_unit ORDER BY logical_timestamp DESC"
+    with contextlib.closing(sqlite3.connect(day.settings["ledger_url"].removeprefix("sqlite:///"))) as ledger:
+        return {product: str(cut) for product, cut in ledger.execute(units)}
+
+
+def test_new_units_have_the_number_of_their_cut_already(day: ShopDay) -> None:
+    with compiled_statements() as compiled:
+        (cut,) = day.run(completed(11, "SKU-2"), completed(12, "SKU-3"))
+    assert not [statement for statement in compiled if statement.startswith("UPDATE completed_unit")]
+    assert cuts_of_units(day) == {"SKU-1": "1", "SKU-2": cut.cut_id, "SKU-3": cut.cut_id}
+
+
+def test_units_of_a_cut_newstore_lacks_go_into_the_next_one(day: ShopDay) -> None:
+    day.run(completed(11, "SKU-2"), acknowledge=0)
+    (cut,) = day.run(completed(12, "SKU-3"), completed(13, "SKU-2"))
+    assert cuts_of_units(day) == {"SKU-1": "1", "SKU-2": cut.cut_id, "SKU-3": cut.cut_id}
+
+
+def test_units_of_several_cuts_have_the_number_of_each(day: ShopDay) -> None:
+    day.settings["max_cut_items"] = 1
+    first, second = day.run(completed(11, "SKU-2"), completed(12, "SKU-3"))
+    assert cuts_of_units(day) == {"SKU-1": "1", "SKU-2": first.cut_id, "SKU-3": second.cut_id}
+
+
+def test_units_no_cut_has_carried_go_into_the_one_that_does(day: ShopDay) -> None:
+    day.settings["ignored_products"] = ["SKU-2"]
+    day.run(completed(11, "SKU-2"))
+    assert cuts_of_units(day)["SKU-2"] == ""
+    day.settings["ignored_products"] = []
+    (cut,) = day.run()
+    assert cuts_of_units(day)["SKU-2"] == cut.cut_id
+
+
 def test_what_waits_is_found_by_a_run_to_which_nothing_has_come(day: ShopDay) -> None:
     # SKU-X has no row: its completion waits, whatever else happens.
     assert day.run(completed(11, "SKU-X")) == []

@@ -194,6 +194,7 @@ pending = sa.Table(
 
 #: Keys whose units say something new. `touched`: by a completion NewStore has not acknowledged;
 #: otherwise only by units ahead of the mark. `new_units`: those of its completions that no cut has carried before.
+#: `is_numbered`: all of its completions have the number of this run's first cut already.
 #: Written by: candidates (all rows), planning (empties it)
 moved = sa.Table(
     "moved",
@@ -203,6 +204,7 @@ moved = sa.Table(
     sa.Column("lowest", sa.BigInteger, comment="logical timestamp of its pending completions"),
     sa.Column("highest", sa.BigInteger),
     sa.Column("new_units", sa.BigInteger),
+    sa.Column("is_numbered", sa.Boolean),
     prefixes=["TEMPORARY"],
     sqlite_with_rowid=False,
 )

@@ -91,7 +91,9 @@ class Candidates:
         key, at = (unit.fulfillment_node_id, unit.product_id), unit.logical_timestamp
         is_new = sa.or_(unit.cut.is_(None), unit.cut >= self._first_number)
         new_units = sa.func.sum(sa.case((is_new, unit.units), else_=0))
-        touched = sa.select(*key, sa.true(), sa.func.min(at), sa.func.max(at), new_units).group_by(*key)
+        is_numbered = sa.func.min(sa.case((unit.cut == self._first_number, 1), else_=0)) == 1
+        columns = (*key, sa.true(), sa.func.min(at), sa.func.max(at), new_units, is_numbered)
+        touched = sa.select(*columns).group_by(*key)
         self._connection.execute(moved.insert().from_select(moved.c.keys(), touched.where(self.carried())))
 
     def _add_untouched(self, keys: sa.Select[t.Any]) -> None:

@@ -99,7 +99,7 @@ class CutWriter:
         self._remember([*cuts, *again])
         note_sent(self._connection, again or cuts)
         forget_numbers_not_sent(self._connection, self._acknowledged.cut, first)
-        self._assign(carried, cuts)
+        self._assign(carried, cuts, first)
         return [*cuts, *again]
 
     def _has_unplanned(self) -> bool:
@@ -258,14 +258,17 @@ class CutWriter:
             values |= {"logical_timestamp_start": start, "logical_timestamp_end": end}
             self._connection.execute(cut.insert().values(cut=part.number, **values))
 
-    def _assign(self, carried: sa.ColumnElement[bool], cuts: list[Cut]) -> None:
+    def _assign(self, carried: sa.ColumnElement[bool], cuts: list[Cut], first: int) -> None:
         """Note which cut carries each unit; the ranges of one run do not overlap.
 
-        Units of the first cut already have its number, most of them: they are not written again.
+        Units of the first cut already have its number, most of them: they are not written again, nor looked for where
+        that is true of all.
         """
         unit = completed_unit.c
         ranged = [part for part in cuts if part.range]
-        if not ranged:
+        is_first = [part.number for part in ranged] == [first]
+        others = sa.select(moved.c.product_id).where(~moved.c.is_numbered)
+        if not ranged or (is_first and not has_any(self._connection, others)):
             return
         if has_any(self._connection, sa.select(without_row.c.product_id)):
             carried = sa.and_(carried, ~needs_no_row(self._connection))
