@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import decimal
 import io
+import itertools
 import random
 import typing as t
 
@@ -172,7 +173,7 @@ def both_ways(
         reader, error = RowReader(source, take, left_out=left_out.append), ""
         try:
             if blocks:
-                read.extend(reader.rows_of_blocks(blocks_of(rows, sizes)))
+                read.extend(itertools.chain.from_iterable(reader.rows_of_blocks(blocks_of(rows, sizes))))
             else:
                 read.extend(reader.rows(enumerate(rows, 1)))
         except OnHandError as refused:
@@ -236,13 +237,13 @@ def test_a_line_that_looks_like_a_total_is_one_at_the_end_alone(size: int) -> No
 
 def test_nothing_of_a_plain_block_is_looked_at_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     reader = RowReader(OnHandSource(Place("on_hand", "/erp.csv")), None)
-    first = list(reader.rows_of_blocks([(1, [["DC01"], ["A"], ["1"], [""]])]))
+    (first,) = reader.rows_of_blocks([(1, [["DC01"], ["A"], ["1"], [""]])])
     monkeypatch.setattr(reader, "_one_by_one", None)
     says: list[tuple[t.Any, t.Any, int | None]] = [("1", "", None), (2, None, None), ("3", "17", 17), (4, 5, 5)]
     for quantity, said, meant in says:
         block = [["DC01", "DC01"], ["a b", "é"], [quantity] * 2, [said] * 2]
         expected = [("DC01", "a b", int(quantity), meant), ("DC01", "é", int(quantity), meant)]
-        assert list(reader.rows_of_blocks([(2, block)])) == expected
+        assert list(reader.rows_of_blocks([(2, block)])) == [expected]
     assert first == [("DC01", "A", 1, None)]
 
 
@@ -261,7 +262,9 @@ def test_rows_are_put_together_by_node_and_none_is_lost(monkeypatch: pytest.Monk
             keys = [*keys[len(keys) // 2 :], *keys[: len(keys) // 2]]
         rows = [(*key, number, None) for number, key in enumerate(keys)]
         found = KeyOrder()
-        written = list(found.together(rows))
+        length = chance.randint(1, 9)
+        lists = [rows[begin : begin + length] for begin in range(0, len(rows), length)]
+        written = list(itertools.chain.from_iterable(found.together(lists)))
         assert sorted(written) == sorted(rows)
         spans = list(found.spans())
         if not spans:

@@ -181,8 +181,7 @@ newly_booked = sa.Table(
     sqlite_with_rowid=False,
 )
 
-#: Completions of the keys managed here that NewStore has not acknowledged, when they need more
-#: than one cut.
+#: Completions of the keys managed here that NewStore has not acknowledged, when they need more than one cut.
 #: Written by: cut_writer (all rows)
 pending = sa.Table(
     "pending",
@@ -192,9 +191,8 @@ pending = sa.Table(
     prefixes=["TEMPORARY"],
 )
 
-#: Keys whose units say something new. `touched`: by a completion NewStore has not acknowledged;
-#: otherwise only by units ahead of the mark. `new_units`: those of its completions that no cut has carried before.
-#: `is_numbered`: all of its completions have the number of this run's first cut already.
+#: Keys whose units say something new. `touched`: by a completion NewStore has not acknowledged; otherwise only by units
+#: ahead of the mark. `new_units`: of completions that no cut has carried before.
 #: Written by: candidates (all rows), planning (empties it)
 moved = sa.Table(
     "moved",
@@ -204,7 +202,7 @@ moved = sa.Table(
     sa.Column("lowest", sa.BigInteger, comment="logical timestamp of its pending completions"),
     sa.Column("highest", sa.BigInteger),
     sa.Column("new_units", sa.BigInteger),
-    sa.Column("is_numbered", sa.Boolean),
+    sa.Column("is_numbered", sa.Boolean, comment="all its completions have the number of the run's first cut"),
     prefixes=["TEMPORARY"],
     sqlite_with_rowid=False,
 )

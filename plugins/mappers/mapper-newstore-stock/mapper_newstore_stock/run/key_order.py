@@ -11,11 +11,11 @@ import itertools
 import typing as t
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mapper_newstore_stock.run.on_hand import OnHandRow
 
-#: Rows of one node that are written together, and of how many nodes rows may wait for that.
+#: Rows of one node that are written together at least, and of how many nodes rows may wait for that.
 RUN_ROWS, MOST_NODES = 200, 200
 
 #: Where rows that were written together begin and end, both included; the first row of all is 1.
@@ -32,31 +32,34 @@ class KeyOrder:
         self._spans: dict[str, list[Span]] = collections.defaultdict(list)
         self._last: dict[str, str] = {}
 
-    def together(self, rows: Iterable[OnHandRow]) -> Iterator[OnHandRow]:
-        """Yield rows, some later than they came, so that those of a node are together."""
-        waiting, source = self._waiting, iter(rows)
-        for row in source:
-            some = waiting[row[0]]
-            some.append(row)
-            if len(some) >= RUN_ROWS or len(waiting) > MOST_NODES:
-                yield from self._run(row[0])
-                if not self._is_kept or len(waiting) > MOST_NODES:
-                    break
-        self._is_kept = self._is_kept and len(waiting) <= MOST_NODES
-        for node in list(waiting):
-            yield from self._run(node)
+    def together(self, lists: Iterable[Sequence[OnHandRow]]) -> Iterator[Sequence[OnHandRow]]:
+        """Yield lists of rows, some rows later than they came, so that those of a node are together."""
+        waiting, source, come = self._waiting, iter(lists), 0
+        for rows in source:
+            for row in rows:
+                waiting[row[0]].append(row)
+            self._is_kept = len(waiting) <= MOST_NODES
+            if (come := come + len(rows)) >= RUN_ROWS:
+                come = 0
+                yield from self._runs(RUN_ROWS)
+            if not self._is_kept:
+                break
+        yield from self._runs(1)
         yield from source
 
     def spans(self) -> Iterator[Span]:
         """Yield the runs in key order; none if the rows were in no such order."""
         return itertools.chain.from_iterable(self._spans[node] for node in sorted(self._spans) if self._is_kept)
 
-    def _run(self, node: str) -> list[OnHandRow]:
-        some, self._waiting[node] = self._waiting[node], []
-        products = [row[1] for row in some]
-        if products:
+    def _runs(self, least: int) -> Iterator[list[OnHandRow]]:
+        """Yield the rows of each node for which at least so many wait."""
+        for node, rows in self._waiting.items():
+            if len(rows) < least:
+                continue
+            products = [row[1] for row in rows]
             self._is_kept = self._is_kept and self._last.get(node, "") <= products[0] and products == sorted(products)
             self._last[node] = products[-1]
-            self._spans[node].append((self._written + 1, self._written + len(some)))
-            self._written += len(some)
-        return some
+            self._spans[node].append((self._written + 1, self._written + len(rows)))
+            self._written += len(rows)
+            self._waiting[node] = []
+            yield rows

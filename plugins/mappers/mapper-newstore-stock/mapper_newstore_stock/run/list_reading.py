@@ -7,6 +7,7 @@ where the ledger says what the last list was, byte for byte, and every line that
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import typing as t
 
@@ -26,10 +27,11 @@ from mapper_newstore_stock.run.sql_rows import rows_of
 from mapper_newstore_stock.values import Value
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import sqlalchemy as sa
 
+    from mapper_newstore_stock.progress import Step
     from mapper_newstore_stock.run.changed_rows import ChangedRows
     from mapper_newstore_stock.run.erp_tables import ErpTables
     from mapper_newstore_stock.run.kept_lists import KeptList, KeptPlace
@@ -112,13 +114,14 @@ class ListReader:
         self._begin()
         reader = RowReader(self._source, self._unusable.append, left_out=self._writer.leave_out)
         source = self._source
-        rows = reader.rows_of_blocks(erp.blocks(source.place, source.names, reader.damaged, self._writer))
+        lists = reader.rows_of_blocks(erp.blocks(source.place, source.names, reader.damaged, self._writer))
         with long_step(f"Reading {source.place.name}", "rows") as step:
             order = KeyOrder()
             # Only a first list is written in key order; PostgreSQL is faster at sorting it.
             has_order = not (is_postgresql(self._connection) or has_rows(self._connection, on_hand))
-            rows = step.counting(rows)
-            count = load(self._connection, read_row, order.together(rows) if has_order else rows)
+            lists = _counted(lists, step)
+            rows = itertools.chain.from_iterable(order.together(lists) if has_order else lists)
+            count = load(self._connection, read_row, rows)
         return ReadList(count, len(self._unusable), changed=count, spans=list(order.spans()))
 
     def _load_difference(self, erp: ErpTables) -> ReadList | None:
@@ -167,3 +170,10 @@ class ListReader:
             return list(reader.rows(found))
         except OnHandError as error:
             raise CannotCompareError(NOT_ALONE) from error
+
+
+def _counted(lists: Iterator[list[OnHandRow]], step: Step) -> Iterator[list[OnHandRow]]:
+    """Yield lists of rows, and count these."""
+    for rows in lists:
+        step.count += len(rows)
+        yield rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 
 import msgspec
@@ -134,7 +135,8 @@ class OnHandSource(Value, frozen=True):
         """
         reader = RowReader(self, unusable, is_whole=changed is None or changed.since is None)
         if changed is None:
-            return reader.rows_of_blocks(erp.blocks(self.place, self.names, reader.damaged))
+            blocks = erp.blocks(self.place, self.names, reader.damaged)
+            return itertools.chain.from_iterable(reader.rows_of_blocks(blocks))
         names = [*self.names, changed.column]
         found = erp.rows(self.place, names, reader.damaged, changed.condition)
         return reader.rows(changed.watching(found, reader.refuse))

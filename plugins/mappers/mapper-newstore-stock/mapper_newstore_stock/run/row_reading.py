@@ -24,6 +24,7 @@ if t.TYPE_CHECKING:
 
 logger = logging.getLogger("mapper-newstore-stock.on-hand")
 
+Some = t.TypeVar("Some")
 #: Digits of a number that is certainly within 64 bits.
 SAFE_DIGITS = 18
 
@@ -84,30 +85,30 @@ class RowReader:
         """
         return self._finished(self._one_by_one(found))
 
-    def rows_of_blocks(self, blocks: Iterable[Block]) -> Iterator[OnHandRow]:
-        """Yield the rows of blocks as `rows` does. Nearly all blocks are plain: no row of them is looked at alone.
+    def rows_of_blocks(self, blocks: Iterable[Block]) -> Iterator[list[OnHandRow]]:
+        """Yield the rows of each block that `rows` would. Nearly all blocks are plain: none is looked at alone.
 
         Raises:
             OnHandError: as `rows`.
         """
         return self._finished(self._block_by_block(blocks))
 
-    def _finished(self, rows: Iterator[OnHandRow]) -> Iterator[OnHandRow]:
+    def _finished(self, rows: Iterator[Some]) -> Iterator[Some]:
         try:
             yield from rows
         except OnHandError as error:
             raise self._source.with_advice(error) from error
         self._finish()
 
-    def _block_by_block(self, blocks: Iterable[Block]) -> Iterator[OnHandRow]:
+    def _block_by_block(self, blocks: Iterable[Block]) -> Iterator[list[OnHandRow]]:
         for first, columns in blocks:
             if plain := self._plain(columns):
                 self._last = first + len(columns[0]) - 1
-                yield from plain
+                yield plain
             else:
-                yield from self._one_by_one(each_row([(first, columns)]))
+                yield list(self._one_by_one(each_row([(first, columns)])))
 
-    def _plain(self, columns: Sequence[Sequence[t.Any]]) -> Iterator[OnHandRow] | None:
+    def _plain(self, columns: Sequence[Sequence[t.Any]]) -> list[OnHandRow] | None:
         """Return the rows of a block if each of them would pass `_one_by_one` without a closer look."""
         nodes, products, quantities, says = columns
         try:
@@ -117,7 +118,7 @@ class RowReader:
             amounts = quantities if are_numbers else list(map(self._amounts.__getitem__, quantities))
             if not (min(amounts) > -UNITS_END and max(amounts) < UNITS_END):
                 return None
-            return zip(nodes, products, amounts, self._said(says), strict=True)
+            return list(zip(nodes, products, amounts, self._said(says), strict=True))
         except (KeyError, TypeError, ValueError):
             # As for one row: a node not met before, a key that is no text, a value that means nothing by itself.
             return None
