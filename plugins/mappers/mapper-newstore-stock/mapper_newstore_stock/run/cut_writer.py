@@ -266,9 +266,9 @@ class CutWriter:
         """
         unit = completed_unit.c
         ranged = [part for part in cuts if part.range]
-        is_first = [part.number for part in ranged] == [first]
         others = sa.select(moved.c.product_id).where(~moved.c.is_numbered)
-        if not ranged or (is_first and not has_any(self._connection, others)):
+        is_first_alone = [part.number for part in ranged] == [first]
+        if not ranged or (is_first_alone and not has_any(self._connection, others)):
             return
         if has_any(self._connection, sa.select(without_row.c.product_id)):
             carried = sa.and_(carried, ~needs_no_row(self._connection))

@@ -86,7 +86,7 @@ class RowReader:
         return self._finished(self._one_by_one(found))
 
     def rows_of_blocks(self, blocks: Iterable[Block]) -> Iterator[list[OnHandRow]]:
-        """Yield the rows of each block that `rows` would. Nearly all blocks are plain: none is looked at alone.
+        """Yield block by block what `rows` would. Nearly all blocks are plain: no row of them is looked at alone.
 
         Raises:
             OnHandError: as `rows`.
