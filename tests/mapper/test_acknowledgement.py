@@ -311,6 +311,35 @@ def test_after_an_edit_of_the_state_nothing_is_sent_when_the_tap_died_either(
     assert (cut.quantities[SKU], cut.range) == (6, (10, 14))
 
 
+def test_a_new_ledger_sends_nothing_when_the_tap_died_before_it_had_sent_anything_again(
+    tmp_path: Path, database_url: str
+) -> None:
+    day = a_day(tmp_path, database_url)
+    day.run(completed(10), completed(11))
+    day.delete_ledger()
+    # As the refusal of the new ledger advises: the tap's bookmark is dropped, what was declared stays.
+    _without_bookmark(day.state)
+    # NewStore has the range 10-11: to send the ERP's 10 now would promise both units again.
+    assert day.run(lose_last_state=True) == []
+    (cut,) = day.run(completed(10), completed(11))
+    assert (cut.quantities[SKU], cut.range) == (8, (10, 11))
+
+
+def test_a_new_ledger_sends_nothing_until_a_tap_that_never_says_it_is_complete_has_come_as_far_as_the_mark(
+    tmp_path: Path, database_url: str
+) -> None:
+    day = a_day(tmp_path, database_url)
+    day.bookmark = {"replication_key_value": 11}
+    day.run(completed(10), completed(11))
+    day.delete_ledger()
+    _without_bookmark(day.state)
+    day.bookmark = {"replication_key_value": 10}
+    assert day.run(completed(10)) == []
+    day.bookmark = {"replication_key_value": 11}
+    (cut,) = day.run(completed(11))
+    assert (cut.quantities[SKU], cut.range) == (8, (10, 11))
+
+
 def test_a_tap_that_does_not_say_when_it_is_complete_may_send_nothing_after_its_input_state(
     tmp_path: Path, database_url: str
 ) -> None:

@@ -57,6 +57,8 @@ class Intake:
         self.has_referred = False
         self._covered: Taken | None = None
         self._tap_says_when_complete = False
+        #: The mark of the input state: ranges up to it may have been declared.
+        self._mark: int | None = None
         #: Logical timestamps the tap had passed before, each with the first batch of events late below it.
         self._late_through: dict[int, int] = {}
 
@@ -77,8 +79,14 @@ class Intake:
         if len(self._rows) + len(self._rows_ahead) >= BATCH_ROWS:
             self._hand_over()
 
-    def begin_at(self, taken: Taken) -> None:
-        """Note the tap's input state, which somebody may have edited: the ledger remembers what kind of tap it is."""
+    def begin_at(self, taken: Taken, mark: int | None) -> None:
+        """Note the tap's input state, which somebody may have edited: the ledger remembers what kind of tap it is.
+
+        Args:
+            taken: The tap's bookmark in it.
+            mark: The mark of the last cut NewStore has, which may be another ledger's.
+        """
+        self._mark = mark
         is_ours = taken.store_id is not None or self._ledger.has_taken_from_a_store()
         self._tap_says_when_complete = is_ours or taken.complete is not None
 
@@ -101,10 +109,21 @@ class Intake:
 
     @property
     def is_complete(self) -> bool:
-        """The tap has sent all that its run releases; a tap that says so does in its last STATE."""
+        """The tap has sent all that its run releases; a tap that says so does in its last STATE.
+
+        One that never says so is taken at its word, unless a new ledger has not yet come as far as the mark: NewStore
+        no longer subtracts what was completed up to there.
+        """
         if self._covered is None:
-            return not self._tap_says_when_complete
+            return not self._tap_says_when_complete and self._has_reached_the_mark
+        if self._covered.complete is None:
+            return self._has_reached_the_mark
         return self._covered.complete is not False
+
+    @property
+    def _has_reached_the_mark(self) -> bool:
+        reached = [self._ledger.seen_through, self._covered.through if self._covered else None]
+        return self._mark is None or any(through is not None and through >= self._mark for through in reached)
 
     def finish(self, cut: int) -> None:
         """Commit the units covered, with the bookmark that covers them.

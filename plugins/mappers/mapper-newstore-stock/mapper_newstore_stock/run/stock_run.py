@@ -129,7 +129,7 @@ class StockRun:
             said = Acknowledged.from_state(state)
             with _database_errors():
                 self._acknowledged = self._ledger.acknowledge(said, taken, echoed=not self._events_begun)
-                self._intake.begin_at(taken)
+                self._intake.begin_at(taken, said.mark)
             self._numbers_used = said.cut
         if self._events_begun:
             self._intake.cover(taken)
