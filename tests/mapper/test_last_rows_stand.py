@@ -209,6 +209,30 @@ def test_a_row_that_the_last_dated_list_lacked_is_given_away_without_its_time(
     assert cut.quantities == {SKU: 8}
 
 
+@pytest.mark.parametrize("again", ["taken_at", "column"])
+def test_a_row_proves_nothing_that_an_earlier_reading_in_another_form_said(
+    tmp_path: Path, database_url: str, again: str
+) -> None:
+    """Its number was read anew in between, and contains less."""
+    path = tmp_path / "on_hand.csv"
+    day = ShopDay(tmp_path, ledger_url=database_url, on_hand_url=str(path), clock_skew_seconds=0)
+
+    def run(form: str, row: str, *events: dict[str, t.Any]) -> list[dict[tuple[str, str], int]]:
+        day.settings["on_hand_as_of"] = form
+        day.settings["on_hand_columns"] = {"taken_at": "taken_at"} if form == "taken_at" else {}
+        said = {"taken_at": ("taken_at", at(0)), "column": ("as_of_logical_timestamp", "")}[form]
+        path.write_text(f"fulfillment_node_id,product_id,quantity,{said[0]}\n{row}\nDC01,SHOES,5,{said[1]}\n")
+        return [cut.quantities for cut in day.run(*events)]
+
+    all_of_it = {"taken_at": f"DC01,SKU-1,10,{at(60)}", "column": "DC01,SKU-1,10,50"}
+    nothing = {"taken_at": f"DC01,SKU-1,20,{at(-60)}", "column": "DC01,SKU-1,20,"}
+    other = "column" if again == "taken_at" else "taken_at"
+    assert run(again, all_of_it[again], a_completion(40))[0][SKU] == 10
+    assert run(other, nothing[other])[0][SKU] == 19
+    cuts = run(again, nothing[again].replace(",20,", ",many,"))
+    assert [cut[SKU] for cut in cuts if SKU in cut] in ([], [19])
+
+
 class TestContainedThroughIsRaised:
     """It speaks of the numbers that are read from then on, not of a row that was read before."""
 

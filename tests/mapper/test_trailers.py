@@ -206,6 +206,16 @@ def test_a_trailer_changes_while_rows_stand_and_lists_are_compared(ways: BothWay
     assert ways.compared == len(moments)
 
 
+@pytest.mark.parametrize("blank", ["", " ", ",,,", ",,"])
+def test_a_blank_line_that_came_earlier_hides_no_missing_row(ways: BothWays, tmp_path: Path, blank: str) -> None:
+    for lines in ((*ROWS, "DC01,C,1,"), (ROWS[0], blank, ROWS[1], "DC01,C,1,"), (blank, *ROWS, "DC01,C,1,", blank)):
+        a_list(tmp_path, with_trailer(*lines, says=3))
+        ways.run()
+    assert ways.compared == 2
+    a_list(tmp_path, with_trailer(blank, *ROWS, blank, says=3))
+    assert "rows in it: 2, and its last line says 3" in ways.run()[0]
+
+
 def test_a_kept_list_that_is_deleted_is_read_whole_with_the_same_result(ways: BothWays, tmp_path: Path) -> None:
     for quantity in (5, 4, 3):
         a_list(tmp_path, with_trailer(f"DC01,A,{quantity},", "DC01,B,7,"))

@@ -151,8 +151,8 @@ class CsvFile:
             for count, row in enumerate(reader, start=1):
                 if count != len(numbers) or not (len(row) == columns.width or is_blank(row)):
                     raise CannotCompareError(NOT_ALONE)
-                if len(row) == columns.width:
-                    yield numbers[-1], columns.cells(row)
+                # A blank line of any width is a blank row, which is left out of what is kept.
+                yield numbers[-1], columns.cells(row if len(row) == columns.width else [""] * columns.width)
         except (UnicodeError, csv.Error, OnHandError) as error:
             raise CannotCompareError(NOT_ALONE) from error
 

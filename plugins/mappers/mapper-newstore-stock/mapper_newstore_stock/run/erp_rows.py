@@ -28,6 +28,8 @@ NAMED_KEYS = 20
 MOST_UNUSABLE = 10_000
 #: The column of `on_hand` for what a row says of the completions it contains, by the form of proof.
 _SAID_BY_ROWS = {"taken_at": TAKEN_AT}
+#: What was said of an earlier number under another form, and is not of this one.
+_SAID_BEFORE = {AS_OF: TAKEN_AT, TAKEN_AT: AS_OF}
 #: Up to this many rows are found as fast without an index.
 INDEXED_ROWS = 1_000
 _KEY = (read_row.c.fulfillment_node_id, read_row.c.product_id)
@@ -226,13 +228,16 @@ def _says(form: Form) -> sa.Column[t.Any]:
 
 def _change(connection: sa.Connection, says: sa.Column[t.Any], name: str, run: int) -> None:
     read, kept = read_row.c, on_hand.c
+    said_before = kept[_SAID_BEFORE[says.name]]
     differs = sa.or_(
         kept.quantity != read.quantity,
         says.is_distinct_from(read.as_of),
+        said_before.is_not(None),
         kept.source != name,
         is_absent,
     )
-    values = {"quantity": read.quantity, says.name: read.as_of, "changed_run": run, "source": name, "absence": ""}
+    said = {says.name: read.as_of, said_before.name: None}
+    values = {"quantity": read.quantity, **said, "changed_run": run, "source": name, "absence": ""}
     connection.execute(on_hand.update().where(same_key(kept, read), differs).values(values))
 
 

@@ -27,7 +27,7 @@ from mapper_newstore_stock.run.sql_rows import rows_of
 from mapper_newstore_stock.values import Value
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import sqlalchemy as sa
 
@@ -149,10 +149,10 @@ class ListReader:
         with erp.lines(source.place, source.names) as lines:
             header = lines.header
             found = difference_from_last(self._kept, lines, self._writer)
-        gone = self._rows(header, ((0, line) for line in found.gone), [])
+        gone = self._rows(header, ((0, line) for line in found.gone), [], None)
         # The header is a line, too.
-        first = 1 if header else 0
-        come = self._rows(header, ((number + first, line) for number, line in found.come), self._unusable)
+        first, leave_out = 1 if header else 0, self._writer.leave_out
+        come = self._rows(header, ((number + first, line) for number, line in found.come), self._unusable, leave_out)
         if lines.trailer:
             lines.trailer.refuse_to_compare(found.lines, (line for _, line in found.come))
         count = last.rows - len(gone) + len(come)
@@ -162,8 +162,14 @@ class ListReader:
         load(self._connection, read_row, come)
         return ReadList(count, len(self._unusable), last.rows, len(come))
 
-    def _rows(self, header: bytes, lines: Iterable[tuple[int, bytes]], unusable: list[UnusableRow]) -> list[OnHandRow]:
-        reader = RowReader(self._source, unusable.append, is_whole=False, left_out=self._writer.leave_out)
+    def _rows(
+        self,
+        header: bytes,
+        lines: Iterable[tuple[int, bytes]],
+        unusable: list[UnusableRow],
+        left_out: Callable[[int], None] | None,
+    ) -> list[OnHandRow]:
+        reader = RowReader(self._source, unusable.append, is_whole=False, left_out=left_out)
         place = self._source.place
         found = place.csv.rows_of_lines(header, lines, self._source.names) if place.is_csv else rows_of(lines)
         try:
