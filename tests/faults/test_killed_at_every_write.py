@@ -52,3 +52,28 @@ def test_f6_killed_at_any_write_the_next_run_ends_with_the_right_numbers(
             shop.assert_in_sync()
             write += STEP
         assert write > FEWEST_WRITES[killed]
+
+
+@pytest.mark.fault("F6")
+@pytest.mark.fault("F17")
+def test_f6_a_tap_killed_at_any_write_while_it_fills_a_new_ledger_makes_nobody_promise_too_much(
+    tmp_path: Path, database_url: str
+) -> None:
+    with ForkedShop(tmp_path, database_url) as shop:
+        shop.stock("A", 1000)
+        for _ in range(2):
+            shop.sell("A")
+        assert shop.run().codes == (0, 0, 0)
+        write, was_killed = 0, True
+        while was_killed:
+            write += STEP
+            shop.settings[MAPPER]["ledger_url"] = f"sqlite:///{tmp_path / f'ledger-{write}.db'}"
+            # As the refusal of a new ledger advises; what was declared stays in the state.
+            assert shop.state is not None
+            del shop.state["bookmarks"]["fulfillment_events"]
+            was_killed = -signal.SIGKILL in shop.run(TAP, write).codes
+            shop.assert_never_oversold()
+            again = shop.run()
+            assert again.codes == (0, 0, 0), again.log
+            shop.assert_in_sync()
+        assert write > FEWEST_WRITES[TAP]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
-import signal
 import typing as t
 
 import pytest
@@ -14,7 +12,7 @@ from tap_newstore_fulfillment.landing.release import Bookmark
 from tap_newstore_fulfillment.landing.store import LandingStore
 
 from tests.faults.breaking.backups import Backups
-from tests.faults.players.forked_shop import MAPPER, TAP, ForkedShop, Run
+from tests.faults.players.forked_shop import MAPPER, ForkedShop, Run
 from tests.tap.events import an_event
 
 if t.TYPE_CHECKING:
@@ -25,10 +23,6 @@ EVENTS, STOCK = "fulfillment_events", "stock"
 State = dict[str, t.Any]
 REFUSED = "the ledger is older than the Singer state"
 ADVICE = "meltano run --full-refresh"
-#: Only every third write, except in `make soak`.
-STEP = 1 if "KILLS" in os.environ else 3
-#: A tap that survives fewer writes has not been killed at all of them.
-FEWEST_WRITES = 8
 
 
 def put(bookmark: str, **values: t.Any) -> Callable[[State], None]:
@@ -189,29 +183,6 @@ def test_f17_a_ledger_deleted_or_restored_from_a_backup_is_refused_with_advice_t
         # With a state as old as the ledger, everything since then goes out again.
         shop.settings[MAPPER]["ledger_url"], shop.state = backups.copy(yesterday), state_then
         assert not end_with_the_right_numbers(shop, sell_and_run(shop))
-
-
-@pytest.mark.fault("F17")
-@pytest.mark.fault("F6")
-def test_f17_a_tap_killed_at_any_write_while_it_fills_a_new_ledger_makes_nobody_promise_too_much(
-    tmp_path: Path, database_url: str
-) -> None:
-    with ForkedShop(tmp_path, database_url) as shop:
-        shop.stock("A", 1000)
-        for _ in range(2):
-            shop.sell("A")
-        assert shop.run().codes == (0, 0, 0)
-        write, was_killed = 0, True
-        while was_killed:
-            write += STEP
-            shop.settings[MAPPER]["ledger_url"] = f"sqlite:///{tmp_path / f'ledger-{write}.db'}"
-            drop(EVENTS)(shop.state or {})
-            was_killed = -signal.SIGKILL in shop.run(TAP, write).codes
-            shop.assert_never_oversold()
-            again = shop.run()
-            assert again.codes == (0, 0, 0), again.log
-            shop.assert_in_sync()
-        assert write > FEWEST_WRITES
 
 
 @pytest.mark.fault("F17")

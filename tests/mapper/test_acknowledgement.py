@@ -336,8 +336,31 @@ def test_a_new_ledger_sends_nothing_until_a_tap_that_never_says_it_is_complete_h
     day.bookmark = {"replication_key_value": 10}
     assert day.run(completed(10)) == []
     day.bookmark = {"replication_key_value": 11}
-    (cut,) = day.run(completed(11))
+    (cut,) = day.run(completed(11), acknowledge=0)
     assert (cut.quantities[SKU], cut.range) == (8, (10, 11))
+    # By now it has, and the tap has nothing more to say.
+    (cut,) = day.run(lose_last_state=True)
+    assert (cut.quantities[SKU], cut.range) == (8, (10, 11))
+
+
+@pytest.mark.parametrize("lost", ["nothing", "contained_through", "ledger"])
+def test_a_mark_that_contained_through_set_holds_up_no_tap_that_never_says_it_is_complete(
+    tmp_path: Path, database_url: str, lost: str
+) -> None:
+    day = a_day(tmp_path, database_url, contained_through=1000)
+    day.bookmark = {"replication_key_value": 11}
+    day.erp.count(*SKU, 9)
+    day.run(completed(11))
+    assert day.state["bookmarks"]["stock"]["mark"] == 1000
+    if lost == "contained_through":
+        del day.settings["contained_through"]
+    if lost == "ledger":
+        # Every number contains what the new ledger does not know.
+        day.delete_ledger()
+        _without_bookmark(day.state)
+    day.erp.count(*SKU, 12)
+    (cut,) = day.run()
+    assert cut.quantities[SKU] == (11 if lost == "contained_through" else 12)
 
 
 def test_a_tap_that_does_not_say_when_it_is_complete_may_send_nothing_after_its_input_state(

@@ -57,8 +57,8 @@ class Intake:
         self.has_referred = False
         self._covered: Taken | None = None
         self._tap_says_when_complete = False
-        #: The mark of the input state: ranges up to it may have been declared.
-        self._mark: int | None = None
+        self._others_mark: int | None = None
+        self._contained_through: int | None = None
         #: Logical timestamps the tap had passed before, each with the first batch of events late below it.
         self._late_through: dict[int, int] = {}
 
@@ -79,14 +79,16 @@ class Intake:
         if len(self._rows) + len(self._rows_ahead) >= BATCH_ROWS:
             self._hand_over()
 
-    def begin_at(self, taken: Taken, mark: int | None) -> None:
+    def begin_at(self, taken: Taken, others_mark: int | None, contained_through: int | None) -> None:
         """Note the tap's input state, which somebody may have edited: the ledger remembers what kind of tap it is.
 
         Args:
             taken: The tap's bookmark in it.
-            mark: The mark of the last cut NewStore has, which may be another ledger's.
+            others_mark: The mark of the last cut NewStore has, where that cut is another ledger's: what was completed
+                up to it this one need not know yet. None: the cut is its own, or there is none.
+            contained_through: Every number contains the completions up to this logical timestamp.
         """
-        self._mark = mark
+        self._others_mark, self._contained_through = others_mark, contained_through
         is_ours = taken.store_id is not None or self._ledger.has_taken_from_a_store()
         self._tap_says_when_complete = is_ours or taken.complete is not None
 
@@ -115,15 +117,18 @@ class Intake:
         no longer subtracts what was completed up to there.
         """
         if self._covered is None:
-            return not self._tap_says_when_complete and self._has_reached_the_mark
+            return not self._tap_says_when_complete and self._knows_the_past
         if self._covered.complete is None:
-            return self._has_reached_the_mark
+            return self._knows_the_past
         return self._covered.complete is not False
 
     @property
-    def _has_reached_the_mark(self) -> bool:
-        reached = [self._ledger.seen_through, self._covered.through if self._covered else None]
-        return self._mark is None or any(through is not None and through >= self._mark for through in reached)
+    def _knows_the_past(self) -> bool:
+        if self._others_mark is None:
+            return True
+        taken = self._covered.through if self._covered else None
+        known = (self._ledger.seen_through, taken, self._contained_through)
+        return any(through is not None and through >= self._others_mark for through in known)
 
     def finish(self, cut: int) -> None:
         """Commit the units covered, with the bookmark that covers them.

@@ -129,7 +129,8 @@ class StockRun:
             said = Acknowledged.from_state(state)
             with _database_errors():
                 self._acknowledged = self._ledger.acknowledge(said, taken, echoed=not self._events_begun)
-                self._intake.begin_at(taken, said.mark)
+                others_mark = None if self._acknowledged.cut else said.mark
+                self._intake.begin_at(taken, others_mark, self._config.get("contained_through"))
             self._numbers_used = said.cut
         if self._events_begun:
             self._intake.cover(taken)
